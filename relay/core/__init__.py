@@ -13,6 +13,7 @@ revision.py     Positions in a partition's `changes`, the identity of that seque
 share_moves.py  The partitions that one worker takes and hands over, so that shares become fair in few moves
 shares.py       Fair shares of the partitions: a plan that all workers compute from one table
 showing/        Values shown to people: console statuses, idle times, reasons why a user has no presence
+take_limit.py   The limit on the partitions that a worker may own after it was too slow to keep its leases
 textfile.py     Text files as people save them, also on Windows
 watching/       The rules of a stream, permissions, and the names that are wanted
 """

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import structlog
 
 from relay.core.shares import PartitionLoad
+from relay.core.take_limit import TakeLimit
 from relay.errors import Retryable, StoreUnavailable
 from relay.ops.cadence import wait_until_set
 from relay.ops.clock import SYSTEM, Clock
@@ -79,6 +80,7 @@ class Leasing:
         self._leases = Leases(store)
         self._sharing = Sharing(store, settings, worker_id, store_clock, clock)
         self._share_readings = ShareReadings(worker_id, lambda: self._sharing.table)
+        self._limit = TakeLimit(keys.PARTITIONS, settings.lease.total_seconds())
         self._clock = clock
         self._settings = settings
         self._worker_id = worker_id
@@ -180,12 +182,23 @@ class Leasing:
         await self._begin()
         next_free_s = self._sharing.next_expiry_s
         owned = self._owned()
-        wanted = [] if self._is_stopping else [one for one in self._sharing.to_take() if one not in owned]
+        wanted = self._wanted(owned)
         if wanted:
             next_free_s = min(next_free_s, await self._take(wanted))
         self._looked_at = self._clock.monotonic()
         self._looked.set()
+        if self._limit.is_in_force:
+            next_free_s = min(next_free_s, _RETRY_S)
         return min(self._settings.lease_renewal.total_seconds(), next_free_s)
+
+    def _wanted(self, owned: Mapping[int, PartitionLoad | None]) -> list[int]:
+        """Return the partitions to take now."""
+        if self._is_stopping:
+            return []
+        is_settled = bool(owned) and len(owned) == len(self._tenures) and None not in owned.values()
+        self._limit.kept(self._clock.monotonic(), is_settled=is_settled)
+        free = [one for one in self._sharing.to_take() if one not in owned]
+        return free[: max(0, self._limit.most - len(owned))]
 
     async def _prepare(self) -> None:
         if not self._is_prepared:
@@ -296,11 +309,19 @@ class Leasing:
 
     async def _watch_deadlines(self) -> None:
         while True:
-            self._stop([tenure for tenure in self._tenures.values() if not tenure.is_live])
+            self._stop_late()
             now, margin_s = self._clock.monotonic(), self._settings.lease_margin.total_seconds()
             nearest = min((tenure.until for tenure in self._tenures.values() if tenure.is_live), default=float("inf"))
             # One that is taken meanwhile is not due within a margin.
             await self._clock.sleep(max(_SOON_S, min(nearest - now, margin_s)))
+
+    def _stop_late(self) -> None:
+        """Stop what was not renewed in time."""
+        owned = sum(not tenure.has_ended for tenure in self._tenures.values())
+        late = [tenure for tenure in self._tenures.values() if not tenure.has_ended and not tenure.is_live]
+        if late and self._limit.lost(owned, self._clock.monotonic()):
+            log.warning("leases_renewed_too_late", lost=len(late), of=owned, takes_at_most=self._limit.most)
+        self._stop(late)
 
     def _stop(self, tenures: Iterable[Tenure]) -> None:
         stopped = [tenure for tenure in tenures if not tenure.has_ended]

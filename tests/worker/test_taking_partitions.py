@@ -17,25 +17,29 @@ from relay.store.server import keys
 from relay.store.server.connection import Store, StoreSettings
 from relay.store.server.scripting import Call
 from relay.worker.worker import Worker
+from tests.support.clock import SteppedClock
 from tests.support.fault_proxy import Delay, FaultProxy
 from tests.support.valkey import ValkeyServer
 from tests.support.waiting import eventually
-from tests.worker.conftest import SETTINGS, Relay
+from tests.worker.conftest import SETTINGS, SHORT_LEASES, Relay
 
 ADA = "ada@contoso.example"
 MINUTE = timedelta(minutes=1)
 
 
 class CountingStore(Store):
-    """A store that notes what travels: each note is one round trip."""
+    """A store that notes what travels: each note of `trips` is one round trip, of `asked` the leases asked for in one."""
 
     def __init__(self, settings: StoreSettings) -> None:
         super().__init__(settings)
         self.trips: list[str] = []
+        self.asked: list[int] = []
 
     async def run_many(self, calls: Sequence[Call], *, urgent: bool = False) -> list[Any]:
         if calls:
             self.trips.append(calls[0].script.name)
+        if asked := sum(call.script.name == "lease_acquire" for call in calls):
+            self.asked.append(asked)
         return await super().run_many(calls, urgent=urgent)
 
     async def many(self, commands: Sequence[Sequence[Any]], *, vault: bool = False) -> list[Any]:
@@ -134,3 +138,19 @@ async def test_a_store_that_answers_after_two_seconds_slows_a_worker_down_and_co
             await eventually(lambda: relay.sees(tenant, ADA, "Busy"), timeout=60)
             await asyncio.sleep(18)  # three leases
             assert (await raw.get(keys.lease(partition))).split(b":")[0] == fence, "it was never lost"
+
+
+async def test_a_worker_that_was_too_slow_for_its_leases_takes_half_of_them_back_before_the_rest(relay: Relay):
+    """Too slow for lack of CPU, for example: to take all of them at once would make it too slow again."""
+    clock = SteppedClock()
+    async with relay.working(settings=SHORT_LEASES, store_type=CountingStore, clock=clock) as worker:
+        assert isinstance(worker.store, CountingStore)
+        await eventually(lambda: all_owned(worker))
+        with capture_logs() as lines:
+            worker.store.asked.clear()
+            clock.advance(SHORT_LEASES.lease.total_seconds())
+            await eventually(lambda: not worker.partitions)
+            await eventually(lambda: all_owned(worker))
+        assert max(worker.store.asked) == keys.PARTITIONS // 2
+        [told] = [line for line in lines if line["event"] == "leases_renewed_too_late"]
+        assert (told["lost"], told["of"], told["takes_at_most"]) == (64, 64, 32)
