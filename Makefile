@@ -21,7 +21,7 @@ PROMISE := protos/v1.txtpb
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run run test topologies coverage coverage-run floors browser check soak chaos bench bench-push format lint types contracts protos protos-promise protos-check lock project-check parity-check locks-check chart-check chart-policies chart-snapshots image image-arm64 profiles docs site
+.PHONY: help setup setup-run run test topologies coverage coverage-run floors browser check soak chaos bench bench-push format lint types contracts protos protos-promise protos-check monitoring promtool lock project-check parity-check locks-check chart-check chart-policies chart-snapshots image image-arm64 profiles docs site
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -78,7 +78,7 @@ $(FOR_DOCS): requirements/docs.txt | $(VENV)/pyvenv.cfg
 run: setup-run ## run a whole relay on this machine: Valkey, a local Microsoft cloud, all roles, a tenant to try
 	@exec $(BIN)/presence-relay dev
 
-test: setup $(FOR_CHART) browser ## run every test but those of `make check`
+test: setup $(FOR_CHART) browser promtool ## run every test but those of `make check`
 	@$(PYTEST) -m 'not soak' --numprocesses $(TEST_PROCESSES) --dist worksteal --durations=20 $(CHECK_TESTS:%=--ignore=%) $(if $(COVERED_TOO),,$(COVERED:%=--ignore=%))
 
 # Measuring costs Python 3.11 three quarters more time, so it is done over the tests of single packages. CI runs these here, and the rest by
@@ -103,6 +103,16 @@ browser:
 	    echo "Installing chromium ..."; \
 	    $(call quietly,{ apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy chromium; }); \
 	  else echo "Chromium is missing. Install it, for example: sudo apt-get install chromium" >&2; exit 1; fi; }
+
+# Debian's package without its service: promtool checks the rules that ship with the chart.
+PROMTOOL := $(VENV)/prometheus/usr/bin/promtool
+promtool: | $(VENV)/pyvenv.cfg
+	@test -x $(PROMTOOL) || command -v promtool >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "Installing promtool into $(VENV)/prometheus ..."; \
+	    mkdir -p $(VENV)/prometheus; \
+	    $(call quietly,{ apt-get update -q && cd $(VENV)/prometheus && apt-get download -q prometheus && dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb; }); \
+	  else echo "promtool is missing. Install it, for example: sudo apt-get install prometheus" >&2; exit 1; fi; }
 
 topologies: setup ## run every test of the store on every topology of Redis
 	@$(PYTEST) -m 'not soak' --numprocesses $(TEST_PROCESSES) --dist worksteal --each-topology tests/store
@@ -187,6 +197,9 @@ profiles: setup
 # The pages of docs/reference follow from the code; `make check` compares them.
 docs: setup ## write the generated pages of docs/reference
 	@$(BIN)/python -m tests.references
+
+monitoring: setup ## write the rules of Prometheus that ship with the chart
+	@$(BIN)/python -m deploy.monitoring.rules
 
 # A warning, a broken link or a broken anchor fails it.
 site: $(FOR_DOCS) ## build the documentation site into .site/html

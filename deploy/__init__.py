@@ -1,1 +1,7 @@
-"""What operators deploy the relay with: the Helm chart in `helm/`, and the image, which `image/` builds and tries."""
+"""What operators deploy the relay with, and what they watch it with.
+
+helm         The Helm chart
+image        The image: built, described and tried
+monitoring   Rules of Prometheus, which the chart ships
+site         The documentation site
+"""

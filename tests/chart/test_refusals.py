@@ -300,10 +300,6 @@ IMPOSSIBLE: dict[str, tuple[dict[str, Any], str]] = {
         at("pod.minReadySeconds", 600),
         "edge.minReadySeconds is 600, and a rollout has failed after progressDeadlineSeconds, 600: lower",
     ),
-    "alerts without a rule": (
-        at("metrics.prometheusRule.enabled", True),
-        "metrics.prometheusRule is enabled and there is no rule: set metrics.prometheusRule.groups",
-    ),
     "dashboards without one": (
         at("metrics.dashboards.enabled", True),
         "metrics.dashboards is enabled and there is no dashboard: set metrics.dashboards.extra",

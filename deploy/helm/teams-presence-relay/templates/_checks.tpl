@@ -177,9 +177,6 @@ metrics.podMonitor and metrics.serviceMonitor are both enabled, and every metric
 metrics.{{ $name }}.scrapeTimeout is {{ $given.scrapeTimeout }}, more than interval, {{ $given.interval }}: lower scrapeTimeout, or raise interval.
 {{- end }}
 {{- end }}
-{{- if and $metrics.prometheusRule.enabled (not $metrics.prometheusRule.groups) (not (.Files.Glob "rules/*.yaml")) }}
-metrics.prometheusRule is enabled and there is no rule: set metrics.prometheusRule.groups, or metrics.prometheusRule.enabled to false.
-{{- end }}
 {{- if and $metrics.dashboards.enabled (not $metrics.dashboards.extra) (not (.Files.Glob "dashboards/*.json")) }}
 metrics.dashboards is enabled and there is no dashboard: set metrics.dashboards.extra, or metrics.dashboards.enabled to false.
 {{- end }}

@@ -1,0 +1,1 @@
+"""The rules of Prometheus that ship with the Helm chart."""

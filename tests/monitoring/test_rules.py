@@ -1,0 +1,99 @@
+"""The rules that ship with the chart: promtool accepts them, each fires in its fault and ends after it, and each has a runbook."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from deploy.monitoring import rules
+from tests.monitoring.staged import BAD_MIN, GOOD_MIN, STAGED
+from tests.references.metrics import described
+
+ROOT = Path(__file__).parents[2]
+HEADINGS = ["## What it means", "## See it", "## What to do", "## When to wake somebody"]
+
+
+def promtool(*arguments: str) -> str:
+    """Run promtool; what it printed when it is content."""
+    here = ROOT / ".venv/prometheus/usr/bin/promtool"
+    path = str(here) if here.exists() else shutil.which("promtool")
+    assert path is not None, "promtool is missing. Install it: make promtool"
+    done = subprocess.run([path, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def alerts() -> list[dict[str, Any]]:
+    return [rule for group in rules.rules()["groups"] for rule in group["rules"] if "alert" in rule]
+
+
+ALERTS = sorted({alert["alert"] for alert in alerts()})
+
+
+def test_the_file_of_the_chart_is_the_one_that_is_generated():
+    assert rules.FILE.read_text() == rules.text(), "run: make monitoring"
+
+
+def test_promtool_accepts_the_rules():
+    assert f"SUCCESS: {sum(len(group['rules']) for group in rules.rules()['groups'])} rules" in promtool(
+        "check", "rules", str(rules.FILE)
+    )
+
+
+def test_each_alert_fires_in_its_fault_and_ends_after_it(tmp_path: Path):
+    assert sorted(STAGED) == ALERTS
+    tests = [
+        {
+            "name": alert,
+            "interval": "1m",
+            "input_series": [{"series": each.series, "values": each.values()} for each in staged],
+            "promql_expr_test": [
+                {
+                    "expr": f'clamp_max(count(ALERTS{{alertname="{alert}",alertstate="firing"}}) or vector(0), 1)',
+                    "eval_time": f"{at}m",
+                    "exp_samples": [{"labels": "{}", "value": fires}],
+                }
+                for at, fires in ((BAD_MIN - 5, 1), (BAD_MIN + GOOD_MIN, 0))
+            ],
+        }
+        for alert, staged in STAGED.items()
+    ]
+    file = tmp_path / "tests.yaml"
+    file.write_text(yaml.safe_dump({"rule_files": [str(rules.FILE)], "evaluation_interval": "1m", "tests": tests}))
+    assert "SUCCESS" in promtool("test", "rules", str(file))
+
+
+@pytest.mark.parametrize("window", ["1h", "6h", "3d"])
+def test_each_objective_has_an_alert_for_each_speed_of_using_up_its_budget(window: str):
+    named = {alert["alert"] for alert in alerts() if alert["labels"].get("window") == window}
+    assert len(named) == len(rules.OBJECTIVES)
+
+
+def test_rules_ask_only_for_metrics_that_roles_export():
+    exported = {one.prometheus_name for one in described().values()}
+    used = {
+        re.sub(r"_(bucket|count|sum)$", "", name)
+        for group in rules.rules()["groups"]
+        for rule in group["rules"]
+        for name in re.findall(
+            r"\b(?:relay|rpc|http|process|db)_[a-z_]+", re.sub(r'"[^"]*"|\{[^}]*\}|by \([^)]*\)', "", rule["expr"])
+        )
+    }
+    assert used - exported - {"process_unix_file_descriptor"} == set()
+
+
+def test_each_alert_has_a_runbook_of_the_same_form_and_each_runbook_an_alert():
+    runbooks = {alert["annotations"]["runbook"] for alert in alerts()}
+    assert {str(page.relative_to(ROOT)) for page in rules.RUNBOOKS.glob("*.md")} == runbooks
+    for page in runbooks:
+        text = (ROOT / page).read_text()
+        assert re.findall(r"^## .*$", text, re.MULTILINE) == HEADINGS, page
+        names = {alert["alert"] for alert in alerts() if alert["annotations"]["runbook"] == page}
+        assert all(f"`{name}`" in text for name in names), page
+        assert "```" in text.split(HEADINGS[1])[1].split(HEADINGS[2])[0], f"{page}: a command to begin with"
