@@ -198,8 +198,9 @@ profiles: setup
 docs: setup ## write the generated pages of docs/reference
 	@$(BIN)/python -m tests.references
 
-monitoring: setup ## write the rules of Prometheus that ship with the chart
+monitoring: setup ## write the rules and dashboards that ship with the chart
 	@$(BIN)/python -m deploy.monitoring.rules
+	@$(BIN)/python -m deploy.monitoring.dashboards
 
 # A warning, a broken link or a broken anchor fails it.
 site: $(FOR_DOCS) ## build the documentation site into .site/html

@@ -1,6 +1,8 @@
-"""The rules of Prometheus that ship with the Helm chart.
+"""The rules of Prometheus and the dashboards of Grafana that ship with the Helm chart.
 
 alerts.py       Alerts on causes: what will hurt suites soon, or does so where no objective counts it
+boards.py       The dashboards: which questions each answers, and by which expressions
+dashboards.py   The dashboards as Grafana's JSON
 objectives.py   The service level objectives, each as a share of errors
-rules.py        Both as recording and alerting rules, in Prometheus' YAML
+rules.py        Both objectives and alerts as rules, in Prometheus' YAML
 """

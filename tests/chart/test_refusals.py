@@ -300,10 +300,6 @@ IMPOSSIBLE: dict[str, tuple[dict[str, Any], str]] = {
         at("pod.minReadySeconds", 600),
         "edge.minReadySeconds is 600, and a rollout has failed after progressDeadlineSeconds, 600: lower",
     ),
-    "dashboards without one": (
-        at("metrics.dashboards.enabled", True),
-        "metrics.dashboards is enabled and there is no dashboard: set metrics.dashboards.extra",
-    ),
     "a budget of all pods": (
         at("edge.podDisruptionBudget.minAvailable", 2),
         "edge.podDisruptionBudget.minAvailable is 2, and 2 pods run at the least",

@@ -22,6 +22,7 @@ from tests.worker.conftest import Relay, WebhookTls
 
 ROLES = frozenset({EDGE, WEBHOOK, WORKER})
 _TYPES = {MetricKind.COUNTER: "counter", MetricKind.HISTOGRAM: "histogram"}
+IN_90_DAYS = datetime.now(UTC) + timedelta(days=90)
 _OF_PROMETHEUS = frozenset({"target_info"})
 
 
@@ -43,7 +44,7 @@ def differences(family: Family, metric: Metric) -> Iterator[str]:
 
 
 async def test_what_roles_export_is_what_the_reference_lists(relay: Relay, edges: Edges, webhook_tls: WebhookTls):
-    expiry = Expiry(lambda: [Expiring("RELAY_EDGE_TLS_CERT", datetime.now(UTC) + timedelta(days=90))], Health())
+    expiry = Expiry(lambda: [Expiring("RELAY_EDGE_TLS_CERT", IN_90_DAYS)], Health())
     with Telemetry(TelemetrySettings(roles=ROLES)) as telemetry:
         loops = {"store": StoreHealth(relay.store).run, "expiry": expiry.run, **telemetry.loops}
         async with running(loops), watching(relay, edges, webhook_tls) as (_, tenant, console):

@@ -1,1 +1,1 @@
-"""The rules of Prometheus that ship with the Helm chart."""
+"""The rules of Prometheus and the dashboards that ship with the Helm chart."""

@@ -177,9 +177,6 @@ metrics.podMonitor and metrics.serviceMonitor are both enabled, and every metric
 metrics.{{ $name }}.scrapeTimeout is {{ $given.scrapeTimeout }}, more than interval, {{ $given.interval }}: lower scrapeTimeout, or raise interval.
 {{- end }}
 {{- end }}
-{{- if and $metrics.dashboards.enabled (not $metrics.dashboards.extra) (not (.Files.Glob "dashboards/*.json")) }}
-metrics.dashboards is enabled and there is no dashboard: set metrics.dashboards.extra, or metrics.dashboards.enabled to false.
-{{- end }}
 {{- range $name, $content := $metrics.dashboards.extra }}
 {{- if not (regexMatch "^[a-z0-9]([-a-z0-9]{0,40}[a-z0-9])?$" $name) }}
 metrics.dashboards.extra.{{ $name }} becomes the name of an object: write it in lower-case letters, digits and -, at most 42.
