@@ -200,8 +200,9 @@ class Histogram(Instrument):
     def expose(self, meter: Meter, roles: Collection[str]) -> None:
         """Export it."""
         metric = self.metric
+        bounds = [float(bound) for bound in metric.bounds]  # le="6.0" and never le="6": rules compare the text
         self._exposed[meter] = meter.create_histogram(
-            metric.name, metric.unit, metric.meaning, explicit_bucket_boundaries_advisory=metric.bounds
+            metric.name, metric.unit, metric.meaning, explicit_bucket_boundaries_advisory=bounds
         )
 
     def withdraw(self, meter: Meter) -> None:

@@ -29,9 +29,10 @@ def panels() -> dict[str, str]:
 
 
 def asked_by_rules() -> set[str]:
-    """Return every metric that a rule asks for."""
+    """Return every metric that a rule asks for, and every bucket of a histogram: without the bucket, the rule would have no result."""
     rule_exprs = [rule["expr"] for group in rules.rules()["groups"] for rule in group["rules"]]
-    return {name for expr in rule_exprs for name, _ in _SELECTOR.findall(expr)}
+    found = {selector for expr in rule_exprs for selector in _SELECTOR.findall(expr)}
+    return {name + (matchers if "le=" in matchers else "") for name, matchers in found}
 
 
 async def without_data(prometheus: Prometheus) -> list[str]:

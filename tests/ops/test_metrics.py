@@ -105,6 +105,13 @@ def test_an_instrument_that_is_made_later_is_exported_too_and_a_name_is_given_on
         Counter(metric("relay.h", MetricKind.COUNTER), instruments)
 
 
+def test_a_bound_that_is_a_whole_number_is_exported_as_rules_ask_for_it():
+    instruments = Instruments()
+    with Telemetry(TelemetrySettings(roles=frozenset({EDGE})), instruments) as telemetry:
+        Histogram(metric("relay.h", MetricKind.HISTOGRAM, unit="s", bounds=(1, 6)), instruments).record(0.7)
+        assert 'relay_h_seconds_bucket{le="6.0"} 1.0' in telemetry.exposition().decode()
+
+
 def test_quotes_and_line_breaks_in_a_label_arrive_as_they_are_also_through_a_supervisor():
     instruments = Instruments()
     counter = Counter(metric("relay.a", MetricKind.COUNTER, labels={"name": "any"}), instruments)
