@@ -1,4 +1,4 @@
-"""Rules, dashboards and staged faults ask for metrics, labels and values of labels that the reference of metrics lists."""
+"""Rules, dashboards, runbooks and staged faults ask for metrics, labels and values of labels that the reference of metrics lists."""
 
 from __future__ import annotations
 
@@ -28,6 +28,11 @@ def of_rules() -> list[str]:
 
 def of_dashboards() -> list[str]:
     return [expr for board in BOARDS for row in board.rows.values() for panel in row for expr in panel.series.values()]
+
+
+def of_runbooks() -> list[str]:
+    pages = [page.read_text() for page in rules.RUNBOOKS.glob("*.md")]
+    return [expr for page in pages for expr in re.findall(r"^```promql\n(.*?)^```", page, re.MULTILINE | re.DOTALL)]
 
 
 def of_staged_faults() -> list[str]:
@@ -74,10 +79,11 @@ def _not_listed(listed: tuple[str, ...] | None, operator: str, text: str) -> lis
     return [each for each in asked if not any(re.fullmatch(each, value) for value in listed)]
 
 
-@pytest.mark.parametrize("exprs", [of_rules, of_dashboards, of_staged_faults])
+@pytest.mark.parametrize("exprs", [of_rules, of_dashboards, of_runbooks, of_staged_faults])
 def test_each_metric_label_and_value_that_is_asked_for_is_in_the_reference(exprs: Callable[[], list[str]]):
-    found = {each for expr in exprs() for each in unknown(expr)}
-    assert found == set()
+    asked = exprs()
+    assert asked
+    assert {each for expr in asked for each in unknown(expr)} == set()
 
 
 @pytest.mark.parametrize(
