@@ -93,7 +93,7 @@ def watching(command: list[str]) -> Iterator[Callable[[Callable[[dict], bool]], 
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
     try:
-        yield lambda wanted: eventually_in_thread(lambda: any(map(wanted, list(events))), 15, lambda: events)
+        yield lambda wanted: eventually_in_thread(lambda: any(map(wanted, list(events))), 40, lambda: events)
     finally:
         suite.kill()
         suite.wait()
