@@ -118,7 +118,7 @@ class GrantTrial:
             tenant_id=new.tenant_id, account_id=new.account_id, upn=new.upn, token_cache=self._token_cache
         )
 
-    async def _remember(self, grant: TokenGrant, token_cache: str) -> TokenGrant:
+    async def _remember(self, grant: TokenGrant, token_cache: str, _asked_at: datetime) -> TokenGrant:
         """Take the cache that Entra changed, to be kept with the grant."""
         self._token_cache = token_cache
         return grant

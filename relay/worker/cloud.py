@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
 from relay.core.presence import UserId
@@ -15,6 +14,8 @@ from relay.graph.client import GraphClient
 from relay.store.custody.vault import VersionConflict
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from relay.core.consent.values import TokenGrant
     from relay.graph.client import Gate
     from relay.graph.settings import GraphSettings
@@ -49,7 +50,7 @@ class Cloud:
         view.client, view.tokens = self.client.behind(gate), self.tokens.behind(gate)
         return view
 
-    async def _keep(self, grant: TokenGrant, token_cache: str) -> TokenGrant:
+    async def _keep(self, grant: TokenGrant, token_cache: str, asked_at: datetime) -> TokenGrant:
         account = UserId(grant.account_id)
         kept = await self._vault.load(grant.tenant_id, account)
         if kept is None:
@@ -57,7 +58,7 @@ class Cloud:
         if kept.version != grant.version:
             return kept.token_grant
         # How it fares is the pool's to write: Graph may refuse a grant that Entra renews.
-        renewed = replace(kept, token_cache=token_cache, last_refresh=datetime.now(UTC))
+        renewed = replace(kept, token_cache=token_cache, last_refresh=asked_at)
         try:
             version = await self._vault.save(renewed, grant.version)
         except VersionConflict:

@@ -10,6 +10,7 @@ import asyncio
 import tomllib
 from collections.abc import AsyncIterator, Callable
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,7 @@ async def test_the_relay_takes_a_death_for_what_it_is(
 ) -> None:
     cloud, grant, _ = granted
 
-    async def save(kept: TokenGrant, token_cache: str) -> TokenGrant:
+    async def save(kept: TokenGrant, token_cache: str, _asked_at: datetime) -> TokenGrant:
         return kept
 
     async with GrantTokens(settings_for(cloud), save) as tokens:

@@ -37,6 +37,7 @@ from relay.graph.presence.presences import read_presences
 from relay.graph.settings import ClientCertificate, GraphSettings
 from tests.graph.conftest import RELAY, SCOPES, ids, settings_for
 from tests.graph.consents import consented
+from tests.support.waiting import eventually
 
 
 class Vault:
@@ -44,9 +45,11 @@ class Vault:
 
     def __init__(self) -> None:
         self.kept: dict[str, TokenGrant] = {}
+        self.asked_at: list[dt.datetime] = []
         self.error: Exception | None = None
 
-    async def save(self, grant: TokenGrant, token_cache: str) -> TokenGrant:
+    async def save(self, grant: TokenGrant, token_cache: str, asked_at: dt.datetime) -> TokenGrant:
+        self.asked_at.append(asked_at)
         if self.error is not None:
             raise self.error
         known = self.kept.get(grant.account_id, grant)
@@ -147,6 +150,19 @@ async def test_one_call_refreshes_a_grant_however_many_wait(cloud: Cloud, grante
     tokens = await asyncio.gather(*(granted.refresh(grant) for _ in range(50)))
     assert token_calls(cloud) == before + 1
     assert len({token.text for token in tokens}) == 1
+
+
+async def test_a_renewed_grant_is_dated_by_when_entra_was_asked(
+    cloud: Cloud, granted: GrantTokens, grant: TokenGrant, vault: Vault
+):
+    cloud.set_switches(token_latency_ms=200)
+    before, calls = dt.datetime.now(dt.UTC), token_calls(cloud)
+    renewal = asyncio.create_task(granted.refresh(grant))
+    await eventually(lambda: token_calls(cloud) > calls)
+    refused_at = dt.datetime.now(dt.UTC)  # what is refused from here on is later than what this renewal proves
+    assert not renewal.done()
+    await renewal
+    assert before <= vault.asked_at[-1] <= refused_at
 
 
 async def test_a_refused_token_is_not_given_again(cloud: Cloud, granted: GrantTokens, grant: TokenGrant):

@@ -143,7 +143,12 @@ async def test_where_microsoft_lets_one_account_read_nothing_the_next_one_reads(
         relay.microsoft.set_presence(BEN, "Busy")
         await eventually(lambda: relay.sees(tenant, BEN, "Busy"))
         now = await relay.answers(tenant, *people)
-        assert {name for name in people if now[name] != answers[name]} == {BEN}
+        # Where an answer was a reason, a busy machine may have a presence by now.
+        changed = {
+            name: now[name] for name in people if isinstance(answers[name], Presence) and now[name] != answers[name]
+        }
+        assert list(changed) == [BEN], changed
+        assert Status.ACCESS_DENIED not in now.values()
         assert "tenant_access_denied" not in capsys.readouterr().out
         relay.microsoft.add_fault(Fault(path=BULK, account=accounts[1], status=403))
         await eventually(lambda: "tenant_access_denied" in capsys.readouterr().out)

@@ -14,6 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -47,14 +48,14 @@ class AccessToken:
     renew_at: float = math.inf
 
 
-Save = Callable[[TokenGrant, str], Awaitable[TokenGrant]]
-"""Saves a grant's changed token cache and returns the grant as it is now kept.
+Save = Callable[[TokenGrant, str, datetime], Awaitable[TokenGrant]]
+"""Saves a grant's changed token cache, which Entra was asked for at that time, and returns the grant as it is now kept.
 
 To be written by comparing `grant.version`; who finds a newer version returns that one, for somebody else was faster.
 """
 
 
-async def discard(grant: TokenGrant, _token_cache: str) -> TokenGrant:
+async def discard(grant: TokenGrant, _token_cache: str, _asked_at: datetime) -> TokenGrant:
     """Return the grant unchanged: a `Save` for who uses a grant once and keeps nothing of it. Its older token goes on working."""
     return grant
 
@@ -187,6 +188,7 @@ class GrantTokens:
         async with self._turns.setdefault(tenant_id, asyncio.Lock()), self._lanes.place(tenant_id):
             kept.gate()  # it may have waited long for its turn and a place
             loop = asyncio.get_running_loop()
+            kept.asked_at = datetime.now(UTC)
             try:
                 token = await loop.run_in_executor(
                     self._threads, kept.acquire, self._applications, self._settings.scopes
@@ -205,7 +207,7 @@ class GrantTokens:
         if not kept.unsaved:
             return
         try:
-            kept.grant = await self._save(kept.grant, kept.unsaved)
+            kept.grant = await self._save(kept.grant, kept.unsaved, kept.asked_at)
             kept.unsaved = ""
         except Retryable:
             UNSAVED.add()
@@ -221,6 +223,7 @@ class _Kept:
         self.flight: asyncio.Task[AccessToken] | None = None
         self.gate: Gate = open_gate
         self.is_forced = False
+        self.asked_at = datetime.now(UTC)
         self.renew_not_before = 0.0
         self.unsaved = ""
         self._must_ask = False

@@ -340,7 +340,7 @@ class GrantPool:
 
     async def _token(self, account: str, refused: str, *, force: bool = False) -> str:
         grant = self._grants[account].token_grant
-        tokens = self._cloud.tokens
+        tokens, asked_at = self._cloud.tokens, self._clock.wall()
         try:
             if force or refused:
                 token = await tokens.refresh(grant, refused=refused)
@@ -353,9 +353,10 @@ class GrantPool:
             refusal = error.refusal or (_TEMPORARY if isinstance(error, SourceThrottled) else _UNREACHABLE)
             self._refused(account, refusal, error.retry_after)
             raise
-        # A token that was at hand proves nothing of a grant that Entra refused meanwhile.
-        is_dead = account in self._health and self._health[account].state is GrantState.DEAD
-        if not self._is_graphs(account) and (force or not is_dead):
+        health = self._health.get(account, grants.HEALTHY)
+        # A token that was at hand, or was asked for earlier, proves nothing of a grant that was refused meanwhile.
+        is_later = health.failed_at is None or health.failed_at <= asked_at
+        if not self._is_graphs(account) and is_later and (force or health.state is not GrantState.DEAD):
             self._note(account, grants.HEALTHY)
         return token.text
 
