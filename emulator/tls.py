@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import ssl
 from typing import TYPE_CHECKING
@@ -35,6 +36,10 @@ def server_context(config: Config) -> tuple[ssl.SSLContext, bytes]:
             )
             raise OSError(f"{text} to be readable PEM files that belong together") from error
         return context, b""
+    if config.ca_dir is None:
+        authority, leaf = process_certificate()
+        leaf.configure_cert(context)
+        return context, authority.cert_pem.bytes()
     try:
         authority = _authority(config.ca_dir)
     except (OSError, ValueError) as error:
@@ -44,10 +49,15 @@ def server_context(config: Config) -> tuple[ssl.SSLContext, bytes]:
     return context, authority.cert_pem.bytes()
 
 
-def _authority(folder: Path | None) -> trustme.CA:
+@functools.cache
+def process_certificate() -> tuple[trustme.CA, trustme.LeafCert]:
+    """A CA and a certificate of it for clouds without a folder for theirs: made once a process."""
+    authority = trustme.CA()
+    return authority, authority.issue_cert(*NAMES)
+
+
+def _authority(folder: Path) -> trustme.CA:
     """The CA that is kept in a folder, made when there is none."""
-    if folder is None:
-        return trustme.CA()
     certificate, key = folder / "ca.pem", folder / "ca.key"
     if certificate.exists() and key.exists():
         return trustme.CA.from_pem(certificate.read_bytes(), key.read_bytes())

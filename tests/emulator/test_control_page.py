@@ -10,11 +10,12 @@ from playwright.async_api import expect
 from emulator import Config, Emulator
 from emulator.demo import CLIENT_ID
 from tests.emulator.driver import RELAY
-from tests.onboarding.chromium import Watched, chromium, window
+from tests.onboarding.chromium import ON_ITS_LOOP, Watched, window
+from tests.onboarding.conftest import authority, cert, chromium  # noqa: F401  fixtures
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from playwright.async_api import Page
+    from playwright.async_api import Browser, Page
 
 ADA = "ada@contoso.example"
 
@@ -27,10 +28,10 @@ async def go(page: Page, name: str) -> None:
     assert [each["id"] for each in violations] == [], name
 
 
-async def test_a_person_sees_and_changes_everything_on_the_page() -> None:
-    async with Emulator.start(Config(speed=0)) as cloud, chromium(cloud.url) as browser:
+@ON_ITS_LOOP
+async def test_a_person_sees_and_changes_everything_on_the_page(chromium: Browser) -> None:  # noqa: F811
+    async with Emulator.start(Config(speed=0)) as cloud, await window(chromium) as context:
         cloud.directory.grant(RELAY, CLIENT_ID, {"Presence.Read.All"})
-        context = await window(browser)
         watched = Watched(await context.new_page())
         page = watched.page
         await page.goto(f"{cloud.url}/_emulator/")

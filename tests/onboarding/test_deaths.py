@@ -19,6 +19,7 @@ import pytest
 import pytest_asyncio
 import trustme
 from _pytest.mark import ParameterSet
+from playwright.async_api import Browser
 from redis.asyncio import Redis
 
 from emulator import Config, Emulator
@@ -31,7 +32,7 @@ from relay.http.paths import TENANT
 from relay.locale.languages import CATALOGUE, Language
 from relay.store.sealing.keyring import KeyRing
 from relay.store.server.connection import Store, StoreSettings
-from tests.onboarding.chromium import PHONE, Watched, chromium, window
+from tests.onboarding.chromium import ON_ITS_LOOP, PHONE, Watched, window
 from tests.onboarding.inventory import Visit
 from tests.onboarding.person import Person
 from tests.onboarding.site import Site, web_settings
@@ -76,7 +77,7 @@ def name(death: dict[str, Any]) -> str:
     return f"{death['code']}-{death['name']}"
 
 
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
+@pytest_asyncio.fixture(loop_scope="session", scope="module")
 async def site(valkey: ValkeyServer, ring: KeyRing, cert: trustme.LeafCert) -> AsyncIterator[Site]:
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(Store(StoreSettings(url=valkey.url)))
@@ -84,14 +85,14 @@ async def site(valkey: ValkeyServer, ring: KeyRing, cert: trustme.LeafCert) -> A
         yield await stack.enter_async_context(Site.serving(web_settings(free_port(), cert), store, ring, cloud))
 
 
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def watched(site: Site) -> AsyncIterator[Watched]:
+@pytest_asyncio.fixture(loop_scope="session", scope="module")
+async def watched(chromium: Browser) -> AsyncIterator[Watched]:
     """One window for all pictures."""
-    async with chromium(site.url, site.cloud.url) as browser:
-        yield Watched(await (await window(browser)).new_page())
+    async with await window(chromium) as context:
+        yield Watched(await context.new_page())
 
 
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
+@pytest_asyncio.fixture(loop_scope="session", scope="module")
 async def ada(site: Site, valkey: ValkeyServer, authority: trustme.CA) -> AsyncIterator[Person]:
     """The contact, who is signed in to the page of a tenant that was connected with its service account."""
     async with Redis.from_url(valkey.url) as raw:
@@ -116,7 +117,7 @@ def test_a_death_has_a_sentence_of_its_own_in_both_languages(death: dict[str, An
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.asyncio(loop_scope="module")
+@ON_ITS_LOOP
 @pytest.mark.parametrize(("death", "is_pictured"), list(fatal()))
 async def test_a_dead_grant_is_explained_on_the_page_and_cured_with_one_click(
     site: Site, ada: Person, watched: Watched, death: dict[str, Any], is_pictured: bool
@@ -166,14 +167,14 @@ async def picture(site: Site, ada: Person, watched: Watched, called: str) -> Non
 # The same refusals in front of somebody who is just signing in
 
 
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
+@pytest_asyncio.fixture(loop_scope="session", scope="module")
 async def ben(site: Site, authority: trustme.CA) -> AsyncIterator[Person]:
     async with Person.at(site, authority.cert_pem.bytes().decode()) as ben:
         yield ben
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.asyncio(loop_scope="module")
+@ON_ITS_LOOP
 @pytest.mark.parametrize("death", list(refused()))
 async def test_a_refused_sign_in_says_why_what_to_do_and_which_request_it_was(
     site: Site, ben: Person, death: dict[str, Any]

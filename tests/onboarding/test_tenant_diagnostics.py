@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 import pytest
-from playwright.async_api import expect
 from redis.asyncio import Redis
 
 from onboarding.tenant.views.diagnostics import MOST_ROWS
@@ -24,14 +23,9 @@ from relay.store.presence.interest import Interest
 from relay.store.presence.presences import Presences
 from relay.store.presence.values import DirectoryEntry, Observed
 from relay.wire.encode import encode_presence
-from relay.worker.cloud import Cloud as WorkerCloud
-from relay.worker.worker import Worker
-from tests.graph.conftest import settings_for
-from tests.onboarding.chromium import Watched, chromium
 from tests.onboarding.inventory.diagnostics import DIAGNOSTICS, FAR, SHOWN, lease_of, populate, presence, user
 from tests.onboarding.person import Person
 from tests.onboarding.site import Site
-from tests.worker.conftest import SETTINGS
 
 Meet = Callable[..., Awaitable[Person]]
 ADA = "ada@contoso.example"
@@ -217,44 +211,3 @@ async def test_however_many_look_a_tenant_is_read_once_a_second(site: Site, sign
     overviews = Overviews(site.store)
     first = await asyncio.gather(*(overviews.of(site.tenant_id()) for _ in range(50)))
     assert all(overview is first[0] for overview in first)
-
-
-async def test_in_a_browser_the_page_follows_by_itself_and_a_user_is_watched_for_a_minute(
-    site: Site, signed_in: Person
-):
-    async with (
-        WorkerCloud(settings_for(site.cloud), site.vault) as microsoft,
-        chromium(site.url, site.cloud.url) as browser,
-    ):
-        context = await browser.new_context()
-        await context.add_cookies(
-            [
-                {"name": cookie.name, "value": cookie.value or "", "url": site.url, "secure": True}
-                for cookie in signed_in.client.cookies.jar
-                if cookie.name.startswith("__Host-")
-            ]
-        )
-        watched = Watched(await context.new_page())
-        page = watched.page
-        worker = asyncio.create_task(Worker(site.store, site.vault, microsoft, SETTINGS, "worker-1").run())
-        try:
-            await page.goto(f"{site.url}{TENANT}/users?name={ADA}")
-            await expect(page.locator("#answer-title")).to_contain_text("not requested by anyone")
-            await page.click("#watch button")
-            await expect(page.locator("#answer-title")).to_contain_text("available", timeout=15_000)
-            await expect(page.locator("#live")).to_contain_text("watching this user from this page")
-            await page.goto(f"{site.url}{DIAGNOSTICS}")
-            link = page.get_by_role("link", name=ADA)
-            await link.focus(timeout=5000)
-            site.cloud.set_presence(ADA, "Busy", "InACall")
-            await expect(page.locator(".table")).to_contain_text("Busy / InACall", timeout=15_000)
-            await expect(page.locator("#live-state")).to_contain_text("Live, as of")
-            await expect(link).to_be_focused()
-            await context.clear_cookies()
-            await expect(page.locator("#live-state")).to_contain_text(
-                "You are signed out, so this page no longer updates", timeout=15_000
-            )
-            assert watched.complaints == []
-        finally:
-            worker.cancel()
-            await asyncio.gather(worker, return_exceptions=True)

@@ -11,7 +11,7 @@ A module here has the rows of one part of the pages. A row is a function that br
 script: `await visit.show()` then shows its page with its cookies. Each row starts from an empty store and a fresh local
 cloud, in a window without cookies.
 
-Add the module to `test_inventory.py`, and raise its count.
+Add the module to `browser/test_inventory.py`, and raise its count.
 """
 
 from __future__ import annotations

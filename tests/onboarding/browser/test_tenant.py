@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 import pytest
-from playwright.async_api import Page, expect
+import pytest_asyncio
+from playwright.async_api import Browser, Page, expect
 
 from relay.http.paths import TENANT
+from relay.locale.languages import Language
+from relay.worker.cloud import Cloud as WorkerCloud
+from relay.worker.worker import Worker
 from tests.edge.suite import SuiteStream, pb
-from tests.onboarding.chromium import Watched, chromium, window
+from tests.graph.conftest import settings_for
+from tests.onboarding.chromium import ON_ITS_LOOP, Watched, window
+from tests.onboarding.inventory import Visit
+from tests.onboarding.inventory.diagnostics import DIAGNOSTICS
 from tests.onboarding.person import ACCOUNT, Person
 from tests.onboarding.site import Site
+from tests.worker.conftest import SETTINGS
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.timeout(120), ON_ITS_LOOP]
 
 SUITES = f"{TENANT}/suites"
+ADA = "ada@contoso.example"
 
 
-@pytest.fixture
-async def page(site: Site, person: Person) -> AsyncIterator[Page]:
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(person: Person, watched: Watched) -> Page:
     """Contoso is connected; nobody is signed in."""
     await person.onboard()
-    async with chromium(site.url, site.cloud.url) as browser:
-        context = await window(browser)
-        yield await context.new_page()
-        await context.close()
+    return watched.page
 
 
 async def sign_in(page: Page, site: Site, account: str = ACCOUNT) -> None:
@@ -108,10 +114,9 @@ async def test_a_dead_consent_is_cured_with_one_click(site: Site, page: Page, su
     await stream.until(lambda: stream.answers[ben].presence.raw_activity == "InACall")
 
 
-async def test_the_page_works_without_javascript(site: Site, person: Person):
+async def test_the_page_works_without_javascript(site: Site, person: Person, chromium: Browser):
     await person.onboard()
-    async with chromium(site.url, site.cloud.url) as browser:
-        context = await window(browser, java_script_enabled=False)
+    async with await window(chromium, java_script_enabled=False) as context:
         page = await context.new_page()
         await page.goto(site.url + TENANT)
         await page.click("#tenant-sign-in button")
@@ -124,4 +129,34 @@ async def test_the_page_works_without_javascript(site: Site, person: Person):
         await page.fill("#label", "Reception")
         await page.click("#new-key button")
         assert await page.inner_text("#suite-key")
-        await context.close()
+
+
+async def test_diagnostics_follow_by_themselves_and_a_user_is_watched_for_a_minute(
+    site: Site, person: Person, watched: Watched
+):
+    await person.onboard()
+    await person.enter()
+    page = watched.page
+    await Visit(site, page, person, Language.ENGLISH).show(f"{TENANT}/users?name={ADA}")
+    async with WorkerCloud(settings_for(site.cloud), site.vault) as microsoft:
+        worker = asyncio.create_task(Worker(site.store, site.vault, microsoft, SETTINGS, "worker-1").run())
+        try:
+            await expect(page.locator("#answer-title")).to_contain_text("not requested by anyone")
+            await page.click("#watch button")
+            await expect(page.locator("#answer-title")).to_contain_text("available", timeout=15_000)
+            await expect(page.locator("#live")).to_contain_text("watching this user from this page")
+            await page.goto(f"{site.url}{DIAGNOSTICS}")
+            link = page.get_by_role("link", name=ADA)
+            await link.focus(timeout=5000)
+            site.cloud.set_presence(ADA, "Busy", "InACall")
+            await expect(page.locator(".table")).to_contain_text("Busy / InACall", timeout=15_000)
+            await expect(page.locator("#live-state")).to_contain_text("Live, as of")
+            await expect(link).to_be_focused()
+            await page.context.clear_cookies()
+            await expect(page.locator("#live-state")).to_contain_text(
+                "You are signed out, so this page no longer updates", timeout=15_000
+            )
+            assert watched.complaints == []
+        finally:
+            worker.cancel()
+            await asyncio.gather(worker, return_exceptions=True)

@@ -15,45 +15,27 @@ from contextlib import AsyncExitStack
 
 import pytest
 import pytest_asyncio
-import trustme
 from _pytest.mark import ParameterSet
-from redis.asyncio import Redis
+from playwright.async_api import Browser
 
-from emulator import Config, Emulator
 from relay.locale.languages import Language
-from relay.store.sealing.keyring import KeyRing
-from relay.store.server.connection import Store, StoreSettings
-from tests.onboarding.chromium import LOOKS, Look, Watched, chromium, window
+from tests.onboarding.chromium import LOOKS, ON_ITS_LOOP, Look, Watched, window
 from tests.onboarding.inventory import ROWS, Row, Visit, diagnostics, sign_up, tenant, tenant_door, wizard
 from tests.onboarding.messages import ROOT
 from tests.onboarding.person import Person
-from tests.onboarding.site import Site, web_settings
-from tests.support.valkey import ValkeyServer, free_port
+from tests.onboarding.site import Site
 
 MODULES = (wizard, sign_up, tenant_door, tenant, diagnostics)
 COUNT = 88
 """Rows that there are. A page or a state more is a row more."""
 LANGUAGES = (Language.ENGLISH, Language.ITALIAN)
-_FRESH = "fresh"
 
 
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def site(valkey: ValkeyServer, ring: KeyRing, cert: trustme.LeafCert) -> AsyncIterator[Site]:
-    """One site for all rows; each finds it as new."""
-    async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(Store(StoreSettings(url=valkey.url)))
-        cloud = await stack.enter_async_context(Emulator.start(Config()))
-        serving = Site.serving(web_settings(free_port(), cert), store, ring, cloud)
-        site = await stack.enter_async_context(serving)
-        cloud.snapshots.take(_FRESH)
-        yield site
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def windows(site: Site) -> AsyncIterator[dict[Language, Watched]]:
+@pytest_asyncio.fixture(loop_scope="session", scope="module")
+async def windows(chromium: Browser) -> AsyncIterator[dict[Language, Watched]]:
     """One window in each language for all rows, which are without cookies at first: a window of its own is most of a row's cost."""
-    async with chromium(site.url, site.cloud.url) as browser:
-        contexts = [await window(browser, locale=one.value) for one in LANGUAGES]
+    async with AsyncExitStack() as stack:
+        contexts = [await stack.enter_async_context(await window(chromium, locale=one.value)) for one in LANGUAGES]
         yield {one: Watched(await context.new_page()) for one, context in zip(LANGUAGES, contexts, strict=True)}
 
 
@@ -69,7 +51,7 @@ def visits() -> Iterator[ParameterSet]:
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.asyncio(loop_scope="module")
+@ON_ITS_LOOP
 @pytest.mark.parametrize(("row", "language", "looks", "is_whole"), list(visits()))
 async def test_a_page_in_a_state(
     row: Row,
@@ -77,26 +59,23 @@ async def test_a_page_in_a_state(
     looks: tuple[Look, ...],
     is_whole: bool,
     site: Site,
+    person: Person,
     windows: dict[Language, Watched],
-    valkey: ValkeyServer,
-    authority: trustme.CA,
 ):
     watched = windows[language]
     await watched.as_new()
-    await fresh(site, valkey)
-    async with Person.at(site, authority.cert_pem.bytes().decode()) as person:
-        person.client.headers["accept-language"] = language.value
-        visit = Visit(site, watched.page, person, language)
-        try:
-            await asyncio.wait_for(row.visit(visit), 40)
-            assert await watched.page.get_attribute("main", "data-page") == row.page
-            assert await watched.page.get_attribute("html", "lang") == language.value
-            await watched.look(f"{row.name}-{language.value}", looks, is_whole=is_whole)
-        finally:
-            for undo in visit.undo:
-                await undo()
-        policy = [said for said in watched.complaints if "Content Security Policy" in said]
-        assert policy == []
+    person.client.headers["accept-language"] = language.value
+    visit = Visit(site, watched.page, person, language)
+    try:
+        await asyncio.wait_for(row.visit(visit), 40)
+        assert await watched.page.get_attribute("main", "data-page") == row.page
+        assert await watched.page.get_attribute("html", "lang") == language.value
+        await watched.look(f"{row.name}-{language.value}", looks, is_whole=is_whole)
+    finally:
+        for undo in visit.undo:
+            await undo()
+    policy = [said for said in watched.complaints if "Content Security Policy" in said]
+    assert policy == []
 
 
 def test_every_page_has_a_row_and_the_rows_are_counted():
@@ -110,9 +89,3 @@ def pages() -> Iterator[str]:
     for path in ROOT.glob("templates/**/*.html"):
         if re.search(r'{% extends "(layout|tenant/layout)\.html" %}', path.read_text()) and path.stem != "layout":
             yield path.relative_to(ROOT / "templates").with_suffix("").as_posix()
-
-
-async def fresh(site: Site, valkey: ValkeyServer) -> None:
-    async with Redis.from_url(valkey.url) as raw:
-        await raw.flushall()
-    site.cloud.snapshots.restore(_FRESH)

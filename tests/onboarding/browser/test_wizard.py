@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 import pytest
 from playwright.async_api import Browser, Error, expect
 
 from emulator import Fault
 from tests.edge.suite import SuiteStream
-from tests.onboarding.chromium import Watched, chromium, window
+from tests.onboarding.chromium import ON_ITS_LOOP, Watched, window
 from tests.onboarding.person import APPLICANT
 from tests.onboarding.site import Site
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), ON_ITS_LOOP]
 
 
 VARIED = {
@@ -22,20 +22,6 @@ VARIED = {
     "farid": ("Offline",),
 }  # fmt: skip
 """So that the proof shows more than one colour."""
-
-
-@pytest.fixture
-async def browser(site: Site) -> AsyncIterator[Browser]:
-    async with chromium(site.url, site.cloud.url) as running:
-        yield running
-
-
-@pytest.fixture
-async def watched(browser: Browser) -> AsyncIterator[Watched]:
-    context = await window(browser)
-    watched = Watched(await context.new_page())
-    yield watched
-    await context.close()
 
 
 async def fill(watched: Watched, site: Site, **changes: str) -> None:
@@ -163,8 +149,8 @@ async def test_double_clicks_at_each_step_make_one_tenant_with_one_key(site: Sit
     assert [record.key_id for record in keys if record.revoked is None] == [used]
 
 
-async def test_everything_works_without_scripts(site: Site, browser: Browser):
-    context = await window(browser, java_script_enabled=False)
+async def test_everything_works_without_scripts(site: Site, chromium: Browser):
+    context = await window(chromium, java_script_enabled=False)
     watched = Watched(await context.new_page())
     page = watched.page
     await fill(watched, site)
@@ -181,8 +167,8 @@ async def test_everything_works_without_scripts(site: Site, browser: Browser):
     await context.close()
 
 
-async def test_the_key_is_copied_by_a_button(site: Site, browser: Browser):
-    context = await window(browser, permissions=["clipboard-read", "clipboard-write"])
+async def test_the_key_is_copied_by_a_button(site: Site, chromium: Browser):
+    context = await window(chromium, permissions=["clipboard-read", "clipboard-write"])
     watched = Watched(await context.new_page())
     page = watched.page
     await fill(watched, site)
@@ -225,7 +211,7 @@ async def test_a_user_without_a_role_can_do_it_alone(site: Site, watched: Watche
 
 
 async def test_an_administrator_agrees_for_everybody_and_sends_a_link_to_a_user(
-    site: Site, watched: Watched, browser: Browser
+    site: Site, watched: Watched, chromium: Browser
 ):
     """Who may consent and whose account it is are two people, each at a machine of their own."""
     page = watched.page
@@ -241,7 +227,7 @@ async def test_an_administrator_agrees_for_everybody_and_sends_a_link_to_a_user(
     await page.click("#invite button")
     link = await page.inner_text("#link")
 
-    context = await window(browser)
+    context = await window(chromium)
     quinn = Watched(await context.new_page())
     await quinn.page.goto(link)
     await quinn.page.click("#invited button")
