@@ -13,6 +13,7 @@
     problems.py          the problems that pages can show: what happened, and what to do next
     status_names.py      names of console statuses
     metrics.py           how onboardings end, for metrics
+    spans.py             the spans of an onboarding
     dates.py             formats of times, durations and numbers
     settings.py          addresses, the operator's name, and limits
     identity_association.py  the file by which Microsoft verifies the publisher's domain

@@ -21,7 +21,7 @@ from onboarding.tenant.auth import ActionDenied, SignInRequired
 from onboarding.tenant.routes import TenantPages
 from onboarding.wizard.steps import WizardSteps
 from onboarding.wizard.views import WizardViews
-from relay.errors import RelayError
+from relay.errors import RelayError, support_fields
 from relay.http.serving import Listening, serving
 from relay.ops.supervision import running
 from relay.store.custody.proxies import Proxies
@@ -151,7 +151,7 @@ def _log(error: RelayError) -> None:
     if key == "fault":
         log.error("step_failed", exc_info=error)
     else:
-        log.warning("step_postponed", problem=key, error=str(error))
+        log.warning("step_postponed", problem=key, error=str(error), **support_fields(error))
 
 
 @asynccontextmanager

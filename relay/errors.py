@@ -30,7 +30,9 @@ RelayError
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+from relay.core.consent.microsoft_error import NO_ERROR, MicrosoftError
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -38,8 +40,42 @@ if TYPE_CHECKING:
     from relay.core.consent.refusals import Refusal
 
 
+E = TypeVar("E", bound="RelayError")
+
+
 class RelayError(Exception):
-    """Anything that the relay itself raises."""
+    """Anything that the relay itself raises.
+
+    Attributes:
+        said: Microsoft's ids of the request that failed, and its time; empty where the error is not Microsoft's.
+    """
+
+    said: MicrosoftError = NO_ERROR
+
+
+def marked(error: E, said: MicrosoftError) -> E:
+    """Return the error with Microsoft's ids of the request."""
+    error.said = said
+    return error
+
+
+def support_fields(error: BaseException) -> dict[str, str]:
+    """Return the fields by which Microsoft's support finds a failed request, for a log line; those that are not known are left out."""
+    return support_fields_of(error.said) if isinstance(error, RelayError) else {}
+
+
+def support_fields_of(said: MicrosoftError) -> dict[str, str]:
+    """Return the same fields of what Microsoft said."""
+    fields = {"request_id": said.trace_id, "correlation_id": said.correlation_id, "microsoft_time": said.time}
+    return {name: text for name, text in fields.items() if text}
+
+
+def with_marks(error: RelayError) -> str:
+    """Return the error in words, with what Microsoft's support asks for, for people."""
+    said = error.said
+    marks = [("request id", said.trace_id), ("correlation id", said.correlation_id), ("time", said.time)]
+    told = ", ".join(f"{name} {text}" for name, text in marks if text)
+    return f"{error} ({told})" if told else str(error)
 
 
 class Retryable(RelayError):

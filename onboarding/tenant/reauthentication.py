@@ -23,7 +23,7 @@ from onboarding.rate_limit import RequestKind, count_request
 from onboarding.tenant import cookies
 from onboarding.tenant.auth import ActionDenied
 from onboarding.tenant.sign_ins import PendingAction, SignInFailed
-from relay.errors import RelayError
+from relay.errors import RelayError, support_fields
 from relay.http.paths import TENANT
 
 if TYPE_CHECKING:
@@ -114,7 +114,9 @@ class Reauthentication:
             await services.layout.flash(visitor, failed.problem, failed.detail)
             return RedirectResponse(TENANT, status_code=303)
         except RelayError as error:
-            log.warning("tenant_action_postponed", problem=problem_of(error), error=str(error), **about)
+            log.warning(
+                "tenant_action_postponed", problem=problem_of(error), error=str(error), **about, **support_fields(error)
+            )
             await services.layout.flash(visitor, problem_of(error))
             return RedirectResponse(TENANT, status_code=303)
         log.info("tenant_action_done", **about)

@@ -23,7 +23,7 @@ from onboarding.tenant.views.people import PeopleViews
 from onboarding.tenant.views.settings import SettingViews
 from onboarding.tenant.views.sign_in import SignInViews
 from onboarding.tenant.views.suites import SuiteViews
-from relay.errors import RelayError
+from relay.errors import RelayError, support_fields
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -87,7 +87,9 @@ class TenantPages:
         except SignInFailed as failed:
             return self._sign_in.page(request, failed.problem, failed.detail, status=400)
         except RelayError as error:
-            log.warning("tenant_sign_in_postponed", problem=problem_of(error), error=str(error))
+            log.warning(
+                "tenant_sign_in_postponed", problem=problem_of(error), error=str(error), **support_fields(error)
+            )
             return self._sign_in.page(request, problem_of(error), status=PROBLEMS[problem_of(error)].status)
 
     async def show_outside(self, request: Request, error: Exception) -> Response:

@@ -17,6 +17,7 @@ from relay.errors import (
     SubscriptionExists,
     SubscriptionRefused,
     WebhookUnreachable,
+    support_fields,
 )
 from relay.locale.languages import english
 
@@ -104,7 +105,7 @@ async def _push(trial: GrantTrial, new: NewGrant, push: PushSettings | None) -> 
             "push", CheckState.PASSED, english("Microsoft already sends change notifications to this account.")
         )
     except RelayError as error:
-        log.info("push_not_possible", tenant_id=new.tenant_id, error=str(error))
+        log.info("push_not_possible", tenant_id=new.tenant_id, error=str(error), **support_fields(error))
         return Check("push", CheckState.OPTIONAL, _why_not(error))
     return Check(
         "push",

@@ -209,6 +209,7 @@ class Flow(msgspec.Struct, frozen=True):
         waits_until: end of its lifetime while STARTED, in seconds since 1970; 0: the usual lifetime.
         links: the number of invitation links made; the page shows the last one.
         word_ms: the time at which the operator made the invitation that this began with, in ms since 1970; 0: none.
+        trace: goes on with the onboarding's trace; empty without one.
     """
 
     flow_id: str
@@ -225,6 +226,7 @@ class Flow(msgspec.Struct, frozen=True):
     links: int = 0
     word_ms: int = 0
     answered: Answered | None = None
+    trace: bytes = b""
 
     @property
     def stage(self) -> Stage:

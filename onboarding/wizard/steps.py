@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import structlog
 
+from onboarding import spans
 from onboarding.browser_secrets import fingerprint, new_secret, return_secret
 from onboarding.metrics import STEPS
 from onboarding.wizard import flow as flow_module
@@ -119,6 +120,12 @@ class WizardSteps:
             applicant: the typed fields.
             link: the token of the invitation link, which is used up; empty without one.
         """
+        with spans.first_step() as span:
+            begun = await self._start(applicant, link, span.carried)
+            span.note("relay.outcome", begun if isinstance(begun, str) else "done")
+            return begun
+
+    async def _start(self, applicant: Applicant, link: str, trace: bytes) -> tuple[Flow, str] | str:
         invitation = await self._invitations.load(link) if link else None
         if link and invitation is None:
             return "link_gone"
@@ -143,6 +150,7 @@ class WizardSteps:
             applicant=applicant,
             tenant_id=tenant_id,
             word_ms=word_ms,
+            trace=trace,
         )
         quota = self._quotas.begun
         if link:
@@ -196,11 +204,13 @@ class WizardSteps:
 
     async def authorize(self, held: LoadedFlow) -> str:
         """Begin a sign-in; return Microsoft's address."""
-        return await self._sign_ins.begin(held.flow)
+        with spans.step(held.flow.trace, "sign_in"):
+            return await self._sign_ins.begin(held.flow)
 
     async def ask_admin(self, held: LoadedFlow) -> str:
         """Begin to ask for an administrator's consent for everybody; return Microsoft's address."""
-        return await self._sign_ins.begin_admin_consent(held.flow)
+        with spans.step(held.flow.trace, "admin_consent"):
+            return await self._sign_ins.begin_admin_consent(held.flow)
 
     async def returned(self, answer: Mapping[str, str], is_returning: Callable[[Flow], bool]) -> str | None:
         """Take Microsoft's answer; return the id of its flow, or None when it belongs to no flow of this browser.
@@ -217,10 +227,15 @@ class WizardSteps:
             return None
         if held.flow.stage is Stage.DONE:
             return held.flow.flow_id
-        if sign_in.is_admin_consent:
-            await self._keep_approval(held, self._sign_ins.approved(answer))
-        else:
-            await self._keep_outcome(held, await self._sign_ins.finish(sign_in, held.flow, answer))
+        with spans.step(held.flow.trace, "answer") as span:
+            if sign_in.is_admin_consent:
+                failure = self._sign_ins.approved(answer)
+                await self._keep_approval(held, failure)
+            else:
+                outcome = await self._sign_ins.finish(sign_in, held.flow, answer)
+                await self._keep_outcome(held, outcome)
+                failure = outcome if isinstance(outcome, FlowFailure) else None
+            spans.note_outcome(span, failure)
         return held.flow.flow_id
 
     async def confirm(self, held: LoadedFlow) -> None:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import structlog
 
+from onboarding import spans
 from onboarding.problems import problem_of
 from onboarding.wizard import flow as flow_module
 from onboarding.wizard.admission import RequestsFull
@@ -26,7 +27,7 @@ from onboarding.wizard.checks import check
 from onboarding.wizard.eligibility import NotInvited, turned_away_failure
 from onboarding.wizard.flow import CHECKS, Check, CheckState, FlowFailure, new_verification
 from onboarding.wizard.sign_ins import refused
-from relay.errors import AccessDenied, ConsentRequired, RelayError, RequestRefused, SourceUnreachable
+from relay.errors import AccessDenied, ConsentRequired, RelayError, RequestRefused, SourceUnreachable, support_fields
 from relay.store.custody.sign_ups import SignUpsFull
 from relay.store.custody.turned_away import TurnedAwayError
 
@@ -104,12 +105,16 @@ class VerificationRunner:
     async def _run(self, run: _Run) -> None:
         try:
             async with self._heartbeat(run.flow):
-                await self._try(run)
+                with spans.step(run.flow.trace, "verify") as span:
+                    await self._try(run)
+                    spans.note_outcome(span, run.flow.failure)
         except _Superseded:
             log.info("verification_superseded", reference=run.flow.reference)
         except RelayError as error:
             # It could not be written down. The run's life ends, and the page offers to try again.
-            log.warning("verification_interrupted", reference=run.flow.reference, error=str(error))
+            log.warning(
+                "verification_interrupted", reference=run.flow.reference, error=str(error), **support_fields(error)
+            )
         except Exception:
             log.exception("verification_failed", reference=run.flow.reference)
 
@@ -137,7 +142,13 @@ class VerificationRunner:
         except RelayError as error:
             refusal = getattr(error, "refusal", None)
             failure = FlowFailure(problem_of(error)) if refusal is None else refused(error, problem_of(error))
-            log.warning("verification_postponed", reference=flow.reference, problem=failure.problem, error=str(error))
+            log.warning(
+                "verification_postponed",
+                reference=flow.reference,
+                problem=failure.problem,
+                error=str(error),
+                **support_fields(error),
+            )
             await run.fail(failure, keeps_consent=True)
 
     @asynccontextmanager

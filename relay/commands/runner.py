@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 import typer
 
-from relay.errors import ConsentRequired, CredentialRejected, NotPermitted, NotSaved, RelayError, StoreUnavailable
+from relay.errors import (
+    ConsentRequired,
+    CredentialRejected,
+    NotPermitted,
+    NotSaved,
+    RelayError,
+    StoreUnavailable,
+    with_marks,
+)
 from relay.ops import logging
 from relay.settings import roles
 from relay.settings.env import SettingsInvalid
@@ -99,10 +107,11 @@ def _explained(error: RelayError) -> str:
         case NotSaved():
             return f"Not saved: {error}. Repair Redis and repeat the command."
         case CredentialRejected():
-            return f"Microsoft refuses the relay's own credential: {error}. Check RELAY_CLOUD_CLIENT_ID and the secret."
+            return f"Microsoft refuses the relay's own credential: {with_marks(error)}. Check RELAY_CLOUD_CLIENT_ID and the secret."
         case ConsentRequired():
-            return f"{error} ({error.code})" if error.code else str(error)
-    return str(error)
+            marks = with_marks(error).removeprefix(str(error))
+            return f"{error} ({error.code}){marks}" if error.code else f"{error}{marks}"
+    return with_marks(error)
 
 
 def _os_error_line(error: OSError) -> str:

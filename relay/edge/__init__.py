@@ -26,6 +26,7 @@
     weighted_semaphore.py  a fair semaphore with weights
     statistics.py          the edge at one moment, in numbers
     metrics.py             its metrics
+    spans.py               its spans
     settings.py            every limit, with its reason
 
     suite ──requests──► stream ──names──► interest ──► Redis

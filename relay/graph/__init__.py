@@ -4,6 +4,7 @@
     client.py    one HTTP client for all tenants: tokens, limits, timeouts, sizes
     lanes.py     places for calls, of which slow ones cannot take all
     metrics.py   the metrics of calls, and the operation that each is counted under
+    spans.py     the spans of calls
     errors.py    Microsoft's refusals, translated into the relay's errors
     auth/        Entra: consent, credentials, access tokens, verification of what Entra signs
     presence/    bulk reads of presence, users and organisations

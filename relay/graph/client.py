@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import random
 import ssl
 import time
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import Final, NamedTuple, Protocol, Self
 from urllib.parse import urlsplit
+from uuid import UUID
 from weakref import WeakSet
 
 import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
-from relay.errors import AccessDenied, RelayError, RequestRefused, SourceUnreachable
+from relay.core.consent.microsoft_error import NO_ERROR, MicrosoftError
+from relay.errors import AccessDenied, RelayError, RequestRefused, SourceUnreachable, marked
+from relay.graph import spans
 from relay.graph.errors import translate
 from relay.graph.lanes import EXTRA, Lanes
 from relay.graph.metrics import note
 from relay.graph.settings import GraphSettings
+from relay.ops.span import UNTRACED
 
 
 class TokenSource(Protocol):
@@ -168,6 +173,7 @@ class GraphClient:
         patience: timedelta | None = None,
     ) -> Reply:
         counted = _Counted(method, url)
+        headers = {**headers, _ASKED_AS: counted.asked_as}
         try:
             async with (
                 asyncio.timeout((patience or self.settings.total_timeout).total_seconds()),
@@ -178,7 +184,7 @@ class GraphClient:
                 async with self._http.stream(
                     method, url, headers=headers, content=content, timeout=self._timeout(patience)
                 ) as response:
-                    reply = Reply(response.status_code, await self._read(response), response.headers)
+                    reply = Reply(response.status_code, await self._read(response), counted.told(response))
             counted.answered(reply)
         except RelayError as error:
             counted.unanswered(error)
@@ -186,7 +192,10 @@ class GraphClient:
         # The transport lets some of aiohttp's own errors through; a header that cannot be parsed is a ValueError.
         except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             counted.unanswered(error)
-            raise SourceUnreachable(f"Microsoft does not answer ({type(error).__name__})") from error
+            unreachable = SourceUnreachable(f"Microsoft does not answer ({type(error).__name__})")
+            raise marked(unreachable, counted.marks) from error
+        finally:
+            counted.end()
         return reply
 
     def _timeout(self, patience: timedelta | None) -> httpx.Timeout:
@@ -206,24 +215,49 @@ class GraphClient:
 
 
 class _Counted:
-    """One request, for metrics. It counts once it was sent: waiting for a place or at the gate is not Microsoft's time."""
+    """One request, for metrics and traces. It counts once it was sent: waiting for a place or at the gate is not Microsoft's time.
+
+    Attributes:
+        asked_as: the id that Microsoft is given for it, by which its support finds it even if no answer comes.
+    """
 
     def __init__(self, method: str, url: str) -> None:
+        self.asked_as = str(UUID(int=random.getrandbits(128), version=4))
         self._method = method
         self._url = url
         self._begun: float | None = None
+        self._span = UNTRACED
 
     def begin(self) -> None:
         self._begun = time.monotonic()
+        self._span = spans.calling(self._method, self._url)
+
+    def told(self, response: httpx.Response) -> Mapping[str, str]:
+        """Return the headers of an answer; a refusal of something on the way, which does not repeat our id, gets it."""
+        if response.status_code < _REFUSED or _ASKED_AS in response.headers:
+            return response.headers
+        return {_ASKED_AS: self.asked_as, **response.headers}
 
     def answered(self, reply: Reply) -> None:
         if self._begun is not None:
             asked_to_wait = "retry-after" in reply.headers
             note(self._method, self._url, reply.status, time.monotonic() - self._begun, has_retry_after=asked_to_wait)
+            spans.note_answer(self._span, reply.status, reply.headers)
 
     def unanswered(self, error: Exception) -> None:
         if self._begun is not None:
             note(self._method, self._url, 0, time.monotonic() - self._begun, error=type(error).__name__)
+            self._span.fail(type(error).__name__)
+
+    def end(self) -> None:
+        self._span.end()
+
+    @property
+    def marks(self) -> MicrosoftError:
+        """What Microsoft's support can find the request by if no answer came."""
+        if self._begun is None:
+            return NO_ERROR
+        return MicrosoftError(correlation_id=self.asked_as, time=f"{datetime.now(UTC):%Y-%m-%d %H:%M:%SZ}")
 
 
 def _http_client(settings: GraphSettings) -> httpx.AsyncClient:
@@ -259,5 +293,8 @@ def _origin(url: str) -> tuple[str, str, int]:
     return parts.scheme, parts.hostname or "", port
 
 
+_ASKED_AS: Final = "client-request-id"
+"""The header with an id of ours for a request; Graph repeats it in its answer."""
+_REFUSED: Final = 400
 _KEEPALIVE_S: Final = 60.0
 """Longer than the longest regular interval between two polls of one tenant, shorter than what load balancers keep idle."""

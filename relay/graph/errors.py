@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from relay.core.consent.microsoft_error import NO_ERROR, MicrosoftError, parse_error
+from relay.core.consent.microsoft_error import MicrosoftError, parse_error
 from relay.core.consent.refusals import Refusal, RefusalClass
 from relay.core.pausing import LONGEST_ASKED_S
 from relay.errors import (
@@ -21,6 +21,7 @@ from relay.errors import (
     RequestRefused,
     SourceThrottled,
     SourceUnreachable,
+    marked,
 )
 
 UNREADABLE: Final = (msgspec.DecodeError, ValueError, RecursionError)
@@ -49,19 +50,22 @@ def translate(status: int, body: bytes = b"", headers: Mapping[str, str] | None 
         body: Graph's error object, or anything.
         headers: of the answer, or of one part of a batch; in any letter case.
     """
-    wait = retry_after(headers or {})
-    said = f"Graph answered {status} {error_code(body)}".rstrip()
+    marks = _said(body, headers or {})
+    return marked(_translated(status, error_code(body), retry_after(headers or {}), marks), marks)
+
+
+def _translated(status: int, code: str, wait: timedelta | None, marks: MicrosoftError) -> RelayError:
+    said = f"Graph answered {status} {code}".rstrip()
     if status in (429, 509) or (status == 503 and wait is not None):
         return SourceThrottled(said, retry_after=wait)
     if status == 401:
         return GrantRefused(
             Refusal(
-                RefusalClass.CONSENT_REQUIRED, _ACCESS_REFUSED, error_code(body), heals=True, passes=True, by_graph=True,
-                said=_said(body),
+                RefusalClass.CONSENT_REQUIRED, _ACCESS_REFUSED, code, heals=True, passes=True, by_graph=True, said=marks
             )
         )  # fmt: skip
     if status == 403:
-        denied = Refusal(RefusalClass.DENIED, _DENIED, error_code(body), heals=True, by_graph=True, said=_said(body))
+        denied = Refusal(RefusalClass.DENIED, _DENIED, code, heals=True, by_graph=True, said=marks)
         return AccessDenied(said, refusal=denied)
     if 400 <= status < 500 and status not in (408, 425):
         return RequestRefused(said)
@@ -70,6 +74,10 @@ def translate(status: int, body: bytes = b"", headers: Mapping[str, str] | None 
 
 def from_refusal(refusal: Refusal, wait: timedelta | None = None) -> RelayError:
     """Return the error that a refusal of Entra's stands for."""
+    return marked(_of_refusal(refusal, wait), refusal.said)
+
+
+def _of_refusal(refusal: Refusal, wait: timedelta | None) -> RelayError:
     if refusal.kind is RefusalClass.CONSENT_REQUIRED:
         return GrantRefused(refusal)
     number = f", AADSTS{refusal.said.number}" if refusal.said.number else ""
@@ -121,16 +129,29 @@ def error_code(body: bytes) -> str:
         return ""
 
 
-def _said(body: bytes) -> MicrosoftError:
+def marks_of(headers: Mapping[str, str]) -> MicrosoftError:
+    """Return Microsoft's ids of a request and its time, as far as the headers of the answer have them."""
+    at = date_of(headers)
+    return parse_error(
+        trace_id=_header(headers, "request-id") or _header(headers, "x-ms-request-id"),
+        correlation_id=_header(headers, "client-request-id"),
+        time=at.strftime("%Y-%m-%d %H:%M:%SZ") if at is not None else "",
+    )
+
+
+def _said(body: bytes, headers: Mapping[str, str]) -> MicrosoftError:
     """Return Graph's ids of the request. Its message is left out, because it can name users."""
+    told = marks_of(headers)
     try:
         inner = _ERROR.decode(body).error.inner
     except UNREADABLE:
-        return NO_ERROR
+        return told
     if inner is None:
-        return NO_ERROR
+        return told
     return parse_error(
-        trace_id=inner.request_id or "", correlation_id=inner.client_request_id or "", time=inner.date or ""
+        trace_id=inner.request_id or told.trace_id,
+        correlation_id=inner.client_request_id or told.correlation_id,
+        time=inner.date or told.time,
     )
 
 

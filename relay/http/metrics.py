@@ -1,4 +1,4 @@
-"""The metrics of the servers that speak HTTP, and the application around another that records them."""
+"""The metrics of the servers that speak HTTP, and the application around another that records them, and the spans of requests."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from relay.http.spans import REQUEST
 from relay.ops.instruments import Histogram
 from relay.ops.metric import WEB, WEBHOOK, Metric, MetricKind
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from relay.ops.span import TracedWork
 
 RouteOf = Callable[["Scope"], str]
 """Returns the route of a request that was answered, as a template without ids; empty for a path that is none of ours."""
@@ -51,6 +54,13 @@ class Measured:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        with REQUEST.begins() as span:
+            await self._answer(scope, receive, send, span)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, span: TracedWork) -> None:
         begun, status = time.monotonic(), 0
 
         async def noting(message: Message) -> None:
@@ -62,10 +72,21 @@ class Measured:
         try:
             await self._app(scope, receive, noting)
         finally:
-            if scope["type"] == "http":
-                self._record(scope, status, time.monotonic() - begun)
+            self._record(scope, status, time.monotonic() - begun, span)
 
-    def _record(self, scope: Scope, status: int, duration_s: float) -> None:
+    def _record(self, scope: Scope, status: int, duration_s: float, span: TracedWork) -> None:
         method = scope["method"] if scope["method"] in _KNOWN else "_OTHER"
+        route = self._route_of(scope)
         error = "no_answer" if not status else str(status) if status >= _SERVER_ERROR else ""
-        REQUESTS.record(duration_s, method, self._route_of(scope), scope["scheme"], str(status or ""), error)
+        REQUESTS.record(duration_s, method, route, scope["scheme"], str(status or ""), error)
+        if not span:
+            return
+        span.rename(f"{method} {route}".rstrip())
+        span.note("http.request.method", method)
+        span.note("url.scheme", scope["scheme"])
+        if route:
+            span.note("http.route", route)
+        if status:
+            span.note("http.response.status_code", status)
+        if error:
+            span.fail(error)

@@ -1,10 +1,13 @@
 """Parts of every process, whatever its role: logs, metrics, health, supervised tasks, the event loop and the clock.
 
     logging.py           one form of log line for the relay and its libraries, with secrets masked
-    telemetry.py         OpenTelemetry: metrics on the ops port, and to a collector when one is set
+    telemetry.py         OpenTelemetry: metrics on the ops port, metrics and traces to a collector when one is set
     metric.py            the description of a metric, of which its documentation is made
     instruments.py       instruments: plain integers and functions that are read at a scrape, and histograms
     metric_export.py     metrics sent to a collector, from a thread of its own
+    span.py              spans: what a trace consists of, and how it goes on in another process
+    span_export.py       spans sent to a collector, from a thread of its own
+    span_metrics.py      the metric of traces themselves
     process_metrics.py   metrics of every process: CPU, memory, descriptors, the event loop
     health.py            the ops port: /livez, /readyz, /metrics
     expiry.py            certificates and credentials that expire: in the log, in a metric, on /readyz

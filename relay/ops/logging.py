@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import structlog
 
-from relay.ops import grpc_log
+from relay.ops import grpc_log, span
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,8 +94,16 @@ def _shared() -> list[Processor]:
         structlog.stdlib.add_logger_name,
         structlog.stdlib.PositionalArgumentsFormatter(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _with_trace,
         structlog.processors.StackInfoRenderer(),
     ]
+
+
+def _with_trace(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Add the ids of the trace and the span in which the line is logged, if any."""
+    if (ids := span.ids()) is not None:
+        event["trace_id"], event["span_id"] = ids
+    return event
 
 
 def _ending(form: LogFormat, stream: TextIO) -> list[Processor]:

@@ -1,4 +1,4 @@
-"""OpenTelemetry: metrics on the ops port, and to a collector when one is set."""
+"""OpenTelemetry: metrics on the ops port, metrics and traces to a collector when one is set."""
 
 from __future__ import annotations
 
@@ -15,11 +15,15 @@ from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import SpanLimits, TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from prometheus_client import CollectorRegistry, generate_latest
 
 from relay.ops.instruments import EXPORTED
 from relay.ops.metric_export import CollectorExport
 from relay.ops.process_metrics import EVENT_LOOP_LAG, PROCESS
+from relay.ops.span import tracing
+from relay.ops.span_export import SpanExport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
 
 SCOPE: Final = "relay"
 _SHUTDOWN_MS: Final = 3000  # a collector that is away must not hold up the end of the process
+_LIMITS: Final = SpanLimits(max_span_attributes=24, max_events=8, max_links=16, max_span_attribute_length=200)
 _FRESH_S: Final = 0.5
 """A scrape within this time of another gets the same text: what a scrape costs is bounded, whoever scrapes how often."""
 _LAG_EVERY_S: Final = 0.25
@@ -39,7 +44,7 @@ _LAG_EVERY_S: Final = 0.25
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TelemetrySettings:
-    """The destination of metrics, with the process' attributes."""
+    """The destination of metrics and traces, with the process' attributes."""
 
     otlp_endpoint: str | None = None
     """A collector's gRPC address, `http://…` or `https://…`; None sends nothing."""
@@ -47,16 +52,18 @@ class TelemetrySettings:
     """Between two readings that the collector is sent."""
     roles: frozenset[str] = frozenset()
     """The roles of the process."""
+    trace_share: float = 0.0
+    """Share of the units of work that begin a trace, from 0 to 1."""
     tenants: frozenset[str] = frozenset()
-    """Tenants with series of their own."""
+    """Tenants with series of their own, which spans may name too."""
     attributes: dict[str, str] = field(default_factory=dict)
     """Attributes that distinguish this process from its siblings."""
 
 
 class Telemetry:
-    """The metrics of this process, as a context manager; `loops` are to run meanwhile, on the loop that the metrics change on.
+    """The metrics and spans of this process, as a context manager; `loops` are to run meanwhile, on the loop that the metrics change on.
 
-    On leaving, the last metrics are sent, for at most some seconds.
+    On leaving, the last metrics and spans are sent, for at most some seconds.
     """
 
     def __init__(self, settings: TelemetrySettings, instruments: Instruments = EXPORTED) -> None:
@@ -74,21 +81,35 @@ class Telemetry:
         if settings.otlp_endpoint is not None:
             self._pushed = _pushed(settings.otlp_endpoint)
             readers.append(self._pushed)
-        self.meters = MeterProvider(readers, Resource.create(described), shutdown_on_exit=False)
+        resource = Resource.create(described)
+        self.meters = MeterProvider(readers, resource, shutdown_on_exit=False)
+        self._spans: SpanExport | None = None
+        if settings.otlp_endpoint is not None and settings.trace_share > 0:
+            self._spans = _span_export(settings.otlp_endpoint)
+            self._tracers = TracerProvider(ALWAYS_ON, resource, shutdown_on_exit=False, span_limits=_LIMITS)
+            self._tracers.add_span_processor(self._spans)
 
     def __enter__(self) -> Self:
         self._stack.enter_context(self._instruments.exporting(self.meters.get_meter(SCOPE), self._settings.roles))
         for gauge, read in PROCESS.items():
             self._stack.enter_context(gauge.reading(read))
         self._instruments.tenants = self._settings.tenants
+        if self._spans is not None:
+            tracer = self._tracers.get_tracer(SCOPE)
+            self._stack.enter_context(tracing(tracer, self._settings.trace_share, self._settings.tenants))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        until = time.monotonic() + _SHUTDOWN_MS / 1000
+        if self._spans is not None:
+            self._spans.finish()
         if self._pushed is not None:
             self._pushed.collect()
         self.meters.shutdown(_SHUTDOWN_MS)
+        if self._spans is not None:
+            self._spans.shutdown(until - time.monotonic())
         self._instruments.tenants = frozenset()
         self._stack.close()
 
@@ -130,6 +151,12 @@ def _pushed(endpoint: str) -> MetricReader:
     # Infinite: it is read on the event loop and not by a thread of the library.
     exporter = CollectorExport(OTLPMetricExporter(endpoint=endpoint), endpoint)
     return PeriodicExportingMetricReader(exporter, export_interval_millis=math.inf)
+
+
+def _span_export(endpoint: str) -> SpanExport:
+    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+
+    return SpanExport(OTLPSpanExporter(endpoint=endpoint), endpoint)
 
 
 def _version() -> str:

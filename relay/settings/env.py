@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 PREFIX: Final = "RELAY_"
-RETIRED: Final = frozenset({"RELAY_TELEMETRY_TRACE_SHARE"})
+RETIRED: Final[frozenset[str]] = frozenset()
 """Settings of an earlier release that have no effect. They are ignored for one release, with a line in the log."""
 _MOST_FILE_BYTES: Final = 1 << 20  # no key, certificate or key ring is this long; a wrong path may be
 

@@ -130,6 +130,7 @@ class Settings:
         return TelemetrySettings(
             otlp_endpoint=self.telemetry.otlp_endpoint,
             interval=self.telemetry.otlp_interval,
+            trace_share=self.telemetry.trace_share,
             roles=frozenset(roles),
             tenants=frozenset(listed(self.telemetry.tenants)),
             attributes=attributes,

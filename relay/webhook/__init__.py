@@ -5,6 +5,7 @@
     posts       parses a POST as far as the webhook needs it
     routes      the subscription of a route, remembered briefly
     metrics     its metrics
+    spans       its spans
     receiver    the checks, in order of cost, and the resulting hints
     server      composition
 

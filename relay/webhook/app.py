@@ -14,7 +14,7 @@ from urllib.parse import parse_qs
 
 import structlog
 
-from relay.errors import Retryable
+from relay.errors import Retryable, support_fields
 from relay.http.bodies import Bodies, TooMuchAtOnce
 from relay.http.paths import NOTIFICATIONS
 from relay.store.server import keys
@@ -121,7 +121,7 @@ class Webhook:
         except Malformed:
             raise _Refused(400, "no notifications") from None
         except Retryable as error:
-            log.warning("notifications_postponed", error=str(error))
+            log.warning("notifications_postponed", error=str(error), **support_fields(error))
             raise _Refused(503, "later") from None
 
     async def _body(self, held: Body, scope: Scope, receive: Receive) -> bytes:

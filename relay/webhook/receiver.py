@@ -25,7 +25,7 @@ import structlog
 
 from relay.graph.auth.jwt import NotValid
 from relay.store.presence import hints, pipes
-from relay.webhook import metrics
+from relay.webhook import metrics, spans
 from relay.webhook.posts import parse
 
 if TYPE_CHECKING:
@@ -68,7 +68,9 @@ class Receiver:
         known = await self._known(route_id, post.items, dropped)
         if known:
             try:
-                vouched = await self._validation.tenants(post.tokens)
+                with spans.VERIFY.within() as span:
+                    span.note("relay.tokens", len(post.tokens))
+                    vouched = await self._validation.tenants(post.tokens)
             except NotValid as error:
                 dropped[f"token_{error.reason}"] += len(known)
                 known = []
@@ -101,13 +103,19 @@ class Receiver:
         by_tenant: defaultdict[TenantId, list[tuple[Item, Route]]] = defaultdict(list)
         for item, route in known:
             by_tenant[route.tenant_id].append((item, route))
-        told = [pipes.append_hints(self._store, *_hints(own)) for own in by_tenant.values()]
+        told = [self._tell(own) for own in by_tenant.values()]
         if len(told) == 1:
             await told[0]
             return
         for outcome in await asyncio.gather(*told, return_exceptions=True):
             if outcome is not None:
                 raise outcome
+
+    async def _tell(self, own: Sequence[tuple[Item, Route]]) -> None:
+        """Append the notifications of one tenant to its inbox."""
+        with spans.PASS_ON.within() as span:
+            span.note("relay.notifications", len(own))
+            await pipes.append_hints(self._store, *_hints(own, span.carried))
 
     def _count(self, dropped: Mapping[str, int]) -> None:
         now = time.monotonic()
@@ -149,8 +157,8 @@ def _vouched(
     return kept
 
 
-def _hints(known: Sequence[tuple[Item, Route]]) -> list[hints.Hint]:
-    """Return the hints for the workers of these items' tenants."""
+def _hints(known: Sequence[tuple[Item, Route]], trace: bytes) -> list[hints.Hint]:
+    """Return the hints for the worker of these items' tenant, which goes on with the trace."""
     by_route: defaultdict[str, list[bytes]] = defaultdict(list)
     troubled: dict[str, None] = {}
     for item, route in known:
@@ -162,7 +170,7 @@ def _hints(known: Sequence[tuple[Item, Route]]) -> list[hints.Hint]:
     found: list[hints.Hint] = [hints.Reauthorize(tenant_id, route_id) for route_id in troubled]
     for route_id, raws in by_route.items():
         starts = range(0, len(raws), ITEMS_PER_HINT)
-        found += [hints.Notified(tenant_id, route_id, tuple(raws[n : n + ITEMS_PER_HINT])) for n in starts]
+        found += [hints.Notified(tenant_id, route_id, tuple(raws[n : n + ITEMS_PER_HINT]), trace) for n in starts]
     return found
 
 

@@ -5,6 +5,7 @@
     sharing.py     the worker's row in the table of workers, and the partitions that it takes and hands over
     load.py        the cost of a partition (users, notifications), and what a scrape reads of a worker's share
     metrics.py     its metrics
+    spans.py       its spans
     figures.py     its tenants in numbers, for metrics
     tenure.py      the time until which a worker may act on a lease, by its own clock
     partition.py   one owned partition: its tenants, inbox and housekeeping

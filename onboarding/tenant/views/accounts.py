@@ -27,7 +27,7 @@ from relay.core.consent.refusals import classify
 from relay.core.consent.tenant import TenantState
 from relay.core.presence import UserId
 from relay.core.push.subscription import MAX_USERS
-from relay.errors import RelayError
+from relay.errors import RelayError, support_fields
 from relay.http.paths import TENANT
 from relay.locale.languages import english
 from relay.store.custody.access_requests import RequestState
@@ -214,7 +214,9 @@ class AccountViews:
             log.warning("tenant_right_ended_meanwhile", tenant_id=visitor.tenant_id, account_id=held.session.account_id)
             return _to_page()
         except RelayError as error:
-            log.warning("tenant_consent_postponed", problem=problem_of(error), error=str(error))
+            log.warning(
+                "tenant_consent_postponed", problem=problem_of(error), error=str(error), **support_fields(error)
+            )
             key, about = problem_of(error), ""
         await services.layout.flash(visitor, key, about)
         return _to_page()

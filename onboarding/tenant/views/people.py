@@ -21,7 +21,7 @@ from relay.consent import admit
 from relay.consent.account_names import NotFound, find_account
 from relay.core.consent.values import NewGrant
 from relay.core.presence import UserId
-from relay.errors import RelayError, TenantRemoved
+from relay.errors import RelayError, TenantRemoved, support_fields
 from relay.http.paths import TENANT
 from relay.locale.languages import english
 from relay.store.custody.access_requests import RequestState
@@ -168,7 +168,9 @@ class PeopleViews:
         except RightEnded:
             return _ended(visitor, "accept_request")
         except RelayError as error:
-            log.warning("tenant_request_postponed", problem=problem_of(error), error=str(error))
+            log.warning(
+                "tenant_request_postponed", problem=problem_of(error), error=str(error), **support_fields(error)
+            )
             key, about = problem_of(error), ""
         await self._services.layout.flash(visitor, key, about)
         return _to_page()

@@ -7,6 +7,7 @@ tenants.py    one tenant with open streams: its streams, its snapshots under way
 repair.py     checks of the store's history, and the repair of missed entries
 history.py    decides whether the store's history is still the one that the streams were shown
 coalesced.py  one run of a piece of work for all that ask for it at the same time
+following.py  traced changes, followed to the streams
 explain.py    answers questions about a user
 endings.py    the errors of keys and tenants that ended
 """

@@ -23,6 +23,7 @@ from relay.core.watching.values import AnswersEntry, Position
 from relay.edge import metrics
 from relay.edge.hub.endings import removed, revoked
 from relay.edge.hub.explain import Questions
+from relay.edge.hub.following import follow
 from relay.edge.hub.portions import portions
 from relay.edge.hub.registry import Registry
 from relay.edge.hub.repair import RETRY_S, Repair
@@ -41,7 +42,7 @@ from relay.store.presence.pipes import ChangesReader
 from relay.wire.decode import origin
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from relay.core.presence import TenantId
     from relay.core.revision import Revision
@@ -204,6 +205,7 @@ class Hub:
         partitions, views = self._registry.partitions, self._registry.tenants
         reached: dict[int, Revision] = {}
         touched: dict[TenantView, AnswersEntry[bytes]] = {}
+        traced: list[tuple[TenantView, ChangedAnswers]] = []
         for number, entry in read:
             partition = partitions.get(number)
             if partition is None or partition.position is None or partition.gap:
@@ -222,6 +224,8 @@ class Hub:
                     for hold in view.holds:
                         hold.missed.append(answers)
                     touched[view] = answers
+                    if entry.trace:
+                        traced.append((view, entry))
             else:
                 self._deliver_rare(entry)
             reached[number] = entry.revision
@@ -231,9 +235,9 @@ class Hub:
             partition.position = Position(partition.position.epoch, revision)
         if touched and self._clock.monotonic() >= self._measure_at:
             self._measure(touched, read[-1][1].revision)
-        for view in touched:
-            for stream in view.streams:
-                stream.wake_if_unsent()
+        if traced:
+            follow(traced)
+        _wake(touched)
 
     def _measure(self, touched: Mapping[TenantView, AnswersEntry[bytes]], newest: Revision) -> None:
         """Measure how late the newest entry was read, and have a stream measure how old an answer is when it is written.
@@ -280,3 +284,9 @@ class Hub:
         while True:
             await self._clock.sleep(_SWEEP_S)
             self._registry.sweep(self._clock.monotonic())
+
+
+def _wake(views: Iterable[TenantView]) -> None:
+    for view in views:
+        for stream in view.streams:
+            stream.wake_if_unsent()

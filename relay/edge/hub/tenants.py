@@ -44,6 +44,9 @@ class Listener(Protocol):
     def measure(self, user_id: UserId, origin: PresenceOrigin) -> None:
         """Measure how old this user's answer is once it is written."""
 
+    def follow(self, user_id: UserId, trace: bytes) -> None:
+        """Go on with a trace until this user's answer is written."""
+
     def end(self, error: RelayError | None) -> None:
         """End the stream; the first reason counts."""
 

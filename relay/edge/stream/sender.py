@@ -9,6 +9,7 @@ The hub calls `wake_if_unsent` for every stream of a tenant that has new answers
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +18,7 @@ import grpc
 from relay.core.names import normalise
 from relay.core.presence import Status
 from relay.edge import encode, metrics
+from relay.edge.stream.traced import TracedWrites
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -43,6 +45,7 @@ class Sender:
     Attributes:
         has_started: whether the suite was told that its stream has begun.
         writing_since: when the write under way began, by the edge's clock; 0 without one.
+        traces: the traced answers among those to be sent.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class Sender:
         self._drain: tuple[float, DrainReason.ValueType] | None = None  # to be sent
         self._busy_until = 0.0
         self._measured: tuple[UserId, PresenceOrigin] | None = None
+        self.traces = TracedWrites()
         self._unsent_malformed_chars = 0
         self._malformed_sent = asyncio.Event()
 
@@ -129,6 +133,7 @@ class Sender:
 
     def release(self) -> None:
         """Let whatever waits for the sender go on: the stream has ended."""
+        self.traces.stop()
         self._malformed_sent.set()
         self.wake()
 
@@ -146,6 +151,7 @@ class Sender:
             await self._clock.sleep(wait_s)
 
     async def _write_all(self, responses: list[bytes]) -> bool:
+        begun = time.monotonic() if self.traces else 0.0
         for response in responses:
             if self._ending.is_reached:
                 return True
@@ -157,6 +163,8 @@ class Sender:
             self._clocks.wrote(now)
             if self._measured is not None:
                 self._record_age(*self._measured)
+            if begun:
+                self.traces.written(self._watch.outbox.values, begun)
         # With more to send right away (a snapshot, a suite that was slow) there is nothing to wait for.
         self._busy_until = 0.0 if self._watch.outbox.values else now + self._linger_s
         return bool(responses)

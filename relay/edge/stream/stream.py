@@ -19,7 +19,7 @@ import structlog
 
 from relay.core.names import normalise
 from relay.core.watching.watch import Watch
-from relay.edge import encode, metrics
+from relay.edge import encode, metrics, spans
 from relay.edge.errors import Rebalanced, ShuttingDown
 from relay.edge.requests import check_stream
 from relay.edge.stream.clocks import Clocks, Due
@@ -61,6 +61,7 @@ class Stream:
         wake: makes the sender look whether there is something to send.
         wake_if_unsent: the same for new answers. (The sender's own method: the fan-out calls it for each stream.)
         measure: measures how old an answer is once it is written.
+        follow: goes on with the trace of an answer until it is written.
         opened_at: when the stream was opened, by the edge's clock.
     """
 
@@ -95,6 +96,7 @@ class Stream:
         self._clocks = clocks = Clocks(edge.settings)
         self._sender = sender = Sender(edge, self.watch, clocks, ending, call)
         self.measure: Callable[[UserId, PresenceOrigin], None] = sender.measure
+        self.follow: Callable[[UserId, bytes], None] = sender.traces.follow
         self._lookups = Lookups(edge, self.watch, ending, sender.wake)
         self.wake: Callable[[], None] = sender.wake
         self.wake_if_unsent: Callable[[], None] = sender.wake_if_unsent
@@ -155,6 +157,14 @@ class Stream:
 
     async def _begin(self) -> TenantView | None:
         """Take in the start and join the hub; None when the stream ended meanwhile."""
+        with spans.OPEN.begins() as span:
+            self._sender.traces.opened = span.carried
+            span.note_tenant(self.tenant_id)
+            view = await self._join()
+            span.note("relay.users", len(self.watch))
+            return view
+
+    async def _join(self) -> TenantView | None:
         start = await self._whole_start()
         if start is None:
             return None

@@ -12,7 +12,7 @@ import time
 import weakref
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import IO, Any, Final, Self
 
 import jwt
@@ -21,10 +21,11 @@ import requests
 
 from relay.core.consent.microsoft_error import MicrosoftError, parse_error
 from relay.core.consent.refusals import Refusal, RefusalClass, classify
-from relay.errors import CredentialRejected, RelayError, SourceThrottled, SourceUnreachable
+from relay.errors import CredentialRejected, RelayError, SourceThrottled, SourceUnreachable, marked
+from relay.graph import spans
 from relay.graph.auth.credentials import Credential, Credentials
 from relay.graph.client import Gate, open_gate
-from relay.graph.errors import from_refusal, retry_after
+from relay.graph.errors import from_refusal, marks_of, retry_after
 from relay.graph.metrics import note_in_thread
 from relay.graph.settings import GraphSettings
 
@@ -165,12 +166,18 @@ class _Session(requests.Session):
             # Said with each request: the session's own `verify` gives way to REQUESTS_CA_BUNDLE.
             kwargs["verify"] = self._ca_file
         verb, address, begun = str(method).upper(), str(url), time.monotonic()
-        try:
-            with super().request(method, url, *args, **kwargs) as response:
-                self._read(response)
-        except Exception as error:
-            note_in_thread(verb, address, 0, time.monotonic() - begun, error=type(error).__name__)
-            raise
+        # MSAL gives each request an id, but for discovery.
+        asked_as = str((kwargs.get("headers") or {}).get("client-request-id", ""))
+        with spans.calling(verb, address) as span:
+            try:
+                with super().request(method, url, *args, **kwargs) as response:
+                    self._read(response)
+            except Exception as error:
+                note_in_thread(verb, address, 0, time.monotonic() - begun, error=type(error).__name__)
+                if isinstance(error, _Refused) or not isinstance(error, requests.RequestException):
+                    raise
+                raise _Refused(_unanswered(error, asked_as)) from error
+            spans.note_answer(span, response.status_code, response.headers, asked_as)
         asked_to_wait = "retry-after" in response.headers
         note_in_thread(verb, address, response.status_code, time.monotonic() - begun, has_retry_after=asked_to_wait)
         self.cookies.clear()
@@ -196,12 +203,21 @@ _CHUNK_BYTES: Final = 65536
 _MOST_DIGITS: Final = 10
 
 
+def _unanswered(error: Exception, asked_as: str) -> RelayError:
+    """Return the error for a request without an answer, with the id that it had."""
+    marks = MicrosoftError(correlation_id=asked_as, time=f"{datetime.now(UTC):%Y-%m-%d %H:%M:%SZ}")
+    return marked(SourceUnreachable(f"Entra does not answer ({type(error).__name__})"), marks)
+
+
 def _busy(response: requests.Response) -> RelayError:
     wait: timedelta | None = retry_after(response.headers)
     said = f"Entra answered {response.status_code}"
-    if response.status_code == 429 or wait is not None:
-        return SourceThrottled(said, retry_after=wait, refusal=_busy_words(response, RefusalClass.TEMPORARY))
-    return SourceUnreachable(said, refusal=_busy_words(response, RefusalClass.UNREACHABLE))
+    is_wait = response.status_code == 429 or wait is not None
+    words = _busy_words(response, RefusalClass.TEMPORARY if is_wait else RefusalClass.UNREACHABLE)
+    marks = words.said if words is not None and words.said.trace_id else marks_of(response.headers)
+    if is_wait:
+        return marked(SourceThrottled(said, retry_after=wait, refusal=words), marks)
+    return marked(SourceUnreachable(said, refusal=words), marks)
 
 
 def _busy_words(response: requests.Response, kind: RefusalClass) -> Refusal | None:

@@ -16,6 +16,7 @@ import hmac
 import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Self
@@ -298,7 +299,7 @@ class Consent:
         return who
 
     async def _in_thread(self, work: Any, *arguments: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, copy_context().run, work, *arguments)
 
 
 def error_of(answer: Mapping[str, str]) -> RelayError:

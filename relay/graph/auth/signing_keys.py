@@ -16,7 +16,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
 
 from relay.core.presence import TenantId
-from relay.errors import RelayError, SourceUnreachable
+from relay.errors import RelayError, SourceUnreachable, support_fields
 from relay.graph.client import GraphClient
 from relay.graph.errors import UNREADABLE
 from relay.graph.settings import GraphSettings
@@ -151,7 +151,10 @@ class SigningKeys:
         except (RelayError, TimeoutError) as error:
             self._failed_at = time.monotonic()
             log.warning(
-                "signing_keys_unavailable", error=str(error) or "no answer in time", known=len(self._published.keys)
+                "signing_keys_unavailable",
+                error=str(error) or "no answer in time",
+                known=len(self._published.keys),
+                **support_fields(error),
             )
         finally:
             self._fetch = None

@@ -13,8 +13,10 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -190,9 +192,9 @@ class GrantTokens:
             loop = asyncio.get_running_loop()
             kept.asked_at = datetime.now(UTC)
             try:
-                token = await loop.run_in_executor(
-                    self._threads, kept.acquire, self._applications, self._settings.scopes
-                )
+                # The thread gets this task's context, for traces.
+                acquire = partial(copy_context().run, kept.acquire, self._applications, self._settings.scopes)
+                token = await loop.run_in_executor(self._threads, acquire)
             except RelayError as error:
                 TOKENS.add(1, _OUTCOMES.get(type(error), "unreachable"))
                 raise

@@ -43,23 +43,32 @@ class OpsConfig(SettingsGroup):
 
 
 class TelemetryConfig(SettingsGroup):
-    """The OpenTelemetry collector that metrics are sent to."""
+    """The OpenTelemetry collector that metrics and traces are sent to."""
 
     model_config = SettingsConfigDict(env_prefix="RELAY_TELEMETRY_")
 
-    otlp_endpoint: WebAddress | None = Field(None, description="collector that receives metrics, OTLP over gRPC")
+    otlp_endpoint: WebAddress | None = Field(
+        None, description="collector that receives metrics and traces, OTLP over gRPC"
+    )
     otlp_interval: Duration = Field(
         timedelta(seconds=60),
         ge=timedelta(seconds=1),
         description="time between two readings that the collector receives",
     )
+    trace_share: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="share of reads, notifications and visits of pages that are traced to their end. Takes effect with "
+        "`RELAY_TELEMETRY_OTLP_ENDPOINT`; 0 makes no traces",
+    )
     tenants: str = Field(
         "",
-        description=f"ids of tenants that have series of their own (`relay.tenant.…`), separated by commas; at most {MOST_TENANTS}",
+        description=f"ids of tenants that have series of their own (`relay.tenant.…`), and that traces name, separated by commas; at most {MOST_TENANTS}",
     )
     plaintext: bool = Field(
         default=False,
-        description="allow an `http://` collector on another host. Metrics cross the network in the clear: use it "
+        description="allow an `http://` collector on another host. Metrics and traces cross the network in the clear: use it "
         "only inside a tunnel or a mesh that encrypts",
     )
 
@@ -81,6 +90,6 @@ class TelemetryConfig(SettingsGroup):
     @model_validator(mode="after")
     def _is_private(self) -> Self:
         if self.otlp_endpoint is not None and not self.plaintext and goes_in_the_clear(self.otlp_endpoint):
-            shown = PLAIN.format("metrics", "https://", "RELAY_TELEMETRY_PLAINTEXT")
+            shown = PLAIN.format("metrics and traces", "https://", "RELAY_TELEMETRY_PLAINTEXT")
             raise ValueError(f"RELAY_TELEMETRY_OTLP_ENDPOINT: {shown}")
         return self

@@ -11,7 +11,8 @@ local lease_value = ARGV[1]
 local changes_length = ARGV[2]  -- entries that `changes` keeps, about
 local tenant_id = ARGV[3]
 local demanded = ARGV[4]  -- the epoch that must still be in force; empty: any
-local first_pair = 5  -- ARGV[5...]: (user id, value) pairs
+local trace = ARGV[5]  -- see `append`
+local first_pair = 6  -- ARGV[6...]: (user id, value) pairs
 
 if not holds_lease() then
   return lease_lost()
@@ -90,7 +91,7 @@ if #values == 0 then
   return {false, refused}
 end
 
-local id = append(changes, changes_head, changes_length, fields)
+local id = append(changes, changes_head, changes_length, fields, trace)
 local ms, seq = string.match(id, '^(%d+)-(%d+)$')
 local revision = struct.pack('>I8I4', tonumber(ms), tonumber(seq))
 for i = 2, #values, 2 do

@@ -2,7 +2,7 @@
 
 An entry is a flat list of fields, so that the script that accepts answers can leave single ones out:
 
-    p <id of the entry before>  a <tenant id>  (<user id> <item>)...            answers
+    p <id of the entry before>  a <tenant id>  (<user id> <item>)...            answers; the first field's name may have a trace behind its `p`
     p <id of the entry before>  n <tenant id>  (<name> <outcome>)...            resolved names
     p <id of the entry before>  c ""           (<tenant id> <contact>)...       contact
     p <id of the entry before>  e <tenant id>  k <key id, or empty>             a suite key or the tenant has ended
@@ -56,6 +56,8 @@ class ChangedAnswers(msgspec.Struct, frozen=True, gc=False):
     gap: bool
     tenant_id: TenantId
     answers: list[tuple[UserId, bytes]]
+    trace: bytes = b""
+    """What goes on with the trace of the write (see `ops.span`); empty without one."""
 
 
 class ChangedNames(msgspec.Struct, frozen=True, gc=False):
@@ -130,7 +132,9 @@ def parse(entry_id: bytes, fields: list[bytes], position: Revision) -> ChangesEn
 
 def _answers(revision: Revision, previous: Revision, gap: bool, fields: list[bytes]) -> ChangesEntry:  # noqa: FBT001
     ids = [field.decode() for field in fields[4::2]]
-    return ChangedAnswers(revision, previous, gap, TenantId(fields[3].decode()), list(zip(ids, fields[5::2])))  # type: ignore[arg-type]  # noqa: B905
+    answers = list(zip(ids, fields[5::2]))  # noqa: B905
+    # Earlier releases look at the place of this field and not at its name, so they read entries that have a trace.
+    return ChangedAnswers(revision, previous, gap, TenantId(fields[3].decode()), answers, fields[0][1:])  # type: ignore[arg-type]
 
 
 def _names(revision: Revision, previous: Revision, gap: bool, fields: list[bytes]) -> ChangesEntry:  # noqa: FBT001

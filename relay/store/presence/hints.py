@@ -41,6 +41,8 @@ class Notified(msgspec.Struct, frozen=True, tag="n", array_like=True):
     route_id: str
     items: tuple[bytes, ...]
     """Each the JSON of one `changeNotification`, as Graph sent it."""
+    trace: bytes = b""
+    """What goes on with the trace of the POST (see `ops.span`); empty without one. Earlier releases ignore it, and leave it out."""
 
 
 class Reauthorize(msgspec.Struct, frozen=True, tag="r", array_like=True):

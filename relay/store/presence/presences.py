@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from relay.core.presence import Name, TenantId, UserId
 from relay.core.revision import Epoch, Revision, parse
 from relay.errors import Bug, LeaseLost
+from relay.ops import span
 from relay.store.presence import entries
 from relay.store.presence.pipes import CHANGES_ENTRIES
 from relay.store.presence.values import (
@@ -156,7 +157,7 @@ class Presences:
 
         Newer: by sequence number where stored and new one have it; otherwise, and of those with an equal one, only what was
         polled, by fencing token and poll number. So is what `restarts`. Atomic for each `MAX_ENTRY_USERS` answers, which make one entry; when none
-        of them is newer, nothing is written.
+        of them is newer, nothing is written. An entry carries the trace under way, if there is one.
 
         Raises:
             LeaseLost: nothing more was written.
@@ -183,6 +184,7 @@ class Presences:
                 changes_length=CHANGES_ENTRIES,
                 tenant_id=tenant_id,
                 demanded=epoch or "",
+                trace=span.carried(),
             )
             entry_id, left_out = await self._store.run_once(call)
             refused.update(UserId(user_id.decode()) for user_id in left_out)

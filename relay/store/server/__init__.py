@@ -27,5 +27,6 @@ data_layout.py   The version of the data, and which releases may use it
 preflight.py     Whether a server can be trusted with the relay's data, checked before the start
 statistics.py    Number, outcome and duration of commands and scripts
 metrics.py       Metrics of the store
+spans.py         Spans of commands and scripts
 health.py        Whether the store can be used at present, checked once a second
 """

@@ -1,6 +1,6 @@
 """Commands and scripts by name, outcome and duration.
 
-`CommandStatistics.observed` surrounds every command of every node. It is the one place at which a span would be opened.
+`CommandStatistics.observed` surrounds every command of every node. It is the one place at which the span of one is opened.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 from relay.store.server.metrics import COMMANDS
+from relay.store.server.spans import COMMAND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,7 +40,12 @@ class CommandStatistics:
         """Count what runs inside as one run of `command`."""
         outcome, begun = OK, perf_counter()
         try:
-            yield
+            with COMMAND.within() as span:
+                if span:
+                    span.rename(f"redis {command}")
+                    span.note("db.system.name", "redis")
+                    span.note("db.operation.name", command)
+                yield
         except BaseException as error:
             outcome = type(error).__name__
             raise

@@ -22,6 +22,7 @@ from relay.errors import (
     Retryable,
     SourceThrottled,
     SourceUnreachable,
+    support_fields_of,
 )
 from relay.graph.errors import GrantRefused
 from relay.graph.presence.presences import read_presences
@@ -381,5 +382,8 @@ class GrantPool:
         )
         self._note(account, after)
         if after.state is GrantState.DEAD and before.state is not GrantState.DEAD:
-            said = {"number": refusal.said.number, "trace_id": refusal.said.trace_id}
-            log.warning("grant_died", tenant_id=self.tenant_id, account_id=account, code=refusal.code, **said)
+            marks = support_fields_of(refusal.said)
+            log.warning(
+                "grant_died", tenant_id=self.tenant_id, account_id=account, code=refusal.code, number=refusal.said.number,
+                **marks,
+            )  # fmt: skip

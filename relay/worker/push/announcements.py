@@ -18,6 +18,8 @@ import structlog
 from relay.core.presence import Source
 from relay.core.push import subscription as rules
 from relay.errors import RelayError
+from relay.ops.span import carried
+from relay.worker import spans
 from relay.worker.metrics import CHANGED
 from relay.worker.push.metrics import NOTIFICATIONS
 from relay.worker.push.opening import Opening
@@ -78,12 +80,17 @@ class Announcements:
         Raises:
             StoreUnavailable, LeaseLost, HistoryLost: the users whose answers were not stored are read instead.
         """
-        async with aclosing(self._opening.take()) as opened:
-            async for route_id, observations, contentless in opened:
-                self._note_announced(route_id, {*contentless, *(one.user_id for one in observations)})
-                moved = await self._accept(observations, contentless)
-                self._coverage.note_moved(moved)
-                self._confirm(moved)
+        async with aclosing(self._opening.take()) as taken:
+            async for hint in taken:
+                with spans.TAKE_IN.follows(hint.trace) as span:
+                    span.note("relay.notifications", len(hint.items))
+                    span.note_tenant(self._tenant_id)
+                    observations, contentless = await self._opening.open(hint)
+                    span.note("relay.opened", len(observations))
+                    self._note_announced(hint.route_id, {*contentless, *(one.user_id for one in observations)})
+                    moved = await self._accept(observations, contentless)
+                    self._coverage.note_moved(moved)
+                    self._confirm(moved)
 
     def judge_read(self, result: ReadResult) -> None:
         """Judge an accepted read: a change that it found and nothing announced is held against the subscription."""
@@ -157,5 +164,5 @@ class Announcements:
         return [user for user in moved if user not in refused]
 
     def _read_soon(self, users: Iterable[UserId]) -> None:
-        if read := self._schedule.mark_announced(users):
+        if read := self._schedule.mark_announced(users, carried()):
             NOTIFICATIONS.add(read, "read")

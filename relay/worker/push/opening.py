@@ -38,22 +38,19 @@ class Opening:
         """True if nothing waits to be taken."""
         return not self._inbox
 
-    async def take(self) -> AsyncGenerator[tuple[str, list[Observation], list[UserId]]]:
-        """Yield for each hint its route, its observations, and the users of notifications without content.
-
-        Ends when nothing is left, and at once while somebody else takes.
-        """
+    async def take(self) -> AsyncGenerator[Notified]:
+        """Yield each hint, to be opened. Ends when nothing is left, and at once while somebody else takes."""
         if self._is_open:
             return
         self._is_open = True
         try:
             while self._inbox:
-                hint = self._inbox.popleft()
-                yield hint.route_id, *await self._open(hint)
+                yield self._inbox.popleft()
         finally:
             self._is_open = False
 
-    async def _open(self, hint: Notified) -> tuple[list[Observation], list[UserId]]:
+    async def open(self, hint: Notified) -> tuple[list[Observation], list[UserId]]:
+        """Return the observations of a hint, and the users of notifications without content."""
         observations: list[Observation] = []
         unsaid: list[UserId] = []
         for number, item in enumerate(hint.items, start=1):

@@ -33,6 +33,7 @@ from relay.errors import (
     SubscriptionGone,
     SubscriptionRefused,
     WebhookUnreachable,
+    support_fields,
 )
 from relay.graph.errors import GrantRefused
 from relay.worker.push.book import SubscriptionBook
@@ -283,6 +284,7 @@ class Subscriber:
                 account_id=grant.account_id,
                 trouble=fault.name,
                 error=str(error).replace(self._push.url_base, "…/"),
+                **support_fields(error),
             )
         retry_after = error.retry_after if isinstance(error, Retryable) else None
         now = self._clock.wall()

@@ -21,11 +21,12 @@ from relay.ops.turns import in_slices
 from relay.store.presence.values import Accepted, Observed
 from relay.wire.decode import decode
 from relay.wire.encode import encode_presence, encode_status
+from relay.worker import spans
 from relay.worker.reads.users import UserBook
 from relay.worker.reads.writes import Writes
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Container, Iterable, Mapping
+    from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 
     from relay.core.presence import Observation, TenantId, UserId
     from relay.core.revision import Epoch
@@ -212,9 +213,7 @@ class AnswerBook:
                 user for user in changed if self._is(user, known[user]) and not self._users.bars(user, changed[user])
             ]
             observed = [self._observed(user, changed[user], order, source) for user in wanted]
-            accepted = (
-                await self._presences.accept(lease, self._tenant_id, observed, epoch) if observed else _NOTHING_STORED
-            )
+            accepted = await self._write(lease, epoch, observed) if observed else _NOTHING_STORED
             self._remember(seen, known, before)
             self._believe_written(accepted, changed, known)
             if restarted := sum(one.restarts and one.user_id in accepted.stored for one in observed):
@@ -223,6 +222,13 @@ class AnswerBook:
                 # What was believed let it through, so it is not what is stored.
                 self._believe_newer(await self._presences.load_some(self._tenant_id, accepted.refused), known)
         return frozenset(changed.keys() - accepted.stored.keys())
+
+    async def _write(self, lease: Lease, epoch: Epoch, observed: Sequence[Observed]) -> Accepted:
+        with spans.ACCEPT.within() as span:
+            accepted = await self._presences.accept(lease, self._tenant_id, observed, epoch)
+            span.note("relay.answers", len(observed))
+            span.note("relay.refused", len(accepted.refused))
+            return accepted
 
     @property
     def _rules(self) -> Acceptance:

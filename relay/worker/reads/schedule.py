@@ -73,6 +73,7 @@ class Scheduler:
         self._covered: frozenset[UserId] = frozenset()
         self._reconcile_s = settings.reconcile_interval.total_seconds()
         self._announced: set[UserId] = set()  # announced, and not read since
+        self._traces: dict[UserId, bytes] = {}  # of those announced whose notification is traced
         self._under_way = 0
 
     # Users
@@ -133,6 +134,7 @@ class Scheduler:
         """Read these users no longer."""
         self.plan.remove(users)
         self._announced.difference_update(users)
+        self.take_traces(users)
         self.refused.forget(users)
 
     def set_aside(self, refused: dict[UserId, Status], now: float) -> set[UserId]:
@@ -190,10 +192,17 @@ class Scheduler:
         """Return seconds until `take_due` may have something."""
         return math.inf if self._under_way >= self._settings.reads_at_once else self.plan.wait(now)
 
-    def mark_announced(self, users: Iterable[UserId]) -> int:
-        """Read soon the users whose change Graph announced; return how many of them are read here at all."""
+    def mark_announced(self, users: Iterable[UserId], trace: bytes = b"") -> int:
+        """Read soon the users whose change Graph announced; return how many of them are read here at all.
+
+        Args:
+            users: who were announced.
+            trace: of the notification, which the read goes on with; empty without one.
+        """
         watched = {user for user in users if user in self.plan}
         if watched:
+            if trace:
+                self._traces.update(dict.fromkeys(watched, trace))
             self._announced |= watched
             self.plan.mark_announced(watched, self._clock.monotonic())
         return len(watched)
@@ -203,6 +212,12 @@ class Scheduler:
         announced = self._announced.intersection(users)
         self._announced -= announced
         return announced
+
+    def take_traces(self, users: Iterable[UserId]) -> list[bytes]:
+        """Return the traces of notifications that announced these users, each once, and forget them."""
+        if not self._traces:
+            return []
+        return list(dict.fromkeys(trace for user in users if (trace := self._traces.pop(user, b""))))
 
     def restore_announced(self, users: Iterable[UserId]) -> None:
         """Undo `take_announced`: their read failed."""

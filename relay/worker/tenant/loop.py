@@ -27,6 +27,7 @@ from relay.errors import LeaseLost, Retryable, StoreUnavailable
 from relay.ops.cadence import Cadence, wait_until_set
 from relay.ops.turns import SLICE, in_slices
 from relay.store.presence import hints
+from relay.worker import spans
 from relay.worker.reads.reader import ReadFailure
 from relay.worker.statistics import TenantStatistics
 from relay.worker.tasks import start
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
     from relay.core.presence import Name, UserId
     from relay.core.reading.pages import PlannedRead
+    from relay.ops.span import TracedWork
     from relay.store.custody.tenants import Tenant
     from relay.store.presence.handovers import Handover
     from relay.worker.contacts import ContactWriter
@@ -283,14 +285,24 @@ class TenantWorker:
     # Units of work
 
     async def _read(self, read: PlannedRead) -> None:
+        traces = self._schedule.take_traces(read.users)
+        with spans.READ.follows(traces[0], traces[1:]) if traces else spans.READ.begins() as span:
+            span.note("relay.users", len(read.users))
+            span.note_tenant(self.tenant_id)
+            await self._read_and_judge(read, span)
+
+    async def _read_and_judge(self, read: PlannedRead, span: TracedWork) -> None:
         result = await self._reader.read(read)
         if isinstance(result, ReadFailure):
+            span.fail(type(result.error).__name__)
             try:
                 status = await self._standing.judge(result.error, result.account)
             finally:  # also where the judgement fails: its users would not be read any more
                 self._reader.plan_again(result)
             await self._reader.note_unread(result, status)
         elif result is not None:
+            span.note("relay.announced", len(result.announced))
+            span.note("relay.changed", len(result.moved))
             self._parts.resolver.ask_again(result.missed)
             if self._parts.push is not None:
                 self._parts.push.announcements.judge_read(result)

@@ -14,7 +14,7 @@ import structlog
 
 from relay.core.consent.tenant import TenantEvent, TenantState, after, is_read, status_of
 from relay.core.presence import Status
-from relay.errors import AccessDenied, ConsentRequired, CredentialRejected, SourceThrottled
+from relay.errors import AccessDenied, ConsentRequired, CredentialRejected, SourceThrottled, support_fields
 from relay.graph.errors import GrantRefused
 from relay.ops.turns import in_slices
 
@@ -139,7 +139,9 @@ class TenantStanding:
             self._contact.report(Status.THROTTLED)
             return Status.THROTTLED
         if isinstance(error, CredentialRejected):
-            log.error("relay_credential_rejected", tenant_id=self.tenant.tenant_id, error=str(error))
+            log.error(
+                "relay_credential_rejected", tenant_id=self.tenant.tenant_id, error=str(error), **support_fields(error)
+            )
         self._contact.report(Status.SOURCE_UNREACHABLE)
         return Status.SOURCE_UNREACHABLE
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from relay.errors import support_fields, with_marks
+
 if TYPE_CHECKING:
     from relay.core.presence import TenantId
     from relay.errors import RelayError
@@ -25,11 +27,11 @@ class TroubleLog:
 
     def note(self, error: RelayError) -> None:
         """Note that a unit of work failed."""
-        self._log(str(error))
+        self._log(str(error), **support_fields(error))
 
     def note_refusal(self, error: RelayError) -> None:
         """Note Graph's or Entra's answer; it is not logged here."""
-        self._refusal = str(error)
+        self._refusal = with_marks(error)
 
     def clear(self) -> None:
         """Note that Graph answers."""
@@ -41,10 +43,10 @@ class TroubleLog:
         """The trouble in words; empty when there is none."""
         return (self._refusal or self._trouble)[:_MOST_CHARS]
 
-    def _log(self, trouble: str) -> None:
+    def _log(self, trouble: str, **fields: str) -> None:
         if trouble != self._trouble:
             self._trouble = trouble
             if trouble:
-                log.warning("tenant_failing", tenant_id=self._tenant_id, error=trouble)
+                log.warning("tenant_failing", tenant_id=self._tenant_id, error=trouble, **fields)
             else:
                 log.info("tenant_recovered", tenant_id=self._tenant_id)

@@ -1,0 +1,293 @@
+"""Spans: the units of work of which traces consist, each described where it is made.
+
+A trace begins at its source, by lot: see `SpanType.begins`. Everything after that makes a span only if the source did, which it sees in a
+context variable inside a process, and in 24 bytes that travel through Redis between two:
+
+    worker: read ──► accept ──► changes ──► edge: deliver ──► write, write …
+    webhook: POST ──► inbox ──► worker: take in ──► accept, or read ──► …
+
+Work that is not traced makes no object and costs a look at a variable. No attribute ever has a user, a presence, a name that somebody
+chose, or the text of an error. A tenant is one only if the settings name it, as in metrics.
+
+    READ = SpanType(name="relay.worker.read", …)
+
+    with READ.begins() as span:              one in so many is traced
+        span.note("relay.users", 650)
+        with ACCEPT.within() as accepting:   only if the read is
+            send(accepting.carried)
+    with DELIVER.follows(carried): …         only if what was sent is
+"""
+
+from __future__ import annotations
+
+import random
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry.context import Context
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    set_span_in_context,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from contextvars import Token
+    from types import TracebackType
+    from typing import Self
+
+    from opentelemetry.trace import Span, Tracer
+
+CARRIED_BYTES: Final = 24
+"""A trace's id (16) and a span's (8). Whoever reads them knows that the trace is sampled."""
+TENANT: Final = "relay.tenant_id"
+ERROR: Final = "error.type"
+_TRACE_BYTES: Final = 16
+_MOST_LINKS: Final = 16
+
+Value = str | int | float | bool
+
+
+class TracedWork:
+    """A unit of work, as a context manager. This one is not traced: it does nothing and is false."""
+
+    __slots__ = ()
+    carried: bytes = b""
+    """What makes others go on with the trace; empty without one."""
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        pass
+
+    def rename(self, called: str) -> None:
+        """Give the span another name of its type's pattern."""
+
+    def note(self, name: str, value: Value) -> None:
+        """Give the span an attribute that its type names."""
+
+    def note_tenant(self, tenant_id: str) -> None:
+        """Give the span its tenant, if the settings name it."""
+
+    def fail(self, error: str) -> None:
+        """Note that the work failed, by the class of an error or another word of few."""
+
+    def end(self) -> None:
+        """End the span; for work that is not done in one block."""
+
+
+class _Untraced(TracedWork):
+    """Work that begins untraced inside of traced work: what it does is not part of that."""
+
+    __slots__ = ("_token",)
+
+    def __enter__(self) -> Self:
+        self._token = _CURRENT.set(None)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        _CURRENT.reset(self._token)
+
+
+class _Sampled(TracedWork):
+    """Traced work: one span, which is the current one inside the context."""
+
+    __slots__ = ("_span", "_token", "carried")
+
+    def __init__(self, span: Span) -> None:
+        self.carried = _carried(span)
+        self._span = span
+        self._token: Token[Span | None] | None = None
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __enter__(self) -> Self:
+        self._token = _CURRENT.set(self._span)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._token is not None:
+            with suppress(ValueError):  # closed by the garbage collector, in a context that does not have it
+                _CURRENT.reset(self._token)
+        if kind is not None:
+            self.fail(kind.__name__)  # the class alone: a message may name somebody
+        self.end()
+
+    def rename(self, called: str) -> None:
+        self._span.update_name(called)
+
+    def note(self, name: str, value: Value) -> None:
+        self._span.set_attribute(name, value)
+
+    def note_tenant(self, tenant_id: str) -> None:
+        if tenant_id in _TRACING.tenants:
+            self._span.set_attribute(TENANT, tenant_id)
+
+    def fail(self, error: str) -> None:
+        self._span.set_attribute(ERROR, error)
+        self._span.set_status(Status(StatusCode.ERROR))
+
+    def end(self) -> None:
+        self._span.end()
+
+
+class _Tracing:
+    """Where the spans of this process go; a process that sends none has no tracer."""
+
+    def __init__(self) -> None:
+        self.tracer: Tracer | None = None
+        self.share = 0.0
+        self.tenants: Collection[str] = ()
+
+
+UNTRACED: Final = TracedWork()
+"""Work that is not traced."""
+_CURRENT: ContextVar[Span | None] = ContextVar("relay-span", default=None)
+_TRACING: Final = _Tracing()
+_TYPES: Final[dict[str, SpanType]] = {}
+
+
+class SpanType:
+    """A kind of span, made once, when its module is imported. `docs/operate/traces.md` is made of these.
+
+    Attributes:
+        name: of its spans, or a pattern for them with its variable parts in braces.
+        meaning: description, one line.
+        roles: the roles that make it.
+        attributes: attribute -> words for its values.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        meaning: str,
+        roles: tuple[str, ...],
+        kind: SpanKind = SpanKind.INTERNAL,
+        attributes: Mapping[str, str] | None = None,
+    ) -> None:
+        """Describe a kind of span.
+
+        Raises:
+            ValueError: there is one of this name.
+        """
+        if name in _TYPES:
+            raise ValueError(f"two spans are called {name}")
+        self.name = name
+        self.meaning = meaning
+        self.roles = roles
+        self.kind = kind
+        self.attributes = {
+            **(attributes or {}),
+            ERROR: "why it failed: the class of an error, or a status; absent when all went well",
+        }
+        _TYPES[name] = self
+
+    def begins(self, called: str = "", *, always: bool = False) -> TracedWork:
+        """Begin a trace here, for one unit of work in so many, as the settings say.
+
+        Args:
+            called: the span's name where the type has a pattern.
+            always: for each one, because it is rare.
+        """
+        if _TRACING.tracer is None or not (always or random.random() < _TRACING.share):  # noqa: S311 - guards nothing
+            return UNTRACED if _CURRENT.get() is None else _Untraced()
+        return self._made(_TRACING.tracer, None, (), called)
+
+    def within(self, called: str = "") -> TracedWork:
+        """Be part of the work under way, if it is traced and not over."""
+        parent = _CURRENT.get()
+        if parent is None or _TRACING.tracer is None or not parent.is_recording():
+            return UNTRACED
+        return self._made(_TRACING.tracer, parent, (), called)
+
+    def follows(self, carried: bytes, linked: Iterable[bytes] = (), called: str = "") -> TracedWork:
+        """Go on with a trace of another process, or of earlier work.
+
+        Args:
+            carried: of the work that led to this; anything but what `carried` gives is no trace.
+            linked: of other work that belongs to it.
+            called: see `begins`.
+        """
+        parent = _context(carried)
+        if parent is None or _TRACING.tracer is None:
+            return UNTRACED if _CURRENT.get() is None else _Untraced()
+        links = [Link(context) for each in linked if (context := _context(each)) is not None]
+        return self._made(_TRACING.tracer, NonRecordingSpan(parent), links[:_MOST_LINKS], called)
+
+    def _made(self, tracer: Tracer, parent: Span | None, links: list[Link] | tuple[()], called: str) -> TracedWork:
+        # An empty context where there is no parent: the library's own current span is none of ours.
+        context = set_span_in_context(parent, _EMPTY) if parent is not None else _EMPTY
+        return _Sampled(tracer.start_span(called or self.name, context, self.kind, links=links))
+
+
+def carried() -> bytes:
+    """Return what makes others go on with the trace under way; empty without one."""
+    span = _CURRENT.get()
+    return _carried(span) if span is not None and span.is_recording() else b""
+
+
+def ids() -> tuple[str, str] | None:
+    """Return trace id and span id of the work under way, in hex as logs and collectors have them; None when it is not traced."""
+    span = _CURRENT.get()
+    if span is None or not span.is_recording():
+        return None
+    context = span.get_span_context()
+    return f"{context.trace_id:032x}", f"{context.span_id:016x}"
+
+
+def types() -> Mapping[str, SpanType]:
+    """Return name -> kind of span, of the modules that are imported."""
+    return _TYPES
+
+
+@contextmanager
+def tracing(tracer: Tracer, share: float, tenants: Collection[str] = ()) -> Iterator[None]:
+    """Make spans with this tracer while the context lasts.
+
+    Args:
+        tracer: samples all that it is asked for.
+        share: of units of work that begin a trace, from 0 to 1.
+        tenants: those that spans may name.
+    """
+    before = _TRACING.tracer, _TRACING.share, _TRACING.tenants
+    _TRACING.tracer, _TRACING.share, _TRACING.tenants = tracer, share, tenants
+    try:
+        yield
+    finally:
+        _TRACING.tracer, _TRACING.share, _TRACING.tenants = before
+
+
+def _carried(span: Span) -> bytes:
+    context = span.get_span_context()
+    return context.trace_id.to_bytes(_TRACE_BYTES) + context.span_id.to_bytes(CARRIED_BYTES - _TRACE_BYTES)
+
+
+def _context(carried: bytes) -> SpanContext | None:
+    if len(carried) != CARRIED_BYTES:
+        return None
+    trace_id, span_id = int.from_bytes(carried[:_TRACE_BYTES]), int.from_bytes(carried[_TRACE_BYTES:])
+    context = SpanContext(trace_id, span_id, is_remote=True, trace_flags=_FLAGS)
+    return context if context.is_valid else None
+
+
+_FLAGS: Final = TraceFlags(TraceFlags.SAMPLED)
+_EMPTY: Final = Context()
