@@ -17,6 +17,7 @@ from relay.alerts.settings import alert_settings
 from relay.core.push.subscription import SubscriptionPolicy
 from relay.edge.settings import EdgeSettings, edge_settings
 from relay.graph.push.certificates import make
+from relay.settings import env
 from relay.settings.env import SettingsInvalid, duration, retired_in_use, shown_value
 from relay.settings.load import Settings, load
 from relay.settings.roles import Role, needs_of
@@ -157,10 +158,20 @@ def test_a_misspelled_variable_is_a_fault_that_names_the_right_one(working, vari
     assert faults() == ["RELAY_POLL_INTERVALL: there is no such setting; did you mean RELAY_POLL_INTERVAL?"]
 
 
-def test_a_setting_of_the_last_release_without_effect_is_no_fault_and_is_named(working, variable):
-    variable("RELAY_TELEMETRY_TRACE_SHARE", "0.5")
+def test_a_setting_of_the_last_release_without_effect_is_no_fault_and_is_named(working, variable, monkeypatch):
+    monkeypatch.setattr(env, "RETIRED", frozenset({"RELAY_POLL_OF_OLD"}))
+    variable("RELAY_POLL_OF_OLD", "0.5")
     load()
-    assert retired_in_use() == ["RELAY_TELEMETRY_TRACE_SHARE"]
+    assert retired_in_use() == ["RELAY_POLL_OF_OLD"]
+
+
+def test_the_share_of_traces_is_between_0_and_1_and_one_in_a_hundred_when_nobody_says(working, variable):
+    assert load().telemetry_settings((), {}).trace_share == 0.01
+    variable("RELAY_TELEMETRY_TRACE_SHARE", "0.5")
+    assert load().telemetry_settings((), {}).trace_share == 0.5
+    for wrong in ("-0.1", "1.1", "nan", "all"):
+        variable("RELAY_TELEMETRY_TRACE_SHARE", wrong)
+        assert faults()[0].startswith("RELAY_TELEMETRY_TRACE_SHARE")
 
 
 def test_what_kubernetes_sets_for_services_is_no_fault(working, variable):

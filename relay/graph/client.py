@@ -254,7 +254,7 @@ class _Counted:
 
     @property
     def marks(self) -> MicrosoftError:
-        """What Microsoft's support can find the request by if no answer came."""
+        """Return the marks by which Microsoft's support can find the request if no answer came."""
         if self._begun is None:
             return NO_ERROR
         return MicrosoftError(correlation_id=self.asked_as, time=f"{datetime.now(UTC):%Y-%m-%d %H:%M:%SZ}")

@@ -150,7 +150,7 @@ class _Sampled(TracedWork):
 
 
 class _Tracing:
-    """Where the spans of this process go; a process that sends none has no tracer."""
+    """The destination of the spans of this process; one that sends none has no tracer."""
 
     def __init__(self) -> None:
         self.tracer: Tracer | None = None

@@ -37,18 +37,16 @@ _LIBRARY: Final = "opentelemetry.exporter"
 class SpanExport(SpanProcessor):
     """Takes spans that end, and sends them by an exporter."""
 
-    def __init__(self, exporter: SpanExporter, place: str, gather_s: float = _GATHER_S) -> None:
+    def __init__(self, exporter: SpanExporter, place: str) -> None:
         """Begin to wait for spans.
 
         Args:
             exporter: sends some, and may block for as long as it likes.
             place: the collector's address, for the log.
-            gather_s: see `_GATHER_S`.
         """
         logging.getLogger(_LIBRARY).setLevel(logging.CRITICAL)
         self._exporter = exporter
         self._place = place
-        self._gather_s = gather_s
         self._changed = threading.Condition()
         self._waiting: deque[ReadableSpan] = deque()
         self._is_over = False
@@ -103,7 +101,7 @@ class SpanExport(SpanProcessor):
         """Return the spans to be sent next; none when the end has come."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._is_over)
-            self._changed.wait_for(lambda: len(self._waiting) >= _AT_ONCE or self._is_over, self._gather_s)
+            self._changed.wait_for(lambda: len(self._waiting) >= _AT_ONCE or self._is_over, _GATHER_S)
             return [self._waiting.popleft() for _ in range(min(_AT_ONCE, len(self._waiting)))]
 
     def _note(self, trouble: str, took_s: float) -> None:

@@ -3,12 +3,22 @@ from __future__ import annotations
 import asyncio
 import gzip
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 
 from emulator import Cloud
 from emulator.faults import Fault
-from relay.errors import AccessDenied, ConsentRequired, RelayError, RequestRefused, SourceThrottled, SourceUnreachable
+from relay.errors import (
+    AccessDenied,
+    ConsentRequired,
+    RelayError,
+    RequestRefused,
+    SourceThrottled,
+    SourceUnreachable,
+    support_fields,
+    with_marks,
+)
 from relay.graph.client import GraphClient
 from relay.graph.errors import GrantRefused, error_code, retry_after, translate
 from relay.graph.settings import ClientCertificate, GraphSettings
@@ -92,6 +102,46 @@ def test_an_error_tells_graphs_code_and_nothing_that_names_users():
     error = translate(404, body)
     assert "Request_ResourceNotFound" in str(error)
     assert "ada" not in str(error)
+
+
+def test_an_error_carries_microsofts_ids_of_the_request_from_its_body_or_else_its_head():
+    head = {"Request-Id": "r-of-head", "client-request-id": "c-of-head", "Date": "Mon, 23 Nov 2026 08:10:00 GMT"}
+    body = (
+        b'{"error":{"code":"x","innerError":{"request-id":"r","client-request-id":"c","date":"2026-11-23T08:10:01"}}}'
+    )
+    for status in (400, 401, 403, 404, 429, 500, 503):
+        of_head = support_fields(translate(status, b"<html>", head))
+        assert of_head == {
+            "request_id": "r-of-head", "correlation_id": "c-of-head", "microsoft_time": "2026-11-23 08:10:00Z",
+        }  # fmt: skip
+        assert support_fields(translate(status, body, head)) == {
+            "request_id": "r", "correlation_id": "c", "microsoft_time": "2026-11-23T08:10:01",
+        }  # fmt: skip
+    assert with_marks(translate(500, body, head)) == (
+        "Graph answered 500 x (request id r, correlation id c, time 2026-11-23T08:10:01)"
+    )
+    assert support_fields(translate(500)) == {}
+
+
+@pytest.mark.parametrize("wrong", ["ada@contoso.example", "x" * 61, "a\nb", "<b>", "\x00"])
+def test_ids_that_are_none_are_not_shown(wrong: str):
+    assert support_fields(translate(500, b"", {"request-id": wrong, "client-request-id": wrong, "date": wrong})) == {}
+
+
+async def test_each_request_has_an_id_that_a_failure_tells_even_without_an_answer(
+    cloud: Cloud, client: GraphClient, tokens: Tokens
+):
+    cloud.add_fault(Fault(path="/v1.0", status=500, body="<html>", count=1))
+    with pytest.raises(SourceUnreachable) as broken:
+        await client.get(tokens, ME)
+    asked = support_fields(broken.value)
+    assert UUID(asked["correlation_id"]).version == 4
+    cloud.add_fault(Fault(path="/v1.0", reset=True))
+    with pytest.raises(SourceUnreachable) as unanswered:
+        await client.get(tokens, ME)
+    told = support_fields(unanswered.value)
+    assert told.keys() == {"correlation_id", "microsoft_time"}
+    assert told["correlation_id"] != asked["correlation_id"]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ protocol.md          every message, field and method of the API, with the commen
 errors.md            every reason for which a stream ends, with its gRPC code
 log-events.md        every event in the log, with its meaning and what to do
 metrics.md           every metric, with its labels and the question that it answers
+traces.md            traces, with every kind of span (in docs/operate)
 audit-events.md      every event of a tenant's audit log
 values.schema.json   of the Helm chart, which follows from values.yaml and from the settings
 _paths.tpl           of the Helm chart: the values that have a default
@@ -19,6 +20,7 @@ errors      The page of error reasons
 log_events  The page of log events
 metrics     The page of metrics
 protocol    The page of the protocol
+spans       The page of traces
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ from tests.references.errors import errors_page
 from tests.references.log_events import log_events_page
 from tests.references.metrics import metrics_page
 from tests.references.protocol import protocol_page
+from tests.references.spans import traces_page
 
 FOLDER: Final = Path(__file__).resolve().parents[2] / "docs" / "reference"
 
@@ -58,6 +61,7 @@ def pages() -> dict[Path, str]:
         FOLDER / "log-events.md": log_events_page(),
         FOLDER / "metrics.md": metrics_page(),
         FOLDER / "audit-events.md": audit_page(),
+        FOLDER.parent / "operate" / "traces.md": traces_page(),
         CHART / "values.schema.json": schema.schema_text(),
         CHART / "templates" / "_paths.tpl": paths_text(),
         readme.README: readme.readme_text(),

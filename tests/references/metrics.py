@@ -42,7 +42,7 @@ SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "Partitions and leases": ("relay.worker.",),
     "Redis": ("db.", "relay.store."),
     "Pages, webhook and alerts": ("http.server.", "relay.http.", "relay.onboarding.", "relay.alerts"),
-    "Every process": ("process.", "relay.process.", "relay.event_loop.", "relay.credential."),
+    "Every process": ("process.", "relay.process.", "relay.event_loop.", "relay.credential.", "relay.telemetry."),
     "One tenant": ("relay.tenant.",),
 }
 """Section -> beginnings of the names of its metrics; the first section that fits has a metric."""

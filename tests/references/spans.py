@@ -1,4 +1,4 @@
-"""The table of spans on the page of traces: the descriptions of the kinds of spans that the roles make."""
+"""The page of traces: how to turn them on and read them, and the descriptions of the kinds of spans that the roles make."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import importlib
 import pkgutil
 import re
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import onboarding
 import relay
@@ -19,6 +19,66 @@ if TYPE_CHECKING:
     from tests.support.otlp import CollectedSpan
 
 
+_HEAD: Final = """# Traces
+
+A trace shows the way of one change: from Microsoft's answer or notification through Redis to the write to a suite, with the time that each part took. One in
+a hundred is recorded, by default.
+
+![One change, from the notification to two suites](trace.svg)
+
+The picture is made from the spans of a real run: `python -m tests.monitoring.waterfall`. A notification of Microsoft's reaches the webhook, which verifies it and puts
+it into the inbox. The worker opens it, finds by its number that it is newer than what it has, and stores the answer. An edge reads the change and writes it to its suites. The gaps between two
+processes are the ways through Redis.
+
+## Turn traces on
+
+```sh
+RELAY_TELEMETRY_OTLP_ENDPOINT=https://collector.example:4317
+RELAY_TELEMETRY_TRACE_SHARE=0.01
+```
+
+Traces go to the same collector as metrics, by OTLP over gRPC. Set both on all roles; a role without a collector makes no spans, and traces end there. `RELAY_TELEMETRY_TRACE_SHARE` is the share
+of reads of users, of requests to the webhook and the pages, and of new streams that are traced. The decision is made once, at the source, and travels with the change: everything
+after it is traced or nothing is. Onboardings are rare, so each is traced unless the share is 0. Set the share to 0 for a collector that takes no traces.
+
+Work that is not traced costs nothing that can be measured. A span costs some 30 microseconds of CPU; with a share of 1 a busy worker or edge spends a few per cent of its CPU on traces.
+
+## Read a trace
+
+| question | look at |
+| --- | --- |
+| Was it Microsoft? | the spans of calls, such as `POST /v1.0/communications/getPresencesByUserId`. `relay.microsoft.request_id` and `relay.microsoft.correlation_id` are what Microsoft's support asks for |
+| Was it Redis? | the spans that begin with `redis`, and the gap before `relay.edge.deliver` |
+| Was it a busy worker? | gaps before and between the children of `relay.worker.take_in` and `relay.worker.read` |
+| Was it the suite? | `relay.edge.write`: without `relay.wait`, the time that the write itself took, because the suite reads slowly or its network is slow |
+
+A poll is a trace from `relay.worker.read` on, a notification from `POST /notifications/{route_id}` on. A notification that is not surely newer causes a read, which goes on with its trace; several that were
+read together are linked. A stream has no span of its own, because it lasts for days: `relay.edge.open` ends when the stream is joined, and the writes of the stream link to it.
+Of all streams that watch a user, at most four have a `relay.edge.write` in a trace.
+
+The steps of an onboarding are one trace, even if an administrator comes back a week later. The step `verify` has the calls of Graph that tried the grant.
+
+Times are by the clock of the machine that made the span. A child that begins before its parent means that two clocks differ.
+
+A line of the log that is written inside a traced piece of work has `trace_id` and `span_id`, so the log leads to the trace and back. Lines about failed calls have `request_id`,
+`correlation_id` and `microsoft_time` in any case.
+
+## What is in a span
+
+No user, no presence, no name, no address of a person, no secret and no text of an error: an error is its class. A tenant is in a span only if `RELAY_TELEMETRY_TENANTS` names it. Trace ids that a
+request from outside brings along are ignored.
+
+## All spans
+"""
+_TAIL: Final = """Each span can have `error.type`, the class of the error or the status with which its work failed.
+
+## When the collector does not work
+
+Spans are sent by a thread of their own, once a second. When the collector is away, slow or refuses, at most 2,048 spans wait; further ones are dropped. It is logged once
+(`spans_not_sent`), and once more when it works again. `relay_telemetry_spans_total` counts spans by outcome. At its end a process waits for the collector for three seconds at most.
+"""
+
+
 @cache
 def described() -> Mapping[str, SpanType]:
     """Return name -> kind of span, of all that any module of the relay makes."""
@@ -26,7 +86,7 @@ def described() -> Mapping[str, SpanType]:
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if module.name.endswith(".spans"):
                 importlib.import_module(module.name)
-    return dict(sorted(types().items()))
+    return {name: one for name, one in sorted(types().items()) if one.roles}
 
 
 def kind_of(name: str) -> SpanType | None:
@@ -48,11 +108,11 @@ def differences(span: CollectedSpan) -> Iterator[str]:
     yield from (f"{span.name}: {name}" for name in span.attributes if name not in known)
 
 
-def spans_table() -> str:
-    """Return the table of spans."""
+def traces_page() -> str:
+    """Return the page of traces."""
     lines = ["| span | meaning | attributes | made by |", "| --- | --- | --- | --- |"]
     lines += [_row(one) for one in described().values()]
-    return "\n".join(lines) + "\n"
+    return f"{_HEAD}\n" + "\n".join(lines) + f"\n\n{_TAIL}"
 
 
 def _row(one: SpanType) -> str:

@@ -3,12 +3,14 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+import msgspec
 import pytest
 from redis.asyncio import Redis
 
-from relay.core.presence import Status
-from relay.core.revision import START
+from relay.core.presence import Status, TenantId
+from relay.core.revision import START, render
 from relay.errors import LeaseLost, StoreUnavailable
+from relay.ops.telemetry import Telemetry, TelemetrySettings
 from relay.store.presence import hints, pipes
 from relay.store.presence.entries import (
     ChangedAnswers,
@@ -25,6 +27,7 @@ from relay.store.server import keys
 from relay.store.server.blocking import START_ID
 from relay.store.server.connection import Store, StoreSettings
 from tests.store.samples import TENANT, name, seen, stands_for, tenant_in, user
+from tests.support.otlp import STEP, collecting
 from tests.support.valkey import ValkeyServer, free_port
 from tests.support.waiting import eventually
 
@@ -52,6 +55,7 @@ async def read_all(reader: ChangesReader) -> list:
         hints.GrantChanged(TENANT, user(1)),
         hints.TenantChanged(TENANT),
         hints.Notified(TENANT, "07-route", (b"{}", b"\x00\xff")),
+        hints.Notified(TENANT, "07-route", (b"{}",), bytes(range(24))),
         hints.Reauthorize(TENANT, "07-route"),
     ],
 )
@@ -63,6 +67,17 @@ async def test_a_hint_arrives_as_it_was_sent(store: Store, hint: hints.Hint) -> 
     assert entry.position == await inbox.last(P)
     assert await inbox.read({P: entry.position}, SHORT) == []
     await inbox.aclose()
+
+
+async def test_releases_with_traces_and_without_read_each_others_hints() -> None:
+    class Before(msgspec.Struct, frozen=True, tag="n", array_like=True):
+        tenant_id: TenantId
+        route_id: str
+        items: tuple[bytes, ...]
+
+    before, now = Before(TENANT, "07-route", (b"{}",)), hints.Notified(TENANT, "07-route", (b"{}",), bytes(24))
+    assert hints.decode(msgspec.msgpack.encode(before)) == hints.Notified(TENANT, "07-route", (b"{}",))
+    assert msgspec.msgpack.decode(hints.encode(now), type=Before) == before
 
 
 @pytest.mark.each_topology
@@ -274,6 +289,28 @@ async def test_an_entry_of_a_later_release_is_passed_over_as_a_gap(store: Store,
     read = await read_all(reader)
     assert [type(entry) for entry in read[:3]] == [UnknownEntry, UnknownEntry, UnknownEntry]
     assert all(entry.gap for entry in read[:3])
+    await reader.aclose()
+
+
+async def test_an_entry_carries_the_trace_of_its_write_where_earlier_releases_do_not_look(
+    store: Store, lease: Lease, raw: Redis
+) -> None:
+    presences, reader = Presences(store), ChangesReader(store)
+    reader.set(P, START)
+    await presences.accept(lease, TENANT, [seen(1, b"item", poll=1)])
+    with collecting() as collector:
+        settings = TelemetrySettings(otlp_endpoint=collector.url, trace_share=1)
+        with Telemetry(settings), STEP.begins() as span:
+            await presences.accept(lease, TENANT, [seen(1, b"another", poll=2)])
+    untraced, traced = await read_all(reader)
+    assert (untraced.trace, traced.trace) == (b"", span.carried)
+    assert len(span.carried) == 24
+    assert traced.answers == [(user(1), b"another")]
+    assert not traced.gap
+    # An earlier release takes position and tenant by their places, and the answers as pairs behind them.
+    fields = (await raw.execute_command("XRANGE", keys.changes(P), "-", "+"))[1][1]
+    flat = [part for pair in fields.items() for part in pair] if isinstance(fields, dict) else fields
+    assert flat[1:] == [render(untraced.revision), b"a", TENANT.encode(), user(1).encode(), b"another"]
     await reader.aclose()
 
 

@@ -14,6 +14,11 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as otlp
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
+from relay.ops.span import SpanType
+
+STEP: Final = SpanType(
+    name="tests.step", meaning="A unit of work of a test", roles=(), attributes={"tests.number": "a number"}
+)
 EXPORT: Final = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 METRICS: Final = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
 
@@ -36,12 +41,12 @@ class CollectedSpan:
 
     @property
     def carried(self) -> bytes:
-        """What this span gives to those who go on with it."""
+        """Return the bytes by which others go on with this span."""
         return bytes.fromhex(self.trace_id + self.span_id)
 
 
 class Collector:
-    """What a collector received.
+    """A collector and the requests that it received.
 
     Attributes:
         port: where it listens.
