@@ -21,7 +21,7 @@ PROMISE := protos/v1.txtpb
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run run test topologies coverage coverage-run floors browser check soak chaos bench bench-push format lint types contracts protos protos-promise protos-check monitoring promtool lock project-check parity-check locks-check chart-check chart-policies chart-snapshots image image-arm64 profiles docs site
+.PHONY: help setup setup-run run test topologies coverage coverage-run floors browser check soak chaos bench bench-push format lint types contracts protos protos-promise protos-check monitoring promtool recording lock project-check parity-check locks-check chart-check chart-policies chart-snapshots image image-arm64 profiles docs site
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -208,6 +208,9 @@ site: $(FOR_DOCS) ## build the documentation site into .site/html
 	@$(VENV)/docs/bin/python -m deploy.site.assemble .site/pages
 	@$(call quietly,env NO_MKDOCS_2_WARNING=1 $(VENV)/docs/bin/mkdocs build --strict)
 	@echo "The site is in .site/html. Read it with: python3 -m http.server --bind 127.0.0.1 --directory .site/html"
+
+recording: setup ## record the newcomer's first minute, in a fresh clone, for the README
+	@$(BIN)/python -m deploy.recording.minute
 
 # ---- protos and locks ---------------------------------------------------------------------------------------------------
 

@@ -246,12 +246,16 @@ def _workers(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workers", type=int, nargs="+", default=[1, 2, 4], metavar="N", help="measure these numbers of workers"
     )
+    parser.add_argument(
+        "--tenants", type=int, default=30, metavar="N",
+        help="tenants of 600 users for each worker; so few that the largest number of workers finds CPU enough (default: 30)",
+    )  # fmt: skip
 
 
 def _run_workers(options: argparse.Namespace) -> int:
     from bench.workers.run import WorkersOptions, run
 
-    return run(WorkersOptions(workers=options.workers, seconds=options.seconds))
+    return run(WorkersOptions(workers=options.workers, tenants=options.tenants, seconds=options.seconds))
 
 
 def _push_latency(parser: argparse.ArgumentParser) -> None:

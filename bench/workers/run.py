@@ -48,7 +48,7 @@ class WorkersOptions:
     """
 
     workers: Sequence[int] = (1, 2, 4)
-    tenants: int = 40
+    tenants: int = 30
     seconds: float = 30.0
 
 
