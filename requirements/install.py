@@ -6,6 +6,7 @@ terminal, and a line every ten packages elsewhere. pip's own output is printed w
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -18,7 +19,7 @@ _EVERY = 10
 def main(lock: Path) -> int:
     """Install the lock, then both distributions of the checkout in place. Returns pip's exit code."""
     pins = len(re.findall(r"^[A-Za-z0-9_.-]+==", lock.read_text(), re.MULTILINE))
-    sys.stdout.write(f"Installing up to {pins} packages of {lock.name} into {sys.prefix}\n")
+    sys.stdout.write(f"Installing up to {pins} packages of {lock.name} into {os.path.relpath(sys.prefix)}\n")
     code = _pip(["--require-hashes", "-r", str(lock)])
     checkout = lock.parent.parent
     both = ["-e", str(checkout / "suite"), "-e", str(checkout)]

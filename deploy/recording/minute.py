@@ -12,11 +12,15 @@ import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
+from itertools import takewhile
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from deploy.recording.drawing import Scene, draw
 from deploy.recording.terminal import Terminal, shortened
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _SVG: Final = _ROOT / "docs" / "first-minute.svg"
@@ -40,11 +44,11 @@ def main() -> int:
         environment.setdefault("LANG", "C.UTF-8")
         first = stack.enter_context(Terminal(folder, environment))
         first.type("make run")
-        first.watch_until("suite.key", _INSTALL_LIMIT_S)
+        first.watch_until("Press Ctrl-C", _INSTALL_LIMIT_S)
         first.watch(_READ_S)
         frames = shortened(first.frames, _LONGEST_PAUSE_S)
         second = stack.enter_context(Terminal(folder, environment))
-        second.type(_command(first.text))
+        second.type(_command(first.rows))
         second.watch(_WATCH_S)
         watched = list(second.frames)
     scenes = [
@@ -55,16 +59,10 @@ def main() -> int:
     return 0
 
 
-def _command(screen: str) -> str:
-    """Return the second command as `make run` printed it, in one line."""
-    lines = screen.splitlines()
-    begin = next(number for number, line in enumerate(lines) if "presence-suite watch" in line)
-    command = lines[begin].strip()
-    for line in lines[begin + 1 :]:
-        if not command.endswith("\\"):
-            break
-        command = f"{command.removesuffix(chr(92)).rstrip()} {line.strip()}"
-    return command
+def _command(rows: Sequence[str]) -> str:
+    """Return the second command as `make run` printed it. The terminal has broken it into rows of the same width."""
+    begins = next(number for number, row in enumerate(rows) if "presence-suite watch" in row)
+    return "".join(takewhile(str.strip, rows[begins:])).strip()
 
 
 if __name__ == "__main__":

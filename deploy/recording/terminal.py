@@ -109,9 +109,14 @@ class Terminal:
         os.close(self._ours)
 
     @property
+    def rows(self) -> list[str]:
+        """What the screen shows now, by row, each as wide as the screen."""
+        return list(self._screen.display)
+
+    @property
     def text(self) -> str:
         """What the screen shows now."""
-        return "\n".join(line.rstrip() for line in self._screen.display)
+        return "\n".join(line.rstrip() for line in self.rows)
 
     def type(self, command: str) -> None:
         """Type a command as a person does, key by key, and press Enter."""
