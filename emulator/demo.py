@@ -16,6 +16,8 @@ _CONTOSO = (
     "Ada Adler", "Ben Brandt", "Chloe Costa", "David Dahl", "Emma Eriksen", "Farid Fontaine", "Grace Garcia", "Hugo Hansen",
     "Ines Ito", "Jonas Jansen", "Kira Keller", "Leo Lindqvist",
 )  # fmt: skip
+_VISITORS = {"emma@contoso.example": "call", "farid@contoso.example": "available"}
+"""Who shows BusyIdle and AvailableIdle all the time, where people live their days."""
 _FABRIKAM = ("Mia Moreau", "Noah Novak", "Olga Olsen", "Paul Petit")
 _LITWARE = ("Quinn Quist", "Rosa Rossi", "Sven Sand")
 
@@ -60,4 +62,7 @@ def _add_guest(tenant: Tenant, person: Person) -> None:
 
 def _add(tenant: Tenant, key: str, name: str, *, role: str = "user", licensed: bool = True) -> Person:
     upn = f"{key}@{tenant.domain}"
-    return tenant.add(Person(tenant, stable_guid(upn), upn, name, password=PASSWORD, role=role, licensed=licensed))
+    visits = _VISITORS.get(upn, "")
+    return tenant.add(
+        Person(tenant, stable_guid(upn), upn, name, password=PASSWORD, role=role, licensed=licensed, visits=visits)
+    )

@@ -102,6 +102,28 @@ def make(seed: int, tenant_id: str, oid: str, day: int, colleagues: int, *, even
     return diary.plan()
 
 
+VISITS: Final = ("available", "call")
+"""What somebody who only visits does there. Who is available fades by AvailableIdle, who calls by BusyIdle."""
+VISIT_EVERY_S: Final = 1_500
+"""More than a visit, the lingering and the idle state last together (`Switches.linger_s`, `Switches.idle_s`)."""
+_VISIT_S: Final = 180
+
+
+@lru_cache(maxsize=len(VISITS))
+def visits(doing: str) -> Plan[int]:
+    """The plan of somebody who shows an idle state in every 25 minutes of each day, for demonstrations.
+
+    Args:
+        doing: one of VISITS.
+    """
+    entries = array("I")
+    for comes in range(8 * 3600, 18 * 3600 + 900, VISIT_EVERY_S):
+        entries.append(comes * CODES + _CODE["come", "desktop"])
+        entries.append((comes + 10) * CODES + _CODE[doing, "desktop"])
+        entries.append((comes + _VISIT_S) * CODES + _CODE["switch_off", "all"])
+    return entries
+
+
 @lru_cache(maxsize=20_000)  # a team's is asked for by each of its people
 def _series(seed: int, tenant_id: str, team: int, day: int) -> list[tuple[int, int, bool]]:
     """The meetings that come again: first slot, slots, and whether somebody of the team presents."""

@@ -6,6 +6,7 @@ import msgspec
 
 from emulator.entra.refusals import DEATHS
 from emulator.hosts import CloudName
+from emulator.plan import VISITS
 from emulator.world import Application, ConsentRequest, Person, Tenant, UserConsent, World
 
 
@@ -24,6 +25,8 @@ class PersonRecord(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omi
     cookies_valid_from: float = 0.0
     home: str = ""
     mfa: bool = False
+    visits: str = ""
+    """Comes, does this (a name of `plan.VISITS`) and switches off again and again, instead of living a day."""
     utc_offset_s: int = 0
     """How far the person's clock is ahead of UTC."""
 
@@ -153,6 +156,7 @@ def _person(tenant: Tenant, record: PersonRecord) -> Person:
         licensed=record.licensed,
         home=record.home,
         mfa=record.mfa,
+        visits=record.visits if record.visits in VISITS else "",
     )
     person.zone_s = record.utc_offset_s
     person.enabled, person.refusal = record.enabled, record.refusal if record.refusal in DEATHS else ""
@@ -189,5 +193,5 @@ def _person_record(person: Person) -> PersonRecord:
         oid=person.oid, upn=person.upn, name=person.display_name, password=person.password, role=person.role,
         licensed=person.licensed, enabled=person.enabled, refusal=person.refusal,
         tokens_valid_from=person.tokens_valid_from, cookies_valid_from=person.cookies_valid_from, home=person.home,
-        mfa=person.mfa, utc_offset_s=person.zone_s,
+        mfa=person.mfa, visits=person.visits, utc_offset_s=person.zone_s,
     )  # fmt: skip

@@ -37,12 +37,12 @@ class Person:
     __slots__ = (
         "access_valid_from", "app_session", "changed", "cookies_valid_from", "desktop", "display_name", "doing", "enabled", "fade", "faded", "fragment", "home", "last_read", "licensed",
         "living", "mfa", "mobile", "next_step", "oid", "oof_event", "out_of_office", "out_of_office_message", "password", "preferred", "refusal", "role",
-        "sequence", "shown", "status_message", "status_published", "tenant", "timers", "tokens_valid_from", "upn", "zone_s",
+        "sequence", "shown", "status_message", "status_published", "tenant", "timers", "tokens_valid_from", "upn", "visits", "zone_s",
     )  # fmt: skip
 
     def __init__(
         self, tenant: Tenant, oid: str, upn: str, display_name: str, *, password: str = "", role: str = "user",
-        licensed: bool = True, home: str = "", mfa: bool = False,
+        licensed: bool = True, home: str = "", mfa: bool = False, visits: str = "",
     ) -> None:  # fmt: skip
         self.tenant = tenant
         self.oid = oid
@@ -53,6 +53,9 @@ class Person:
         self.licensed = licensed
         self.home = home  # of a guest, the UPN in the tenant where the account is at home; there is its password
         self.mfa = mfa  # whether a second factor is registered; then every sign-in asks for it
+        self.visits = (
+            visits  # instead of a day: comes, does this and switches off, again and again; a name of plan.VISITS
+        )
         self.enabled = True
         self.refusal = ""  # a name of entra.refusals: why refresh tokens of this account are refused
         self.tokens_valid_from = 0.0  # when `refusal` began, in seconds since 1970

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _SVG: Final = _ROOT / "docs" / "first-minute.svg"
 _INSTALL_LIMIT_S: Final = 900.0
-_WATCH_S: Final = 45.0
+_WATCH_S: Final = 62.0
 _LONGEST_PAUSE_S: Final = 1.0
 _READ_S: Final = 4.0
 _LABEL: Final = (
@@ -48,7 +48,7 @@ def main() -> int:
         first.watch(_READ_S)
         frames = shortened(first.frames, _LONGEST_PAUSE_S)
         second = stack.enter_context(Terminal(folder, environment))
-        second.type(_command(first.rows))
+        second.paste(_command(first.rows))
         second.watch(_WATCH_S)
         watched = list(second.frames)
     scenes = [

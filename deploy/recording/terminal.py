@@ -25,7 +25,8 @@ ROWS: Final = 26
 _QUIET_S: Final = 0.04
 """A program draws in several writes. A frame is taken when it has written nothing for this long."""
 _LONGEST_S: Final = 0.2
-_KEY_S: Final = 0.035
+_KEY_S: Final = 0.06
+_BEFORE_ENTER_S: Final = 0.8
 _END_S: Final = 15.0
 _DIM: Final = "dim"
 
@@ -123,7 +124,16 @@ class Terminal:
         for key in command:
             os.write(self._ours, key.encode())
             self._take(_KEY_S)
-        self.watch(0.4)
+        self.press_enter()
+
+    def paste(self, command: str) -> None:
+        """Paste a command, and press Enter."""
+        os.write(self._ours, command.encode())
+        self.press_enter()
+
+    def press_enter(self) -> None:
+        """Press Enter, a moment after what was typed."""
+        self.watch(_BEFORE_ENTER_S)
         os.write(self._ours, b"\r")
 
     def watch(self, seconds: float) -> None:
@@ -146,8 +156,7 @@ class Terminal:
 
     def _take(self, limit_s: float) -> None:
         """Read what is written within the limit, and keep a frame if the screen differs from the last one."""
-        began = time.monotonic()
-        wait = limit_s
+        began, wait = None, limit_s
         while select.select([self._ours], [], [], wait)[0]:
             try:
                 written = os.read(self._ours, 65_536)
@@ -156,6 +165,7 @@ class Terminal:
             if not written:
                 return
             self._stream.feed(written)
+            began = began or time.monotonic()
             if time.monotonic() - began > _LONGEST_S:
                 break
             wait = _QUIET_S

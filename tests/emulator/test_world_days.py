@@ -199,6 +199,20 @@ def test_whoever_no_longer_lives_the_day_is_left_alone() -> None:
     assert "/".join(ada.shown) == "DoNotDisturb/DoNotDisturb"
 
 
+def test_two_people_of_the_demonstration_show_both_idle_states_in_every_twenty_five_minutes() -> None:
+    town = Town(people=1, nights=False)
+    people = {name: Person(town.people[0].tenant, name, name, name, visits=name) for name in plan.VISITS}
+    town.day.begin(people.values())
+    shown: defaultdict[str, list[str]] = defaultdict(list)
+    town.life.on_shown = lambda person, _before: shown[person.visits].append(person.shown.availability)
+    for _ in range(8):
+        for states in shown.values():
+            states.clear()
+        town.clock.advance(plan.VISIT_EVERY_S)
+        assert {"Available", "AvailableIdle", "Offline"} <= set(shown["available"])
+        assert {"Busy", "BusyIdle", "Offline"} <= set(shown["call"])
+
+
 def test_without_nights_somebody_is_always_there() -> None:
     town = Town(nights=False)
     for _ in range(80):
