@@ -11,9 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import kr8s
 import trustme
-from kr8s.asyncio.objects import Pod
 
 from relay.graph.push.certificates import make
 from relay.store.sealing.signing import Purpose, public_set
@@ -162,6 +160,8 @@ class Cluster:
     @asynccontextmanager
     async def forwarded(self, pod: dict[str, Any], port: int) -> AsyncIterator[int]:
         """Yield a port of this machine that leads to a pod's, through the API server."""
+        from kr8s.asyncio.objects import Pod
+
         target = await Pod.get(pod["metadata"]["name"], namespace=self.namespace, api=self.api)
         async with target.portforward(port, local_port="auto") as local:
             yield local
@@ -177,6 +177,8 @@ def is_ready(pod: dict[str, Any]) -> bool:
 async def cluster(helm: Helm) -> AsyncIterator[Cluster]:
     """Yield a namespace of the cluster that `KUBECONFIG` names, and delete it at the end."""
     repository, _, tag = os.environ["RELAY_TEST_IMAGE"].rpartition(":")
+    import kr8s
+
     api = await kr8s.asyncio.api(kubeconfig=os.environ["KUBECONFIG"])
     one = Cluster(
         api, helm, f"relay-test-{secrets.token_hex(4)}", (repository, tag), os.environ["RELAY_TEST_REDIS_URL"]

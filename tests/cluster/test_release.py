@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-import kr8s
 import pytest
 
 from relay.store.server.connection import Store, StoreSettings
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
 
 if why := reason_to_skip():
     pytest.skip(why, allow_module_level=True)
+
+import kr8s  # a second to import, and of use in a cluster only
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(1200)]
 

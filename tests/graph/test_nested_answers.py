@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -35,20 +36,20 @@ def test_a_refusal_means_what_its_status_means(body: bytes, status: int):
     assert isinstance(subscriptions._refusal(status, body), RelayError)
 
 
+@cache
 def _certificates() -> Certificates:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "own.pem").write_bytes(make("own", datetime.now(UTC)))
         return Certificates.load(Path(folder))
 
 
-CERTIFICATES = _certificates()
 READERS: list[tuple[Callable[[bytes], object], type[Exception]]] = [
     (subscriptions._decoded, SourceUnreachable),
     (subscriptions._page, SourceUnreachable),
     (presences._split, SourceUnreachable),
     (directory._answers, SourceUnreachable),
     (lambda body: parse(body, max_items=100), Malformed),
-    (lambda body: notifications.decrypt_notification(body, CERTIFICATES), RelayError),
+    (lambda body: notifications.decrypt_notification(body, _certificates()), RelayError),
     (probe_client._decoded, SourceUnreachable),
 ]
 

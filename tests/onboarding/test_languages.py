@@ -39,15 +39,16 @@ def test_no_message_is_translated_twice():
     assert [text for text, times in count.items() if times > 1] == []
 
 
-@pytest.mark.parametrize("table", translated(), ids=lambda table: str(table["en"])[:40])
-def test_a_translation_keeps_what_is_filled_in_and_the_markup(table: dict[str, object]):
-    english, italian = _forms(table["en"]), _forms(table["it"])
-    assert all(italian)
-    assert len(english) == len(italian)
-    for one, other in zip(english, italian, strict=True):
-        assert places(one) == places(other)
-        # A bare % would be taken for a place, in either language.
-        assert "%" not in places(one)
+def test_a_translation_keeps_what_is_filled_in_and_the_markup():
+    """One test for all: as one each, their hundreds cost more to collect than to run."""
+    assert translated()
+    assert [table for table in translated() if not _keeps(_forms(table["en"]), _forms(table["it"]))] == []
+
+
+def _keeps(english: list[str], italian: list[str]) -> bool:
+    kept = list(map(places, english))
+    # A bare % would be taken for a place, in either language.
+    return all(italian) and kept == list(map(places, italian)) and not any("%" in one for one in kept)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 import pytest
@@ -164,7 +165,7 @@ def encrypted_by_somebody_else(sender: Sender, subscription: Subscription) -> tu
             lambda: graph.encrypted(graph.presence(user), certificate, pad=False),
             lambda: graph.encrypted(graph.presence(user), replace(certificate, certificate_id="unknown")),
             lambda: graph.encrypted(graph.presence(user), replace(certificate, thumbprint="00" * 20)),
-            lambda: graph.encrypted(graph.presence(user), replace(certificate, private_key=STRANGER.private_key)),
+            lambda: graph.encrypted(graph.presence(user), replace(certificate, private_key=stranger().private_key)),
             lambda: graph.encrypted(b"{}", certificate),
             lambda: {**graph.encrypted(graph.presence(user), certificate), "dataSignature": "AAAA"},
             lambda: {**graph.encrypted(graph.presence(user), certificate), "dataKey": ""},
@@ -180,16 +181,14 @@ FORGERIES: list[Callable[[Sender, Subscription], tuple[str, bytes]]] = [
 ]  # fmt: skip
 
 
-def _stranger() -> Certificate:
+@cache
+def stranger() -> Certificate:
     import tempfile
     from pathlib import Path
 
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "stranger.pem").write_bytes(make("stranger", NOW))
         return Certificates.load(folder).newest
-
-
-STRANGER = _stranger()
 
 
 @pytest.mark.parametrize("number", [120, pytest.param(1000, marks=pytest.mark.soak)])
