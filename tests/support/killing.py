@@ -19,7 +19,7 @@ from typing import Any
 
 # A fork of a process that has imported this before takes a hundredth of the time that an import takes.
 _processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(["tests.onboarding.killable", "tests.store.killable"])
+_processes.set_forkserver_preload(["tests.onboarding.killable", "tests.onboarding.preloaded", "tests.store.killable"])
 
 
 @dataclass
