@@ -8,15 +8,15 @@ from contextvars import ContextVar
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
-from jinja2 import BytecodeCache, Environment, PackageLoader, StrictUndefined
+from jinja2 import BytecodeCache, ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
 from onboarding import dates
 from onboarding.problems import PROBLEMS
 from relay.core.consent.microsoft_error import NO_ERROR, MicrosoftError
-from relay.http.paths import ONBOARDING
+from relay.http.paths import ONBOARDING, TENANT
 from relay.locale import languages
-from relay.locale.languages import Language
+from relay.locale.languages import Language, english
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,24 +24,26 @@ if TYPE_CHECKING:
 
     from jinja2.bccache import Bucket
 
-    from onboarding.settings import WebSettings
-
-STATIC: Final = f"{ONBOARDING}/static"
+    from onboarding.settings import PagesSettings
 
 HERE: Final[ContextVar[str]] = ContextVar("here", default=ONBOARDING)
 """The address at which the present page can be loaded again, for the language switch. Set by the middleware."""
 
 
 class Pages:
-    """Renders templates with the values that all pages share."""
+    """Renders templates with the values that all pages of a site share."""
 
-    def __init__(self, settings: WebSettings) -> None:
-        self.environment = environment()
+    def __init__(self, settings: PagesSettings, package: str = "onboarding", **values: Any) -> None:
+        """Make the pages of a site.
+
+        Args:
+            settings: of the site.
+            package: has the site's templates, in which those of `onboarding` can be used too.
+            values: further values that its templates share.
+        """
+        self.environment = environment(settings.HOME, package)
         self.environment.globals.update(
-            operator=settings.operator,
-            support=settings.support,
-            start_url=settings.start_url,
-            has_mail=settings.has_mail,
+            operator=settings.operator, support=settings.support, start_url=settings.start_url, **values
         )
 
     def page(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
@@ -96,11 +98,16 @@ class _Compiled(BytecodeCache):
 _COMPILED: Final = _Compiled()
 
 
-def environment() -> Environment:
-    """Return the template engine with everything that does not depend on the operator."""
+def static_path(home: str) -> str:
+    """Return the path below which a site's style sheet and scripts are."""
+    return f"{home}/static"
+
+
+def environment(home: str = ONBOARDING, package: str = "onboarding") -> Environment:
+    """Return the template engine of a site with everything that does not depend on the operator."""
     made = Environment(
         bytecode_cache=_COMPILED,
-        loader=PackageLoader("onboarding"),
+        loader=ChoiceLoader([PackageLoader(name) for name in dict.fromkeys((package, "onboarding"))]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -110,8 +117,11 @@ def environment() -> Environment:
     made.policies["ext.i18n.trimmed"] = True
     made.install_gettext_callables(languages.gettext, languages.ngettext, newstyle=True)  # type: ignore[attr-defined]
     made.globals.update(
-        prefix=ONBOARDING,
-        static=lambda name: f"{STATIC}/{name}?v={_digest(name)}",
+        prefix=home,
+        own_page=TENANT if home == ONBOARDING else "",
+        strapline=STRAPLINE,
+        promise=PROMISE,
+        static=lambda name: f"{static_path(home)}/{name}?v={_digest(name)}",
         language=languages.CURRENT.get,
         languages=tuple(Language),
         here=HERE.get,
@@ -133,12 +143,19 @@ def is_path(text: str) -> bool:
     return len(text) <= _MAX_PATH_CHARS and _PATH.fullmatch(text) is not None
 
 
-def page_address(method: str, path: str, query: str) -> str:
-    """Return the address at which the page of a request can be loaded again: for a form, the page above it."""
+def page_address(method: str, path: str, query: str, home: str = ONBOARDING) -> str:
+    """Return the address at which the page of a request can be loaded again: for a form, the page above it.
+
+    Args:
+        method: of the request.
+        path: of the request.
+        query: of the request.
+        home: the site's first page, for a request whose address is not one of ours.
+    """
     if method != "GET":
-        path, query = (path if path == ONBOARDING else path.rpartition("/")[0]), ""
+        path, query = (path if path == home else path.rpartition("/")[0]), ""
     found = f"{path}?{query}" if query else path
-    return found if is_path(found) else ONBOARDING
+    return found if is_path(found) else home
 
 
 def _digest(name: str) -> str:
@@ -152,5 +169,9 @@ _DIGESTS: Final = {
     if file.is_file()
 }
 
+STRAPLINE: Final = english("Teams presence for your phone suite")
+PROMISE: Final = english(
+    "The relay reads presence and names. It reads no chats, calls, mail, calendars or files, and it changes nothing."
+)
 _MAX_PATH_CHARS: Final = 500
 _PATH: Final = re.compile(r"/(?:[\w.~-]+/)*[\w.~-]*(?:\?[\w.~=&%+-]*)?", re.ASCII)

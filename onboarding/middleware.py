@@ -16,7 +16,7 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
 
-from onboarding.layout import HERE, STATIC, page_address
+from onboarding.layout import HERE, page_address, static_path
 from relay.errors import RelayError
 from relay.http.bodies import Bodies, TooMuchAtOnce
 from relay.locale import languages
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from onboarding.layout import Pages
     from onboarding.rate_limit import RateLimiter
-    from onboarding.settings import WebSettings
+    from onboarding.settings import PagesSettings
     from relay.http.bodies import Body
 
 log = structlog.get_logger(__name__)
@@ -74,7 +74,7 @@ class PagesMiddleware:
     def __init__(
         self,
         app: ASGIApp,
-        settings: WebSettings,
+        settings: PagesSettings,
         pages: Pages,
         rate_limiter: RateLimiter,
         record_proxy: Callable[[], Awaitable[None]],
@@ -127,7 +127,7 @@ class PagesMiddleware:
         """Set the language and the address of the page for everything that this request renders."""
         request = HTTPConnection(scope)
         languages.CURRENT.set(languages.preferred_language(request.headers, request.cookies.get(languages.COOKIE, "")))
-        HERE.set(page_address(scope["method"], scope["path"], request.url.query))
+        HERE.set(page_address(scope["method"], scope["path"], request.url.query, self._settings.HOME))
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         with self._bodies.one() as held:
@@ -171,7 +171,8 @@ class PagesMiddleware:
             return
         if now - self._proxy_warned >= _PROXY_WARNING_S:
             self._proxy_warned = now
-            log.warning("proxy_not_trusted", remedy="set RELAY_WEB_TRUSTED_PROXIES to the addresses of your proxies")
+            setting = f"RELAY_{self._settings.ROLE.upper()}_TRUSTED_PROXIES"
+            log.warning("proxy_not_trusted", remedy=f"set {setting} to the addresses of your proxies")
             with suppress(RelayError):
                 await self._record_proxy()
 
@@ -201,7 +202,7 @@ class PagesMiddleware:
         headers = MutableHeaders(scope=message)
         for name, value in _HEADERS.items():
             headers.setdefault(name, value)
-        is_static = scope["path"].startswith(f"{STATIC}/") and message["status"] in (200, 304)
+        is_static = scope["path"].startswith(f"{static_path(self._settings.HOME)}/") and message["status"] in (200, 304)
         headers["cache-control"] = _FOR_EVER if is_static else _NO_STORE
         if self._hsts:
             headers["strict-transport-security"] = _YEAR

@@ -105,6 +105,33 @@ OF_CONSENT: Final[Mapping[ConsentProblem, str]] = {
 }
 
 PROBLEMS: Final[Mapping[str, Problem]] = {
+    # Of an operator's try to sign in to the console
+    "no_role": Problem(
+        "This account is no operator’s",
+        "You signed in, but the account has neither the app role nor a group that lets somebody in here.",
+        "Ask whoever administers your Entra tenant to assign you the role, then sign in again. Or sign in with another account.",
+        403,
+        shows_detail=True,
+    ),
+    "too_many_groups": Problem(
+        "Microsoft does not say which groups you are in",
+        "The account is in more than 200 groups, so Microsoft leaves them out of its answer.",
+        "Ask whoever administers your Entra tenant to assign you the app role instead.",
+        403,
+        shows_detail=True,
+    ),
+    "wrong_token": Problem(
+        "This is not the token",
+        "The console was started with another one.",
+        "Copy the token again, or open the link that was printed at the start.",
+        403,
+    ),
+    "unknown_tenant": Problem(
+        "There is no such tenant",
+        "No tenant of this relay has this id. It may have left.",
+        "Look for it in the list of tenants.",
+        404,
+    ),
     # Of a try at Microsoft; shown on the page of the step, above the button to try again
     "declined": Problem(
         "The permissions were declined",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import urlsplit
 
 from relay.core.consent.tenant import SignUp
 from relay.http.limits import HttpLimits
-from relay.http.paths import CALLBACK, LOCAL_HOSTS, ONBOARDING, check_public_url
+from relay.http.paths import CALLBACK, ONBOARDING, check_public_url, is_local
 from relay.settings.validators import key_bytes, listed, pem_bytes
 from relay.store.custody.sign_ups import SignUpLimits
 from relay.store.sealing.quotas import Quota
@@ -100,34 +100,21 @@ class Quotas:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WebSettings:
-    """Settings of the role `web`.
+class PagesSettings:
+    """Settings of any site of pages: this one, and the operator's console.
 
     Attributes:
-        public_url: the address of the pages for browsers, without a path. The redirect URI follows from it and from nothing
-            else, and a request for another host is refused.
-        suite_address: the address that suites connect to, `host:port`, for the lines to paste.
+        public_url: the address of the pages for browsers, without a path. A request for another host is refused.
         operator: the name of the operator on the pages.
         support: an e-mail or web address for people who need help; empty shows none.
         host: address to listen on.
         port: its port; 0 takes a free one.
-        tls_cert_pem: certificate chain; None serves plain HTTP, which belongs behind an ingress that speaks TLS.
+        tls_cert_pem: certificate chain; None serves plain HTTP, which belongs behind a proxy that speaks TLS.
         tls_key_pem: its private key.
         tls_files: files of both, which are read again when they change.
         trusted_proxies: addresses whose `X-Forwarded-For` is believed, as uvicorn's `forwarded_allow_ips`; empty: none.
-        suite_ca_file: shown in the command to try, when suites must trust a CA of their own; empty: the system's.
-        manager_roles: directory roles whose holders manage their tenant, as Entra's role template ids; none: off.
-        egress_addresses: addresses from which the relay reaches Microsoft, for an organisation's named location; empty: not shown.
-        has_identity_association: whether the file is served by which Microsoft verifies the domain of the pages.
-        push: for the subscription that the verification tries; None: the relay uses no change notifications.
-        heartbeat_timeout: time without a heartbeat after which a verification counts as dead: the delay for a person who waits for the
-            page when the process is killed.
         limits: of connections and requests.
         rate_limits: limits on how often one network may ask.
-        quotas: limits on entries in Redis.
-        has_mail: whether workers send e-mail, so that the pages may promise it.
-        sign_up: the policy for new tenants.
-        sign_up_limits: limits on tenants that come without an invitation.
         max_body_bytes: longer bodies are refused with a page. Most forms have 1 KB, Microsoft's answer 3 KB, and the lists of
             people some 150 KB at the most, as browsers spell them.
         max_held_bytes: of all bodies together; beyond, the one that has been arriving for longest is refused. 16 MiB: 60 of the
@@ -136,8 +123,11 @@ class WebSettings:
         grace: for requests under way when the server stops. A sign-in takes a few seconds.
     """
 
+    ROLE: ClassVar[str]
+    """Its role, in logs and metrics and in the names of its settings."""
+    HOME: ClassVar[str]
+    """The path of the first page, below which all others are."""
     public_url: str
-    suite_address: str
     operator: str = "Presence relay"
     support: str = ""
     host: str = "0.0.0.0"  # noqa: S104  browsers come from outside
@@ -146,18 +136,8 @@ class WebSettings:
     tls_key_pem: bytes | None = field(default=None, repr=False)
     tls_files: tuple[Path, Path] | None = None
     trusted_proxies: str = ""
-    suite_ca_file: str = ""
-    egress_addresses: tuple[str, ...] = ()
-    manager_roles: frozenset[str] = frozenset()
-    has_identity_association: bool = False
-    push: PushSettings | None = None
-    heartbeat_timeout: timedelta = timedelta(seconds=5)
     limits: HttpLimits = field(default_factory=HttpLimits)
     rate_limits: RateLimits = field(default_factory=RateLimits)
-    quotas: Quotas = field(default_factory=Quotas)
-    has_mail: bool = False
-    sign_up: SignUp = SignUp.APPROVAL
-    sign_up_limits: SignUpLimits = field(default_factory=SignUpLimits)
     max_body_bytes: int = 256 * 1024
     max_held_bytes: int = 16 * 1024 * 1024
     request_time: timedelta = timedelta(seconds=20)
@@ -169,14 +149,9 @@ class WebSettings:
             raise ValueError("certificate and private key belong together")
 
     @property
-    def redirect_uri(self) -> str:
-        """The redirect URI to register at Microsoft, type Web."""
-        return self.public_url + CALLBACK
-
-    @property
     def start_url(self) -> str:
         """The address of the first page."""
-        return self.public_url + ONBOARDING
+        return self.public_url + self.HOME
 
     @property
     def hosts(self) -> frozenset[str]:
@@ -192,7 +167,46 @@ class WebSettings:
     @property
     def is_local(self) -> bool:
         """True when the pages are for this machine only."""
-        return urlsplit(self.public_url).hostname in LOCAL_HOSTS
+        return is_local(self.public_url)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebSettings(PagesSettings):
+    """Settings of the role `web`, beside those of any pages.
+
+    Attributes:
+        suite_address: the address that suites connect to, `host:port`, for the lines to paste.
+        suite_ca_file: shown in the command to try, when suites must trust a CA of their own; empty: the system's.
+        manager_roles: directory roles whose holders manage their tenant, as Entra's role template ids; none: off.
+        egress_addresses: addresses from which the relay reaches Microsoft, for an organisation's named location; empty: not shown.
+        has_identity_association: whether the file is served by which Microsoft verifies the domain of the pages.
+        push: for the subscription that the verification tries; None: the relay uses no change notifications.
+        heartbeat_timeout: time without a heartbeat after which a verification counts as dead: the delay for a person who waits for the
+            page when the process is killed.
+        quotas: limits on entries in Redis.
+        has_mail: whether workers send e-mail, so that the pages may promise it.
+        sign_up: the policy for new tenants.
+        sign_up_limits: limits on tenants that come without an invitation.
+    """
+
+    ROLE: ClassVar[str] = "web"
+    HOME: ClassVar[str] = ONBOARDING
+    suite_address: str
+    suite_ca_file: str = ""
+    egress_addresses: tuple[str, ...] = ()
+    manager_roles: frozenset[str] = frozenset()
+    has_identity_association: bool = False
+    push: PushSettings | None = None
+    heartbeat_timeout: timedelta = timedelta(seconds=5)
+    quotas: Quotas = field(default_factory=Quotas)
+    has_mail: bool = False
+    sign_up: SignUp = SignUp.APPROVAL
+    sign_up_limits: SignUpLimits = field(default_factory=SignUpLimits)
+
+    @property
+    def redirect_uri(self) -> str:
+        """The redirect URI to register at Microsoft, type Web. It follows from `public_url` and from nothing else."""
+        return self.public_url + CALLBACK
 
 
 def web_settings(web: WebConfig, http: HttpConfig, *, push: PushSettings | None, has_mail: bool) -> WebSettings:

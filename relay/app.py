@@ -40,7 +40,8 @@ from relay.store.server.connection import Store
 from relay.store.server.health import StoreHealth
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
     from typing import Any
 
@@ -56,7 +57,7 @@ STORE_RETRY_S: Final = 1.0
 """Pause between two checks of a Redis that is absent, or takes no writes, at start."""
 _REMIND_EVERY: Final = 30
 """Looks between two log lines about it."""
-_WITH_RING: Final = frozenset({Role.WORKER, Role.WEB})
+_WITH_RING: Final = frozenset({Role.WORKER, Role.WEB, Role.CONSOLE})
 """Roles that open grants or flows."""
 
 
@@ -80,13 +81,15 @@ class Running:
         edge_port: where suites connect; None without the edge.
         web_port: where browsers come; None without the pages.
         webhook_port: where Graph's notifications come; None without the webhook.
+        console_port: where operators come; None without the console.
         ops_port: where health and metrics are.
     """
 
-    edge_port: int | None
     ops_port: int
+    edge_port: int | None = None
     web_port: int | None = None
     webhook_port: int | None = None
+    console_port: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,20 +189,15 @@ async def _run_roles(
         worker = tasks.create_task(supervised("worker", lambda: _work(settings, parts)), name="worker")
     try:
         async with AsyncExitStack() as edges:
-            edge_port = await edges.enter_async_context(_edge(settings, parts)) if Role.EDGE in roles else None
-            if edge_port is not None:
-                parts.health.set(Role.EDGE, ready=True)
-            web_port = await edges.enter_async_context(_web(settings, parts)) if Role.WEB in roles else None
-            if web_port is not None:
-                parts.health.set(Role.WEB, ready=True)
-            webhook_port = None
-            if Role.WEBHOOK in roles:
-                webhook_port = await edges.enter_async_context(_webhook(settings, parts.store))
-                parts.health.set(Role.WEBHOOK, ready=True)
+            ports = {}
+            for role, listening in _LISTENING.items():
+                if role in roles:
+                    ports[f"{role}_port"] = await edges.enter_async_context(listening(settings, parts))
+                    parts.health.set(role, ready=True)
             # What is there now stays for good: collections need not look at it again (24 ms each, with many tenants).
             gc.collect()
             gc.freeze()
-            running = Running(edge_port, parts.ops_port, web_port, webhook_port)
+            running = Running(ops_port=parts.ops_port, **ports)
             log.info("ready", roles=sorted(roles), **asdict(running))
             if parts.announce is not None:
                 parts.announce(running)
@@ -289,22 +287,43 @@ async def _web(settings: Settings, parts: _Parts) -> AsyncIterator[int]:
     from onboarding.settings import web_settings
 
     assert parts.ring is not None
-    push, has_mail = settings.push_settings(), settings.mail.is_sent
-    web = web_settings(settings.web, settings.http, push=push, has_mail=has_mail)
+    web = web_settings(settings.web, settings.http, push=settings.push_settings(), has_mail=settings.mail.is_sent)
     web = replace(web, tls_files=settings.tls_files(Role.WEB))
     async with served(web, parts.store, parts.ring, settings.graph_settings()) as port:
         yield port
 
 
 @asynccontextmanager
-async def _webhook(settings: Settings, store: Store) -> AsyncIterator[int]:
+async def _console(settings: Settings, parts: _Parts) -> AsyncIterator[int]:
+    """Serve the operator's console while the context lasts, and yield its port."""
+    from console.app import served
+    from console.settings import console_settings
+
+    assert parts.ring is not None
+    given = console_settings(settings.console, settings.web, settings.http)
+    console = replace(given, tls_files=settings.tls_files(Role.CONSOLE))
+    entra = settings.console_graph_settings() if settings.console.client_id is not None else None
+    async with served(console, parts.store, parts.ring, settings.cloud.public_settings(), entra) as port:
+        yield port
+
+
+@asynccontextmanager
+async def _webhook(settings: Settings, parts: _Parts) -> AsyncIterator[int]:
     """Run the webhook while the context lasts, and yield its port."""
     from relay.webhook.server import receiving
     from relay.webhook.settings import webhook_settings
 
     webhook = replace(webhook_settings(settings.webhook, settings.http), tls_files=settings.tls_files(Role.WEBHOOK))
-    async with receiving(webhook, store, settings.cloud.public_settings()) as port:
+    async with receiving(webhook, parts.store, settings.cloud.public_settings()) as port:
         yield port
+
+
+_LISTENING: Final[Mapping[Role, Callable[[Settings, _Parts], AbstractAsyncContextManager[int]]]] = {
+    Role.EDGE: _edge,
+    Role.WEB: _web,
+    Role.WEBHOOK: _webhook,
+    Role.CONSOLE: _console,
+}
 
 
 @asynccontextmanager

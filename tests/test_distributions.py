@@ -15,7 +15,7 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
-OF_THE_SERVER = {"redis", "msal", "starlette", "httpx", "pydantic", "structlog", "opentelemetry", "relay", "onboarding"}
+OF_THE_SERVER = {"redis", "msal", "starlette", "httpx", "pydantic", "structlog", "opentelemetry", "relay", "onboarding", "console"}
 
 
 def built(project: Path, folder: Path) -> Path:
@@ -64,7 +64,7 @@ def with_all_they_need(names: list[str]) -> set[str]:
 
 
 def test_each_wheel_has_its_own_packages_and_nothing_of_the_other(suite_wheel: Path, relay_wheel: Path):
-    assert (packages(suite_wheel), packages(relay_wheel)) == ({"suite", "presence_api"}, {"relay", "onboarding"})
+    assert (packages(suite_wheel), packages(relay_wheel)) == ({"suite", "presence_api"}, {"relay", "onboarding", "console"})
     assert needs(suite_wheel) == ["grpcio", "protobuf", "rich", "typer"]
     assert "presence-suite" in needs(relay_wheel)
 
@@ -108,7 +108,7 @@ def test_the_suite_runs_where_nothing_but_its_dependencies_is_installed(suite_wh
 def test_the_relays_wheel_has_every_file_of_its_packages(relay_wheel: Path):
     """Pages, texts in other languages and Lua scripts are files beside the code."""
     listed = subprocess.run(
-        ["git", "ls-files", "relay", "onboarding"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["git", "ls-files", "relay", "onboarding", "console"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split()
     assert {Path(name).suffix for name in listed} >= {".py", ".html", ".css", ".lua"}
     assert set(listed) - set(zipfile.ZipFile(relay_wheel).namelist()) == set()

@@ -48,6 +48,15 @@ async function follow(live) {
 const live = document.querySelector("#live[data-live]");
 if (live) setTimeout(follow, 1000, live);
 
+// The link of a trial carries the token behind its #, which no server and no log sees.
+const secret = document.querySelector("[data-from-link]");
+const fromLink = new URLSearchParams(location.hash.slice(1)).get("token");
+if (secret && fromLink) {
+  history.replaceState(null, "", location.pathname);
+  secret.value = fromLink;
+  secret.form.requestSubmit();
+}
+
 // Back from another page, out of the browser's memory: the page as the server would show it now.
 addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload();

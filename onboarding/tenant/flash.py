@@ -1,48 +1,21 @@
-"""Messages about the last step, shown once on the next page."""
+"""The messages of the tenant's page about the last step."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from onboarding.problems import PROBLEMS
+from onboarding.flashes import FlashMessage, message_in
 from relay.locale.languages import english
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from onboarding.tenant.sessions import Flash
-
-
-@dataclass(frozen=True, slots=True)
-class FlashMessage:
-    """One message, as templates show it.
-
-    Attributes:
-        title: what happened, in a few words.
-        text: what that means.
-        remedy: what to do next, if anything.
-        kind: good, quiet, warn, or empty for bad.
-        about: the person or thing that it is about, or Microsoft's sentence.
-    """
-
-    title: str
-    text: str
-    remedy: str = ""
-    kind: str = "good"
-    about: str = ""
+    from onboarding.flashes import Flash
 
 
 def message_of(flash: Flash | None) -> FlashMessage | None:
-    """Return the message that a session holds; None when it holds none, or one that only another release knows."""
-    if flash is None:
-        return None
-    if (found := MESSAGES.get(flash.key)) is not None:
-        return FlashMessage(found.title, found.text, found.remedy, found.kind, flash.about)
-    if (problem := PROBLEMS.get(flash.key)) is not None:
-        about = flash.about if problem.shows_detail else ""
-        return FlashMessage(problem.title, problem.text, problem.remedy, "", about)
-    return None
+    """Return the message that a session holds; see `message_in`."""
+    return message_in(MESSAGES, flash)
 
 
 MESSAGES: Final[Mapping[str, FlashMessage]] = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from onboarding.flashes import Flash
 from onboarding.tenant.flash import message_of
-from onboarding.tenant.sessions import Flash
 from relay.http.paths import TENANT
 from relay.locale.languages import english, gettext
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from onboarding.tenant import mapping_form
+from onboarding import mapping_form
 from onboarding.tenant.access import CONTACT_EMAIL
 from onboarding.text_fields import is_seen, line
 from onboarding.wizard.fields import NO_ADDRESS

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from onboarding import forms
 from onboarding.browser_secrets import form_token, is_form_of, link_token, new_secret
 from onboarding.cookies import form_secret, set_form_cookie
-from onboarding.layout import is_path
+from onboarding.language_switch import LanguageSwitch
 from onboarding.problems import PROBLEMS, ProblemError, problem_of
 from onboarding.rate_limit import RequestKind, count_request
 from onboarding.wizard import cookies, fields
@@ -23,8 +23,6 @@ from onboarding.wizard.flow import Stage, is_flow_id
 from relay.core.consent.tenant import SignUp
 from relay.errors import RelayError, Retryable, StoreUnavailable
 from relay.http.paths import CALLBACK, INVITATION, ONBOARDING
-from relay.locale import languages
-from relay.locale.languages import Language
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
@@ -62,7 +60,7 @@ class WizardViews:
         return [
             Route("/", self.root, methods=["GET"]),
             Route(ONBOARDING, self.start, methods=["GET", "POST"]),
-            Route(f"{ONBOARDING}/language", self.language, methods=["POST"]),
+            LanguageSwitch(self._settings).route(),
             Route(CALLBACK, self.returned, methods=["GET", "POST"]),
             Route(f"{INVITATION}/{{link}}", self.invited, methods=["GET", "POST"]),
             Route(flow, self.show, methods=["GET"]),
@@ -76,16 +74,6 @@ class WizardViews:
     async def root(self, _request: Request) -> Response:
         """Redirect from the host's root to the first page."""
         return _to(ONBOARDING)
-
-    async def language(self, request: Request) -> Response:
-        """Set the language, and go back to the page with the switch."""
-        given = await self._form(request)
-        chosen, back = given.get("language", ""), given.get("back", "")
-        if chosen not in set(Language) or not is_path(back):
-            raise ProblemError("bad_request")
-        response = _to(back)
-        response.headers.append("set-cookie", f"{languages.COOKIE}={chosen}; {languages.COOKIE_ATTRIBUTES}")
-        return response
 
     async def start(self, request: Request) -> Response:
         """Show the first form, or take it."""

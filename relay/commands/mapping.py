@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from relay.administration.changes import NotPossible
+from relay.administration.mapping import change_row, row_name
 from relay.commands.runner import EXIT_USAGE, fail
 from relay.core.audit.events import OPERATOR
 from relay.core.presence import ConsoleStatus
 from relay.core.showing import mapping
-from relay.store.custody.tenants import Tenants
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from relay.store.custody.tenants import Tenant
     from relay.store.server.connection import Store
-
-_PREFIX = "map:"
 
 
 def lines(settings: Mapping[str, str]) -> Iterator[str]:
@@ -29,7 +28,7 @@ def lines(settings: Mapping[str, str]) -> Iterator[str]:
             key = mapping.RowKey(row.availability, row.activity, out)
             chosen = own.get(key)
             was = "" if chosen is None else f"  (own; usually {usual.name})"
-            yield f"{_name(key):<42}  {(chosen or usual).name}{was}"
+            yield f"{row_name(key):<42}  {(chosen or usual).name}{was}"
 
 
 async def change(store: Store, tenant: Tenant, row: str, status: str) -> list[str]:
@@ -39,26 +38,11 @@ async def change(store: Store, tenant: Tenant, row: str, status: str) -> list[st
     except ValueError:
         fail(f"The mapping has no row {row[:100]!r}: presence-relay tenants map {tenant.tenant_id}", EXIT_USAGE)
     wanted = status.strip().replace("-", "_").upper()
-    if wanted and wanted not in _STATUSES:
-        fail(f"{status[:100]!r} is not a console status. Use one of: {', '.join(_STATUSES)}.", EXIT_USAGE)
-    # However the row was spelled before, there is one setting for it.
-    same = {name: "" for name in tenant.settings if name.startswith(_PREFIX) and _key(name) == key}
-    values = same | {_PREFIX + _name(key): wanted}
-    if await Tenants(store).change_settings(tenant.tenant_id, values, OPERATOR, shown=values.keys()) is None:
-        fail(f"{tenant.tenant_id} has left.", EXIT_USAGE)
-    return [f"{_name(key)} is {wanted or 'the default'} for {tenant.domain or tenant.tenant_id} now."]
-
-
-def _key(setting: str) -> mapping.RowKey | None:
+    if wanted and wanted not in ConsoleStatus.__members__:
+        statuses = ", ".join(one.name for one in ConsoleStatus)
+        fail(f"{status[:100]!r} is not a console status. Use one of: {statuses}.", EXIT_USAGE)
     try:
-        return mapping.row_key(setting.removeprefix(_PREFIX))
-    except ValueError:
-        return None
-
-
-def _name(key: mapping.RowKey) -> str:
-    words = f"{key.availability} / {key.activity}" if key.activity else key.availability
-    return f"{words} + oof" if key.out else words
-
-
-_STATUSES = [status.name for status in ConsoleStatus]
+        await change_row(store, tenant, key, ConsoleStatus[wanted] if wanted else None, OPERATOR)
+    except NotPossible:
+        fail(f"{tenant.tenant_id} has left.", EXIT_USAGE)
+    return [f"{row_name(key)} is {wanted or 'the default'} for {tenant.domain or tenant.tenant_id} now."]

@@ -9,7 +9,7 @@ import typer
 
 from relay.commands.runner import EXIT_USAGE, errors_as_lines, fail, read_settings
 from relay.ops import logging
-from relay.settings.roles import Role, needs_of
+from relay.settings.roles import FOR_TENANTS, Role, needs_of
 
 commands = typer.Typer()
 
@@ -22,7 +22,11 @@ def _complete_role(incomplete: str) -> list[str]:
 def serve(
     roles: Annotated[
         list[str],
-        typer.Argument(metavar="ROLE...", help="edge, worker, webhook, web, or all.", autocompletion=_complete_role),
+        typer.Argument(
+            metavar="ROLE...",
+            help="edge, worker, webhook, web, console, or all, which is all but the console.",
+            autocompletion=_complete_role,
+        ),
     ],
     *,
     processes: Annotated[
@@ -100,12 +104,11 @@ def dev(
 
 
 def _roles(given: list[str]) -> list[Role]:
-    if given == ["all"]:
-        return list(Role)
+    named = [role for one in given for role in (FOR_TENANTS if one == "all" else (one,))]
     try:
-        return list(dict.fromkeys(Role(role) for role in given))
+        return list(dict.fromkeys(Role(role) for role in named))
     except ValueError:
-        fail(f"Roles are {', '.join(Role)}, or only all; not {' '.join(given)!r}.", EXIT_USAGE)
+        fail(f"Roles are {', '.join(Role)}, or all; not {' '.join(given)!r}.", EXIT_USAGE)
 
 
 def _registration(

@@ -107,11 +107,11 @@ def invite(
     """Print a link that lets a user of an organisation begin the onboarding. It works once, and for some days."""
 
     async def work(store: Store, settings: Settings) -> None:
+        from relay.administration.invitations import InvitationForm
         from relay.commands.invitations import make_invitation
 
-        link = await make_invitation(
-            store, settings, domain, organisation=organisation, contact=contact, email=email, days=days
-        )
+        form = InvitationForm(domain=domain, organisation=organisation, contact=contact, email=email, days=days)
+        link = await make_invitation(store, settings, form)
         typer.echo(
             f"The link works once, for {days} days. Anyone with the link may begin; the sign-in decides who may consent.",
             err=True,
@@ -172,15 +172,13 @@ def approve(tenant: TenantArgument) -> None:
     """Approve a waiting tenant. The relay reads it from now on, and its managers may make suite keys."""
 
     async def work(store: Store, _: Settings) -> None:
-        from relay.core.audit.events import OPERATOR
-        from relay.store.custody.emails import Letters
-        from relay.store.custody.notices import NoticeKind
-        from relay.store.custody.tenants import Tenants
+        from relay.administration import changes
 
         found = await find_tenant(store, tenant)
-        if not await Tenants(store).approve(found.tenant_id):
+        try:
+            await changes.approve(store, found, audit.OPERATOR)
+        except changes.NotPossible:
             fail(f"{found.tenant_id} does not wait for approval: it is {found.state}.", EXIT_USAGE)
-        await Letters(store).to_managers(found, NoticeKind.TENANT_APPROVED, OPERATOR)
         typer.echo(f"{found.tenant_id} is approved. Its administrator makes a suite key on the organisation's page.")
 
     with_store(work)
@@ -195,10 +193,12 @@ def refuse(
     """Refuse a waiting tenant. Its consent is deleted, and only you can let it return."""
 
     async def work(store: Store, _: Settings) -> None:
+        from relay.administration.changes import log_act
         from relay.core.audit.events import OPERATOR
         from relay.store.custody.emails import Letters
         from relay.store.custody.managers import Managers
         from relay.store.custody.notices import NoticeKind
+        from relay.store.custody.operator_log import ActKind
         from relay.store.custody.tenants import Tenants
 
         _check_reason(reason)
@@ -210,6 +210,7 @@ def refuse(
                 EXIT_USAGE,
             )
         await Letters(store).to_managers(found, NoticeKind.TENANT_REFUSED, OPERATOR, about=reason, managers=managers)
+        await log_act(store, found, ActKind.REFUSED, OPERATOR)
         typer.echo(
             f"{found.tenant_id} is refused; its consent is deleted. To undo the refusal: {_lift_command(found.tenant_id)}"
         )
@@ -227,6 +228,8 @@ def lift(
         fail(f"{tenant!r} is not a tenant id (a GUID). presence-relay tenants lift lists them.", EXIT_USAGE)
 
     async def work(store: Store, _: Settings) -> None:
+        from relay.core.audit.events import OPERATOR
+        from relay.store.custody.operator_log import ActKind, OperatorAct, OperatorLog
         from relay.store.custody.turned_away import TurnedAway
 
         marks = TurnedAway(store)
@@ -234,6 +237,7 @@ def lift(
             for one, mark in await marks.list():
                 typer.echo(f"{one}  {mark.kind} {mark.at:%Y-%m-%d}  {mark.reason or '-'}")
         elif await marks.lift(tenant_id):
+            await OperatorLog(store).record(OperatorAct.of(ActKind.LIFTED, OPERATOR, tenant_id=tenant_id))
             typer.echo(f"{tenant_id} may return.")
         else:
             fail(f"{tenant_id} was not turned away.", EXIT_USAGE)
@@ -246,17 +250,17 @@ def suspend(tenant: TenantArgument) -> None:
     """Suspend a tenant: stop reading it until it is resumed. Suites show every user as unknown; nothing is deleted."""
 
     async def work(store: Store, _: Settings) -> None:
-        from relay.core.consent.tenant import TenantEvent, TenantState
-        from relay.store.custody.tenants import Tenants
+        from relay.administration import changes
 
         found = await find_tenant(store, tenant)
-        if found.state is TenantState.SUSPENDED:
-            typer.echo(f"{found.tenant_id} is suspended already.")
-            return
-        entry = audit.tenant(audit.EventKind.TENANT_SUSPENDED, audit.OPERATOR)
-        state = await Tenants(store).happened(found.tenant_id, TenantEvent.SUSPENDED, entry)
-        if state is not TenantState.SUSPENDED:
-            why = "it waits for approval" if state is TenantState.PENDING else "it has left"
+        try:
+            await changes.suspend(store, found, audit.OPERATOR)
+        except changes.NotPossible as error:
+            if error.obstacle is changes.Obstacle.ALREADY_SUSPENDED:
+                typer.echo(f"{found.tenant_id} is suspended already.")
+                return
+            waits = error.obstacle is changes.Obstacle.WAITS_FOR_APPROVAL
+            why = "it waits for approval" if waits else "it has left"
             fail(f"{found.tenant_id} cannot be suspended: {why}.", EXIT_FAILURE)
         typer.echo(f"{found.tenant_id} is suspended: presence-relay tenants resume {found.tenant_id}")
 
@@ -268,16 +272,16 @@ def resume(tenant: TenantArgument) -> None:
     """Resume a suspended tenant. It needs a new consent if none of its grants works."""
 
     async def work(store: Store, settings: Settings) -> None:
+        from relay.administration import changes
         from relay.core.consent.tenant import TenantState
-        from relay.diagnosis.standing import resumption
-        from relay.store.custody.tenants import Tenants
 
         found = await find_tenant(store, tenant)
-        if found.state is not TenantState.SUSPENDED:
+        try:
+            state = await changes.resume(store, settings.key_ring(), found, audit.OPERATOR)
+        except changes.NotPossible as error:
+            if error.obstacle is changes.Obstacle.HAS_LEFT:
+                fail(f"{found.tenant_id} has left.", EXIT_FAILURE)
             fail(f"{found.tenant_id} is not suspended: it is {found.state}.", EXIT_USAGE)
-        event, trouble = await resumption(store, settings.key_ring(), found.tenant_id)
-        entry = audit.tenant(audit.EventKind.TENANT_RESUMED, audit.OPERATOR)
-        state = await Tenants(store).happened(found.tenant_id, event, entry, trouble=trouble)
         needs = state is TenantState.CONSENT_REQUIRED
         typer.echo(
             f"{found.tenant_id} is {state}." + (" No grant of it works: somebody must consent." if needs else "")
@@ -296,6 +300,8 @@ def remove_tenant(
     """Remove a tenant: delete its grants, its suite keys and all data of its users. Only you can let it return."""
 
     async def work(store: Store, _: Settings) -> None:
+        from relay.administration.changes import log_act
+        from relay.store.custody.operator_log import ActKind
         from relay.store.custody.tenants import Tenants
 
         _check_reason(reason)
@@ -308,6 +314,7 @@ def remove_tenant(
             if typer.prompt(f"Type {expected} to go on", default="", show_default=False).strip().lower() != expected:
                 fail("Nothing was deleted.", EXIT_FAILURE)
         await Tenants(store).remove(found.tenant_id, reason=reason)
+        await log_act(store, found, ActKind.REMOVED, audit.OPERATOR)
         typer.echo(f"{found.tenant_id} is deleted. In Entra, its administrator may also remove the application.")
         typer.echo(f"To let it return: {_lift_command(found.tenant_id)}, or an invitation.")
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from relay.administration.changes import log_act
 from relay.commands.runner import EXIT_USAGE, fail
 from relay.core.audit.events import OPERATOR
 from relay.core.watching.limits import NAMES_SETTING, most_names
+from relay.store.custody.operator_log import ActKind
 from relay.store.custody.tenants import Tenants
 
 if TYPE_CHECKING:
@@ -28,4 +30,5 @@ async def limit(store: Store, tenant: Tenant, users: int | None, default: int) -
     settings = await Tenants(store).change_settings(tenant.tenant_id, values, OPERATOR, shown=values.keys())
     if settings is None:
         fail(f"{tenant.tenant_id} has left.", EXIT_USAGE)
+    await log_act(store, tenant, ActKind.LIMITED, OPERATOR)
     return f"{line(tenant, settings, default)} Edges know within 10 seconds."

@@ -17,7 +17,25 @@ TENANT_SIGN_IN: Final = f"{TENANT}/sign-in"
 NOTIFICATIONS: Final = "/notifications/"
 """Graph posts here, followed by a route id."""
 
+CONSOLE: Final = "/console"
+"""The operator's console is below this path, on a host of its own."""
+CONSOLE_CALLBACK: Final = f"{CONSOLE}/callback"
+"""Microsoft redirects here after an operator's sign-in."""
+
 LOCAL_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def is_local(url: str) -> bool:
+    """Return whether a URL is this machine's own."""
+    return urlsplit(url).hostname in LOCAL_HOSTS
+
+
+def is_same_site(url: str, other: str) -> bool:
+    """Return whether two URLs lead to the same server for browsers: the same host, and on this machine the same port too."""
+    one, two = urlsplit(url), urlsplit(other)
+    if one.hostname != two.hostname:
+        return False
+    return not is_local(url) or (one.scheme, one.port) == (two.scheme, two.port)
 
 
 def check_public_url(url: str) -> str:

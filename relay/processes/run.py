@@ -47,7 +47,7 @@ async def run(
 
         supervisor = Supervisor(count, command, settings.edge.drain_delay + STOP_MARGIN)
         async with OpsServer((settings.ops.host, settings.ops.port), SupervisorOps(supervisor)) as ops:
-            running = app.Running(port, ops.port)
+            running = app.Running(edge_port=port, ops_port=ops.port)
             await supervisor.run(stop, None if announce is None else lambda: announce(running))
 
 

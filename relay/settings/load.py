@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 from cryptography import x509
 
 from relay.graph.auth.credentials import Credentials
+from relay.http.paths import is_same_site
 from relay.ops.expiry import Expiring, of_certificate
 from relay.ops.telemetry import TelemetrySettings
 from relay.settings import env
 from relay.settings.env import SettingsGroup, SettingsInvalid, collect
 from relay.settings.groups.alerts import MailConfig, NoticeConfig
-from relay.settings.groups.cloud import CREDENTIAL_FIELDS, CloudConfig
+from relay.settings.groups.cloud import CREDENTIAL_FIELDS, CloudConfig, client_certificate
+from relay.settings.groups.console import ConsoleConfig
 from relay.settings.groups.edge import EdgeConfig, WatchConfig
 from relay.settings.groups.http import HttpConfig
 from relay.settings.groups.ops import LogConfig, OpsConfig, TelemetryConfig
@@ -51,6 +53,7 @@ GROUPS: Final[Mapping[str, type[SettingsGroup]]] = {
     "edge": EdgeConfig,
     "web": WebConfig,
     "webhook": WebhookConfig,
+    "console": ConsoleConfig,
     "http": HttpConfig,
     "subscription": SubscriptionConfig,
     "mail": MailConfig,
@@ -75,6 +78,7 @@ class Settings:
     edge: EdgeConfig
     web: WebConfig
     webhook: WebhookConfig
+    console: ConsoleConfig
     http: HttpConfig
     subscription: SubscriptionConfig
     mail: MailConfig
@@ -121,6 +125,23 @@ class Settings:
         }
         return replace(self.cloud.graph_settings(), credential_files=files)
 
+    def console_graph_settings(self) -> GraphSettings:
+        """Return how the console reaches Entra as its own app registration, which must be set."""
+        assert self.console.client_id is not None
+        files = {
+            field: path
+            for field in ("client_secret", "certificate", "private_key")
+            if (path := self.files.get(f"console.{field}")) is not None
+        }
+        return replace(
+            self.cloud.public_settings(),
+            client_id=self.console.client_id,
+            anonymous=False,
+            client_secret=revealed(self.console.client_secret),
+            certificate=client_certificate(self.console.certificate, self.console.private_key),
+            credential_files=files,
+        )
+
     def push_settings(self) -> PushSettings | None:
         """Return the settings of change notifications; None where none are set, or where the cloud has none."""
         return self.webhook.push_settings() if self.cloud.notifies else None
@@ -156,7 +177,12 @@ class Settings:
 
     def expiring(self, roles: Iterable[Role]) -> Callable[[], list[Expiring]]:
         """Return a function that lists expiring certificates of these roles. It re-reads on each call, because files may be replaced."""
-        served = {Role.EDGE: self.edge.tls_cert, Role.WEB: self.web.tls_cert, Role.WEBHOOK: self.webhook.tls_cert}
+        served = {
+            Role.EDGE: self.edge.tls_cert,
+            Role.WEB: self.web.tls_cert,
+            Role.WEBHOOK: self.webhook.tls_cert,
+            Role.CONSOLE: self.console.tls_cert,
+        }
         presented = [(role, pem) for role, pem in served.items() if role in roles and pem is not None]
         names = {"first": "RELAY_CLOUD_CERTIFICATE", "second": "RELAY_CLOUD_SECOND_CERTIFICATE"}
         uses_credential = self.cloud.certificate is not None or self.cloud.client_secret is not None
@@ -204,6 +230,8 @@ def load(needs: Iterable[str] = (), given: Mapping[str, Mapping[str, Any]] | Non
     faults += env.unknown(GROUPS.values())
     if isinstance(redis := found["redis"], RedisConfig) and isinstance(vault := found["vault"], VaultConfig):
         faults += _too_few_replicas(redis, vault)
+    if isinstance(console := found["console"], ConsoleConfig) and console.url is not None:
+        faults += _public_console(console.url, found["web"], found["webhook"])
     if faults:
         raise SettingsInvalid([line for fault in faults for line in fault.splitlines()])
     files = {
@@ -229,6 +257,19 @@ def _too_few_replicas(redis: RedisConfig, vault: VaultConfig) -> list[str]:
     ]
 
 
+def _public_console(url: str, web: SettingsGroup | None, webhook: SettingsGroup | None) -> list[str]:
+    """Return a fault for each public address whose host the console would be served under."""
+    public = {
+        "RELAY_WEB_PUBLIC_URL": web.public_url if isinstance(web, WebConfig) else None,
+        "RELAY_WEBHOOK_URL": webhook.url if isinstance(webhook, WebhookConfig) else None,
+    }
+    return [
+        f"RELAY_CONSOLE_URL: is the host of {name}, which the internet reaches; give the console an internal name"
+        for name, other in public.items()
+        if other is not None and is_same_site(url, other)
+    ]
+
+
 def overridden(given: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Return the variables that are set but do not count, because a value of `given` goes before them; see `load`."""
     return [
@@ -246,7 +287,7 @@ def ports() -> dict[str, int]:
         SettingsInvalid: a group with such a port is wrong.
     """
     faults: list[str] = []
-    asked = [name for name in ("edge", "web", "webhook", "ops") if env.is_given(GROUPS[name], "port")]
+    asked = [name for name in ("edge", "web", "webhook", "console", "ops") if env.is_given(GROUPS[name], "port")]
     found: dict[str, Any] = {name: collect(GROUPS[name], {}, faults) for name in asked}
     if faults:
         raise SettingsInvalid(faults)

@@ -16,7 +16,11 @@ class Role(enum.StrEnum):
     WORKER = "worker"
     WEBHOOK = "webhook"
     WEB = "web"
+    CONSOLE = "console"
 
+
+FOR_TENANTS: Final = tuple(role for role in Role if role is not Role.CONSOLE)
+"""What `all` means: the roles that tenants and their suites need. The console, which may change every tenant, is named by itself."""
 
 STORE: Final = ("redis.url",)
 """Needed by everything that keeps or looks up anything."""
@@ -27,6 +31,7 @@ _NEEDS: Final[Mapping[Role, tuple[str, ...]]] = {
     Role.WORKER: ONBOARDING,
     Role.WEBHOOK: (*STORE, "cloud.client_id"),
     Role.WEB: (*ONBOARDING, "web.public_url", "web.suite_address"),
+    Role.CONSOLE: (*STORE, "vault.key_ring", "cloud.client_id", "web.public_url", "console.url"),
 }
 
 

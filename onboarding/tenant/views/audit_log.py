@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final
 from starlette.responses import Response
 from starlette.routing import Route
 
+from onboarding.audit_names import ACTORS, KINDS
 from onboarding.problems import ProblemError
 from onboarding.tenant.access import Action
 from onboarding.tenant.layout import LOG
 from onboarding.tenant.log_exports import LogExports
-from relay.core.audit.events import ActorKind, EventKind
 from relay.core.audit.export import Form
 from relay.locale.languages import english
 from relay.store.custody.audit import PAGE, RETENTION
@@ -67,39 +67,6 @@ class LogViews:
         if form is None:
             raise ProblemError("not_found")
         name = f"presence-relay-log-{visitor.tenant_id}.{_ENDINGS[form]}"
-        lines = services.audit.export(visitor.tenant_id, form)
+        lines = services.audit.export(visitor.tenant_id, form, for_tenants=True)
         headers = {"content-disposition": f'attachment; filename="{name}"'}
         return self._exports.response(visitor.tenant_id, lines, _TYPES[form], headers)
-
-
-KINDS: Final = {
-    EventKind.TENANT_ADMITTED: english("Organisation connected"),
-    EventKind.TENANT_APPLIED: english("Approval asked for"),
-    EventKind.TENANT_APPROVED: english("Organisation approved"),
-    EventKind.TENANT_SUSPENDED: english("Reading suspended"),
-    EventKind.TENANT_RESUMED: english("Reading resumed"),
-    EventKind.TENANT_LEFT: english("Organisation left"),
-    EventKind.TENANT_RESTORED: english("Restored from a backup"),
-    EventKind.GRANT_ADDED: english("Account added"),
-    EventKind.GRANT_REPLACED: english("Consent renewed"),
-    EventKind.GRANT_WITHDRAWN: english("Account withdrawn"),
-    EventKind.KEY_MADE: english("Suite key made"),
-    EventKind.KEY_ROTATED: english("Suite key rotated"),
-    EventKind.KEY_REVOKED: english("Suite key revoked"),
-    EventKind.KEY_RENAMED: english("Suite renamed"),
-    EventKind.SETTINGS_CHANGED: english("Settings changed"),
-    EventKind.CONTACT_CHANGED: english("Contact changed"),
-    EventKind.MANAGER_ADDED: english("Manager added"),
-    EventKind.MANAGER_REMOVED: english("Manager removed"),
-    EventKind.ACCESS_ASKED: english("Asked for access"),
-    EventKind.ACCESS_REFUSED: english("Access refused"),
-    EventKind.ACCESS_WITHDRAWN: english("Request withdrawn"),
-    EventKind.WATCH_BEGAN: english("A suite began to watch"),
-    EventKind.WATCHED: english("Watched by a suite"),
-}
-ACTORS: Final = {
-    ActorKind.ACCOUNT: english("account"),
-    ActorKind.OPERATOR: english("relay operator"),
-    ActorKind.SUITE: english("suite"),
-    ActorKind.RELAY: english("the relay"),
-}

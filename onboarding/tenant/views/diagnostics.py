@@ -15,50 +15,26 @@ from starlette.routing import Route
 
 from onboarding.tenant.access import Action
 from onboarding.tenant.layout import DIAGNOSTICS
+from onboarding.tones import SOURCES, WORD_TONES, shown_connector
 from relay.core.names import MAX_NAME_CHARS, normalise
-from relay.core.presence import Source
-from relay.core.showing.diagnosis import ABSENCES, NOT_REQUESTED, ConnectorState, Remark, Word
+from relay.core.showing.diagnosis import ABSENCES, NOT_REQUESTED, Word
 from relay.core.showing.mapping import LOOKS
 from relay.diagnosis import connection, minute
 from relay.diagnosis.explanation import explain
 from relay.diagnosis.overview import Overviews
 from relay.http.paths import TENANT
-from relay.locale.languages import Sentence, english
+from relay.locale.languages import english
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from onboarding.tenant.auth import Visitor
     from onboarding.tenant.services import TenantServices
-    from relay.core.showing.diagnosis import Connector
     from relay.diagnosis.overview import UserRow
 
 USERS: Final = f"{TENANT}/users"
 MOST_ROWS: Final = 200
 """Users on a page; a filter finds the others."""
-TONES: Final = {
-    Word.AVAILABLE: "good",
-    Word.BUSY: "bad",
-    Word.DO_NOT_DISTURB: "bad",
-    Word.AWAY: "warn",
-    Word.ACCESS_DENIED: "bad",
-    Word.ERROR: "bad",
-    Word.NOT_FOUND: "warn",
-    Word.REQUESTING: "busy",
-    Word.SERVER_NOT_CONFIGURED: "bad",
-    Word.USER_NOT_CONFIGURED: "warn",
-}
-"""State -> kind of chip; the others have none."""
-
-CONNECTOR_TONES: Final = {
-    ConnectorState.NOT_CONFIGURED: "warn",
-    ConnectorState.DISABLED: "warn",
-    ConnectorState.FORBIDDEN: "bad",
-    ConnectorState.CONNECTION_ERROR: "bad",
-    ConnectorState.UP_AND_RUNNING: "good",
-}
-
-SOURCES: Final = {Source.POLL: english("poll"), Source.NOTIFICATION: english("change notification")}
 
 
 class DiagnosticViews:
@@ -100,13 +76,13 @@ class DiagnosticViews:
         found = await asyncio.to_thread(overview.find, text, words, MOST_ROWS)
         connected = await connection.read(self._services.store, self._services.vault, visitor.tenant)
         return {
-            "connector": _connector(connected.connector),
+            "connector": shown_connector(connected.connector),
             "rows": [_shown(row) for row in found.rows],
             "total": found.total,
             "more": found.total - len(found.rows),
             "all": len(overview.rows),
             "counts": [(word, found.counts[word], _address(text, [word])) for word in Word if found.counts.get(word)],
-            "tones": TONES,
+            "tones": WORD_TONES,
             "at": overview.at,
             "text": text,
             "words": words,
@@ -158,12 +134,12 @@ class DiagnosticViews:
         status = said.presence.console_status if said.presence is not None else None
         return {
             "said": said,
-            "connector": _connector(said.connector),
+            "connector": shown_connector(said.connector),
             "icon": LOOKS[status].icon if status is not None else "unknown",
             "drawn_as": "" if status is None else status.name.replace("_", " ").lower(),
             "override": said.mapped is not None and said.mapped.override is not None,
             "origin": "" if said.presence is None else SOURCES[said.presence.source],
-            "tones": TONES,
+            "tones": WORD_TONES,
             "at": said.at,
             "text": text,
             "is_full": is_full,
@@ -197,19 +173,6 @@ def _shown(row: UserRow) -> dict[str, Any]:
         "is_shown": row.is_shown,
         "address": f"{USERS}/{row.user_id}" if row.user_id else f"{USERS}?{urlencode({'name': row.names[0]})}",
     }
-
-
-def _connector(found: Connector) -> dict[str, Any]:
-    return {
-        "state": found.state,
-        "tone": CONNECTOR_TONES[found.state],
-        "cause": _sentence(found.cause),
-        "notes": [_sentence(note) for note in found.notes],
-    }
-
-
-def _sentence(said: Remark) -> Sentence:
-    return Sentence(said.text, said.values)
 
 
 def _address(text: str, words: list[Word]) -> str:

@@ -8,9 +8,9 @@ import structlog
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from onboarding import mapping_form
 from onboarding.problems import ProblemError
 from onboarding.status_names import STATUS_NAMES
-from onboarding.tenant import mapping_form
 from onboarding.tenant.access import Action
 from onboarding.tenant.layout import SETTINGS
 from onboarding.tenant.setting_forms import (

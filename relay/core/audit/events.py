@@ -107,13 +107,23 @@ class Actor:
         return cls(ActorKind.ACCOUNT, cut(account_id), cut(upn))
 
     @classmethod
+    def operator(cls, name: str, account_id: str = "") -> Self:
+        """Return an operator who signed in to the console; the id is empty for one who has only a trial's token."""
+        return cls(ActorKind.OPERATOR, cut(account_id), cut(name))
+
+    @property
+    def for_tenants(self) -> Actor:
+        """The author as a tenant's people see it: the names of the operator's employees are not theirs to know."""
+        return OPERATOR if self.kind is ActorKind.OPERATOR else self
+
+    @classmethod
     def suite(cls, key_id: str, label: str) -> Self:
         """Return a suite, by its key."""
         return cls(ActorKind.SUITE, cut(key_id), cut(label))
 
 
 OPERATOR: Final = Actor(ActorKind.OPERATOR)
-"""A person who runs commands on the relay's host: the log cannot tell one from another."""
+"""An operator without a name: a person who runs commands, whom the log cannot tell from another."""
 RELAY: Final = Actor(ActorKind.RELAY)
 """The relay, by itself."""
 

@@ -190,7 +190,14 @@ class Consent:
         )
 
     async def begin_sign_in(
-        self, redirect_uri: str, *, state: str, login_hint: str | None = None, is_fresh: bool = False
+        self,
+        redirect_uri: str,
+        *,
+        state: str,
+        login_hint: str | None = None,
+        is_fresh: bool = False,
+        is_silent: bool = False,
+        tenant: str = ANY_ORGANISATION,
     ) -> ConsentFlow:
         """Begin a flow that only tells who somebody is: it asks for `openid` and `profile`, and for no lasting token.
 
@@ -200,14 +207,14 @@ class Consent:
             login_hint: the account's UPN, if it is known.
             is_fresh: whether the password is to be typed anew. Entra then says when it was (`VerifiedIdentity.auth_time`), which
                 the caller must look at: an address can be changed on its way.
+            is_silent: whether Entra must ask nothing: it answers with an error when it would have to (`prompt=none`).
+            tenant: a tenant id to accept nobody else, or any organisation.
         """
-        prompt, max_age = ("login", 0) if is_fresh else ("select_account", None)
-        kept = await self._in_thread(
-            self._begin, redirect_uri, ANY_ORGANISATION, prompt, login_hint, state, (), max_age
-        )
+        prompt, max_age = ("login", 0) if is_fresh else ("none" if is_silent else "select_account", None)
+        kept = await self._in_thread(self._begin, redirect_uri, tenant, prompt, login_hint, state, (), max_age)
         # MSAL counts from the answer, so it would refuse whoever is slow with a second factor.
         kept.pop("max_age", None)
-        return ConsentFlow(kept["state"], kept["auth_uri"], {**kept, "tenant": ANY_ORGANISATION})
+        return ConsentFlow(kept["state"], kept["auth_uri"], {**kept, "tenant": tenant})
 
     async def identify(self, kept: Mapping[str, Any], answer: Mapping[str, str]) -> VerifiedIdentity:
         """Return the identity of the person who signed in, and discard the tokens that came along.

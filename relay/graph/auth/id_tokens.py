@@ -28,6 +28,9 @@ class VerifiedIdentity:
         upn: the account's name for display. Not proof of anything outside its tenant: administrators can change it.
         roles: template ids of the directory roles that the account holds in the tenant (`wids`); empty unless the registration
             asks for the claim.
+        app_roles: values of the app roles that the account was given in our registration (`roles`), itself or by a group.
+        groups: object ids of its groups (`groups`), if the registration asks for the claim.
+        has_more_groups: whether there are too many of them for a token, so that `groups` says nothing.
         auth_time: when the password was typed, in seconds since 1970; None when Entra does not say. It does when it was asked with
             `max_age`, or when the registration asks for the claim.
         is_guest: whether the account is at home in another place than `tenant_id`; its name then is of that place.
@@ -39,6 +42,9 @@ class VerifiedIdentity:
     is_guest: bool = False
     roles: tuple[str, ...] = ()
     auth_time: int | None = None
+    app_roles: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    has_more_groups: bool = False
 
 
 class UntrustedIdTokenError(Exception):
@@ -75,7 +81,17 @@ async def verify(keys: SigningKeys, id_token: str, nonce: str) -> VerifiedIdenti
     homes = ("", issuer, *(f"https://{host}/{tenant}/" for host in _STS))
     is_guest = claims.get("acct") in (1, "1") or jwt.text(claims, "idp") not in homes
     upn = jwt.text(claims, "preferred_username")[: names.MAX_NAME_CHARS]
-    return VerifiedIdentity(tenant, account, upn, is_guest, _roles(claims), _auth_time(claims))
+    return VerifiedIdentity(
+        tenant,
+        account,
+        upn,
+        is_guest,
+        roles=_ids(claims, "wids"),
+        auth_time=_auth_time(claims),
+        app_roles=_app_roles(claims),
+        groups=_ids(claims, "groups"),
+        has_more_groups=_has_more_groups(claims),
+    )
 
 
 def _behind_s(claims: dict[str, Any]) -> int | None:
@@ -89,9 +105,22 @@ def _hashed(nonce: str) -> str:
     return hashlib.sha256(nonce.encode()).hexdigest()
 
 
-def _roles(claims: dict[str, Any]) -> tuple[str, ...]:
-    """Return the tenant-wide roles of the claim `wids`: https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference."""
-    value = claims.get("wids")
+def _app_roles(claims: dict[str, Any]) -> tuple[str, ...]:
+    """Return the app roles of the claim `roles`: https://learn.microsoft.com/entra/identity-platform/howto-add-app-roles-in-apps."""
+    value = claims.get("roles")
+    found = value[:_MAX_ROLES] if isinstance(value, list) else []
+    return tuple(one for one in found if isinstance(one, str))
+
+
+def _has_more_groups(claims: dict[str, Any]) -> bool:
+    """Return whether Entra left the groups out because there are more than 200: the groups overage claim of the same page as `groups`."""
+    elsewhere = claims.get("_claim_names")
+    return isinstance(elsewhere, dict) and "groups" in elsewhere
+
+
+def _ids(claims: dict[str, Any], name: str) -> tuple[str, ...]:
+    """Return the ids of `wids`, the tenant-wide roles, or of `groups`: https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference."""
+    value = claims.get(name)
     found = value[:_MAX_ROLES] if isinstance(value, list) else []
     return tuple(role for one in found if isinstance(one, str) and (role := names.user_id(one)) is not None)
 

@@ -5,6 +5,7 @@ the documentation is generated from them.
 
 alerts.py   e-mail to administrators and the operator, signed notices
 cloud.py    the Microsoft cloud, the app registration and its credentials
+console.py  the operator's console, and who may sign in to it
 edge.py     the address for suites, and their limits
 http.py     limits on peers of the pages and the webhook
 ops.py      logs, the ops port, telemetry

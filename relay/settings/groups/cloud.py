@@ -107,9 +107,9 @@ class CloudConfig(SettingsGroup):
             self.public_settings(),
             anonymous=False,
             client_secret=revealed(self.client_secret),
-            certificate=_client_certificate(self.certificate, self.private_key),
+            certificate=client_certificate(self.certificate, self.private_key),
             second_client_secret=revealed(self.second_client_secret),
-            second_certificate=_client_certificate(self.second_certificate, self.second_private_key),
+            second_certificate=client_certificate(self.second_certificate, self.second_private_key),
         )
 
 
@@ -127,7 +127,8 @@ def _credential_faults(
         yield f"{name}PRIVATE_KEY: is not the key of {name}CERTIFICATE"
 
 
-def _client_certificate(certificate: str | None, key: SecretStr | None) -> ClientCertificate | None:
+def client_certificate(certificate: str | None, key: SecretStr | None) -> ClientCertificate | None:
+    """Return a certificate with its key as the Graph adapter takes it; None when one of them is not set."""
     if certificate is None or key is None:
         return None
     return ClientCertificate(private_key_pem=key.get_secret_value(), certificate_pem=certificate)

@@ -13,6 +13,7 @@ access_requests.py    Requests to read for a tenant that is connected already
 sign_ups.py           Limits on tenants that sign up by themselves
 turned_away.py        Tenants that the operator removed or refused
 audit.py              The audit log of each tenant
+operator_log.py       What operators did to all tenants, in the order of time
 notices.py            Notices that are to be sent, from the step that makes them true
 emails.py             E-mails about what happened to a tenant, written as notices
 refusal_records.py    Microsoft's refusals in the records of grants and tenants

@@ -296,12 +296,12 @@ class Tenants:
         if any(settings.get(one) for one in permission.SETTINGS):
             await Enforcement(self._store).begin(tenant_id)
 
-    async def approve(self, tenant_id: TenantId) -> bool:
+    async def approve(self, tenant_id: TenantId, by: Actor = OPERATOR) -> bool:
         """Approve a tenant that waits; return False when none waits (any more)."""
         tenant = await self.load(tenant_id)
         if tenant is None or tenant.state is not TenantState.PENDING:
             return False
-        entry = audit_tenant(EventKind.TENANT_APPROVED, OPERATOR)
+        entry = audit_tenant(EventKind.TENANT_APPROVED, by)
         state = await self.happened(tenant_id, TenantEvent.APPROVED, entry)
         await waits_no_more(self._store, tenant_id)
         return state is TenantState.ACTIVE

@@ -1,6 +1,7 @@
 """Presence, which can be read again from Graph. It is on the main server and may be lost with it.
 
 presences.py      Answers, resolved names, contact and epoch, as workers write them and edges read them
+contacts.py       The newest contacts of many tenants at once
 values.py         The values of presence, and the stored layout of an answer
 entries.py        The entries of `changes`, and their stored form
 pipes.py          The two streams of a partition: `inbox` for its worker, and `changes` for the edges

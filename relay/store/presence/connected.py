@@ -15,13 +15,15 @@ from relay.store.server import keys
 from relay.store.server.scripting import Script
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from relay.core.presence import TenantId
     from relay.store.server.connection import Store
 
 COUNTS_FOR: Final = timedelta(seconds=45)
 """Three times that between two signs of life of an edge."""
+
+_AT_ONCE: Final = 500
 
 _SAY = Script("suites_connected")
 
@@ -32,6 +34,26 @@ class OpenStreams(msgspec.Struct, frozen=True, array_like=True):
     streams: int = 0
     users: int = 0
     """Names that they watch, each as often as it is watched by different streams."""
+
+
+class EdgeStreams(msgspec.Struct, frozen=True, kw_only=True):
+    """What one edge has open.
+
+    Attributes:
+        edge: its name.
+        tenants: tenants with a stream there.
+        suites: suite keys with a stream there.
+        streams: open streams.
+        users: names that they watch, each as often as a stream watches it.
+        said_ms: age of what the edge said last, in milliseconds.
+    """
+
+    edge: str
+    tenants: int = 0
+    suites: int = 0
+    streams: int = 0
+    users: int = 0
+    said_ms: int = 0
 
 
 class ConnectedSuites:
@@ -68,6 +90,31 @@ class ConnectedSuites:
                     known = found.get(key_id, OpenStreams())
                     found[key_id] = OpenStreams(known.streams + one.streams, known.users + one.users)
         return found
+
+    async def by_edge(self, tenant_ids: Sequence[TenantId]) -> list[EdgeStreams]:
+        """Return what each edge has open of these tenants, by name; edges without a stream are absent. `_AT_ONCE` tenants in a round trip."""
+        found: dict[str, EdgeStreams] = {}
+        for start in range(0, len(tenant_ids), _AT_ONCE):
+            batch = tenant_ids[start : start + _AT_ONCE]
+            *said, time = await self._store.many(
+                [*(("HGETALL", keys.tenant_connected(one)) for one in batch), ("TIME",)]
+            )
+            now_ms = int(time[0]) * 1000 + int(time[1]) // 1000
+            for edge, value in (pair for each in said for pair in each.items()):
+                at, _, payload = value.partition(b" ")
+                open_ = [one for one in _suites(payload).values() if one.streams]
+                if open_ and now_ms - int(at) <= self._counts_for_ms:
+                    name = edge.decode(errors="replace")
+                    known = found.get(name, EdgeStreams(edge=name, said_ms=now_ms - int(at)))
+                    found[name] = EdgeStreams(
+                        edge=name,
+                        tenants=known.tenants + 1,
+                        suites=known.suites + len(open_),
+                        streams=known.streams + sum(one.streams for one in open_),
+                        users=known.users + sum(one.users for one in open_),
+                        said_ms=min(known.said_ms, now_ms - int(at)),
+                    )
+        return [found[name] for name in sorted(found)]
 
 
 def _suites(payload: bytes) -> dict[str, OpenStreams]:

@@ -80,7 +80,19 @@ RUNS: Final[Mapping[Client, Mapping[Side, Runs]]] = {
         ),
         Side.VAULT: Runs(
             f"{_CUSTODY} suite_key_mark backup_tenant reseal restore_audit restore_tenant restore_suite_key restore_finish restore_away",
-            f"{_CUSTODY_COMMANDS} SCAN XRANGE SREM CONFIG|GET",
+            f"{_CUSTODY_COMMANDS} SCAN XRANGE SREM XADD XTRIM CONFIG|GET",
+        ),
+    },
+    Client.CONSOLE: {
+        # Looks at everything that the operator's commands show, and changes only what its pages offer.
+        Side.PRESENCE: Runs(
+            "snapshot interest_edges interest_count inbox_append explain_ask",
+            "TIME HGET HGETALL HMGET SMISMEMBER LPOP",
+        ),
+        Side.VAULT: Runs(
+            "tenant_state tenant_settings notice_write managers_settle flow_replace",
+            "HGETALL HGET HMGET HVALS HKEYS SMEMBERS EXISTS PEXPIRE DEL UNLINK GETDEL XREVRANGE XLEN XADD XTRIM "
+            "ZADD ZREM ZREMRANGEBYSCORE ZCARD ZPOPMIN",
         ),
     },
 }

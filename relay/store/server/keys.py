@@ -320,6 +320,9 @@ def ring_user(process: str) -> bytes:
     return f"{RING_USER}{process}".encode()
 
 
+OPERATOR_LOG: Final = b"operators:log"
+"""Stream: what operators did to all tenants (custody)."""
+
 WEB_FORWARDED: Final = b"web:forwarded"
 """String with expiry: when the pages last met a proxy that is not trusted (at custody's server)."""
 

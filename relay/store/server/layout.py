@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 
 
 class Client(StrEnum):
-    """A client of Redis: one of the four roles, or the operator's commands."""
+    """A client of Redis: one of the five roles, or the operator's commands."""
 
     EDGE = "edge"
     WORKER = "worker"
     WEBHOOK = "webhook"
     WEB = "web"
     OPERATOR = "operator"
+    CONSOLE = "console"
 
 
 class Side(StrEnum):
@@ -59,7 +60,7 @@ _GUID: Final = "????????-????-????-????-????????????"
 
 
 def _family(pattern: str, side: Side, rights: str) -> Family:
-    """Make a row: the rights of edge, worker, webhook, web and operator, in that order."""
+    """Make a row: the rights of edge, worker, webhook, web, operator and console, in that order."""
     given = dict(zip(Client, rights.split(), strict=True))
     return Family(pattern, side, {client: right for client, right in given.items() if right != "·"})
 
@@ -68,61 +69,62 @@ _PRESENCE, _VAULT, _BOTH = Side.PRESENCE, Side.VAULT, Side.BOTH
 
 # fmt: off
 FAMILIES: Final[Mapping[str, Family]] = {
-    #                                                                            edge worker webhook web operator
-    "partition_count":      _family("relay:partitions", _BOTH,                      "r   rw     r       r   rw"),
-    "layout":               _family("relay:layout", _BOTH,                          "r   rw     r       r   rw"),
-    "writable":             _family(f"{_P}writable", _BOTH,                         "w   w      w       w   w"),
-    "workers_live":         _family("{workers}:live", _PRESENCE,                    "·   rw     ·       ·   r"),
-    "workers_owners":       _family("{workers}:owners", _PRESENCE,                  "·   rw     ·       ·   r"),
-    "workers_loads":        _family("{workers}:loads", _PRESENCE,                   "·   rw     ·       ·   r"),
-    "workers_changed":      _family("{workers}:changed", _PRESENCE,                 "·   rw     ·       ·   ·"),
-    "lease":                _family(f"{_P}lease", _PRESENCE,                        "·   rw     ·       ·   r"),
-    "fence":                _family(f"{_P}fence", _PRESENCE,                        "·   rw     ·       ·   ·"),
-    "inbox":                _family(f"{_P}inbox", _BOTH,                            "rw  rw     rw      rw  rw"),
-    "inbox_head":           _family(f"{_P}inbox:head", _BOTH,                       "rw  rw     rw      rw  rw"),
-    "inbox_pending":        _family(f"{_P}inbox:pending", _BOTH,                    "rw  rw     rw      rw  rw"),
-    "cursor":               _family(f"{_P}cursor", _PRESENCE,                       "·   rw     ·       ·   ·"),
-    "handover":             _family(f"{_P}handover", _PRESENCE,                     "·   rw     ·       ·   ·"),
-    "changes":              _family(f"{_P}changes", _PRESENCE,                      "r   rw     ·       rw  rw"),
-    "changes_head":         _family(f"{_P}changes:head", _PRESENCE,                 "r   rw     ·       rw  rw"),
-    "epoch":                _family(f"{_P}epoch", _PRESENCE,                        "r   rw     ·       r   r"),
-    "tenants":              _family(f"{_P}tenants", _VAULT,                         "·   r      ·       rw  rw"),
-    "left":                 _family(f"{_P}left", _VAULT,                            "·   rw     ·       rw  rw"),
-    "turned_away":          _family(f"{_P}turned-away", _VAULT,                     "·   ·      ·       rw  rw"),
-    "tenant":               _family(f"{_P}tenant:{_GUID}", _VAULT,                  "r   rw     ·       rw  rw"),
-    "tenant_grants":        _family(f"{_P}tenant:{_GUID}:grants", _VAULT,           "·   rw     ·       rw  rw"),
-    "tenant_managers":      _family(f"{_P}tenant:{_GUID}:managers", _VAULT,         "·   ·      ·       rw  rw"),
-    "tenant_requests":      _family(f"{_P}tenant:{_GUID}:requests", _VAULT,         "·   ·      ·       rw  rw"),
-    "request":              _family(f"{_P}request:*", _VAULT,                       "·   ·      ·       rw  rw"),
-    "tenant_suite_keys":    _family(f"{_P}tenant:{_GUID}:suite-keys", _VAULT,       "r   ·      ·       rw  rw"),
-    "tenant_edges":         _family(f"{_P}tenant:{_GUID}:edges", _PRESENCE,         "rw  rw     ·       rw  rw"),
-    "tenant_shared":        _family(f"{_P}tenant:{_GUID}:shared", _PRESENCE,        "rw  rw     ·       rw  rw"),
-    "tenant_contact":       _family(f"{_P}tenant:{_GUID}:contact", _PRESENCE,       "r   rw     ·       r   r"),
-    "tenant_unenforced":    _family(f"{_P}tenant:{_GUID}:unenforced", _PRESENCE,    "r   rw     ·       rw  rw"),
-    "tenant_asked":         _family(f"{_P}tenant:{_GUID}:asked", _PRESENCE,         "·   ·      ·       rw  rw"),
-    "explanation":          _family(f"{_P}explanation:*", _PRESENCE,                "w   rw     ·       rw  rw"),
-    "tenant_push":          _family(f"{_P}tenant:{_GUID}:push", _PRESENCE,          "·   rw     ·       r   r"),
-    "tenant_connected":     _family(f"{_P}tenant:{_GUID}:connected", _PRESENCE,     "rw  rw     ·       r   r"),
-    "notices":              _family(f"{_P}notices", _VAULT,                         "·   rw     ·       rw  rw"),
-    "letters":              _family(f"{_P}letters", _VAULT,                         "·   ·      ·       rw  rw"),
-    "grant":                _family(f"{_P}grant:*", _VAULT,                         "·   rw     ·       rw  rw"),
-    "audit":                _family(f"{_P}audit:{_GUID}", _VAULT,                   "·   rw     ·       rw  rw"),
-    "audit_watches":        _family(f"{_P}audit:{_GUID}:watches", _VAULT,           "rw  ·      ·       rw  rw"),
-    "directory":            _family(f"{_P}directory:*", _PRESENCE,                  "r   rw     ·       r   r"),
-    "answers":              _family(f"{_P}answers:*", _PRESENCE,                    "r   rw     ·       r   r"),
-    "interest":             _family(f"{_P}interest:*", _PRESENCE,                   "rw  r      ·       rw  r"),
-    "subscription":         _family(f"{_P}subscription:*", _PRESENCE,               "·   rw     r       r   r"),
-    "tenant_subscriptions": _family(f"{_P}tenant:{_GUID}:subscriptions", _PRESENCE, "·   rw     r       r   r"),
-    "suite_key":            _family("suite-key:*", _VAULT,                          "r   ·      ·       rw  rw"),
-    "suite_key_use":        _family("{suite-key:*}:use", _VAULT,                    "rw  ·      ·       rw  rw"),
-    "flow":                 _family("flow:*", _VAULT,                               "·   ·      ·       rw  rw"),
-    "quota":                _family("rooms:*", _VAULT,                              "·   ·      ·       rw  rw"),
-    "sign_ups_arrived":     _family("{sign-ups}:arrived", _VAULT,                   "·   ·      ·       rw  rw"),
-    "sign_ups_pending":     _family("{sign-ups}:pending", _VAULT,                   "·   ·      ·       rw  rw"),
-    "sign_ups_told":        _family("{sign-ups}:told", _VAULT,                      "·   ·      ·       rw  r"),
-    "web_forwarded":        _family("web:forwarded", _VAULT,                        "·   ·      ·       rw  r"),
-    "invitation":           _family("invitation:*", _VAULT,                         "·   ·      ·       rw  rw"),
-    "ring_user":            _family("ring-user:*", _VAULT,                          "w   w      ·       w   rw"),
+    #                                                                            edge worker webhook web operator console
+    "partition_count":      _family("relay:partitions", _BOTH,                      "r   rw     r       r   rw       r"),
+    "layout":               _family("relay:layout", _BOTH,                          "r   rw     r       r   rw       r"),
+    "writable":             _family(f"{_P}writable", _BOTH,                         "w   w      w       w   w        w"),
+    "workers_live":         _family("{workers}:live", _PRESENCE,                    "·   rw     ·       ·   r        r"),
+    "workers_owners":       _family("{workers}:owners", _PRESENCE,                  "·   rw     ·       ·   r        r"),
+    "workers_loads":        _family("{workers}:loads", _PRESENCE,                   "·   rw     ·       ·   r        r"),
+    "workers_changed":      _family("{workers}:changed", _PRESENCE,                 "·   rw     ·       ·   ·        ·"),
+    "lease":                _family(f"{_P}lease", _PRESENCE,                        "·   rw     ·       ·   r        r"),
+    "fence":                _family(f"{_P}fence", _PRESENCE,                        "·   rw     ·       ·   ·        ·"),
+    "inbox":                _family(f"{_P}inbox", _BOTH,                            "rw  rw     rw      rw  rw       rw"),
+    "inbox_head":           _family(f"{_P}inbox:head", _BOTH,                       "rw  rw     rw      rw  rw       rw"),
+    "inbox_pending":        _family(f"{_P}inbox:pending", _BOTH,                    "rw  rw     rw      rw  rw       rw"),
+    "cursor":               _family(f"{_P}cursor", _PRESENCE,                       "·   rw     ·       ·   ·        ·"),
+    "handover":             _family(f"{_P}handover", _PRESENCE,                     "·   rw     ·       ·   ·        ·"),
+    "changes":              _family(f"{_P}changes", _PRESENCE,                      "r   rw     ·       rw  rw       rw"),
+    "changes_head":         _family(f"{_P}changes:head", _PRESENCE,                 "r   rw     ·       rw  rw       rw"),
+    "epoch":                _family(f"{_P}epoch", _PRESENCE,                        "r   rw     ·       r   r        r"),
+    "tenants":              _family(f"{_P}tenants", _VAULT,                         "·   r      ·       rw  rw       r"),
+    "left":                 _family(f"{_P}left", _VAULT,                            "·   rw     ·       rw  rw       ·"),
+    "turned_away":          _family(f"{_P}turned-away", _VAULT,                     "·   ·      ·       rw  rw       ·"),
+    "tenant":               _family(f"{_P}tenant:{_GUID}", _VAULT,                  "r   rw     ·       rw  rw       rw"),
+    "tenant_grants":        _family(f"{_P}tenant:{_GUID}:grants", _VAULT,           "·   rw     ·       rw  rw       r"),
+    "tenant_managers":      _family(f"{_P}tenant:{_GUID}:managers", _VAULT,         "·   ·      ·       rw  rw       rw"),
+    "tenant_requests":      _family(f"{_P}tenant:{_GUID}:requests", _VAULT,         "·   ·      ·       rw  rw       r"),
+    "request":              _family(f"{_P}request:*", _VAULT,                       "·   ·      ·       rw  rw       ·"),
+    "tenant_suite_keys":    _family(f"{_P}tenant:{_GUID}:suite-keys", _VAULT,       "r   ·      ·       rw  rw       r"),
+    "tenant_edges":         _family(f"{_P}tenant:{_GUID}:edges", _PRESENCE,         "rw  rw     ·       rw  rw       rw"),
+    "tenant_shared":        _family(f"{_P}tenant:{_GUID}:shared", _PRESENCE,        "rw  rw     ·       rw  rw       rw"),
+    "tenant_contact":       _family(f"{_P}tenant:{_GUID}:contact", _PRESENCE,       "r   rw     ·       r   r        r"),
+    "tenant_unenforced":    _family(f"{_P}tenant:{_GUID}:unenforced", _PRESENCE,    "r   rw     ·       rw  rw       r"),
+    "tenant_asked":         _family(f"{_P}tenant:{_GUID}:asked", _PRESENCE,         "·   ·      ·       rw  rw       rw"),
+    "explanation":          _family(f"{_P}explanation:*", _PRESENCE,                "w   rw     ·       rw  rw       rw"),
+    "tenant_push":          _family(f"{_P}tenant:{_GUID}:push", _PRESENCE,          "·   rw     ·       r   r        r"),
+    "tenant_connected":     _family(f"{_P}tenant:{_GUID}:connected", _PRESENCE,     "rw  rw     ·       r   r        r"),
+    "notices":              _family(f"{_P}notices", _VAULT,                         "·   rw     ·       rw  rw       rw"),
+    "letters":              _family(f"{_P}letters", _VAULT,                         "·   ·      ·       rw  rw       rw"),
+    "grant":                _family(f"{_P}grant:*", _VAULT,                         "·   rw     ·       rw  rw       r"),
+    "audit":                _family(f"{_P}audit:{_GUID}", _VAULT,                   "·   rw     ·       rw  rw       rw"),
+    "audit_watches":        _family(f"{_P}audit:{_GUID}:watches", _VAULT,           "rw  ·      ·       rw  rw       r"),
+    "directory":            _family(f"{_P}directory:*", _PRESENCE,                  "r   rw     ·       r   r        r"),
+    "answers":              _family(f"{_P}answers:*", _PRESENCE,                    "r   rw     ·       r   r        r"),
+    "interest":             _family(f"{_P}interest:*", _PRESENCE,                   "rw  r      ·       rw  r        r"),
+    "subscription":         _family(f"{_P}subscription:*", _PRESENCE,               "·   rw     r       r   r        ·"),
+    "tenant_subscriptions": _family(f"{_P}tenant:{_GUID}:subscriptions", _PRESENCE, "·   rw     r       r   r        ·"),
+    "suite_key":            _family("suite-key:*", _VAULT,                          "r   ·      ·       rw  rw       r"),
+    "suite_key_use":        _family("{suite-key:*}:use", _VAULT,                    "rw  ·      ·       rw  rw       r"),
+    "flow":                 _family("flow:*", _VAULT,                               "·   ·      ·       rw  rw       rw"),
+    "quota":                _family("rooms:*", _VAULT,                              "·   ·      ·       rw  rw       rw"),
+    "sign_ups_arrived":     _family("{sign-ups}:arrived", _VAULT,                   "·   ·      ·       rw  rw       ·"),
+    "sign_ups_pending":     _family("{sign-ups}:pending", _VAULT,                   "·   ·      ·       rw  rw       rw"),
+    "sign_ups_told":        _family("{sign-ups}:told", _VAULT,                      "·   ·      ·       rw  r        ·"),
+    "operator_log":         _family("operators:log", _VAULT,                        "·   ·      ·       ·   rw       rw"),
+    "web_forwarded":        _family("web:forwarded", _VAULT,                        "·   ·      ·       rw  r        ·"),
+    "invitation":           _family("invitation:*", _VAULT,                         "·   ·      ·       rw  rw       rw"),
+    "ring_user":            _family("ring-user:*", _VAULT,                          "w   w      ·       w   rw       w"),
 }
 # fmt: on
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -62,6 +63,12 @@ def overrides(settings: Mapping[str, str]) -> dict[RowKey, ConsoleStatus]:
         for name, key in _rows_of(settings)
         if settings[name] in ConsoleStatus.__members__
     }
+
+
+def fingerprint(settings: Mapping[str, str]) -> str:
+    """Return a digest of the mapping that a form is shown with, so that somebody else's later change is noticed."""
+    rows = sorted((name, value) for name, value in settings.items() if name.startswith(PREFIX))
+    return hashlib.sha256(repr(rows).encode()).hexdigest()[:32]
 
 
 def changes_of(settings: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:

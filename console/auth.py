@@ -1,0 +1,108 @@
+"""Lets operators in, request by request.
+
+A view first calls `operator` (or `form`, for a form), which returns a `Visitor` or raises. Every operator may do everything that
+the console offers.
+"""
+
+from __future__ import annotations
+
+import hmac
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from console import cookies
+from onboarding import forms
+from onboarding.browser_secrets import fingerprint, form_token, is_form_of
+from onboarding.problems import ProblemError
+from onboarding.rate_limit import RequestKind, count_request
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from console.sessions import LoadedSession, OperatorSession, Sessions
+    from console.settings import ConsoleSettings
+    from relay.core.audit.events import Actor
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """An operator who was let in.
+
+    Attributes:
+        session: the operator.
+        token: the token of this session's forms.
+        held: the session as it was read.
+    """
+
+    session: OperatorSession
+    token: str = field(repr=False)
+    held: LoadedSession = field(repr=False)
+
+    @property
+    def actor(self) -> Actor:
+        """The operator in the form of the audit log."""
+        return self.session.actor
+
+
+class SignInRequired(Exception):
+    """Nobody is signed in, or not any more; answered with the sign-in page."""
+
+
+class RecheckRequired(Exception):
+    """Entra must be asked again whether this operator still has the role; nothing was done.
+
+    Attributes:
+        name: the account's name.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__("the role was looked at too long ago")
+        self.name = name
+
+
+class Authenticator:
+    """Lets operators in. Raises `StoreUnavailable` when sessions cannot be read."""
+
+    def __init__(self, sessions: Sessions, settings: ConsoleSettings) -> None:
+        self._sessions = sessions
+        self._settings = settings
+        self._token = None if settings.token is None else fingerprint(settings.token)
+
+    async def operator(self, request: Request) -> Visitor:
+        """Return the operator who asks for a page.
+
+        Raises:
+            SignInRequired: nobody is signed in.
+            RecheckRequired: somebody is, and Entra must be asked about the role first.
+        """
+        secret = cookies.session_secret(request)
+        held = await self._sessions.load(secret)
+        if held is None or not self._stands(held.session):
+            raise SignInRequired
+        if not held.session.token and not self._is_recent(held.session):
+            raise RecheckRequired(held.session.name)
+        return Visitor(held.session, form_token(secret), held)
+
+    async def form(self, request: Request, max_fields: int = forms.MAX_FIELDS) -> tuple[Visitor, dict[str, str]]:
+        """Return the operator who sent a form of ours, and its fields. Counts it as a change.
+
+        Raises:
+            ProblemError: it was sent from elsewhere, is no form, or is one too many.
+            SignInRequired, RecheckRequired: see `operator`.
+        """
+        given = await forms.ours(request, self._settings.public_url, max_fields)
+        visitor = await self.operator(request)
+        if not is_form_of(cookies.session_secret(request), given.get("token", "")):
+            raise ProblemError("form_stale")
+        count_request(request, RequestKind.CHANGE)
+        return visitor, given
+
+    def _stands(self, session: OperatorSession) -> bool:
+        """Return whether the way in which somebody signed in is still one."""
+        if session.token:
+            return self._token is not None and hmac.compare_digest(session.token, self._token)
+        return self._settings.entra is not None
+
+    def _is_recent(self, session: OperatorSession) -> bool:
+        return 0 <= time.time() - session.checked_s < self._settings.recheck.total_seconds()

@@ -1,0 +1,111 @@
+"""The services that the views of the console share."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from console.auth import Authenticator
+from console.layout import ConsoleLayout
+from console.sessions import Sessions
+from console.sign_ins import SignIns
+from onboarding.problems import ProblemError
+from relay.core import names
+from relay.diagnosis.tenant_list import TenantLists
+from relay.graph.auth.consent import Consent
+from relay.graph.client import GraphClient
+from relay.store.custody.audit import AuditLog
+from relay.store.custody.operator_log import OperatorLog
+from relay.store.custody.tenants import Tenants
+from relay.store.custody.vault import Vault
+from relay.store.sealing.short_lived import Flows
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from typing import Self
+
+    from console.settings import ConsoleSettings
+    from onboarding.layout import Pages
+    from relay.graph.settings import GraphSettings
+    from relay.store.custody.tenants import Tenant
+    from relay.store.sealing.keyring import KeyRing
+    from relay.store.server.connection import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsoleServices:
+    """Repositories, read models, Microsoft, authentication and layout; made by `open`."""
+
+    settings: ConsoleSettings
+    pages: Pages
+    store: Store
+    ring: KeyRing
+    client: GraphClient
+    """Reads Microsoft's public documents."""
+    sessions: Sessions
+    auth: Authenticator
+    layout: ConsoleLayout
+    sign_ins: SignIns | None
+    """None: who has the token of a trial is let in, and nobody else."""
+    tenants: Tenants
+    vault: Vault
+    audit: AuditLog
+    acts: OperatorLog
+    lists: TenantLists
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        store: Store,
+        ring: KeyRing,
+        settings: ConsoleSettings,
+        pages: Pages,
+        public: GraphSettings,
+        entra: GraphSettings | None,
+    ) -> AsyncIterator[Self]:
+        """Yield the services; connections to Microsoft are closed afterwards.
+
+        Args:
+            store: the relay's store.
+            ring: seals sessions, and shows which grants can be opened.
+            settings: of the console.
+            pages: renders its templates.
+            public: how Microsoft's public documents are read.
+            entra: the console's app registration; None with the token of a trial.
+        """
+        sessions = Sessions(store, ring, settings.sessions)
+        async with AsyncExitStack() as stack:
+            sign_ins = None
+            if entra is not None and settings.entra is not None:
+                consent = await stack.enter_async_context(Consent(await stack.enter_async_context(GraphClient(entra))))
+                sign_ins = SignIns(Flows(store, ring), consent, settings, settings.entra)
+            yield cls(
+                settings=settings,
+                pages=pages,
+                store=store,
+                ring=ring,
+                client=await stack.enter_async_context(GraphClient(public)),
+                sessions=sessions,
+                auth=Authenticator(sessions, settings),
+                layout=ConsoleLayout(pages, sessions),
+                sign_ins=sign_ins,
+                tenants=Tenants(store),
+                vault=Vault(store, ring),
+                audit=AuditLog(store),
+                acts=OperatorLog(store),
+                lists=TenantLists(store),
+            )
+
+    async def tenant(self, text: str) -> Tenant:
+        """Return the tenant that an address names.
+
+        Raises:
+            ProblemError: there is none, or the text is no tenant's id.
+        """
+        tenant_id = names.tenant_id(text)
+        found = None if tenant_id is None else await self.tenants.load(tenant_id)
+        if found is None:
+            raise ProblemError("unknown_tenant")
+        return found

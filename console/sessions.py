@@ -1,0 +1,75 @@
+"""Sessions of operators."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from onboarding.browser_secrets import fingerprint
+from onboarding.flashes import Flash
+from onboarding.session_store import LoadedSession as Loaded
+from onboarding.session_store import SessionStore, TimedSession
+from relay.core.audit.events import Actor
+
+if TYPE_CHECKING:
+    from relay.graph.auth.id_tokens import VerifiedIdentity
+    from relay.store.sealing.keyring import KeyRing
+    from relay.store.sealing.quotas import Quota
+    from relay.store.server.connection import Store
+
+IDLE: Final = timedelta(minutes=30)
+"""A session without a request ends after this."""
+LONGEST: Final = timedelta(hours=8)
+"""Every session ends after this: a working day."""
+TRIAL: Final = "trial token"
+"""The name of whoever came with the token of a trial, in the logs."""
+
+
+class OperatorSession(TimedSession, frozen=True, kw_only=True):
+    """An operator who signed in.
+
+    Attributes:
+        name: the account's name; `TRIAL` for whoever came with the token.
+        account_id: the account's object id; empty for whoever came with the token.
+        checked_s: when Entra last said that the account has the role, in seconds since 1970; 0 with the token.
+        token: fingerprint of the token; empty with Entra. Another token ends the session.
+        flash: the message for the next page.
+        link: an invitation that was just made, until it has been shown.
+    """
+
+    name: str
+    account_id: str = ""
+    checked_s: float = 0.0
+    token: str = ""
+    flash: Flash | None = None
+    link: str = ""
+
+    @property
+    def actor(self) -> Actor:
+        """The operator in the form of the audit log."""
+        return Actor.operator(self.name, self.account_id)
+
+    def __repr__(self) -> str:
+        return f"OperatorSession({self.account_id or self.name})"
+
+
+LoadedSession = Loaded[OperatorSession]
+"""A session as it was read."""
+
+
+class Sessions(SessionStore[OperatorSession]):
+    """The sessions of all operators; see `SessionStore`."""
+
+    def __init__(self, store: Store, ring: KeyRing, quota: Quota) -> None:
+        super().__init__(store, ring, OperatorSession, "console-session", idle=IDLE, longest=LONGEST, quota=quota)
+
+    async def begin(self, who: VerifiedIdentity) -> str:
+        """Begin the session of somebody whom Entra vouched for just now; return the secret for its cookie."""
+        now = time.time()
+        name = who.upn or who.account_id
+        return await self.put(OperatorSession(began_s=now, name=name, account_id=who.account_id, checked_s=now))
+
+    async def begin_trial(self, token: str) -> str:
+        """Begin the session of somebody who has the token; return the secret for its cookie."""
+        return await self.put(OperatorSession(began_s=time.time(), name=TRIAL, token=fingerprint(token)))

@@ -1,0 +1,90 @@
+"""Settings of the console: the address, and who may sign in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, ClassVar
+
+from onboarding.settings import PagesSettings, RateLimits
+from relay.core.presence import TenantId
+from relay.http.paths import CONSOLE, CONSOLE_CALLBACK
+from relay.settings.validators import key_bytes, listed, pem_bytes, revealed
+from relay.store.sealing.quotas import Quota
+
+if TYPE_CHECKING:
+    from relay.settings.groups.console import ConsoleConfig
+    from relay.settings.groups.http import HttpConfig
+    from relay.settings.groups.web import WebConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntraAccess:
+    """Who may sign in with Entra.
+
+    Attributes:
+        tenant_id: the operator's own tenant; an account of another one is refused.
+        role: value of the app role that lets somebody in; empty: none does.
+        groups: object ids of the groups whose members are let in too.
+    """
+
+    tenant_id: TenantId
+    role: str = ""
+    groups: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsoleSettings(PagesSettings):
+    """Settings of the role `console`, beside those of any pages.
+
+    Attributes:
+        entra: who may sign in with Entra; None: only who has the token.
+        token: the token of a trial; None: there is none.
+        recheck: time after which Entra is asked again whether an operator still has the role.
+        pages_url: the address of the pages for tenants, which invitations lead to.
+        sessions: sessions at a time; beyond, the one that was idle for longest ends. Many more than an operator has people.
+        sign_ins: sign-ins under way at a time.
+    """
+
+    ROLE: ClassVar[str] = "console"
+    HOME: ClassVar[str] = CONSOLE
+    entra: EntraAccess | None = None
+    token: str | None = field(default=None, repr=False)
+    recheck: timedelta = timedelta(minutes=10)
+    pages_url: str = ""
+    sessions: Quota = field(default_factory=lambda: Quota("sessions-console", 200))
+    sign_ins: Quota = field(default_factory=lambda: Quota("trips-console", 1_000))
+
+    @property
+    def redirect_uri(self) -> str:
+        """The redirect URI to register at Microsoft, type Web."""
+        return self.public_url + CONSOLE_CALLBACK
+
+
+def console_settings(console: ConsoleConfig, web: WebConfig, http: HttpConfig) -> ConsoleSettings:
+    """Return the settings of the console, from the operator's; its address must be set.
+
+    Args:
+        console: the settings of the console.
+        web: the settings of the pages, for their address and the operator's name.
+        http: bounds on strangers.
+    """
+    entra = None
+    if console.tenant is not None and console.client_id is not None:
+        groups = frozenset(group.lower() for group in listed(console.groups))
+        entra = EntraAccess(tenant_id=TenantId(console.tenant), role=console.role.strip(), groups=groups)
+    return ConsoleSettings(
+        public_url=console.url or "",
+        operator=web.operator,
+        host=console.host,
+        port=console.port,
+        tls_cert_pem=pem_bytes(console.tls_cert),
+        tls_key_pem=key_bytes(console.tls_key),
+        trusted_proxies=console.trusted_proxies,
+        limits=http.limits(),
+        rate_limits=RateLimits(requests=web.requests_per_minute, sign_ins=web.forms_per_minute),
+        entra=entra,
+        token=revealed(console.token),
+        recheck=console.recheck,
+        pages_url=web.public_url or "",
+    )

@@ -1,0 +1,127 @@
+"""What is wrong with a tenant, and what to do about it, from what `tenants show` shows. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from relay.core.consent.refusals import classify
+from relay.core.consent.tenant import TenantState
+from relay.core.presence import Status
+from relay.diagnosis.tenant_list import is_silent
+from relay.locale.languages import Sentence, english
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from relay.diagnosis.standing import TenantReport
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """One thing that is wrong.
+
+    Attributes:
+        text: what.
+        remedy: what to do.
+        kind: tone of a notice: `warn`, or empty for what stops presence.
+        sentence: the meaning of Microsoft's refusal; empty without one.
+    """
+
+    text: str | Sentence
+    remedy: str
+    kind: str = ""
+    sentence: str = ""
+
+
+def troubles(report: TenantReport) -> list[Trouble]:
+    """Return what is wrong with a tenant, the worst first; nothing when all is well."""
+    state = report.tenant.state
+    if state is TenantState.PENDING:
+        return [_PENDING]
+    if state is TenantState.SUSPENDED:
+        return [_SUSPENDED]
+    if state is TenantState.CONSENT_REQUIRED:
+        return [_consent(report)]
+    return [*_of_reading(report), *_of_grants(report)]
+
+
+def _consent(report: TenantReport) -> Trouble:
+    trouble = report.tenant.trouble
+    if trouble is not None:
+        error, _, suberror = trouble.code.partition("/")
+        sentence = classify(error, suberror, [trouble.said.number]).sentence
+        return Trouble(
+            english("No account works any more: Microsoft has ended the consent."), _RENEW, sentence=sentence
+        )
+    if any(grant.sealed_shut for grant in report.grants):
+        return Trouble(english("The consent cannot be decrypted: its key is missing from the key ring."), _RING)
+    return Trouble(english("No account has consented."), _RENEW)
+
+
+def _of_reading(report: TenantReport) -> Iterator[Trouble]:
+    contact = report.contact
+    if contact is None:
+        yield Trouble(english("No worker has read this tenant yet."), _WORKERS, "warn")
+    elif is_silent(contact, int(report.now.timestamp() * 1000)):
+        yield Trouble(english("No worker reads this tenant: its last sign of life is too old."), _WORKERS)
+    elif contact.status is not Status.NONE:
+        text, remedy = _STATUSES.get(contact.status, _OTHER)
+        yield Trouble(text, remedy)
+
+
+def _of_grants(report: TenantReport) -> Iterator[Trouble]:
+    dead = len(report.grants) - report.working_grants
+    if dead and report.working_grants:
+        text = english("%(dead)s of %(grants)s accounts do not work. Reading goes on with the others.")
+        yield Trouble(Sentence(text, {"dead": dead, "grants": len(report.grants)}), _RENEW, "warn")
+
+
+_RENEW: Final = english("Ask a manager of the organisation to renew the consent on its page.")
+_RING: Final = english("Put the key back into the key ring, or ask the organisation to renew the consent.")
+_WORKERS: Final = english(
+    "Look at the workers: one must own the tenant’s partition. Their log says what holds them up."
+)
+_PENDING: Final = Trouble(
+    english("The tenant waits for your approval. Nothing is read until then."),
+    english("Approve it here, or refuse it with `presence-relay tenants refuse`."),
+    "warn",
+)
+_SUSPENDED: Final = Trouble(
+    english("The tenant is suspended, so the relay does not read it."),
+    english("Resume it when the reason is gone."),
+    "warn",
+)
+_STATUSES: Final[Mapping[Status, tuple[str, str]]] = {
+    Status.THROTTLED: (
+        english("Microsoft asks the relay to slow down for this tenant."),
+        english(
+            "Nothing: the relay reads less often and recovers by itself. If it lasts, look for other programs that read Graph for this tenant."
+        ),
+    ),
+    Status.SOURCE_UNREACHABLE: (
+        english("Microsoft does not answer for this tenant."),
+        english(
+            "Look whether other tenants are affected too: then check the network and the relay’s credential. Otherwise wait."
+        ),
+    ),
+    Status.ACCESS_DENIED: (
+        english("Microsoft lets none of its accounts read presence."),
+        english("Ask a manager of the organisation to add another account: a full member, not a guest."),
+    ),
+    Status.STALE: (
+        english("Microsoft has not confirmed presence for three intervals."),
+        english(
+            "Look whether other tenants are affected too: then check the network and the relay’s credential. Otherwise wait."
+        ),
+    ),
+    Status.CONSENT_REQUIRED: (english("No account has a valid consent."), _RENEW),
+    Status.SUSPENDED: (
+        english("The tenant is suspended, so the relay does not read it."),
+        english("Resume it when the reason is gone."),
+    ),
+}
+_OTHER: Final = (
+    english("The worker reports a problem with this tenant."),
+    english("The worker’s log says which; look for the tenant’s id."),
+)

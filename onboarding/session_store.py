@@ -1,0 +1,133 @@
+"""Sessions of people who signed in. Each is sealed in Redis under a name that only its cookie leads to."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import msgspec
+
+from onboarding.browser_secrets import fingerprint, new_secret
+from relay.store.sealing.short_lived import Flows, KeptFlow
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from relay.store.sealing.keyring import KeyRing
+    from relay.store.sealing.quotas import Quota
+    from relay.store.server.connection import Store
+
+
+class TimedSession(msgspec.Struct, frozen=True, kw_only=True):
+    """What every session has.
+
+    Attributes:
+        began_s: the time of the sign-in, in seconds since 1970.
+    """
+
+    began_s: float
+
+
+S = TypeVar("S", bound=TimedSession)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSession(Generic[S]):
+    """A session as it was read."""
+
+    session: S
+    kept: KeptFlow = field(repr=False)
+
+
+class SessionStore(Generic[S]):
+    """The sessions of all browsers at one site.
+
+    Raises (from every method) `StoreUnavailable`: sessions cannot be read, and nobody is let in.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        ring: KeyRing,
+        kind: type[S],
+        prefix: str,
+        *,
+        idle: timedelta,
+        longest: timedelta,
+        quota: Quota | None = None,
+    ) -> None:
+        """Make the sessions of a site.
+
+        Args:
+            store: where they are.
+            ring: seals them.
+            kind: their type. A session that another release wrote and that does not fit is over.
+            prefix: of their names in the store.
+            idle: a session without a request ends after this.
+            longest: every session ends after this.
+            quota: how many there may be; None: as many as come.
+        """
+        self._flows = Flows(store, ring, idle)
+        self._kind = kind
+        self._prefix = prefix
+        self._quota = quota
+        self.longest = longest
+
+    async def put(self, session: S) -> str:
+        """Begin a session and return the secret for its cookie, which is always a new one."""
+        secret = new_secret()
+        await self._flows.put(self._name(fingerprint(secret)), _encode(session), quota=self._quota)
+        return secret
+
+    async def load(self, secret: str, *, renews: bool = True) -> LoadedSession[S] | None:
+        """Return the session of a cookie; None when it is over.
+
+        Args:
+            secret: the cookie's secret.
+            renews: False for requests that an open page makes by itself; they keep no session alive.
+        """
+        return await self.named(fingerprint(secret), renews=renews) if secret else None
+
+    async def named(self, name: str, *, renews: bool = True) -> LoadedSession[S] | None:
+        """Return a session by the fingerprint of its secret, for steps that end in a request without its cookie."""
+        kept = await (self._flows.load(self._name(name)) if renews else self._flows.peek(self._name(name)))
+        session = None if kept is None else self._decode(kept.content)
+        if kept is None or session is None:
+            return None
+        if not 0 <= time.time() - session.began_s < self.longest.total_seconds():
+            await self._flows.drop(kept.name)
+            return None
+        return LoadedSession(session, kept)
+
+    async def change(self, held: LoadedSession[S], **changes: Any) -> LoadedSession[S] | None:
+        """Change fields of a session, on disk when this returns. Return None when another request changed it first.
+
+        Raises:
+            NotSaved: the store did not confirm the write.
+        """
+        session = msgspec.structs.replace(held.session, **changes)
+        kept = await self._flows.replace(held.kept, _encode(session))
+        return None if kept is None else LoadedSession(session, kept)
+
+    async def end(self, secret: str) -> None:
+        """End a session; one that is over already does no harm."""
+        if secret:
+            await self.end_named(fingerprint(secret))
+
+    async def end_named(self, name: str) -> None:
+        """End a session by the fingerprint of its secret."""
+        await self._flows.drop(self._name(name))
+
+    def _name(self, fingerprint_: str) -> str:
+        return f"{self._prefix}:{fingerprint_}"
+
+    def _decode(self, text: str) -> S | None:
+        try:
+            return msgspec.json.decode(text, type=self._kind)
+        except msgspec.DecodeError:
+            return None  # another release wrote it
+
+
+def _encode(session: TimedSession) -> str:
+    return msgspec.json.encode(session).decode()

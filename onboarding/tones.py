@@ -1,0 +1,50 @@
+"""Words and tones with which pages show a watched user and a tenant's connection."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from relay.core.presence import Source
+from relay.core.showing.diagnosis import ConnectorState, Word
+from relay.locale.languages import Sentence, english
+
+if TYPE_CHECKING:
+    from relay.core.showing.diagnosis import Connector, Remark
+
+WORD_TONES: Final = {
+    Word.AVAILABLE: "good",
+    Word.BUSY: "bad",
+    Word.DO_NOT_DISTURB: "bad",
+    Word.AWAY: "warn",
+    Word.ACCESS_DENIED: "bad",
+    Word.ERROR: "bad",
+    Word.NOT_FOUND: "warn",
+    Word.REQUESTING: "busy",
+    Word.SERVER_NOT_CONFIGURED: "bad",
+    Word.USER_NOT_CONFIGURED: "warn",
+}
+"""State -> kind of chip; the others have none."""
+
+CONNECTOR_TONES: Final = {
+    ConnectorState.NOT_CONFIGURED: "warn",
+    ConnectorState.DISABLED: "warn",
+    ConnectorState.FORBIDDEN: "bad",
+    ConnectorState.CONNECTION_ERROR: "bad",
+    ConnectorState.UP_AND_RUNNING: "good",
+}
+
+SOURCES: Final = {Source.POLL: english("poll"), Source.NOTIFICATION: english("change notification")}
+
+
+def shown_connector(found: Connector) -> dict[str, Any]:
+    """Return a connection as templates show it."""
+    return {
+        "state": found.state,
+        "tone": CONNECTOR_TONES[found.state],
+        "cause": _sentence(found.cause),
+        "notes": [_sentence(note) for note in found.notes],
+    }
+
+
+def _sentence(said: Remark) -> Sentence:
+    return Sentence(said.text, said.values)
