@@ -27,6 +27,7 @@ class PersonRecord(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omi
     mfa: bool = False
     visits: str = ""
     """Comes, does this (a name of `plan.VISITS`) and switches off again and again, instead of living a day."""
+    groups: list[str] = []
     utc_offset_s: int = 0
     """How far the person's clock is ahead of UTC."""
 
@@ -64,6 +65,7 @@ class TenantRecord(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omi
     app_consents: dict[str, list[str]] = {}
     consent_requests: list[ConsentRequestRecord] = []
     assignments: dict[str, list[str]] = {}
+    given_roles: dict[str, dict[str, list[str]]] = {}
     refusal: str = ""
     app_refusals: dict[str, str] = {}
 
@@ -84,6 +86,7 @@ class ApplicationRecord(msgspec.Struct, kw_only=True, forbid_unknown_fields=True
     refusal: str = ""
     public: bool = False
     id_tokens: bool = False
+    groups_claim: bool = False
     access_tokens: bool = False
 
 
@@ -135,6 +138,10 @@ def _tenant(record: TenantRecord) -> Tenant:
             for each in record.consent_requests
         ],
         assignments={client_id: set(oids) for client_id, oids in record.assignments.items()},
+        given_roles={
+            client_id: {oid: set(roles) for oid, roles in given.items()}
+            for client_id, given in record.given_roles.items()
+        },
         refusal=record.refusal,
         app_refusals=dict(record.app_refusals),
     )
@@ -158,7 +165,7 @@ def _person(tenant: Tenant, record: PersonRecord) -> Person:
         mfa=record.mfa,
         visits=record.visits if record.visits in VISITS else "",
     )
-    person.zone_s = record.utc_offset_s
+    person.zone_s, person.groups = record.utc_offset_s, list(record.groups)
     person.enabled, person.refusal = record.enabled, record.refusal if record.refusal in DEATHS else ""
     person.tokens_valid_from, person.cookies_valid_from = record.tokens_valid_from, record.cookies_valid_from
     return person
@@ -178,6 +185,10 @@ def _tenant_record(tenant: Tenant) -> TenantRecord:
             for each in tenant.consent_requests
         ],
         assignments={client_id: sorted(oids) for client_id, oids in tenant.assignments.items()},
+        given_roles={
+            client_id: {oid: sorted(roles) for oid, roles in given.items()}
+            for client_id, given in tenant.given_roles.items()
+        },
         refusal=tenant.refusal,
         app_refusals=dict(tenant.app_refusals),
         people=[_person_record(person) for person in tenant.people.values()],
@@ -193,5 +204,5 @@ def _person_record(person: Person) -> PersonRecord:
         oid=person.oid, upn=person.upn, name=person.display_name, password=person.password, role=person.role,
         licensed=person.licensed, enabled=person.enabled, refusal=person.refusal,
         tokens_valid_from=person.tokens_valid_from, cookies_valid_from=person.cookies_valid_from, home=person.home,
-        mfa=person.mfa, visits=person.visits, utc_offset_s=person.zone_s,
+        mfa=person.mfa, visits=person.visits, groups=list(person.groups), utc_offset_s=person.zone_s,
     )  # fmt: skip

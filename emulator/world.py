@@ -35,7 +35,7 @@ class Person:
     """One person: an account, devices, and what others see."""
 
     __slots__ = (
-        "access_valid_from", "app_session", "changed", "cookies_valid_from", "desktop", "display_name", "doing", "enabled", "fade", "faded", "fragment", "home", "last_read", "licensed",
+        "access_valid_from", "app_session", "changed", "cookies_valid_from", "desktop", "display_name", "doing", "enabled", "fade", "faded", "fragment", "groups", "home", "last_read", "licensed",
         "living", "mfa", "mobile", "next_step", "oid", "oof_event", "out_of_office", "out_of_office_message", "password", "preferred", "refusal", "role",
         "sequence", "shown", "status_message", "status_published", "tenant", "timers", "tokens_valid_from", "upn", "visits", "zone_s",
     )  # fmt: skip
@@ -56,6 +56,7 @@ class Person:
         self.visits = (
             visits  # instead of a day: comes, does this and switches off, again and again; a name of plan.VISITS
         )
+        self.groups: list[str] = []  # object ids of the groups that the person is in
         self.enabled = True
         self.refusal = ""  # a name of entra.refusals: why refresh tokens of this account are refused
         self.tokens_valid_from = 0.0  # when `refusal` began, in seconds since 1970
@@ -134,6 +135,9 @@ class Tenant:
     """Whether everybody has to sign in with a second factor; who has none must register one."""
     assignments: dict[str, set[str]] = field(default_factory=dict)
     """Client id -> object ids in lower case of who may use the application; absent: everybody may."""
+    given_roles: dict[str, dict[str, set[str]]] = field(default_factory=dict)
+    """Client id -> (object id in lower case -> values of the app roles that somebody was given):
+    https://learn.microsoft.com/entra/identity-platform/howto-add-app-roles-in-apps"""
     refusal: str = ""
     """A name of entra.refusals.TENANT_DEATHS: why nobody gets a token here; empty: they do."""
     app_refusals: dict[str, str] = field(default_factory=dict)
@@ -208,6 +212,7 @@ class Tenant:
         for key in [key for key in self.consents if key[0] == client_id]:
             del self.consents[key]
         self.app_consents.pop(client_id, None)
+        self.given_roles.pop(client_id, None)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -238,6 +243,9 @@ class Application:
     """Whether it may be a public client, which keeps no secret: https://learn.microsoft.com/entra/identity-platform/msal-client-applications"""
     id_tokens: bool = False
     """Whether the authorize endpoint may send it id tokens: https://learn.microsoft.com/entra/identity-platform/v2-protocols-oidc"""
+    groups_claim: bool = False
+    """Whether tokens tell the groups of a person (`groupMembershipClaims`):
+    https://learn.microsoft.com/entra/identity-platform/reference-app-manifest"""
     access_tokens: bool = False
     """Whether the authorize endpoint may send it access tokens: https://learn.microsoft.com/entra/identity-platform/v2-oauth2-implicit-grant-flow"""
 

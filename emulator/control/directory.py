@@ -65,6 +65,19 @@ class SecondFactor(Body):
     registered: bool = True
 
 
+class GivenRoles(Body):
+    """The app roles of an application that somebody has; none: none."""
+
+    client_id: Name
+    roles: Few
+
+
+class Groups(Body):
+    """The groups that somebody is in, by their object ids."""
+
+    groups: Few
+
+
 class Rotation(Body):
     """The time that the former key stays published, in the world's seconds."""
 
@@ -182,6 +195,18 @@ def set_second_factor(cloud: Cloud, asked: ControlRequest) -> SecondFactorDetail
     """Register or remove a person's second factor."""
     person = cloud.directory.set_second_factor(asked.where["who"], registered=asked.body.registered)
     return SecondFactorDetails(upn=person.upn, registered=person.mfa, code=person.mfa_code)
+
+
+@area.operation("PUT", "people/{who}/app_roles", body=GivenRoles)
+def give_roles(cloud: Cloud, asked: ControlRequest) -> None:
+    """Give a person app roles of an application, in place of those from before: id tokens tell them (`roles`)."""
+    cloud.directory.give_roles(asked.where["who"], asked.body.client_id, asked.body.roles)
+
+
+@area.operation("PUT", "people/{who}/groups", body=Groups)
+def put_in_groups(cloud: Cloud, asked: ControlRequest) -> None:
+    """Put a person into groups, in place of those from before: id tokens tell them where the registration asks (`groups`)."""
+    cloud.directory.put_in_groups(asked.where["who"], asked.body.groups)
 
 
 @area.operation("POST", "keys/rotate", body=Rotation, answer=Keys)

@@ -245,6 +245,25 @@ class Directory:
             home.assignments[application.client_id] = {self._world.person(who).oid.lower() for who in people}
         self._on_change()
 
+    def give_roles(self, who: str | Person, client_id: str, roles: Iterable[str]) -> Person:
+        """Give somebody these app roles of an application, and no others; none take them all away.
+
+        Raises:
+            LookupError: there is no such person or application.
+        """
+        person, application = self._world.person(who), self._application(client_id)
+        given = person.tenant.given_roles.setdefault(application.client_id, {})
+        given[person.oid.lower()] = set(roles)
+        self._on_change()
+        return person
+
+    def put_in_groups(self, who: str | Person, groups: Iterable[str]) -> Person:
+        """Put somebody into these groups, given by their object ids, and into no others."""
+        person = self._world.person(who)
+        person.groups = list(groups)
+        self._on_change()
+        return person
+
     # Keys
 
     def rotate_keys(self, overlap_s: float = KEY_OVERLAP_S) -> list[str]:
@@ -290,5 +309,5 @@ class Directory:
 _REMOVED: Final = {"removed", "not_in_tenant"}
 _REPLACED: Final = (
     "name", "publisher", "verified", "redirect_uris", "secrets", "certificates", "scopes", "app_roles",
-    "access_token_version", "refusal", "public", "id_tokens", "access_tokens",
+    "access_token_version", "refusal", "public", "id_tokens", "access_tokens", "groups_claim",
 )  # fmt: skip

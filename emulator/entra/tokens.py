@@ -41,6 +41,9 @@ _ROLES: Final = {
 """A person's role -> template ids of Global, Teams and Helpdesk Administrator:
 https://learn.microsoft.com/entra/identity/role-based-access-control/permissions-reference"""
 
+_MOST_GROUPS: Final = 200
+"""Groups in a token: https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference#groups-overage-claim"""
+
 PASSWORD_ONLY: Final = ("pwd",)
 """How somebody proved who it is (`amr`), when nothing else is said."""
 
@@ -108,7 +111,7 @@ class Minter:
             claims["auth_time"] = int(auth_time)
         if with_roles:
             claims["wids"] = [*_ROLES.get(person.role, ()), _MEMBER]
-        return self.key.sign(claims)
+        return self.key.sign(claims | _granted(person, application))
 
     def access_token(
         self, person: Person, application: Application, scopes: set[str], lifetime_s: int, *, version: Literal[1, 2] = 1,
@@ -228,6 +231,25 @@ def _common(
     if capabilities:
         claims["xms_cc"] = list(capabilities)
     return claims
+
+
+def _granted(person: Person, application: Application) -> dict[str, Any]:
+    """The app roles that somebody was given (`roles`), and the groups (`groups`), which are left out where there are too many.
+
+    https://learn.microsoft.com/entra/identity-platform/howto-add-app-roles-in-apps and, for groups,
+    https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference#groups-overage-claim
+    """
+    claims: dict[str, Any] = {}
+    roles = person.tenant.given_roles.get(application.client_id, {}).get(person.oid.lower())
+    if roles:
+        claims["roles"] = sorted(roles)
+    if not application.groups_claim or not person.groups:
+        return claims
+    if len(person.groups) <= _MOST_GROUPS:
+        return {**claims, "groups": list(person.groups)}
+    graph = CLOUDS[person.tenant.cloud].graph
+    endpoint = f"https://{graph}/v1.0/users/{person.oid}/getMemberObjects"
+    return {**claims, "_claim_names": {"groups": "src1"}, "_claim_sources": {"src1": {"endpoint": endpoint}}}
 
 
 def _origin(person: Person, idp: str) -> dict[str, Any]:

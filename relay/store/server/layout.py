@@ -91,7 +91,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
     "left":                 _family(f"{_P}left", _VAULT,                            "·   rw     ·       rw  rw       ·"),
     "turned_away":          _family(f"{_P}turned-away", _VAULT,                     "·   ·      ·       rw  rw       ·"),
     "tenant":               _family(f"{_P}tenant:{_GUID}", _VAULT,                  "r   rw     ·       rw  rw       rw"),
-    "tenant_grants":        _family(f"{_P}tenant:{_GUID}:grants", _VAULT,           "·   rw     ·       rw  rw       r"),
+    "tenant_grants":        _family(f"{_P}tenant:{_GUID}:grants", _VAULT,           "·   rw     ·       rw  rw       rw"),
     "tenant_managers":      _family(f"{_P}tenant:{_GUID}:managers", _VAULT,         "·   ·      ·       rw  rw       rw"),
     "tenant_requests":      _family(f"{_P}tenant:{_GUID}:requests", _VAULT,         "·   ·      ·       rw  rw       r"),
     "request":              _family(f"{_P}request:*", _VAULT,                       "·   ·      ·       rw  rw       ·"),
