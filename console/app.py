@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from console.auth import RecheckRequired, SignInRequired
+from console.auth import OperatorSignInRequired, RecheckRequired
 from console.layout import PROMISE, STRAPLINE
 from console.services import ConsoleServices
 from console.views.changes import ChangeViews
@@ -19,7 +19,7 @@ from console.views.events import EventViews
 from console.views.fleet import FleetViews
 from console.views.invite import InviteViews
 from console.views.mapping import MappingViews
-from console.views.sign_in import SignInViews
+from console.views.sign_in import OperatorSignInViews
 from console.views.tenants import TenantViews
 from onboarding.error_pages import ErrorPages
 from onboarding.language_switch import LanguageSwitch
@@ -46,7 +46,7 @@ log = structlog.get_logger(__name__)
 
 def create_app(settings: ConsoleSettings, pages: Pages, services: ConsoleServices) -> Starlette:
     """Put the application together."""
-    errors, sign_in = ErrorPages(pages), SignInViews(services)
+    errors, sign_in = ErrorPages(pages), OperatorSignInViews(services)
     rate_limiter = RateLimiter(settings.rate_limits)
     sections = (
         sign_in,
@@ -71,7 +71,7 @@ def create_app(settings: ConsoleSettings, pages: Pages, services: ConsoleService
         ],
         exception_handlers={
             ProblemError: errors.problem,
-            SignInRequired: sign_in.show_outside,
+            OperatorSignInRequired: sign_in.show_outside,
             RecheckRequired: sign_in.recheck,
             RelayError: errors.relay_error,
             **errors.of_routes(),

@@ -1,6 +1,6 @@
 """Lets operators in, request by request.
 
-A view first calls `operator` (or `form`, for a form), which returns a `Visitor` or raises. Every operator may do everything that
+A view first calls `operator` (or `form`, for a form), which returns a `OperatorVisitor` or raises. Every operator may do everything that
 the console offers.
 """
 
@@ -20,13 +20,13 @@ from onboarding.rate_limit import RequestKind, count_request
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from console.sessions import LoadedSession, OperatorSession, Sessions
+    from console.sessions import LoadedSession, OperatorSession, OperatorSessions
     from console.settings import ConsoleSettings
     from relay.core.audit.events import Actor
 
 
 @dataclass(frozen=True, slots=True)
-class Visitor:
+class OperatorVisitor:
     """An operator who was let in.
 
     Attributes:
@@ -45,7 +45,7 @@ class Visitor:
         return self.session.actor
 
 
-class SignInRequired(Exception):
+class OperatorSignInRequired(Exception):
     """Nobody is signed in, or not any more; answered with the sign-in page."""
 
 
@@ -61,35 +61,37 @@ class RecheckRequired(Exception):
         self.name = name
 
 
-class Authenticator:
+class OperatorAuthenticator:
     """Lets operators in. Raises `StoreUnavailable` when sessions cannot be read."""
 
-    def __init__(self, sessions: Sessions, settings: ConsoleSettings) -> None:
+    def __init__(self, sessions: OperatorSessions, settings: ConsoleSettings) -> None:
         self._sessions = sessions
         self._settings = settings
         self._token = None if settings.token is None else fingerprint(settings.token)
 
-    async def operator(self, request: Request) -> Visitor:
+    async def operator(self, request: Request) -> OperatorVisitor:
         """Return the operator who asks for a page.
 
         Raises:
-            SignInRequired: nobody is signed in.
+            OperatorSignInRequired: nobody is signed in.
             RecheckRequired: somebody is, and Entra must be asked about the role first.
         """
         secret = cookies.session_secret(request)
         held = await self._sessions.load(secret)
         if held is None or not self._stands(held.session):
-            raise SignInRequired
+            raise OperatorSignInRequired
         if not held.session.token and not self._is_recent(held.session):
             raise RecheckRequired(held.session.name)
-        return Visitor(held.session, form_token(secret), held)
+        return OperatorVisitor(held.session, form_token(secret), held)
 
-    async def form(self, request: Request, max_fields: int = forms.MAX_FIELDS) -> tuple[Visitor, dict[str, str]]:
+    async def form(
+        self, request: Request, max_fields: int = forms.MAX_FIELDS
+    ) -> tuple[OperatorVisitor, dict[str, str]]:
         """Return the operator who sent a form of ours, and its fields. Counts it as a change.
 
         Raises:
             ProblemError: it was sent from elsewhere, is no form, or is one too many.
-            SignInRequired, RecheckRequired: see `operator`.
+            OperatorSignInRequired, RecheckRequired: see `operator`.
         """
         given = await forms.ours(request, self._settings.public_url, max_fields)
         visitor = await self.operator(request)

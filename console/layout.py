@@ -12,8 +12,8 @@ from relay.locale.languages import english, gettext
 if TYPE_CHECKING:
     from starlette.responses import Response
 
-    from console.auth import Visitor
-    from console.sessions import Sessions
+    from console.auth import OperatorVisitor
+    from console.sessions import OperatorSessions
     from onboarding.layout import Pages
 
 TENANTS: Final = CONSOLE
@@ -41,12 +41,12 @@ def tenant_address(tenant_id: str) -> str:
 class ConsoleLayout:
     """Renders the pages of the console for an operator who was let in."""
 
-    def __init__(self, pages: Pages, sessions: Sessions) -> None:
+    def __init__(self, pages: Pages, sessions: OperatorSessions) -> None:
         self._pages = pages
         self._sessions = sessions
 
     async def page(
-        self, visitor: Visitor, template: str, section: str, heading: str, *, status: int = 200, **values: Any
+        self, visitor: OperatorVisitor, template: str, section: str, heading: str, *, status: int = 200, **values: Any
     ) -> Response:
         """Render a page, with the message that the last step left.
 
@@ -74,6 +74,6 @@ class ConsoleLayout:
             **values,
         )
 
-    async def flash(self, visitor: Visitor, key: str, about: str = "") -> None:
+    async def flash(self, visitor: OperatorVisitor, key: str, about: str = "") -> None:
         """Leave a message for the next page: a key of `MESSAGES` or `PROBLEMS`, and the person or thing that it is about."""
         await self._sessions.change(visitor.held, flash=Flash(key, about))

@@ -33,7 +33,7 @@ MESSAGES: Final[Mapping[str, FlashMessage]] = {
     ),
     "approved": FlashMessage(
         english("The tenant is approved"),
-        english("The relay reads it from now on. Its managers can make suite keys; they were told by e-mail."),
+        english("The relay reads it from now on. Its managers can make suite keys."),
     ),
     "mapped": FlashMessage(english("The mapping was changed"), english("Suites show the new statuses within seconds.")),
     "unchanged": FlashMessage(english("Nothing was changed"), english("The mapping is as it was."), kind="quiet"),

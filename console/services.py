@@ -6,9 +6,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from console.auth import Authenticator
+from console.auth import OperatorAuthenticator
 from console.layout import ConsoleLayout
-from console.sessions import Sessions
+from console.sessions import OperatorSessions
 from console.sign_ins import SignIns
 from onboarding.problems import ProblemError
 from relay.core import names
@@ -43,8 +43,8 @@ class ConsoleServices:
     ring: KeyRing
     client: GraphClient
     """Reads Microsoft's public documents."""
-    sessions: Sessions
-    auth: Authenticator
+    sessions: OperatorSessions
+    auth: OperatorAuthenticator
     layout: ConsoleLayout
     sign_ins: SignIns | None
     """None: who has the token of a trial is let in, and nobody else."""
@@ -75,7 +75,7 @@ class ConsoleServices:
             public: how Microsoft's public documents are read.
             entra: the console's app registration; None with the token of a trial.
         """
-        sessions = Sessions(store, ring, settings.sessions)
+        sessions = OperatorSessions(store, ring, settings.sessions)
         async with AsyncExitStack() as stack:
             sign_ins = None
             if entra is not None and settings.entra is not None:
@@ -88,7 +88,7 @@ class ConsoleServices:
                 ring=ring,
                 client=await stack.enter_async_context(GraphClient(public)),
                 sessions=sessions,
-                auth=Authenticator(sessions, settings),
+                auth=OperatorAuthenticator(sessions, settings),
                 layout=ConsoleLayout(pages, sessions),
                 sign_ins=sign_ins,
                 tenants=Tenants(store),

@@ -1,4 +1,4 @@
-"""Sessions of operators."""
+"""OperatorSessions of operators."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ LoadedSession = Loaded[OperatorSession]
 """A session as it was read."""
 
 
-class Sessions(SessionStore[OperatorSession]):
+class OperatorSessions(SessionStore[OperatorSession]):
     """The sessions of all operators; see `SessionStore`."""
 
     def __init__(self, store: Store, ring: KeyRing, quota: Quota) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntraAccess:
-    """Who may sign in with Entra.
+    """The accounts that may sign in with Entra.
 
     Attributes:
         tenant_id: the operator's own tenant; an account of another one is refused.

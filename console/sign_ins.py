@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 _MAX_STATE_CHARS: Final = 200
 
 
-class PendingSignIn(msgspec.Struct, frozen=True):
+class PendingOperatorSignIn(msgspec.Struct, frozen=True):
     """A sign-in that Entra has not answered yet.
 
     Attributes:
@@ -48,10 +48,10 @@ class PendingSignIn(msgspec.Struct, frozen=True):
     session: str = ""
 
     def __repr__(self) -> str:
-        return "PendingSignIn()"
+        return "PendingOperatorSignIn()"
 
 
-class SignInFailed(Exception):
+class OperatorSignInFailed(Exception):
     """A sign-in failed.
 
     Attributes:
@@ -79,7 +79,7 @@ class SignIns:
         begun = await self._consent.begin_sign_in(
             self._settings.redirect_uri, state=secrets.token_urlsafe(32), tenant=self._access.tenant_id
         )
-        await self._keep(begun.state, PendingSignIn(fingerprint(return_secret), begun.kept, back))
+        await self._keep(begun.state, PendingOperatorSignIn(fingerprint(return_secret), begun.kept, back))
         return begun.authorize_url
 
     async def begin_recheck(self, return_secret: str, back: str, session: str, name: str) -> str:
@@ -98,17 +98,17 @@ class SignIns:
             login_hint=name,
             is_silent=True,
         )
-        await self._keep(begun.state, PendingSignIn(fingerprint(return_secret), begun.kept, back, session))
+        await self._keep(begun.state, PendingOperatorSignIn(fingerprint(return_secret), begun.kept, back, session))
         return begun.authorize_url
 
-    async def _keep(self, state: str, pending: PendingSignIn) -> None:
+    async def _keep(self, state: str, pending: PendingOperatorSignIn) -> None:
         await self._flows.put(_name(state), msgspec.json.encode(pending).decode(), quota=self._settings.sign_ins)
 
-    async def take(self, answer: Mapping[str, str], return_secret: str) -> PendingSignIn:
+    async def take(self, answer: Mapping[str, str], return_secret: str) -> PendingOperatorSignIn:
         """Return the sign-in that Entra's answer ends. It cannot be taken again.
 
         Raises:
-            SignInFailed: it was taken before, has expired, or was begun in another browser.
+            OperatorSignInFailed: it was taken before, has expired, or was begun in another browser.
         """
         state = answer.get("state", "")
         may_be = bool(return_secret) and 0 < len(state) <= _MAX_STATE_CHARS  # without our cookie nobody asks Redis
@@ -116,30 +116,32 @@ class SignIns:
         pending = None if taken is None else _decode(taken)
         if pending is None or not hmac.compare_digest(pending.returning, fingerprint(return_secret)):
             log.info("console_sign_in_unknown", known=pending is not None)
-            raise SignInFailed("sign_in_stale")
+            raise OperatorSignInFailed("sign_in_stale")
         return pending
 
-    async def identify(self, pending: PendingSignIn, answer: Mapping[str, str]) -> VerifiedIdentity:
+    async def identify(self, pending: PendingOperatorSignIn, answer: Mapping[str, str]) -> VerifiedIdentity:
         """Return the identity of an operator of the right tenant with the role.
 
         Raises:
-            SignInFailed: nobody signed in, or somebody who is no operator.
+            OperatorSignInFailed: nobody signed in, or somebody who is no operator.
             Retryable, CredentialRejected: as of `Consent`.
         """
         try:
             who = await self._consent.identify(pending.kept, answer)
         except ConsentFailed as failed:
             log.info("console_sign_in_failed", problem=failed.problem.name, code=failed.code)
-            raise SignInFailed(OF_CONSENT[failed.problem], failed.sentence) from failed
+            raise OperatorSignInFailed(OF_CONSENT[failed.problem], failed.sentence) from failed
         except ConsentRequired as refused:
             log.info("console_sign_in_failed", problem="REFUSED", code=refused.code)
-            raise SignInFailed("refused", str(refused)) from refused
+            raise OperatorSignInFailed("refused", str(refused)) from refused
         if who.tenant_id != self._access.tenant_id:
             log.warning("console_access_refused", account_id=who.account_id, why="other tenant")
-            raise SignInFailed("other_tenant", who.upn)
+            raise OperatorSignInFailed("other_tenant", who.upn)
         if not is_operator(who, self._access):
             log.warning("console_access_refused", account_id=who.account_id, why="no role")
-            raise SignInFailed("too_many_groups" if who.has_more_groups and self._access.groups else "no_role", who.upn)
+            raise OperatorSignInFailed(
+                "too_many_groups" if who.has_more_groups and self._access.groups else "no_role", who.upn
+            )
         return who
 
 
@@ -152,8 +154,8 @@ def _name(state: str) -> str:
     return f"console-sign-in:{state}"
 
 
-def _decode(text: str) -> PendingSignIn | None:
+def _decode(text: str) -> PendingOperatorSignIn | None:
     try:
-        return msgspec.json.decode(text, type=PendingSignIn)
+        return msgspec.json.decode(text, type=PendingOperatorSignIn)
     except msgspec.DecodeError:
         return None

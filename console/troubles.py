@@ -1,4 +1,4 @@
-"""What is wrong with a tenant, and what to do about it, from what `tenants show` shows. Pure."""
+"""Finds the troubles of a tenant with their remedies, in the data of `tenants show`. Pure."""
 
 from __future__ import annotations
 

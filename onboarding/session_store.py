@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class TimedSession(msgspec.Struct, frozen=True, kw_only=True):
-    """What every session has.
+    """The fields of every session.
 
     Attributes:
         began_s: the time of the sign-in, in seconds since 1970.

@@ -9,6 +9,7 @@
     edge/       role: the gRPC server for suites
     worker/     role: owns partitions: tokens, polling, subscriptions, accepting observations
     webhook/    role: receives Graph's change notifications
+    administration/  changes of tenants by an operator, for commands and the console
     alerts/     e-mail and signed notices to administrators
     consent/    from a consent to a kept grant
     diagnosis/  the state of a tenant's users and of its connection, for people
@@ -22,6 +23,6 @@
     errors.py   the relay's errors, divided by what the caller does about them
     core/       rules and values, pure
 
-Imports point downwards in this list; `make contracts` verifies that. The fourth role, the pages, is the package `onboarding`, which
-only `app.py` imports. The API for suites is the package `presence_api` of the distribution `presence-suite`. ARCHITECTURE.md describes how they work together.
+Imports point downwards in this list; `make contracts` verifies that. Two roles are packages of their own, which
+only `app.py` imports: the pages are `onboarding`, and the operator's console is `console`. The API for suites is the package `presence_api` of the distribution `presence-suite`. ARCHITECTURE.md describes how they work together.
 """

@@ -12,6 +12,7 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
+from console.settings import console_settings
 from onboarding.settings import WebSettings, web_settings
 from relay.alerts.settings import alert_settings
 from relay.core.push.subscription import SubscriptionPolicy
@@ -99,6 +100,7 @@ def test_everything_wrong_is_told_at_once_under_the_name_of_its_variable(variabl
         "RELAY_CLOUD_CLIENT_SECRET",
         "RELAY_WEB_PUBLIC_URL",
         "RELAY_WEB_SUITE_ADDRESS",
+        "RELAY_CONSOLE_URL",
     ]
     assert "RELAY_CLOUD: 'mars' is not one of global, gcc-high, dod or custom" in found
     assert "RELAY_WORKER_LEASE: '10ms' is too small; at least 1 second" in found
@@ -244,8 +246,22 @@ def test_settings_reach_the_parts_that_use_them(working, variable):
     variable("RELAY_CLOUD", "dod")
     variable("RELAY_WEB_PUBLIC_URL", "https://relay.example")
     variable("RELAY_WEB_SUITE_ADDRESS", "relay.example:443")
+    variable("RELAY_CONSOLE_URL", "https://console.internal")
+    variable("RELAY_CONSOLE_TENANT", "6B5F4A3E-1111-4222-8333-944445555666")
+    variable("RELAY_CONSOLE_CLIENT_ID", "console-app")
+    variable("RELAY_CONSOLE_CLIENT_SECRET", "another-secret")
+    variable("RELAY_CONSOLE_GROUPS", "99999999-0000-4000-8000-00000000000A")
 
     settings = load(needs_of(Role))
+
+    console = console_settings(settings.console, settings.web, settings.http)
+    assert console.redirect_uri == "https://console.internal/console/callback"
+    assert console.entra is not None
+    assert console.entra.tenant_id == "6b5f4a3e-1111-4222-8333-944445555666"
+    assert (console.entra.role, console.entra.groups) == ("Relay.Operate", {"99999999-0000-4000-8000-00000000000a"})
+    assert settings.console_graph_settings().client_id == "console-app"
+    assert settings.console_graph_settings().client_secret == "another-secret"
+    assert settings.console_graph_settings().graph_url == "https://dod-graph.microsoft.us"
 
     web = web_settings(settings.web, settings.http, push=settings.push_settings(), has_mail=settings.mail.is_sent)
     worker = worker_settings_of(settings)
@@ -263,6 +279,51 @@ def test_settings_reach_the_parts_that_use_them(working, variable):
     assert settings.cloud.graph_settings().graph_url == "https://dod-graph.microsoft.us"
     assert settings.cloud.graph_settings().client_secret == "a-secret"
     assert settings.key_ring().newest == "k1"
+
+
+CONSOLE = {
+    "url": "https://console.internal", "tenant": "6b5f4a3e-1111-4222-8333-944445555666", "client_id": "console-app",
+    "client_secret": "another-secret",
+}  # fmt: skip
+TRIAL = {"url": "http://localhost:8082", "tenant": "", "client_id": "", "client_secret": "", "token": "x" * 32}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"url": "https://relay.example"}, "RELAY_CONSOLE_URL: is the host of RELAY_WEB_PUBLIC_URL"),
+        ({"url": "https://relay.example:8443"}, "RELAY_CONSOLE_URL: is the host of RELAY_WEB_PUBLIC_URL"),
+        ({"url": "https://console.internal/path"}, "without a path"),
+        ({"url": "http://console.internal"}, "must be https"),
+        ({"tenant": "contoso.example"}, "is not a tenant id"),
+        ({"tenant": ""}, "RELAY_CONSOLE_TENANT: must be set"),
+        ({"client_id": ""}, "RELAY_CONSOLE_CLIENT_ID: must be set"),
+        ({"client_secret": ""}, "RELAY_CONSOLE_CLIENT_SECRET: must be set"),
+        ({"role": " "}, "RELAY_CONSOLE_ROLE: must be set"),
+        ({"groups": "operators"}, "no object id of a group"),
+        ({"recheck": "2h"}, "RELAY_CONSOLE_RECHECK"),
+        ({"token": "x" * 32}, "keep one way to sign in"),
+        ({**TRIAL, "token": "short"}, "must have 32 printable characters"),
+        ({**TRIAL, "url": "https://console.internal"}, "is for a trial"),
+    ],
+)
+def test_a_console_that_would_be_public_or_let_everybody_in_is_refused(variable, changes, said):
+    variable("RELAY_WEB_PUBLIC_URL", "https://relay.example")
+    for name, value in {**CONSOLE, **changes}.items():
+        if value:
+            variable(f"RELAY_CONSOLE_{name.upper()}", value)
+    assert said in "\n".join(faults())
+
+
+def test_a_console_with_a_token_on_this_machine_is_a_trial(working, variable):
+    variable("RELAY_WEB_PUBLIC_URL", "https://localhost:8445")
+    variable("RELAY_CONSOLE_URL", "https://localhost:8447")
+    variable("RELAY_CONSOLE_TOKEN", "x" * 32)
+    settings = load(needs_of([Role.CONSOLE]))
+    console = console_settings(settings.console, settings.web, settings.http)
+    assert (console.token, console.entra, console.host) == ("x" * 32, None, "127.0.0.1")
+    assert "x" * 32 not in repr(settings)
+    assert "x" * 32 not in repr(console)
 
 
 def test_what_the_operator_leaves_out_is_what_the_roles_have_by_themselves(variable):

@@ -15,7 +15,18 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
-OF_THE_SERVER = {"redis", "msal", "starlette", "httpx", "pydantic", "structlog", "opentelemetry", "relay", "onboarding", "console"}
+OF_THE_SERVER = {
+    "redis",
+    "msal",
+    "starlette",
+    "httpx",
+    "pydantic",
+    "structlog",
+    "opentelemetry",
+    "relay",
+    "onboarding",
+    "console",
+}
 
 
 def built(project: Path, folder: Path) -> Path:
@@ -64,7 +75,10 @@ def with_all_they_need(names: list[str]) -> set[str]:
 
 
 def test_each_wheel_has_its_own_packages_and_nothing_of_the_other(suite_wheel: Path, relay_wheel: Path):
-    assert (packages(suite_wheel), packages(relay_wheel)) == ({"suite", "presence_api"}, {"relay", "onboarding", "console"})
+    assert (packages(suite_wheel), packages(relay_wheel)) == (
+        {"suite", "presence_api"},
+        {"relay", "onboarding", "console"},
+    )
     assert needs(suite_wheel) == ["grpcio", "protobuf", "rich", "typer"]
     assert "presence-suite" in needs(relay_wheel)
 

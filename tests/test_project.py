@@ -109,7 +109,11 @@ def test_each_decision_has_a_date_and_the_five_parts_and_names_files_that_exist(
 def _defined_names() -> set[str]:
     """Return `function`, `Class`, `Class.method` and `module.function` of the relay and the pages, and its scripts."""
     names: set[str] = set()
-    for path in [*(ROOT / "relay").rglob("*.py"), *(ROOT / "onboarding").rglob("*.py"), *(ROOT / "console").rglob("*.py")]:
+    for path in [
+        *(ROOT / "relay").rglob("*.py"),
+        *(ROOT / "onboarding").rglob("*.py"),
+        *(ROOT / "console").rglob("*.py"),
+    ]:
         for node in ast.parse(path.read_text()).body:
             if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 names |= {node.name, f"{path.stem}.{node.name}"}

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from console.auth import Visitor
+    from console.auth import OperatorVisitor
     from console.services import ConsoleServices
     from relay.store.custody.tenants import Tenant
 
-    Change = Callable[[Visitor, Tenant], Awaitable[str]]
+    Change = Callable[[OperatorVisitor, Tenant], Awaitable[str]]
 
 log = structlog.get_logger(__name__)
 
@@ -70,15 +70,15 @@ class ChangeViews:
         """Approve a waiting tenant."""
         return await self._changed(request, self._approve)
 
-    async def _suspend(self, visitor: Visitor, tenant: Tenant) -> str:
+    async def _suspend(self, visitor: OperatorVisitor, tenant: Tenant) -> str:
         await changes.suspend(self._services.store, tenant, visitor.actor)
         return "suspended"
 
-    async def _resume(self, visitor: Visitor, tenant: Tenant) -> str:
+    async def _resume(self, visitor: OperatorVisitor, tenant: Tenant) -> str:
         state = await changes.resume(self._services.store, self._services.ring, tenant, visitor.actor)
         return "resumed_without_grant" if state is TenantState.CONSENT_REQUIRED else "resumed"
 
-    async def _approve(self, visitor: Visitor, tenant: Tenant) -> str:
+    async def _approve(self, visitor: OperatorVisitor, tenant: Tenant) -> str:
         await changes.approve(self._services.store, tenant, visitor.actor)
         return "approved"
 

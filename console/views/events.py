@@ -1,4 +1,4 @@
-"""What operators did to all tenants, which tenants changed lately, and one tenant's audit log."""
+"""The acts of operators, the tenants whose state changed last, and one tenant's audit log."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from console.auth import Visitor
+    from console.auth import OperatorVisitor
     from console.services import ConsoleServices
     from relay.locale.languages import Sentence
 
@@ -62,7 +62,7 @@ class InviteViews:
             link = link if changed is not None else ""
         return await self._page(visitor, {}, {}, link=link)
 
-    async def _make(self, visitor: Visitor, given: Mapping[str, str]) -> Response:
+    async def _make(self, visitor: OperatorVisitor, given: Mapping[str, str]) -> Response:
         services = self._services
         typed: dict[str, str] = {}
         faults: dict[str, str | Sentence] = {}
@@ -91,7 +91,7 @@ class InviteViews:
 
     async def _page(
         self,
-        visitor: Visitor,
+        visitor: OperatorVisitor,
         given: Mapping[str, str],
         faults: Mapping[str, str | Sentence],
         *,

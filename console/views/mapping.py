@@ -23,7 +23,7 @@ from relay.store.custody.tenants import SettingsConflict
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from console.auth import Visitor
+    from console.auth import OperatorVisitor
     from console.services import ConsoleServices
     from relay.store.custody.tenants import Tenant
 
@@ -65,7 +65,7 @@ class MappingViews:
         address = tenant_address(tenant.tenant_id)
         return RedirectResponse(f"{address}/mapping" if key == "conflict" else address, status_code=303)
 
-    async def _write(self, visitor: Visitor, tenant: Tenant, changes: dict[str, str]) -> str:
+    async def _write(self, visitor: OperatorVisitor, tenant: Tenant, changes: dict[str, str]) -> str:
         """Write the changes; return the key of the message that says what came of it."""
         before = {name: tenant.settings.get(name, "") for name in changes}
         try:
@@ -77,7 +77,7 @@ class MappingViews:
         log.info("console_act", act="mapped", tenant_id=tenant.tenant_id, account_id=visitor.session.account_id)
         return "mapped"
 
-    async def _page(self, visitor: Visitor, tenant: Tenant) -> Response:
+    async def _page(self, visitor: OperatorVisitor, tenant: Tenant) -> Response:
         return await self._services.layout.page(
             visitor,
             "mapping.html",

@@ -11,8 +11,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from console import cookies
-from console.auth import RecheckRequired, SignInRequired
-from console.sign_ins import SignInFailed
+from console.auth import OperatorSignInRequired, RecheckRequired
+from console.sign_ins import OperatorSignInFailed
 from onboarding import forms
 from onboarding.browser_secrets import fingerprint, form_token, is_form_of, new_secret
 from onboarding.flashes import Flash
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from console.services import ConsoleServices
-    from console.sign_ins import PendingSignIn
+    from console.sign_ins import PendingOperatorSignIn
 
 log = structlog.get_logger(__name__)
 
 _SIGN_IN: Final = f"{CONSOLE}/sign-in"
 
 
-class SignInViews:
+class OperatorSignInViews:
     """Views of signing in and out."""
 
     def __init__(self, services: ConsoleServices) -> None:
@@ -86,7 +86,7 @@ class SignInViews:
             secret = await services.sessions.begin(who)
             log.info("console_signed_in", account_id=who.account_id)
             return self._entered(secret, pending.back)
-        except SignInFailed as failed:
+        except OperatorSignInFailed as failed:
             if pending is not None and pending.session:
                 await services.sessions.end_named(pending.session)
                 log.info("console_session_ended", problem=failed.problem)
@@ -100,12 +100,12 @@ class SignInViews:
             log.warning("console_sign_in_postponed", problem=problem_of(error), error=str(error))
             return self.page(request, problem_of(error), status=PROBLEMS[problem_of(error)].status)
 
-    async def _checked(self, pending: PendingSignIn, account_id: str) -> Response:
+    async def _checked(self, pending: PendingOperatorSignIn, account_id: str) -> Response:
         """Let somebody go on who still has the role."""
         services = self._services
         held = await services.sessions.named(pending.session)
         if held is None or held.session.account_id != account_id:
-            raise SignInFailed("signed_out")
+            raise OperatorSignInFailed("signed_out")
         await services.sessions.change(held, checked_s=time.time())
         return RedirectResponse(pending.back, status_code=303)
 
@@ -133,7 +133,7 @@ class SignInViews:
 
     async def show_outside(self, request: Request, error: Exception) -> Response:
         """Answer somebody who is not signed in; an exception handler."""
-        assert isinstance(error, SignInRequired)
+        assert isinstance(error, OperatorSignInRequired)
         is_form = request.method == "POST"
         return self.page(request, "signed_out" if is_form else "", status=403 if is_form else 200)
 

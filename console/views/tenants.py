@@ -26,7 +26,7 @@ from relay.store.server import keys
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from console.auth import Visitor
+    from console.auth import OperatorVisitor
     from console.services import ConsoleServices
     from relay.diagnosis.explanation import Explanation
     from relay.store.custody.tenants import Tenant
@@ -100,7 +100,7 @@ class TenantViews:
         return await self._page(visitor, tenant, asked=asked, found=found)
 
     async def _page(
-        self, visitor: Visitor, tenant: Tenant, *, asked: str = "", found: Explanation | None = None
+        self, visitor: OperatorVisitor, tenant: Tenant, *, asked: str = "", found: Explanation | None = None
     ) -> Response:
         services = self._services
         [report] = await standings(services.store, services.ring, [tenant])

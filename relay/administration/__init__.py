@@ -1,4 +1,4 @@
-"""What an operator does to tenants, whoever asks: the commands and the console share these use cases.
+"""Changes of tenants by an operator: the use cases that the commands and the console share.
 
     changes.py      suspend, resume, approve
     invitations.py  make a link that begins an onboarding

@@ -3,6 +3,7 @@
 languages.py  reads the catalogue, translates, and finds the language of a request
 
 alerts.toml          e-mails
+console.toml         the operator's console
 diagnostics.toml     watched users, the connection to Microsoft, one user
 frame.toml           layout of all pages
 refusals.toml        Microsoft's refusals

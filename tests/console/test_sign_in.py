@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from console import cookies
-from console.sessions import Sessions
+from console.sessions import OperatorSessions
 from emulator.faults import Fault
 from relay.core.consent.tenant import TenantState
 from relay.http.paths import CONSOLE
@@ -186,7 +186,7 @@ async def test_signing_out_ends_the_session_in_the_store_too(trial: ConsoleSite,
 
 async def let_time_pass(operator: Operator, console: ConsoleSite) -> None:
     """Entra was asked about this operator an hour ago."""
-    sessions = Sessions(console.store, console.ring, console.settings.sessions)
+    sessions = OperatorSessions(console.store, console.ring, console.settings.sessions)
     held = await sessions.load(operator.client.cookies[cookies.SESSION_COOKIE])
     assert held is not None
     assert await sessions.change(held, checked_s=held.session.checked_s - 3600)

@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import console
 import onboarding
 from onboarding.layout import environment
 from onboarding.problems import PROBLEMS
@@ -19,6 +20,7 @@ from relay.graph import errors
 from relay.locale import languages
 
 ROOT = Path(onboarding.__file__).parent
+CONSOLE = Path(console.__file__).parent
 LOCALE = Path(languages.__file__).parent
 ALERTS = Path(texts.__file__).parent
 Message = str | tuple[str, str]
@@ -30,9 +32,9 @@ _MARKS = {"english": 1, "ngettext": 2}
 def written() -> dict[Message, str]:
     """Message -> one place where it is written."""
     found: dict[Message, str] = {}
-    for path in sorted(ROOT.glob("templates/**/*.html")):
+    for path in sorted([*ROOT.glob("templates/**/*.html"), *CONSOLE.glob("templates/*.html")]):
         found |= dict.fromkeys(_of_template(path.read_text()), path.name)
-    for path in sorted([*ROOT.glob("**/*.py"), *ALERTS.glob("*.py")]):
+    for path in sorted([*ROOT.glob("**/*.py"), *CONSOLE.glob("**/*.py"), *ALERTS.glob("*.py")]):
         found |= dict.fromkeys(_of_code(path.read_text()), path.name)
     for problem in PROBLEMS.values():
         parts = filter(None, (problem.title, problem.text, problem.remedy))

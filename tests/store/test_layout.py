@@ -47,8 +47,9 @@ def test_nobody_but_pages_and_operator_writes_a_suite_key_or_reads_a_flow() -> N
         return {client for client, rights in FAMILIES[family].rights.items() if right in rights}
 
     assert who("suite_key", "w") == {Client.WEB, Client.OPERATOR}
-    assert who("flow", "r") == {Client.WEB, Client.OPERATOR}
-    assert who("grant", "r") == {Client.WORKER, Client.WEB, Client.OPERATOR}
+    assert who("flow", "r") == {Client.WEB, Client.CONSOLE, Client.OPERATOR}
+    assert who("grant", "r") == {Client.WORKER, Client.WEB, Client.CONSOLE, Client.OPERATOR}
+    assert who("grant", "w") == {Client.WORKER, Client.WEB, Client.OPERATOR}
 
 
 def test_no_role_has_a_command_that_reaches_beyond_its_keys() -> None:

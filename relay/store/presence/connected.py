@@ -37,7 +37,7 @@ class OpenStreams(msgspec.Struct, frozen=True, array_like=True):
 
 
 class EdgeStreams(msgspec.Struct, frozen=True, kw_only=True):
-    """What one edge has open.
+    """The streams that one edge has open.
 
     Attributes:
         edge: its name.
