@@ -84,7 +84,7 @@ _WORKERS: Final = english(
 )
 _PENDING: Final = Trouble(
     english("The tenant waits for your approval. Nothing is read until then."),
-    english("Approve it here, or refuse it with `presence-relay tenants refuse`."),
+    english("Approve it here, or refuse it with the command presence-relay tenants refuse."),
     "warn",
 )
 _SUSPENDED: Final = Trouble(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 NAMES: Final = ("localhost", "127.0.0.1")
-PREFERRED: Final = {"edge": 8443, "cloud": 8444, "web": 8445, "webhook": 8446, "ops": 9464}
+PREFERRED: Final = {"edge": 8443, "cloud": 8444, "web": 8445, "webhook": 8446, "console": 8447, "ops": 9464}
 """The ports of a first run; later runs take those of the run before."""
 _USER: Final = "relay-all"
 _LONGEST_SOCKET: Final = 103
@@ -145,6 +145,14 @@ class Folder:
         line = acl.aclfile_line(_USER, acl.rules(list(Client)), acl.hashed(self._redis_password()))
         self.write("users.acl", f"user default off\n{line}\n".encode())
         return self.path.resolve() / "users.acl"
+
+    def console_token(self) -> str:
+        """Return the token that lets into the console, the same for each run, so that an open page stays open."""
+        with suppress(FileNotFoundError):
+            return (self.path / "console.token").read_text()
+        token = secrets.token_hex(32)
+        self.write("console.token", token.encode())
+        return token
 
     def _redis_password(self) -> str:
         with suppress(FileNotFoundError):

@@ -24,7 +24,7 @@ from relay.dev.folder import DevTrouble, Folder
 from relay.errors import ConsentRequired, Rejected
 from relay.graph.auth.consent import Consent
 from relay.graph.client import GraphClient
-from relay.http.paths import CALLBACK
+from relay.http.paths import CALLBACK, CONSOLE
 from relay.settings.load import load, overridden, ports
 from relay.settings.roles import Role, needs_of
 from relay.store.custody.marking import Marking
@@ -150,6 +150,14 @@ class _Session:
                 "sign_up": "open",  # there is no operator to wait for
             },
             "webhook": webhook,
+            "console": {
+                "host": "127.0.0.1",
+                "port": ports["console"],
+                "url": self._console,
+                "tls_cert": chain.read_text(),
+                "tls_key": key.read_text(),
+                "token": folder.console_token(),
+            },
             "ops": {"host": "127.0.0.1", "port": ports["ops"]},
         }
 
@@ -168,6 +176,10 @@ class _Session:
     def _pages(self) -> str:
         # Not the loopback address: for a name browsers keep cookies apart from other ports' and ask for a proper Host.
         return f"https://localhost:{self._ports['web']}"
+
+    @property
+    def _console(self) -> str:
+        return f"https://localhost:{self._ports['console']}"
 
     @property
     def _callback(self) -> str:
@@ -242,6 +254,7 @@ class _Session:
                 f"  changes      {self._source_of_changes(running)}",
                 f"  onboarding   {self._pages}/onboarding{self._onboarding_hint()}",
                 f"  tenant page  {self._pages}/onboarding/tenant (sign in with an account that consented)",
+                f"  console      {self._console}{CONSOLE}#token={self._folder.console_token()} (for the operator)",
                 f"  health       http://127.0.0.1:{running.ops_port}/readyz, metrics at /metrics",
                 f"  data         {_shell(self._folder.path)}",
                 "",

@@ -26,6 +26,22 @@ _SMALLEST: Final[dict[str, Any]] = {
 }
 
 
+CONSOLE: Final[dict[str, Any]] = {
+    "console": {
+        "enabled": True,
+        "url": "https://console.internal.example.com",
+        "entra": {
+            "tenantId": "11111111-0000-0000-0000-000000000000",
+            "clientId": "22222222-0000-0000-0000-000000000000",
+            "credential": {"existingSecret": "console-entra"},
+        },
+        "service": {"enabled": True},
+    },
+    "networkPolicy": {"console": {"from": [{"podSelector": {"matchLabels": {"app": "internal-gateway"}}}]}},
+}
+"""The operator's console, behind an internal gateway."""
+
+
 def values(*changes: dict[str, Any]) -> dict[str, Any]:
     """Return the smallest values that render, with changes merged into them."""
     whole = copy.deepcopy(_SMALLEST)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _PORT: Final = structures.PORT
 _SECONDS: Final = {"type": "integer", "minimum": 1, "maximum": 3600}
 _COUNT_OR_SHARE: Final = {"oneOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[0-9]+%$"}]}
-_COMPONENTS: Final = ("all", "edge", "worker", "webhook", "web", "backup", "preflight")
+_COMPONENTS: Final = ("all", "edge", "worker", "webhook", "web", "console", "backup", "preflight")
 
 # Pattern of a path -> what is allowed there. The first that fits counts. How a text must be written is checked by templates/_shapes.tpl, in words.
 _NARROWER: Final[list[tuple[str, dict[str, Any]]]] = [
@@ -77,7 +77,7 @@ _NARROWER: Final[list[tuple[str, dict[str, Any]]]] = [
     (r".*\.triggers", structures.TRIGGERS),
     (r".*\.metricRelabelings", structures.listed({"type": "object"})),
 ]
-ROLES: Final = ("all", "edge", "worker", "webhook", "web")
+ROLES: Final = ("all", "edge", "worker", "webhook", "web", "console")
 
 OWNED: Final = {
     "RELAY_REDIS_URL": "redis",
@@ -98,17 +98,23 @@ OWNED: Final = {
     "RELAY_WEB_SUITE_ADDRESS": "edge.host",
     "RELAY_WEBHOOK_URL": "webhook.host",
     "RELAY_WEBHOOK_CERTIFICATES": "webhook.encryption",
+    "RELAY_CONSOLE_URL": "console.url",
+    "RELAY_CONSOLE_HOST": "console.service",
+    "RELAY_CONSOLE_TENANT": "console.entra.tenantId",
+    "RELAY_CONSOLE_CLIENT_ID": "console.entra.clientId",
+    **{f"RELAY_CONSOLE_{name}": "console.entra.credential" for name in ("CLIENT_SECRET", "CERTIFICATE", "PRIVATE_KEY")},
+    "RELAY_CONSOLE_TOKEN": "console.token",
     "RELAY_MAIL_PASSWORD": "mail.existingSecret",
     "RELAY_MAIL_CA": "trust.mail",
     "RELAY_NOTICE_CA": "trust.notices",
     **{
         f"RELAY_{role}_TLS_{part}": f"{role.lower()}.tls"
-        for role in ("EDGE", "WEB", "WEBHOOK")
+        for role in ("EDGE", "WEB", "WEBHOOK", "CONSOLE")
         for part in ("CERT", "KEY")
     },
 }
 """Settings that the chart derives from other values, each with the value."""
-FIXED: Final = frozenset(f"RELAY_{role}_PORT" for role in ("EDGE", "WEB", "WEBHOOK", "OPS"))
+FIXED: Final = frozenset(f"RELAY_{role}_PORT" for role in ("EDGE", "WEB", "WEBHOOK", "CONSOLE", "OPS"))
 """Settings that a pod leaves at their defaults: the ports on which it listens."""
 
 

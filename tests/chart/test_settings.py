@@ -11,7 +11,7 @@ import pytest
 from relay.settings.load import load
 from relay.settings.roles import Role, needs_of
 from tests.chart.engine import NEWEST
-from tests.chart.examples import EXAMPLES, at, values
+from tests.chart.examples import CONSOLE, EXAMPLES, at, values
 from tests.chart.pods import environment, mounted
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def test_every_pod_has_the_settings_that_its_roles_need(
             "edge": settings.edge.port,
             "web": settings.web.port,
             "webhook": settings.webhook.port,
+            "console": settings.console.port,
             "ops": settings.ops.port,
         }.items()
 
@@ -89,7 +90,7 @@ def test_values_of_all_types_arrive_as_the_relay_means_them(
 def test_every_port_is_open_to_ipv6_where_the_values_say(
     helm: Helm, role: Role, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    given = values(at("listenAddress", "::"))
+    given = values(at("listenAddress", "::"), CONSOLE)
     pod = helm.render(given).one("Deployment", f"-{role}")["spec"]["template"]["spec"]
     mounted(pod, tmp_path)
     settings = read(pod["containers"][0], tmp_path, needs_of([role]), monkeypatch)

@@ -2,7 +2,7 @@
 
 {{- define "teams-presence-relay.checks" -}}
 {{- include "teams-presence-relay.refuse" (dict "root" $ "checks" (list "nulls")) -}}
-{{- include "teams-presence-relay.refuse" (dict "root" $ "checks" (list "shapes" "image" "mode" "roles" "tls" "exposure" "services" "redis" "secrets" "scaling" "budget" "shutdown" "webhook" "mail" "monitoring" "jobs" "additions")) -}}
+{{- include "teams-presence-relay.refuse" (dict "root" $ "checks" (list "shapes" "image" "mode" "roles" "tls" "exposure" "services" "redis" "secrets" "scaling" "budget" "shutdown" "webhook" "console" "mail" "monitoring" "jobs" "additions")) -}}
 {{- end -}}
 
 {{- define "teams-presence-relay.refuse" -}}
@@ -248,7 +248,7 @@ vault.url and vault.existingSecret are both set: keep one of them.
 {{- if and $values.keyRing.existingSecret $values.keyRing.create }}
 keyRing.existingSecret and keyRing.create are both set: keep existingSecret.
 {{- end }}
-{{- if and (or $values.edge.enabled $values.worker.enabled $values.web.enabled) (not $values.keyRing.existingSecret) (not $values.keyRing.create) }}
+{{- if and (or $values.edge.enabled $values.worker.enabled $values.web.enabled $values.console.enabled) (not $values.keyRing.existingSecret) (not $values.keyRing.create) }}
 There is no key ring: run `presence-relay keyring new key-ring.json`, make a Secret of key-ring.json and key-ring.json.pub, and name it as keyRing.existingSecret; or set keyRing.create to true.
 {{- end }}
 {{- if and (or $values.worker.enabled $values.webhook.enabled $values.web.enabled) (not $values.entra.clientId) }}
@@ -364,6 +364,54 @@ webhook.encryption has both an existingSecret and certManager: keep one of the t
 {{- end }}
 {{- if and $encryption.certManager.enabled (not $encryption.certManager.issuerRef.name) }}
 webhook.encryption.certManager.issuerRef.name is empty: name the issuer; a self-signed one is enough.
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "teams-presence-relay.check-console" -}}
+{{- $console := .Values.console }}
+{{- if $console.enabled }}
+{{- $host := regexReplaceAll "^https?://([^/:]*).*$" $console.url "${1}" }}
+{{- $isLocal := has $host (list "localhost" "127.0.0.1") }}
+{{- if not $console.url }}
+console.url is empty: set http://localhost:8082 for a port-forward, or the internal URL at which operators open the console.
+{{- else if not (regexMatch "^https?://[^/ ]+$" $console.url) }}
+console.url is {{ $console.url }}: write https:// and an internal name, without a path.
+{{- else if and (hasPrefix "http://" $console.url) (not $isLocal) }}
+console.url is {{ $console.url }}: begin it with https://, because browsers keep our cookies only then.
+{{- end }}
+{{- range $name := list "edge" "web" "webhook" }}
+{{- if and (get $.Values $name).enabled $host (eq $host (get $.Values $name).host) }}
+console.url has the host of {{ $name }}.host, which the internet reaches: give the console an internal name.
+{{- end }}
+{{- end }}
+{{- if not .Values.web.enabled }}
+console.enabled is true and web.enabled is not: invitations lead to the pages, so run them, or turn the console off.
+{{- end }}
+{{- $isEntra := or $console.entra.clientId $console.entra.tenantId $console.entra.credential.existingSecret }}
+{{- if and $isEntra $console.token.existingSecret }}
+console.entra and console.token are both set: keep one way to sign in.
+{{- else if and (not $isEntra) (not $console.token.existingSecret) }}
+Nobody could sign in to the console: set console.entra.tenantId, clientId and credential.existingSecret, or for a trial console.token.existingSecret.
+{{- else if $isEntra }}
+{{- range $key := list "tenantId" "clientId" }}
+{{- if not (get $console.entra $key) }}
+console.entra.{{ $key }} is empty: set it, so that operators can sign in.
+{{- end }}
+{{- end }}
+{{- if not $console.entra.credential.existingSecret }}
+console.entra.credential.existingSecret is empty: make a Secret with the certificate or the client secret of the console's app registration, and name it.
+{{- end }}
+{{- else if not $isLocal }}
+console.token is for a trial with a URL on localhost: set console.url to http://localhost:8082, or use console.entra.
+{{- end }}
+{{- if and $console.tls.enabled (not $console.tls.existingSecret) }}
+console.tls is enabled and there is no certificate: set console.tls.existingSecret.
+{{- else if and $console.tls.existingSecret (not $console.tls.enabled) }}
+console.tls has a certificate and is not enabled: set console.tls.enabled to true, or remove the certificate.
+{{- end }}
+{{- if and $console.service.enabled .Values.networkPolicy.enabled (not .Values.networkPolicy.console.from) }}
+console.service is enabled and networkPolicy.console.from is empty, so nobody could reach it: name your internal gateway there.
 {{- end }}
 {{- end }}
 {{- end -}}

@@ -43,7 +43,7 @@
 {{- else }}
 {{ include "teams-presence-relay.egress" (dict "ports" $policy.redis.ports "to" $policy.redis.to) }}
 {{- end }}
-{{- if or (has "worker" .roles) (has "web" .roles) (has "webhook" .roles) }}
+{{- if or (has "worker" .roles) (has "web" .roles) (has "webhook" .roles) (has "console" .roles) }}
 {{ include "teams-presence-relay.egress" (dict "ports" $policy.microsoft.ports "to" $policy.microsoft.to) }}
 {{- end }}
 {{- if and (dig "mail" "host" "" $config) (or (has "worker" .roles) (has "web" .roles)) }}

@@ -139,7 +139,7 @@ exec:
     {{- range .roles }}
     {{- if ne . "worker" }}
     - name: {{ . }}
-      containerPort: {{ get (dict "edge" 8443 "web" 8080 "webhook" 8081) . }}
+      containerPort: {{ get (dict "edge" 8443 "web" 8080 "webhook" 8081 "console" 8082) . }}
     {{- end }}
     {{- end }}
     - name: ops

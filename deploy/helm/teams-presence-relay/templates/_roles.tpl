@@ -1,6 +1,6 @@
 {{/* Which roles run, and what their pods are like. */}}
 
-{{/* The components that run, as {"items": [...]}: "all", or the roles. */}}
+{{/* The components that run, as {"items": [...]}: "all", or the roles; the console is one of its own beside both. */}}
 {{- define "teams-presence-relay.components" -}}
 {{- $items := list -}}
 {{- if eq .Values.mode "all" -}}
@@ -11,6 +11,9 @@
 {{- $items = append $items . -}}
 {{- end -}}
 {{- end -}}
+{{- end -}}
+{{- if .Values.console.enabled -}}
+{{- $items = append $items "console" -}}
 {{- end -}}
 {{- dict "items" $items | toJson -}}
 {{- end -}}
@@ -46,7 +49,7 @@
 {{- else if hasKey .role "replicas" -}}
 {{- .role.replicas -}}
 {{- else -}}
-{{- ternary 1 2 (eq .component "all") -}}
+{{- ternary 1 2 (has .component (list "all" "console")) -}}
 {{- end -}}
 {{- end -}}
 

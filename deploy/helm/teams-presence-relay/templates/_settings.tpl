@@ -54,12 +54,25 @@
 {{- end -}}
 {{- end -}}
 {{- range $name, $authority := $values.trust -}}
-{{- $isReached := or (has "worker" $.roles) (has "web" $.roles) (and (eq $name "microsoft") (has "webhook" $.roles)) -}}
+{{- $isReached := or (has "worker" $.roles) (has "web" $.roles) (and (eq $name "microsoft") (or (has "webhook" $.roles) (has "console" $.roles))) -}}
 {{- if and $authority.existingSecret $isReached -}}
 {{- $_ := set $mounts (printf "trust-%s" $name) (dict "secret" $authority.existingSecret "items" (dict $authority.key "ca.crt")) -}}
 {{- end -}}
 {{- end -}}
-{{- range $role := list "edge" "web" "webhook" -}}
+{{- if has "console" .roles -}}
+{{- $credential := $values.console.entra.credential -}}
+{{- if $credential.existingSecret -}}
+{{- $items := dict $credential.certificateKey "tls.crt" $credential.privateKeyKey "tls.key" -}}
+{{- if $credential.clientSecretKey -}}
+{{- $items = dict $credential.clientSecretKey "client-secret" -}}
+{{- end -}}
+{{- $_ := set $mounts "console-credential" (dict "secret" $credential.existingSecret "items" $items) -}}
+{{- end -}}
+{{- with $values.console.token.existingSecret -}}
+{{- $_ := set $mounts "console-token" (dict "secret" . "items" (dict $values.console.token.key "token")) -}}
+{{- end -}}
+{{- end -}}
+{{- range $role := list "edge" "web" "webhook" "console" -}}
 {{- if and (has $role $.roles) (get $values $role).tls.enabled (or (get $values $role).tls.existingSecret (not $.isEarly)) -}}
 {{- $secret := include "teams-presence-relay.tls-secret" (dict "root" $.root "role" $role) -}}
 {{- $_ := set $mounts (printf "%s-tls" $role) (dict "secret" $secret "items" (dict "tls.crt" "tls.crt" "tls.key" "tls.key")) -}}
@@ -69,7 +82,7 @@
 {{- end -}}
 
 {{- define "teams-presence-relay.opens-grants" -}}
-{{- if or (has "worker" .) (has "web" .) (has "backup" .) -}}true{{- end -}}
+{{- if or (has "worker" .) (has "web" .) (has "console" .) (has "backup" .) -}}true{{- end -}}
 {{- end -}}
 
 {{- define "teams-presence-relay.key-ring-secret" -}}
@@ -119,6 +132,7 @@
 {{- if has "worker" . -}}{{- $groups = concat $groups (list "worker" "watch" "poll" "subscription" "mail" "notice" "web") -}}{{- end -}}
 {{- if has "webhook" . -}}{{- $groups = concat $groups (list "webhook" "http") -}}{{- end -}}
 {{- if has "web" . -}}{{- $groups = concat $groups (list "web" "http" "mail" "poll" "watch") -}}{{- end -}}
+{{- if has "console" . -}}{{- $groups = concat $groups (list "console" "http" "web") -}}{{- end -}}
 {{- dict "items" (uniq $groups) | toJson -}}
 {{- end -}}
 
@@ -162,7 +176,7 @@
 {{- if hasKey $mounts "mark-keys" -}}
 {{- include "teams-presence-relay.variable" (list "RELAY_EDGE_MARK_KEYS_FILE" (printf "%s/mark-keys/key-ring.json.pub" $folder)) -}}
 {{- end -}}
-{{- if or (has "worker" .roles) (has "web" .roles) (has "webhook" .roles) -}}
+{{- if or (has "worker" .roles) (has "web" .roles) (has "webhook" .roles) (has "console" .roles) -}}
 {{- include "teams-presence-relay.variable" (list "RELAY_CLOUD_CLIENT_ID" $values.entra.clientId) -}}
 {{- range $name, $prefix := dict "credential" "RELAY_CLOUD_" "secondCredential" "RELAY_CLOUD_SECOND_" -}}
 {{- $mount := kebabcase $name -}}
@@ -198,7 +212,10 @@
 {{- include "teams-presence-relay.variable" (list "RELAY_WEBHOOK_CERTIFICATES" (printf "%s/encryption" $folder)) -}}
 {{- end -}}
 {{- end -}}
-{{- range $role := list "edge" "web" "webhook" -}}
+{{- if has "console" .roles -}}
+{{- include "teams-presence-relay.console-env" (dict "root" .root "mounts" $mounts "folder" $folder) -}}
+{{- end -}}
+{{- range $role := list "edge" "web" "webhook" "console" -}}
 {{- $mount := printf "%s-tls" $role -}}
 {{- if hasKey $mounts $mount -}}
 {{- include "teams-presence-relay.variable" (list (printf "RELAY_%s_TLS_CERT_FILE" (upper $role)) (printf "%s/%s/tls.crt" $folder $mount)) -}}
@@ -212,11 +229,36 @@
 {{- include "teams-presence-relay.variable" (list "RELAY_EDGE_DRAIN_DELAY" (printf "%ds" (int $values.shutdown.drainSeconds))) -}}
 {{- end -}}
 {{- if ne $values.listenAddress "0.0.0.0" -}}
-{{- range $role := append (without .roles "worker" "backup") "ops" -}}
+{{- range $role := append (without .roles "worker" "console" "backup") "ops" -}}
 {{- include "teams-presence-relay.variable" (list (printf "RELAY_%s_HOST" (upper $role)) $values.listenAddress) -}}
 {{- end -}}
 {{- end -}}
 {{- include "teams-presence-relay.config" . -}}
+{{- end -}}
+
+{{/* The console's own variables. Takes root, mounts and folder. */}}
+{{- define "teams-presence-relay.console-env" -}}
+{{- $console := .root.Values.console -}}
+{{- include "teams-presence-relay.variable" (list "RELAY_CONSOLE_URL" $console.url) -}}
+{{- include "teams-presence-relay.variable" (list "RELAY_WEB_PUBLIC_URL" (printf "https://%s" .root.Values.web.host)) -}}
+{{- if $console.service.enabled -}}
+{{- include "teams-presence-relay.variable" (list "RELAY_CONSOLE_HOST" .root.Values.listenAddress) -}}
+{{- end -}}
+{{- if $console.entra.clientId -}}
+{{- include "teams-presence-relay.variable" (list "RELAY_CONSOLE_TENANT" $console.entra.tenantId) -}}
+{{- include "teams-presence-relay.variable" (list "RELAY_CONSOLE_CLIENT_ID" $console.entra.clientId) -}}
+{{- end -}}
+{{- if hasKey .mounts "console-credential" -}}
+{{- if $console.entra.credential.clientSecretKey -}}
+{{- include "teams-presence-relay.variable" (list "RELAY_CONSOLE_CLIENT_SECRET_FILE" (printf "%s/console-credential/client-secret" .folder)) -}}
+{{- else -}}
+{{- include "teams-presence-relay.variable" (list "RELAY_CONSOLE_CERTIFICATE_FILE" (printf "%s/console-credential/tls.crt" .folder)) -}}
+{{- include "teams-presence-relay.variable" (list "RELAY_CONSOLE_PRIVATE_KEY_FILE" (printf "%s/console-credential/tls.key" .folder)) -}}
+{{- end -}}
+{{- end -}}
+{{- if hasKey .mounts "console-token" -}}
+{{- include "teams-presence-relay.variable" (list "RELAY_CONSOLE_TOKEN_FILE" (printf "%s/console-token/token" .folder)) -}}
+{{- end -}}
 {{- end -}}
 
 {{/* Where the chart's own Valkey is. A password is expanded by Kubernetes, and stands in no object of the chart. */}}
