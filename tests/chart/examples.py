@@ -29,7 +29,7 @@ _SMALLEST: Final[dict[str, Any]] = {
 CONSOLE: Final[dict[str, Any]] = {
     "console": {
         "enabled": True,
-        "url": "https://console.internal.example.com",
+        "browserUrl": "https://console.internal.example.com",
         "entra": {
             "tenantId": "11111111-0000-0000-0000-000000000000",
             "clientId": "22222222-0000-0000-0000-000000000000",

@@ -25,6 +25,7 @@ CONTENTS: Final = {
     "tls.crt": PAIR.cert_chain_pems[0].bytes(),
     "tls.key": PAIR.private_key_pem.bytes(),
     "ca.crt": PAIR.cert_chain_pems[0].bytes(),
+    "token": b"0123456789abcdef" * 2,
     "suite.key": b"psk_00_00",
     "backup.key.pub": b"{}",
 }

@@ -98,7 +98,7 @@ OWNED: Final = {
     "RELAY_WEB_SUITE_ADDRESS": "edge.host",
     "RELAY_WEBHOOK_URL": "webhook.host",
     "RELAY_WEBHOOK_CERTIFICATES": "webhook.encryption",
-    "RELAY_CONSOLE_URL": "console.url",
+    "RELAY_CONSOLE_URL": "console.browserUrl",
     "RELAY_CONSOLE_HOST": "console.service",
     "RELAY_CONSOLE_TENANT": "console.entra.tenantId",
     "RELAY_CONSOLE_CLIENT_ID": "console.entra.clientId",

@@ -18,7 +18,7 @@ from tests.chart.test_settings import read
 if TYPE_CHECKING:
     from tests.chart.engine import Helm, Rendering
 
-TRIAL = {"console": {"enabled": True, "url": "http://localhost:8082", "token": {"existingSecret": "console-token"}}}
+TRIAL = {"console": {"enabled": True, "browserUrl": "http://localhost:8082", "token": {"existingSecret": "console-token"}}}
 EVERY_WAY = {
     "web": {"ingress": {"enabled": True}},
     "webhook": {"httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}]}},
@@ -73,7 +73,7 @@ def test_its_settings_are_what_the_values_say(
     mounted(pod, tmp_path)
     settings = read(pod["containers"][0], tmp_path, needs_of([Role.CONSOLE]), monkeypatch)
     console = console_settings(settings.console, settings.web, settings.http)
-    assert console.public_url == change["console"]["url"]
+    assert console.public_url == change["console"]["browserUrl"]
     assert console.pages_url == "https://pages.example.com"
     if change is CONSOLE:
         assert console.entra is not None
@@ -99,11 +99,11 @@ def test_no_other_pod_has_its_secrets(helm: Helm):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        (at("console.url", ""), "console.url is empty"),
-        (at("console.url", "https://pages.example.com"), "console.url has the host of web.host"),
-        (at("console.url", "https://relay.example.com:8443"), "console.url has the host of edge.host"),
-        (at("console.url", "http://console.internal.example.com"), "begin it with https://"),
-        (at("console.url", "https://console.internal.example.com/console"), "without a path"),
+        (at("console.browserUrl", ""), "console.browserUrl is empty"),
+        (at("console.browserUrl", "https://pages.example.com"), "console.browserUrl has the host of web.host"),
+        (at("console.browserUrl", "https://relay.example.com:8443"), "console.browserUrl has the host of edge.host"),
+        (at("console.browserUrl", "http://console.internal.example.com"), "begin it with https://"),
+        (at("console.browserUrl", "https://console.internal.example.com/console"), "without a path"),
         (at("console.token.existingSecret", "token"), "keep one way to sign in"),
         (at("console.entra.tenantId", ""), "console.entra.tenantId is empty"),
         (at("console.entra.credential.existingSecret", ""), "console.entra.credential.existingSecret is empty"),
@@ -123,4 +123,4 @@ def test_values_that_cannot_work_are_refused(helm: Helm, changes: dict[str, Any]
 
 def test_a_token_is_for_this_machine_alone(helm: Helm):
     with pytest.raises(RenderFailed, match="is for a trial with a URL on localhost"):
-        helm.render(values(TRIAL, at("console.url", "https://console.internal.example.com")))
+        helm.render(values(TRIAL, at("console.browserUrl", "https://console.internal.example.com")))

@@ -371,18 +371,18 @@ webhook.encryption.certManager.issuerRef.name is empty: name the issuer; a self-
 {{- define "teams-presence-relay.check-console" -}}
 {{- $console := .Values.console }}
 {{- if $console.enabled }}
-{{- $host := regexReplaceAll "^https?://([^/:]*).*$" $console.url "${1}" }}
+{{- $host := regexReplaceAll "^https?://([^/:]*).*$" $console.browserUrl "${1}" }}
 {{- $isLocal := has $host (list "localhost" "127.0.0.1") }}
-{{- if not $console.url }}
-console.url is empty: set http://localhost:8082 for a port-forward, or the internal URL at which operators open the console.
-{{- else if not (regexMatch "^https?://[^/ ]+$" $console.url) }}
-console.url is {{ $console.url }}: write https:// and an internal name, without a path.
-{{- else if and (hasPrefix "http://" $console.url) (not $isLocal) }}
-console.url is {{ $console.url }}: begin it with https://, because browsers keep our cookies only then.
+{{- if not $console.browserUrl }}
+console.browserUrl is empty: set http://localhost:8082 for a port-forward, or the internal URL at which operators open the console.
+{{- else if not (regexMatch "^https?://[^/ ]+$" $console.browserUrl) }}
+console.browserUrl is {{ $console.browserUrl }}: write https:// and an internal name, without a path.
+{{- else if and (hasPrefix "http://" $console.browserUrl) (not $isLocal) }}
+console.browserUrl is {{ $console.browserUrl }}: begin it with https://, because browsers keep our cookies only then.
 {{- end }}
 {{- range $name := list "edge" "web" "webhook" }}
 {{- if and (get $.Values $name).enabled $host (eq $host (get $.Values $name).host) }}
-console.url has the host of {{ $name }}.host, which the internet reaches: give the console an internal name.
+console.browserUrl has the host of {{ $name }}.host, which the internet reaches: give the console an internal name.
 {{- end }}
 {{- end }}
 {{- if not .Values.web.enabled }}
@@ -403,7 +403,7 @@ console.entra.{{ $key }} is empty: set it, so that operators can sign in.
 console.entra.credential.existingSecret is empty: make a Secret with the certificate or the client secret of the console's app registration, and name it.
 {{- end }}
 {{- else if not $isLocal }}
-console.token is for a trial with a URL on localhost: set console.url to http://localhost:8082, or use console.entra.
+console.token is for a trial with a URL on localhost: set console.browserUrl to http://localhost:8082, or use console.entra.
 {{- end }}
 {{- if and $console.tls.enabled (not $console.tls.existingSecret) }}
 console.tls is enabled and there is no certificate: set console.tls.existingSecret.

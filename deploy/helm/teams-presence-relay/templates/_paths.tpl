@@ -286,7 +286,7 @@ web.ingress.tls.enabled
 web.ingress.tls.secretName
 console
 console.enabled
-console.url
+console.browserUrl
 console.entra
 console.entra.tenantId
 console.entra.clientId

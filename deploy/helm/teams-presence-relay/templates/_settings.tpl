@@ -239,7 +239,7 @@
 {{/* The console's own variables. Takes root, mounts and folder. */}}
 {{- define "teams-presence-relay.console-env" -}}
 {{- $console := .root.Values.console -}}
-{{- include "teams-presence-relay.variable" (list "RELAY_CONSOLE_URL" $console.url) -}}
+{{- include "teams-presence-relay.variable" (list "RELAY_CONSOLE_URL" $console.browserUrl) -}}
 {{- include "teams-presence-relay.variable" (list "RELAY_WEB_PUBLIC_URL" (printf "https://%s" .root.Values.web.host)) -}}
 {{- if $console.service.enabled -}}
 {{- include "teams-presence-relay.variable" (list "RELAY_CONSOLE_HOST" .root.Values.listenAddress) -}}
