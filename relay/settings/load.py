@@ -194,6 +194,9 @@ class Settings:
                 of_certificate(f"RELAY_{role.upper()}_TLS_CERT", self._presented(role, pem), role)
                 for role, pem in presented
             ]
+            if Role.CONSOLE in roles and self.console.certificate is not None:
+                text = self._newest(self.files.get("console.certificate"), self.console.certificate)
+                found.append(of_certificate("RELAY_CONSOLE_CERTIFICATE", text, Role.CONSOLE))
             own = credentials.all() if credentials is not None else []
             # A secret, whose end nobody here knows, works until Entra says otherwise.
             part = Role.WORKER if all(one.ends is not None for one in own) else ""
@@ -204,10 +207,14 @@ class Settings:
     def _presented(self, role: Role, pem: str) -> str:
         """Return the certificate that a role presents: that of its file, while there is one that can be read."""
         files = self.tls_files(role)
-        if files is None:
+        return self._newest(None if files is None else files[0], pem)
+
+    def _newest(self, file: Path | None, pem: str) -> str:
+        """Return the certificate in a file, or the one that was read first when there is none that can be read."""
+        if file is None:
             return pem
         try:
-            text = files[0].read_text()
+            text = file.read_text()
             x509.load_pem_x509_certificates(text.encode())
         except (OSError, ValueError):
             return pem

@@ -18,7 +18,9 @@ from tests.chart.test_settings import read
 if TYPE_CHECKING:
     from tests.chart.engine import Helm, Rendering
 
-TRIAL = {"console": {"enabled": True, "browserUrl": "http://localhost:8082", "token": {"existingSecret": "console-token"}}}
+TRIAL = {
+    "console": {"enabled": True, "browserUrl": "http://localhost:8082", "token": {"existingSecret": "console-token"}}
+}
 EVERY_WAY = {
     "web": {"ingress": {"enabled": True}},
     "webhook": {"httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}]}},
