@@ -101,7 +101,7 @@ async def served(
     pages = Pages(settings, package="console", has_mail=False)
     pages.environment.globals.update(strapline=STRAPLINE, promise=PROMISE)
     if settings.token is not None:
-        log.warning(
+        log.info(
             "console_with_token", remedy="for more than a trial, set RELAY_CONSOLE_TENANT and RELAY_CONSOLE_CLIENT_ID"
         )
     async with (
