@@ -142,7 +142,7 @@ def test_every_port_is_one(example: Rendering):
         own = [value for key, value in part.items() if key in PORTS and not isinstance(value, dict | list)]
         return own + ports([*part.values()])
 
-    named = {"edge", "web", "webhook", "ops", "valkey"}
+    named = {"edge", "web", "webhook", "console", "ops", "valkey"}
     found = ports(example.documents)
     assert len(found) > 10
     assert [port for port in found if not (port in named or (isinstance(port, int) and 1 <= port <= 65535))] == []
