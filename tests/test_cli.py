@@ -88,6 +88,14 @@ def test_roles_that_there_are_not_are_refused(roles, said):
     assert (result.exit_code, said in result.output) == (2, True)
 
 
+@pytest.mark.parametrize(("roles", "is_meant"), [(["all"], False), (["all", "console"], True), (["console"], True)])
+def test_all_roles_are_all_but_the_console_which_is_named_by_itself(roles, is_meant):
+    result = call("serve", *roles)
+    assert result.exit_code == 2
+    assert ("RELAY_CONSOLE_URL" in result.output) is is_meant
+    assert ("RELAY_EDGE_TLS_CERT" in result.output) is (roles != ["console"])
+
+
 def test_dev_with_the_real_cloud_demands_an_app_registration(tmp_path):
     result = call("dev", "--state", str(tmp_path / "state"), "--cloud", "microsoft")
     assert result.exit_code == 2

@@ -104,11 +104,15 @@ def dev(
 
 
 def _roles(given: list[str]) -> list[Role]:
-    named = [role for one in given for role in (FOR_TENANTS if one == "all" else (one,))]
+    if "all" in given and set(given) <= {"all", Role.CONSOLE}:
+        return [*FOR_TENANTS, *(Role(role) for role in dict.fromkeys(given) if role != "all")]
     try:
-        return list(dict.fromkeys(Role(role) for role in named))
+        return list(dict.fromkeys(Role(role) for role in given))
     except ValueError:
-        fail(f"Roles are {', '.join(Role)}, or all; not {' '.join(given)!r}.", EXIT_USAGE)
+        fail(
+            f"Roles are {', '.join(Role)}, or only all, which the console may stand beside; not {' '.join(given)!r}.",
+            EXIT_USAGE,
+        )
 
 
 def _registration(

@@ -64,6 +64,7 @@ REFUSED = {
     Client.EDGE: ["a suite key", "settings", "a grant", "a flow", "a lease", "who manages it", "a request"],
     Client.WORKER: ["a suite key", "a flow", "a suite key's record", "who manages it", "a request"],
     Client.WEB: ["a lease"],
+    Client.CONSOLE: ["a suite key", "a lease", "a request"],
 }
 
 
