@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.parity import NeverSkipped, named_tests
 
-pytest_plugins = ["pytester", "tests.support.fixtures", "tests.support.guards"]
+pytest_plugins = ["pytester", "tests.support.fixtures", "tests.support.guards", "tests.support.outputs"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

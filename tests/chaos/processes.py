@@ -18,7 +18,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import httpx
 import trustme
@@ -31,14 +31,20 @@ from relay.graph.settings import GraphSettings
 from relay.store.custody.suite_keys import SuiteKeys
 from relay.store.custody.tenants import Tenant, Tenants
 from relay.store.custody.vault import NEW, Grant, Vault
+from relay.store.presence.subscriptions import Subscriptions
 from relay.store.server.connection import Store, StoreSettings
 from tests.chaos.servers import RedisServers, StandaloneServer
 from tests.graph.consents import consent
+from tests.support.otlp import Collector, collecting
+from tests.support.outputs import KNOWN, said, said_by
 from tests.support.ring import MARKS, RING, RING_JSON
 from tests.support.valkey import UNTIL_PARENT_DIES, free_port
 
 _START_S = 150.0
 """Seven processes at once, on a machine that does other work."""
+OTLP: Final = "RELAY_TELEMETRY_OTLP_ENDPOINT"
+TRACED: Final = "0.2"
+"""Share of the work that is traced, to have its spans searched."""
 ROLES = {"edge": "edge", "worker-1": "worker", "worker-2": "worker", "webhook": "webhook"}
 """Process -> the role it runs, of a relay as small as one that outlives a worker can be."""
 
@@ -124,6 +130,8 @@ class Relay:
         store: where the relay keeps everything.
         servers: the Redis that it is in.
         ops: process -> the port of its health and metrics.
+        collector: that the processes send their spans to; None where the settings name another.
+        keys: suite keys that were issued.
     """
 
     folder: Path
@@ -137,6 +145,8 @@ class Relay:
     hook: int
     servers: RedisServers
     ops: dict[str, int] = field(default_factory=dict)
+    collector: Collector | None = None
+    keys: list[str] = field(default_factory=list)
 
     async def is_ready(self, name: str) -> bool:
         with suppress(httpx.HTTPError):
@@ -176,16 +186,38 @@ class Relay:
         return new.tenant_id
 
     async def secrets(self) -> dict[str, str]:
-        """Return what no process may say: the relay's secret at Entra, and the refresh token of each grant."""
-        found = {"the relay's client secret": SECRET}
+        """Return what no process may say: secrets of the settings, suite keys, client states, and the refresh token of each grant."""
+        found = {**KNOWN, **{f"suite key {number}": key.split("_", 2)[2] for number, key in enumerate(self.keys, 1)}}
+        for pem in (self.folder / "key.pem", self.folder / "certificates" / "first.pem"):
+            body = pem.read_text().partition("PRIVATE KEY-----")[2].split()
+            found[f"the key in {pem.name}"] = body[1] if len(body) > 1 else ""
         for tenant in await Tenants(self.store).list():
             for grant in await self.vault.list(tenant.tenant_id):
                 tokens = json.loads(grant.token_cache or "{}").get("RefreshToken", {})
                 found |= {f"a token of {grant.upn}": each["secret"] for each in tokens.values()}
+            for route in await Subscriptions(self.store).of(tenant.tenant_id):
+                found[f"the client state of {route.subscription_id}"] = route.client_state
         return found
 
+    async def leaks(self, **more: str) -> list[tuple[str, str]]:
+        """Return who said a secret or a presence, and what: a process in its log, or any of them in a span.
+
+        Args:
+            more: words for something else that nobody may say -> that.
+        """
+        known = {**await self.secrets(), **more}
+        found = [
+            (name, told)
+            for name, process in self.processes.items()
+            if name != "cloud"
+            for told in said(process.log.read_text(errors="replace"), known)
+        ]
+        spans = self.collector.spans if self.collector is not None else []
+        return found + [("a span", told) for told in said_by(spans, known)]
+
     async def suite_key(self, tenant: TenantId) -> str:
-        return (await SuiteKeys(self.store, MARKS).issue(tenant, "console")).text
+        self.keys.append((await SuiteKeys(self.store, MARKS).issue(tenant, "console")).text)
+        return self.keys[-1]
 
 
 def graph_settings(cloud: CloudAddress) -> GraphSettings:
@@ -212,7 +244,7 @@ async def at_work(
     weakened: Mapping[str, str] | None = None,
     world: Path | None = None,
 ) -> AsyncIterator[Relay]:
-    """A relay with nobody in it yet.
+    """A relay with nobody in it yet. When it ends, its logs and spans are searched for secrets and presence.
 
     Args:
         folder: an empty one.
@@ -230,7 +262,9 @@ async def at_work(
         redis = servers or await stack.enter_async_context(StandaloneServer(folder))
         ca_pem = _certificates(folder)
         ports = {"cloud": cloud_port or free_port(), "edge": free_port(), "hook": free_port()}
+        collector = stack.enter_context(collecting()) if OTLP not in settings else None
         given = {
+            **({OTLP: collector.url, "RELAY_TELEMETRY_TRACE_SHARE": TRACED} if collector is not None else {}),
             "RELAY_REDIS_URL": redis.url,
             "RELAY_VAULT_REPLICAS": str(redis.replicas),
             **_settings(folder, ports),
@@ -253,10 +287,11 @@ async def at_work(
         store = await stack.enter_async_context(Store(StoreSettings(url=redis.url, replicas=redis.replicas)))
         relay = Relay(
             folder, cloud, control, store, Vault(store, RING), f"127.0.0.1:{given['RELAY_EDGE_PORT']}", ca_pem, processes,
-            int(given["RELAY_WEBHOOK_PORT"]), redis, ops,
+            int(given["RELAY_WEBHOOK_PORT"]), redis, ops, collector,
         )  # fmt: skip
         await relay.ready()
         yield relay
+        assert await relay.leaks() == []
 
 
 def _certificates(folder: Path) -> bytes:

@@ -188,8 +188,6 @@ class Scene:
 
     async def note_outputs(self) -> None:
         """Note which process ended by itself, stumbled, or said a secret or a presence."""
-        secrets = {f"a suite key of {of}": key.split("_", 2)[2] for of, key in self._keys.items()}
-        secrets |= {**await self.relay.secrets(), "a presence": MARKER}
         for name, process in self.relay.processes.items():
             if why := process.died():
                 self.record.note(lines.Output(name, why))
@@ -197,7 +195,5 @@ class Scene:
             for word in _NOISE:
                 if word in output:
                     self.record.note(lines.Output(name, f"the log has {word.strip()}"))
-            if name != "cloud":
-                for what, secret in secrets.items():
-                    if secret in output:
-                        self.record.note(lines.Output(name, what, is_secret=True))
+        for name, what in await self.relay.leaks(marker=MARKER):
+            self.record.note(lines.Output(name, what, is_secret=True))

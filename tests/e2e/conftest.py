@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -14,6 +14,7 @@ import trustme
 from relay.core.presence import TenantId
 from relay.edge.server import EdgeServer
 from relay.edge.settings import EdgeSettings
+from relay.ops import logging
 from relay.store.custody.suite_keys import SuiteKeys
 from relay.store.server.connection import Store
 from relay.store.server.layout import Client
@@ -21,11 +22,25 @@ from suite.backoff import Backoff
 from suite.client import PresenceClient
 from suite.events import Changed, Event
 from suite.values import Presence, Status
+from tests.support.otlp import collecting, telling
+from tests.support.outputs import Heard, said, said_by
 from tests.support.ring import MARKS, PUBLIC_MARKS
 from tests.support.valkey import as_role, free_port
 from tests.worker.conftest import SETTINGS, Relay, relay, webhook_tls
 
 __all__ = ["relay", "webhook_tls"]
+
+
+@pytest.fixture(autouse=True)
+def _searched() -> Iterator[None]:
+    """Fail a test in which a role logged a secret or a presence, or had one in a span."""
+    heard = Heard()
+    with collecting() as collector:
+        logging.configure("json", "info", heard)
+        with telling(collector):
+            yield
+    assert said(heard.getvalue()) == []
+    assert said_by(collector.spans) == []
 
 
 PATIENT = replace(SETTINGS, stale_after_intervals=60)

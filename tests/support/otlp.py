@@ -10,11 +10,15 @@ from dataclasses import dataclass
 from typing import Final
 
 import grpc
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as otlp
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
-from relay.ops.span import SpanType
+from relay.ops.span import SpanType, tracing
+from relay.ops.span_export import SpanExport
 
 STEP: Final = SpanType(
     name="tests.step", meaning="A unit of work of a test", roles=(), attributes={"tests.number": "a number"}
@@ -101,6 +105,19 @@ def collecting(answer: grpc.StatusCode = grpc.StatusCode.OK, delay_s: float = 0.
     finally:
         collector.gone.set()
         server.stop(0).wait()
+
+
+@contextmanager
+def telling(collector: Collector, share: float = 1.0) -> Iterator[None]:
+    """Send the spans of this process to a collector while the context lasts, and no metrics."""
+    export = SpanExport(OTLPSpanExporter(endpoint=collector.url), collector.url)
+    tracers = TracerProvider(ALWAYS_ON, shutdown_on_exit=False)
+    tracers.add_span_processor(export)
+    try:
+        with tracing(tracers.get_tracer("tests"), share):
+            yield
+    finally:
+        export.shutdown(30)
 
 
 def _taken(_request: bytes, _context: grpc.ServicerContext) -> bytes:
