@@ -88,6 +88,7 @@ def _telemetry(parser: argparse.ArgumentParser) -> None:
         help="the load of both edges (default: 20x10@20000)",
     )
     add("--runs", type=int, default=4, metavar="N", help="runs (default: 4)")
+    add("--share", type=float, default=0.01, metavar="SHARE", help="share of writes that are traced (default: 0.01)")
     _seconds(parser, 8.0, "length of one run")
 
 
@@ -97,7 +98,7 @@ def _run_telemetry(options: argparse.Namespace) -> int:
 
     tenants, suites, rate = options.point.replace("@", "x").split("x")
     point = Point(tenants=int(tenants), suites=int(suites), rate=int(rate))
-    return run(TelemetryOptions(point=point, runs=options.runs, seconds=options.seconds))
+    return run(TelemetryOptions(point=point, runs=options.runs, seconds=options.seconds, trace_share=options.share))
 
 
 def _poll(parser: argparse.ArgumentParser) -> None:
@@ -303,7 +304,7 @@ def _run_push_trouble(options: argparse.Namespace) -> int:
 
 BENCHMARKS: Final = (
     Benchmark("fanout", "deliveries per CPU second, beside nats-server", _fanout, _run_fanout),
-    Benchmark("telemetry", "the CPU that metrics cost an edge, beside an edge that counts nothing", _telemetry, _run_telemetry),
+    Benchmark("telemetry", "the CPU that metrics and traces cost an edge, beside an edge without them", _telemetry, _run_telemetry),
     Benchmark("poll", "the CPU of reading a page, beside the HTTP call and the decoding alone", _poll, _run_poll),
     Benchmark(
         "webhook", "how fast notifications are answered and opened, beside the cryptography alone", _webhook, _run_webhook

@@ -7,6 +7,7 @@ import cProfile
 import gc
 import pstats
 import time
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -18,6 +19,7 @@ from relay.core.reading.ordering import Order
 from relay.edge.server import EdgeServer
 from relay.edge.settings import EdgeSettings
 from relay.ops import loop
+from relay.ops.telemetry import Telemetry
 from relay.store.custody.suite_keys import SuiteKeys
 from relay.store.custody.tenants import Tenant, Tenants
 from relay.store.presence.entries import TenantContact
@@ -28,12 +30,14 @@ from relay.store.sealing.keyring import KeyRing
 from relay.store.sealing.marks import RingMarks
 from relay.store.server import keys
 from relay.store.server.connection import Store, StoreSettings
+from relay.worker import spans
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from multiprocessing.connection import Connection
 
     from relay.core.revision import Epoch
+    from relay.ops.telemetry import TelemetrySettings
 
 MARKS: Final = RingMarks(KeyRing.from_json('{"keys": [{"kty": "oct", "kid": "bench", "k": "%s"}]}' % (43 * "A")))
 """The same in each process."""
@@ -52,9 +56,12 @@ def name(number: int) -> Name:
 # ---- worker
 
 
-def work(pipe: Connection, servers: StoreSettings, point: Point, gather_s: float) -> None:
-    """A process that plays the worker; says the suite keys of all tenants when it is ready."""
-    loop.run(_work(pipe, servers, point, gather_s))
+def work(
+    pipe: Connection, servers: StoreSettings, point: Point, gather_s: float, traces: TelemetrySettings | None = None
+) -> None:
+    """A process that plays the worker; says the suite keys of all tenants when it is ready. With `traces` it begins some."""
+    with Telemetry(traces) if traces is not None else nullcontext():
+        loop.run(_work(pipe, servers, point, gather_s))
 
 
 async def _work(pipe: Connection, servers: StoreSettings, point: Point, gather_s: float) -> None:
@@ -132,7 +139,8 @@ class _Worker:
         order = Order(lease.fence, self._polls)
         stamp = f"A{self._polls:010d}"
         observed = [Observed(user_id(n), item, order, stamp) for n, item in items.items()]
-        self.refused += len((await self._presences.accept(lease, tenant, observed, epoch)).refused)
+        with spans.READ.begins(), spans.ACCEPT.within():
+            self.refused += len((await self._presences.accept(lease, tenant, observed, epoch)).refused)
 
     async def keep_saying(self) -> None:
         """Say every second that all tenants are well, as a worker does."""

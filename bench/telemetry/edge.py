@@ -30,24 +30,30 @@ _SCRAPE_EVERY_S: Final = 5.0
 """Prometheus asks each 15 to 60 s, as operators have it."""
 
 
-def serve(pipe: Connection, servers: StoreSettings, side: str) -> None:
-    """Run an edge in plain text, with telemetry `on` or `off`; say its port, and that of its metrics (0 without).
+def serve(pipe: Connection, servers: StoreSettings, telemetry: TelemetrySettings | None) -> None:
+    """Run an edge in plain text, with telemetry or (None) with all of it taken out; say its port, and that of its metrics (0 without).
 
     Asked for anything, it says the CPU seconds of each scrape so far.
     """
-    has_telemetry = side == "on"
-    if not has_telemetry:
+    if telemetry is None:
         _take_out()
-    loop.run(_serve(pipe, servers, has_telemetry=has_telemetry))
+    loop.run(_serve(pipe, servers, telemetry))
 
 
-async def _serve(pipe: Connection, servers: StoreSettings, *, has_telemetry: bool) -> None:
+def settings(collector: int, share: float) -> TelemetrySettings:
+    """Return settings of telemetry with a collector on this port, and some tenants with series of their own."""
+    named = frozenset(str(tenant_id(number)) for number in range(_NAMED))
+    url = f"http://127.0.0.1:{collector}"
+    return TelemetrySettings(otlp_endpoint=url, trace_share=share, roles=frozenset({"edge"}), tenants=named)
+
+
+async def _serve(pipe: Connection, servers: StoreSettings, telemetry: TelemetrySettings | None) -> None:
     async with AsyncExitStack() as stack:
         scrapes_s: list[float] = []
-        ops_port = await _exported(stack, scrapes_s) if has_telemetry else 0
+        ops_port = await _exported(stack, scrapes_s, telemetry) if telemetry is not None else 0
         store = await stack.enter_async_context(Store(servers))
-        settings = EdgeSettings(host="127.0.0.1", port=0)
-        edge = await stack.enter_async_context(EdgeServer(settings, store, MARKS))
+        address = EdgeSettings(host="127.0.0.1", port=0)
+        edge = await stack.enter_async_context(EdgeServer(address, store, MARKS))
         gc.collect()
         gc.freeze()
         pipe.send((edge.port, ops_port))
@@ -56,10 +62,9 @@ async def _serve(pipe: Connection, servers: StoreSettings, *, has_telemetry: boo
             pipe.send(scrapes_s)
 
 
-async def _exported(stack: AsyncExitStack, scrapes_s: list[float]) -> int:
-    """Export metrics as a role does, and return the port. `scrapes_s` gets the CPU time of each scrape."""
-    named = frozenset(str(tenant_id(number)) for number in range(_NAMED))
-    telemetry = stack.enter_context(Telemetry(TelemetrySettings(roles=frozenset({"edge"}), tenants=named)))
+async def _exported(stack: AsyncExitStack, scrapes_s: list[float], exported: TelemetrySettings) -> int:
+    """Export metrics and spans as a role does, and return the port. `scrapes_s` gets the CPU time of each scrape."""
+    telemetry = stack.enter_context(Telemetry(exported))
     await stack.enter_async_context(running(telemetry.loops))
 
     def exposition() -> bytes:
@@ -73,7 +78,7 @@ async def _exported(stack: AsyncExitStack, scrapes_s: list[float]) -> int:
 
 
 def _take_out() -> None:
-    """Have nothing counted in this process."""
+    """Have nothing counted and nothing traced in this process."""
 
     def nothing(*_: Any) -> None:
         pass
@@ -82,6 +87,7 @@ def _take_out() -> None:
         (instruments.Counter, "add"),
         (instruments.Histogram, "record"),
         (hub.Hub, "_measure"),
+        (hub, "follow"),
     ):
         setattr(owner, name, nothing)
 

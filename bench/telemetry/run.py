@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -13,10 +14,15 @@ from bench.fanout.schedule import USERS, Point
 from bench.fanout.streams import Target
 from bench.processes import Child, valkey
 from bench.telemetry import edge
+from bench.telemetry.collector import collect
 from presence_api.v1 import presence_service_pb2 as pb
+from relay.edge import spans as edge_spans
 from relay.store.server.connection import StoreSettings
+from relay.worker import spans as worker_spans
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bench.fanout.run import Run
 
 SIDES: Final = ("on", "off")
@@ -25,6 +31,8 @@ _GATHER_S: Final = 0.05
 _MOST: Final = 1.05
 """What an edge with telemetry may cost, times what one without costs."""
 _MOST_SCRAPE_S: Final = 0.02
+_SPANS_S: Final = 2.0
+"""Within which the last spans reach the collector: they are sent once a second."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +44,14 @@ class TelemetryOptions:
         runs: how often it is measured.
         seconds: length of one run.
         warm_s: before each.
+        trace_share: of the worker's writes that begin a trace.
     """
 
     point: Point
     runs: int = 4
     seconds: float = 8.0
     warm_s: float = 2.0
+    trace_share: float = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +62,13 @@ class Compared:
         run: of both edges.
         scrapes_s: CPU seconds of each scrape.
         text_bytes: length of one.
+        spans: name of spans that the collector got -> how many.
     """
 
     run: Run
     scrapes_s: list[float]
     text_bytes: int
+    spans: Mapping[str, int]
 
     @property
     def ratio(self) -> float:
@@ -79,7 +91,18 @@ def run(options: TelemetryOptions) -> int:
         found.append(measure(options, number))
     report.table(
         f"telemetry {options.point}",
-        ["run", "CPU s on", "CPU s off", "on/off", "ns a delivery", "arrived", "scrapes", "CPU ms a scrape", "bytes"],
+        [
+            "run",
+            "CPU s on",
+            "CPU s off",
+            "on/off",
+            "ns a delivery",
+            "arrived",
+            "scrapes",
+            "CPU ms a scrape",
+            "bytes",
+            "writes traced",
+        ],
         [_row(number, one) for number, one in enumerate(found, 1)],
     )
     on = sum(one.run.cost_s["on"] for one in found)
@@ -90,6 +113,11 @@ def run(options: TelemetryOptions) -> int:
         "ns a delivery": round(report.median([one.difference_ns for one in found])),
         "CPU ms a scrape": round(1000 * scrape_s, 1),
     }
+    verdict.must["spans of both processes arrived"] = all(
+        one.spans.get(kind.name)
+        for one in found
+        for kind in (worker_spans.ACCEPT, edge_spans.DELIVER, edge_spans.WRITE)
+    )
     verdict.must["everything arrived"] = all(one.run.deliveries == one.run.expected for one in found)
     verdict.must[f"telemetry costs at most {_MOST - 1:.0%} of an edge's CPU"] = on <= _MOST * off
     verdict.must[f"a scrape a second costs at most {_MOST_SCRAPE_S:.0%} of a core"] = scrape_s <= _MOST_SCRAPE_S
@@ -103,10 +131,13 @@ def measure(options: TelemetryOptions, number: int = 0) -> Compared:
         url, valkey_pid = stack.enter_context(valkey(folder, "presence"))
         vault_url, _ = stack.enter_context(valkey(folder, "vault"))
         servers = StoreSettings(url=url, vault_url=vault_url)
-        worker = stack.enter_context(Child(relay.work, servers, point, _GATHER_S))
+        collector = stack.enter_context(Child(collect))
+        telemetry = edge.settings(collector.hear(_OPEN_S), options.trace_share)
+        worker = stack.enter_context(Child(relay.work, servers, point, _GATHER_S, telemetry))
         suite_keys = worker.hear(_OPEN_S)
         order = SIDES if number % 2 == 0 else SIDES[::-1]
-        edges = {side: stack.enter_context(Child(edge.serve, servers, side)) for side in order}
+        given = {"on": telemetry, "off": None}
+        edges = {side: stack.enter_context(Child(edge.serve, servers, given[side])) for side in order}
         ports = {side: child.hear(_OPEN_S) for side, child in edges.items()}
         scraper = stack.enter_context(Child(edge.scrape, ports["on"][1]))
         start = pb.WatchStart(subscribe_users=[relay.name(n) for n in range(USERS)])
@@ -120,7 +151,9 @@ def measure(options: TelemetryOptions, number: int = 0) -> Compared:
         fanned = FanoutOptions(points=(point,), seconds=options.seconds, warm_s=options.warm_s)
         pids = {"worker": worker.pid, "valkey": valkey_pid, **{side: child.pid for side, child in edges.items()}}
         result = played(point.deliveries, fanned, readers, pids, worker.ask)
-        return Compared(result, edges["on"].ask("scrapes"), scraper.hear())
+        scrapes_s, text_bytes = edges["on"].ask("scrapes"), scraper.hear()
+        time.sleep(_SPANS_S)
+        return Compared(result, scrapes_s, text_bytes, collector.ask("spans"))
 
 
 def _row(number: int, one: Compared) -> list[object]:
@@ -137,4 +170,5 @@ def _row(number: int, one: Compared) -> list[object]:
         len(one.scrapes_s),
         took_ms,
         one.text_bytes,
+        one.spans.get(edge_spans.WRITE.name, 0),
     ]

@@ -16,6 +16,7 @@ from relay.store.presence.presences import Presences
 from relay.store.presence.push import PushStatuses
 from relay.store.presence.subscriptions import Subscriptions
 from relay.worker.store_clock import StoreClock
+from relay.worker.tenant.trouble import FailedCalls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +47,7 @@ class Resources:
         inbox: hints for partitions.
         handovers: what former owners left behind.
         leases: on partitions.
+        failed_calls: logs failed calls of Graph and Entra.
         wake_alerts: has notices sent at once.
     """
 
@@ -64,6 +66,7 @@ class Resources:
     inbox: Inbox
     handovers: Handovers
     leases: Leases
+    failed_calls: FailedCalls
     wake_alerts: Callable[[], None]
 
     @classmethod
@@ -93,5 +96,6 @@ class Resources:
             inbox=Inbox(store),
             handovers=Handovers(store),
             leases=Leases(store),
+            failed_calls=FailedCalls(clock),
             wake_alerts=wake_alerts,
         )

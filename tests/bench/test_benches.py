@@ -51,11 +51,13 @@ def test_fanout_delivers_everything_on_every_side(pages: bool):
 @pytest.mark.soak
 def test_telemetry_compares_two_edges_that_deliver_the_same():
     point = Point(tenants=4, suites=2, rate=400)
-    compared = telemetry.measure(telemetry.TelemetryOptions(point=point, runs=1, seconds=1, warm_s=0.3))
+    options = telemetry.TelemetryOptions(point=point, runs=1, seconds=1, warm_s=0.3, trace_share=1)
+    compared = telemetry.measure(options)
     assert compared.run.deliveries == compared.run.expected
     assert compared.run.cost_s.keys() >= {"on", "off"}
     assert compared.scrapes_s
     assert compared.text_bytes > 10_000
+    assert compared.spans["relay.edge.write"] > 0
 
 
 def test_poll_writes_nothing_for_unchanged_pages(capsys: pytest.CaptureFixture[str]):

@@ -151,7 +151,7 @@ class Sender:
             await self._clock.sleep(wait_s)
 
     async def _write_all(self, responses: list[bytes]) -> bool:
-        begun = time.monotonic() if self.traces else 0.0
+        begun = time.monotonic() if self.traces.waiting else 0.0
         for response in responses:
             if self._ending.is_reached:
                 return True

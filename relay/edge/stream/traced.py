@@ -22,20 +22,18 @@ class TracedWrites:
 
     Attributes:
         opened: carries the trace of the stream's opening; empty when it has none.
+        waiting: user, span and beginning of each; most often there is none, and each write asks.
     """
 
     def __init__(self) -> None:
         self.opened = b""
-        self._waiting: list[tuple[UserId, TracedWork, float]] = []
-
-    def __bool__(self) -> bool:
-        return bool(self._waiting)
+        self.waiting: list[tuple[UserId, TracedWork, float]] = []
 
     def follow(self, user_id: UserId, trace: bytes) -> None:
         """Follow this user's answer, which has just come to the outbox, until it is written."""
-        if len(self._waiting) < _MOST:
+        if len(self.waiting) < _MOST:
             span = spans.WRITE.follows(trace, [self.opened] if self.opened else ())
-            self._waiting.append((user_id, span, time.monotonic()))
+            self.waiting.append((user_id, span, time.monotonic()))
 
     def written(self, unsent: Container[UserId], begun: float) -> None:
         """Note a write that ended.
@@ -44,15 +42,15 @@ class TracedWrites:
             unsent: users whose answers it did not carry.
             begun: when it began, by the process's clock.
         """
-        for user_id, span, since in self._waiting:
+        for user_id, span, since in self.waiting:
             if user_id not in unsent:
                 span.note("relay.wait", round(max(0.0, begun - since), 6))
                 span.end()
-        self._waiting = [each for each in self._waiting if each[0] in unsent]
+        self.waiting = [each for each in self.waiting if each[0] in unsent]
 
     def stop(self) -> None:
         """End what was not written: the stream has ended."""
-        for _, span, _ in self._waiting:
+        for _, span, _ in self.waiting:
             span.fail("stream_ended")
             span.end()
-        self._waiting.clear()
+        self.waiting.clear()

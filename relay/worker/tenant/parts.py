@@ -66,7 +66,7 @@ def assemble(
 ) -> Parts:
     """Build the parts for one tenant; `contacts` are its partition's, and `wake` wakes its loop."""
     tenant_id, clock = tenant.tenant_id, resources.clock
-    books, trouble = books_of(tenant, resources), TroubleLog(tenant_id)
+    books, trouble = books_of(tenant, resources), TroubleLog(tenant_id, resources.failed_calls)
     names, answers = books.names, books.answers
     pool = _pool(tenant_id, resources, ownership)
     schedule = Scheduler(resources.settings, clock)

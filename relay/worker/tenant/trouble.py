@@ -6,22 +6,44 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from relay.core.bucket import TokenBucket
 from relay.errors import support_fields, with_marks
 
 if TYPE_CHECKING:
     from relay.core.presence import TenantId
     from relay.errors import RelayError
+    from relay.ops.clock import Clock
 
 log = structlog.get_logger(__name__)
 
 _MOST_CHARS: Final = 300
+_LINES_A_MINUTE: Final = 10
+
+
+class FailedCalls:
+    """Logs failed calls of Graph and Entra with what Microsoft's support asks for: some a minute, of all tenants of a worker.
+
+    When Microsoft is in trouble all tenants have the same one, and some examples of it are what a ticket needs.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._bucket = TokenBucket(_LINES_A_MINUTE, _LINES_A_MINUTE / 60, clock.monotonic())
+
+    def note(self, tenant_id: TenantId, error: RelayError) -> None:
+        """Log a failed call, unless too many were logged just now."""
+        now = self._clock.monotonic()
+        if self._bucket.wait(now) == 0:
+            self._bucket.pay(1, now)
+            log.warning("microsoft_call_failed", tenant_id=tenant_id, error=str(error), **support_fields(error))
 
 
 class TroubleLog:
     """Logs once when something goes wrong, and once when it is well again."""
 
-    def __init__(self, tenant_id: TenantId) -> None:
+    def __init__(self, tenant_id: TenantId, failed_calls: FailedCalls) -> None:
         self._tenant_id = tenant_id
+        self._failed_calls = failed_calls
         self._trouble = ""
         self._refusal = ""  # Graph's or Entra's last one, until they answer again
 
@@ -30,8 +52,9 @@ class TroubleLog:
         self._log(str(error), **support_fields(error))
 
     def note_refusal(self, error: RelayError) -> None:
-        """Note Graph's or Entra's answer; it is not logged here."""
+        """Note why Graph or Entra refused a call, or did not answer."""
         self._refusal = with_marks(error)
+        self._failed_calls.note(self._tenant_id, error)
 
     def clear(self) -> None:
         """Note that Graph answers."""
