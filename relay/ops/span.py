@@ -50,7 +50,6 @@ CARRIED_BYTES: Final = 24
 TENANT: Final = "relay.tenant_id"
 ERROR: Final = "error.type"
 _TRACE_BYTES: Final = 16
-_MOST_LINKS: Final = 16
 
 Value = str | int | float | bool
 
@@ -231,7 +230,7 @@ class SpanType:
         if parent is None or _TRACING.tracer is None:
             return UNTRACED if _CURRENT.get() is None else _Untraced()
         links = [Link(context) for each in linked if (context := _context(each)) is not None]
-        return self._made(_TRACING.tracer, NonRecordingSpan(parent), links[:_MOST_LINKS], called)
+        return self._made(_TRACING.tracer, NonRecordingSpan(parent), links, called)
 
     def _made(self, tracer: Tracer, parent: Span | None, links: list[Link] | tuple[()], called: str) -> TracedWork:
         # An empty context where there is no parent: the library's own current span is none of ours.
