@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from console.layout import EDGES, WORKERS
 from relay.core.consent.tenant import TenantState
-from relay.diagnosis.fleet import read_edges, read_workers
+from relay.diagnosis.fleet import in_ranges, read_edges, read_workers
 from relay.locale.languages import english
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 _COST_SHARE: Final = 5
 _LEAST_KEPT_S: Final = 2.0
-_MOST_SHOWN: Final = 64
 
 
 class FleetViews:
@@ -49,7 +48,7 @@ class FleetViews:
         is_needed = any(line.tenant.state is TenantState.ACTIVE for line in tenants.lines)
         fleet = await read_workers(services.store, is_needed=is_needed)
         return await services.layout.page(
-            visitor, "workers.html", WORKERS, english("Workers"), fleet=fleet, most_shown=_MOST_SHOWN
+            visitor, "workers.html", WORKERS, english("Workers"), fleet=fleet, in_ranges=in_ranges
         )
 
     async def edges(self, request: Request) -> Response:

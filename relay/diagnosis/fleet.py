@@ -60,6 +60,17 @@ class WorkerFleet:
     is_needed: bool
 
 
+def in_ranges(partitions: Sequence[int]) -> list[str]:
+    """Return numbers in rising order as few texts: `0–3` for those that follow each other."""
+    ranges: list[tuple[int, int]] = []
+    for number in partitions:
+        if ranges and ranges[-1][1] == number - 1:
+            ranges[-1] = ranges[-1][0], number
+        else:
+            ranges.append((number, number))
+    return [f"{first}" if first == last else f"{first}–{last}" for first, last in ranges]
+
+
 async def read_workers(store: Store, *, is_needed: bool) -> WorkerFleet:
     """Read the table of workers, in one round trip.
 
