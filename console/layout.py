@@ -30,7 +30,7 @@ SECTIONS: Final = (
 )
 """(address, label)."""
 STRAPLINE: Final = english("The operator’s console")
-PROMISE: Final = english("Every change that you make here is logged with your name.")
+PROMISE: Final = english("Every change is logged, with the name that you signed in with.")
 
 
 def tenant_address(tenant_id: str) -> str:

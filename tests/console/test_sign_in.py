@@ -111,6 +111,21 @@ async def test_a_look_that_finds_the_role_leads_back_to_the_page(console: Consol
     assert operator.heading == "Tenants"
 
 
+async def test_a_look_that_another_operator_answers_ends_the_session(console: ConsoleSite, meet: Meet):
+    await console.put()
+    console.cloud.directory.give_roles(STRANGER, CLIENT_ID, [ROLE])
+    operator = await meet(console)
+    await operator.enter()
+    await let_time_pass(operator, console)
+    await operator.get(TENANT)
+    # An address can be changed on its way: somebody else signs in for the one who was asked about.
+    operator.page = await operator.client.get(operator.microsoft_url().replace("prompt=none", "prompt=login"))
+    await operator.answer(await operator.sign_in(STRANGER))
+    assert (operator.page.status_code, operator.notice) == (400, "You were signed out")
+    await operator.get(TENANT)
+    assert 'id="console-sign-in"' in operator.page.text
+
+
 async def test_a_change_waits_for_the_look_and_is_not_carried_out(console: ConsoleSite, meet: Meet):
     await console.put()
     operator = await meet(console)

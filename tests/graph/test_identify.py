@@ -18,10 +18,10 @@ from emulator.demo import CLIENT_ID, REDIRECT_URI
 from relay.diagnosis.checks import clock_finding
 from relay.graph.auth.consent import Consent, ConsentFailed, ConsentProblem
 from relay.graph.auth.id_tokens import UntrustedIdTokenError, VerifiedIdentity, verify
-from relay.graph.auth.signing_keys import SigningKeys
+from relay.graph.auth.signing_keys import FetchIntervals, SigningKeys
 from relay.graph.client import GraphClient
 from relay.graph.errors import date_of
-from tests.emulator.driver import browser, walk
+from tests.emulator.driver import answer_of, browser, walk
 from tests.graph.conftest import RELAY
 
 
@@ -118,3 +118,44 @@ async def test_a_guest_is_told_apart(cloud: Cloud, client: GraphClient, who: str
     assert (found.tenant_id, found.upn, found.is_guest) == (contoso.tenant_id, who, is_guest)
     claims = json.loads(base64.urlsafe_b64decode(result["id_token"].split(".")[1] + "=="))
     assert claims["acct"] == int(is_guest)
+
+
+@pytest.mark.parametrize(
+    ("claims", "expected"),
+    [
+        ({}, ((), (), False)),
+        ({"roles": ["Relay.Operate", "Other"]}, (("Relay.Operate", "Other"), (), False)),
+        ({"roles": "Relay.Operate"}, ((), (), False)),
+        ({"roles": [1, None, {"Relay.Operate": 1}, "Relay.Operate"]}, (("Relay.Operate",), (), False)),
+        ({"groups": ["99999999-0000-4000-8000-00000000000A", "Operators", 7]}, ((), ("99999999-0000-4000-8000-00000000000a",), False)),
+        ({"groups": {"0": "x"}, "_claim_names": ["groups"]}, ((), (), False)),
+        ({"_claim_names": {"groups": "src1"}}, ((), (), True)),
+        ({"wids": ["62e90394-69f5-4237-9190-012177145e10"]}, ((), (), False)),
+    ],
+)  # fmt: skip
+async def test_app_roles_and_groups_are_read_from_their_own_claims_alone(
+    cloud: Cloud, client: GraphClient, claims: dict[str, object], expected: tuple[object, ...]
+):
+    person, application = cloud.person(RELAY), cloud.world.application(CLIENT_ID)
+    assert application is not None
+    made = cloud.tokens.id_token(person, application, hashlib.sha256(b"n").hexdigest(), cloud.url)
+    usual = json.loads(base64.urlsafe_b64decode(made.split(".")[1] + "=="))
+    keys = SigningKeys(client, FetchIntervals(wait_s=15))  # a busy machine is not what this is about
+    who = await verify(keys, cloud.tokens.key.sign({**usual, **claims}), "n")
+    assert (who.app_roles, who.groups, who.has_more_groups) == expected
+
+
+async def test_a_silent_sign_in_asks_nothing_and_is_of_one_tenant(cloud: Cloud, client: GraphClient):
+    fabrikam = cloud.world.tenant("fabrikam.example")
+    assert fabrikam is not None
+    async with Consent(client) as consent, browser(cloud) as person:
+        flow = await consent.begin_sign_in(
+            REDIRECT_URI, state="s" * 43, login_hint=RELAY, is_silent=True, tenant=fabrikam.tenant_id
+        )
+        assert f"/{fabrikam.tenant_id}/" in urlsplit(flow.authorize_url).path
+        assert parse_qs(urlsplit(flow.authorize_url).query)["prompt"] == ["none"]
+        # Nobody is signed in at Entra: it says so instead of asking.
+        answer = answer_of(await person.get(flow.authorize_url))
+        assert answer["error"] == "login_required"
+        with pytest.raises(ConsentFailed):
+            await consent.identify(flow.kept, answer)
