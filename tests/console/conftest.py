@@ -22,16 +22,6 @@ Meet = Callable[..., Awaitable[Operator]]
 
 
 @pytest.fixture(scope="session")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture(scope="session")
-def cert(authority: trustme.CA) -> trustme.LeafCert:
-    return authority.issue_cert("localhost", "127.0.0.1")
-
-
-@pytest.fixture(scope="session")
 def ring() -> KeyRing:
     return KeyRing.from_json(make_ring("test", now_s=0))
 

@@ -18,7 +18,7 @@ import pytest
 import pytest_asyncio
 import trustme
 from _pytest.mark import ParameterSet
-from playwright.async_api import Page
+from playwright.async_api import Browser, Page
 from redis.asyncio import Redis
 
 import console as package
@@ -43,7 +43,7 @@ from relay.store.sealing.marks import RingMarks
 from relay.store.server import keys
 from relay.store.server.connection import Store, StoreSettings
 from tests.console.site import CLIENT_ID, CONTOSO, OPERATOR, ROLE, STRANGER, TOKEN, ConsoleSite, console_settings, entra
-from tests.onboarding.chromium import LOOKS, Look, Watched, chromium, window
+from tests.onboarding.chromium import LOOKS, ON_ITS_LOOP, Look, Watched, window
 from tests.support.topology import raw_client
 from tests.support.valkey import ValkeyServer, free_port
 
@@ -373,7 +373,7 @@ async def said(site: ConsoleSite, tenant_id: TenantId, status: Status = Status.N
 # ------------------------------------------------------------ the visits
 
 
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
+@pytest_asyncio.fixture(loop_scope="session", scope="module")
 async def consoles(valkey: ValkeyServer, ring: KeyRing, cert: trustme.LeafCert) -> AsyncIterator[Consoles]:
     """Both consoles, for all rows; each finds them as new."""
     async with AsyncExitStack() as stack:
@@ -389,10 +389,11 @@ async def consoles(valkey: ValkeyServer, ring: KeyRing, cert: trustme.LeafCert) 
         yield Consoles(*sites)
 
 
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def windows(consoles: Consoles) -> AsyncIterator[dict[Language, Watched]]:
-    async with chromium(consoles.entra.url, consoles.entra.cloud.url) as browser:
-        contexts = [await window(browser, locale=one.value) for one in LANGUAGES]
+@pytest_asyncio.fixture(loop_scope="session", scope="module")
+async def windows(chromium: Browser) -> AsyncIterator[dict[Language, Watched]]:
+    """One window in each language for all rows, which are without cookies at first."""
+    async with AsyncExitStack() as stack:
+        contexts = [await stack.enter_async_context(await window(chromium, locale=one.value)) for one in LANGUAGES]
         yield {one: Watched(await context.new_page()) for one, context in zip(LANGUAGES, contexts, strict=True)}
 
 
@@ -410,7 +411,7 @@ def visits() -> Iterator[ParameterSet]:
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.asyncio(loop_scope="module")
+@ON_ITS_LOOP
 @pytest.mark.parametrize(("page", "name", "visit", "language", "looks", "is_whole"), list(visits()))
 async def test_a_page_in_a_state(
     page: str,

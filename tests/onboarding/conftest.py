@@ -7,16 +7,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import grpc
 import pytest
-import pytest_asyncio
 import trustme
 from redis.asyncio import Redis
 
 from emulator import Cloud, Config, Emulator
-from emulator.tls import process_certificate
 from relay.edge.server import EdgeServer
 from relay.edge.settings import EdgeSettings
 from relay.store.sealing.keyring import KeyRing, make_ring
@@ -31,31 +28,9 @@ from tests.onboarding.person import Person
 from tests.onboarding.site import Site, web_settings
 from tests.support.valkey import ValkeyServer, free_port
 
-if TYPE_CHECKING:
-    from playwright.async_api import Browser
-
 FAST = WorkerSettings(
     poll_interval=timedelta(milliseconds=300), lease=timedelta(seconds=10), lease_renewal=timedelta(milliseconds=500)
 )
-
-
-@pytest.fixture(scope="session")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture(scope="session")
-def cert(authority: trustme.CA) -> trustme.LeafCert:
-    return authority.issue_cert("localhost", "127.0.0.1")
-
-
-@pytest_asyncio.fixture(loop_scope="session", scope="session")
-async def chromium(cert: trustme.LeafCert) -> AsyncIterator[Browser]:
-    """One browser a process, which accepts the certificates of our pages and of every local cloud in this process."""
-    from tests.onboarding.chromium import started
-
-    async with started(cert.cert_chain_pems[0].bytes(), process_certificate()[1].cert_chain_pems[0].bytes()) as browser:
-        yield browser
 
 
 @pytest.fixture
