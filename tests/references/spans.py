@@ -41,7 +41,7 @@ Traces go to the same collector as metrics, by OTLP over gRPC. Set both on all r
 of reads of users, of requests to the webhook and the pages, and of new streams that are traced. The decision is made once, at the source, and travels with the change: everything
 after it is traced or nothing is. Onboardings are rare, so each is traced unless the share is 0. Set the share to 0 for a collector that takes no traces.
 
-Work that is not traced costs nothing that can be measured. A span costs some 30 microseconds of CPU; with a share of 1 a busy worker or edge spends a few per cent of its CPU on traces.
+Work that is not traced costs nothing that can be measured. A span costs some 50 microseconds of CPU with its sending, so a share of 1 is for a small relay, or for an hour.
 
 ## Read a trace
 
