@@ -26,6 +26,7 @@ _ROLES: Final = {
     "relay/webhook": "webhook",
     "relay/processes": "edge",
     "onboarding": "web",
+    "console": "console",
 }
 _OF_LOGGING: Final = {"exc_info"}
 
@@ -61,7 +62,11 @@ def catalogue() -> Mapping[str, Mapping[str, tuple[str, str]]]:
 def logged() -> Mapping[str, LoggedEvent]:
     """Return each event that the code logs."""
     found: defaultdict[str, LoggedEvent] = defaultdict(LoggedEvent)
-    for path in [*(ROOT / "relay").rglob("*.py"), *(ROOT / "onboarding").rglob("*.py")]:
+    for path in [
+        *(ROOT / "relay").rglob("*.py"),
+        *(ROOT / "onboarding").rglob("*.py"),
+        *(ROOT / "console").rglob("*.py"),
+    ]:
         role = next((role for start, role in _ROLES.items() if path.is_relative_to(ROOT / start)), "")
         for call, levels in _calls(ast.parse(path.read_text())):
             event = call.args[1 if len(levels) > 1 else 0]
