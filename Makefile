@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest
 TEST_PROCESSES ?= 7
 # What `make check` runs and `make test` does not run again.
 CHECK_TESTS := tests/test_project.py tests/test_structure.py tests/test_house.py tests/test_site.py tests/test_documented_figures.py tests/chart/test_policies.py
-CODE := relay onboarding console emulator suite bench tests protos requirements deploy
+CODE := relay onboarding console emulator suite bench tests protos requirements deploy examples
 API := suite/src/presence_api/v1
 PROMISE := protos/v1.txtpb
 
@@ -21,7 +21,7 @@ PROMISE := protos/v1.txtpb
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run run test topologies coverage coverage-run floors browser check soak chaos bench bench-push format lint types contracts protos protos-promise protos-check monitoring promtool recording lock project-check parity-check locks-check chart-check chart-policies chart-snapshots image image-arm64 profiles docs site
+.PHONY: help setup setup-run run test topologies coverage coverage-run floors browser examples packages check soak chaos bench bench-push format lint types contracts protos protos-promise protos-check monitoring promtool recording lock project-check parity-check locks-check chart-check chart-policies chart-snapshots image image-arm64 profiles docs site
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -78,7 +78,7 @@ $(FOR_DOCS): requirements/docs.txt | $(VENV)/pyvenv.cfg
 run: setup-run ## run a whole relay on this machine: Valkey, a local Microsoft cloud, all roles, a tenant to try
 	@exec $(BIN)/presence-relay dev
 
-test: setup $(FOR_CHART) browser promtool ## run every test but those of `make check`
+test: setup $(FOR_CHART) browser promtool examples ## run every test but those of `make check`
 	@$(PYTEST) -m 'not soak' --numprocesses $(TEST_PROCESSES) --dist worksteal --durations=20 $(CHECK_TESTS:%=--ignore=%) $(if $(COVERED_TOO),,$(COVERED:%=--ignore=%))
 
 # Measuring costs Python 3.11 three quarters more time, so it is done over the tests of single packages. CI runs these here, and the rest by
@@ -104,6 +104,13 @@ browser:
 	    timeout 300 sh -c 'apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy chromium-headless-shell' >/dev/null 2>&1; }; } \
 	|| command -v chromium >/dev/null \
 	|| { echo "Chromium is missing. Install it, for example: sudo apt-get install chromium-headless-shell" >&2; exit 1; }
+
+# Node's libraries come from its registry, Go's and Java's from Debian; a second run costs nothing.
+examples: setup ## build the examples for developers of suites, with what that needs, into .venv/examples
+	@$(BIN)/python -m tests.examples.tools
+
+packages: setup ## make the release packages for developers of suites: dist/
+	@$(BIN)/python -m deploy.packages.build dist
 
 # Debian's package without its service: promtool checks the rules that ship with the chart.
 PROMTOOL := $(VENV)/prometheus/usr/bin/promtool

@@ -2,6 +2,7 @@
 
 helm         The Helm chart
 image        The image: built, described and tried
+packages     Release packages for developers of suites
 monitoring   Rules of Prometheus, which the chart ships
 site         The documentation site
 """

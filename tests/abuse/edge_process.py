@@ -123,7 +123,7 @@ def edge_process(
 def _tls(folder: Path, authority: trustme.CA | None) -> dict[str, str]:
     if authority is None:
         return {"RELAY_EDGE_PLAIN_TEXT": "true"}
-    leaf = authority.issue_cert("127.0.0.1", "localhost")
+    leaf = authority.issue_cert("127.0.0.1", "localhost", "relay.example")
     (folder / "chain.pem").write_bytes(b"".join(blob.bytes() for blob in leaf.cert_chain_pems))
     leaf.private_key_pem.write_to_path(folder / "key.pem")
     return {
