@@ -1,4 +1,7 @@
-"""The service level objectives. Each is a share of events that went wrong for a reason which the operator or Microsoft must cure."""
+"""The service level objectives. Each is a share of events that went wrong for a reason which the operator or Microsoft must cure.
+
+Each release is judged by itself: releases are told apart by the label `namespace`, which Prometheus sets in Kubernetes.
+"""
 
 from __future__ import annotations
 
@@ -36,12 +39,12 @@ class Objective:
 
 def _rate(metric: str, labels: str = "") -> str:
     selector = f"{{{labels}}}" if labels else ""
-    return f"sum(rate({metric}{selector}[{_WINDOW}]))"
+    return f"sum by (namespace) (rate({metric}{selector}[{_WINDOW}]))"
 
 
-def _or_none(expr: str) -> str:
-    """Return the expression, with 0 where there are no such events."""
-    return f"({expr} or vector(0))"
+def _or_none(expr: str, events: str) -> str:
+    """Return the expression, with 0 where there are events, and none of these."""
+    return f"({expr} or 0 * {events})"
 
 
 _AGE: Final = "relay_edge_answer_age_seconds"
@@ -66,7 +69,7 @@ OBJECTIVES: Final = (
         alert="PresenceRelayReadsFail",
         target=0.995,
         events=_rate(_READS),
-        errors=_or_none(_rate(_READS, 'outcome=~"throttled|source_unreachable|malformed"')),
+        errors=_or_none(_rate(_READS, 'outcome=~"throttled|source_unreachable|malformed"'), _rate(_READS)),
         summary="Reads of presence at Microsoft Graph fail",
     ),
     Objective(
@@ -74,7 +77,7 @@ OBJECTIVES: Final = (
         alert="PresenceRelaySuitesRefused",
         target=0.999,
         events=_rate(_CALLS),
-        errors=_or_none(_rate(_CALLS, 'error_type=~"ERROR_REASON_(STORE_UNAVAILABLE|BUG|BUSY)"')),
+        errors=_or_none(_rate(_CALLS, 'error_type=~"ERROR_REASON_(STORE_UNAVAILABLE|BUG|BUSY)"'), _rate(_CALLS)),
         summary="Edges end or refuse the streams of suites",
     ),
     Objective(
@@ -84,7 +87,9 @@ OBJECTIVES: Final = (
         events=_rate(_POSTS + "_count", _TO_WEBHOOK),
         errors=_rate(_POSTS + "_count", _TO_WEBHOOK)
         + " - "
-        + _or_none(_rate(_POSTS + "_bucket", _TO_WEBHOOK + ',le="2.5",error_type=""')),
+        + _or_none(
+            _rate(_POSTS + "_bucket", _TO_WEBHOOK + ',le="2.5",error_type=""'), _rate(_POSTS + "_count", _TO_WEBHOOK)
+        ),
         summary="The webhook answers Microsoft's notifications late or with errors",
     ),
     Objective(
@@ -92,7 +97,7 @@ OBJECTIVES: Final = (
         alert="PresenceRelayTokensRefused",
         target=0.995,
         events=_rate(_TOKENS),
-        errors=_or_none(_rate(_TOKENS, 'outcome=~"credential_rejected|throttled|unreachable"')),
+        errors=_or_none(_rate(_TOKENS, 'outcome=~"credential_rejected|throttled|unreachable"'), _rate(_TOKENS)),
         summary="Microsoft Entra gives no access tokens, for a reason that no tenant can cure",
     ),
     Objective(
@@ -100,7 +105,7 @@ OBJECTIVES: Final = (
         alert="PresenceRelayWritesNotConfirmed",
         target=0.999,
         events=_rate(_WRITES),
-        errors=_or_none(_rate(_WRITES, 'outcome="not_confirmed"')),
+        errors=_or_none(_rate(_WRITES, 'outcome="not_confirmed"'), _rate(_WRITES)),
         summary="Redis does not confirm that grants, suite keys and tenants are on disk",
     ),
 )

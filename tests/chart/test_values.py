@@ -182,6 +182,21 @@ def test_dashboards_become_config_maps_and_rules_a_rule_object(helm: Helm):
     assert {"name": "mine", "rules": [{"alert": "A", "expr": "1"}]} in groups
 
 
+def test_each_alert_links_to_its_runbook_when_the_documentation_site_has_an_address(helm: Helm):
+    def annotations(site: str) -> list[dict[str, str]]:
+        given = {"metrics": {"prometheusRule": {"enabled": True, "site": site}}}
+        groups = helm.render(values(given)).one("PrometheusRule")["spec"]["groups"]
+        return [rule["annotations"] for group in groups for rule in group["rules"] if "alert" in rule]
+
+    assert not any("runbook_url" in each for each in annotations(""))
+    for site in ("https://docs.example.com/relay", "https://docs.example.com/relay/"):
+        linked = {each["runbook"]: each["runbook_url"] for each in annotations(site)}
+        assert linked["docs/operate/runbooks/redis-away.md"] == (
+            "https://docs.example.com/relay/operate/runbooks/redis-away/"
+        )
+        assert all(url.startswith("https://docs.example.com/relay/operate/runbooks/") for url in linked.values())
+
+
 def test_additions_of_the_operator_reach_the_pods_of_a_role(helm: Helm):
     own = {
         "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy:3128"}],

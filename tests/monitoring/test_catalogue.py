@@ -16,7 +16,7 @@ from tests.monitoring.staged import STAGED
 from tests.references.metrics import described
 
 CATALOGUE: Final = {metric.prometheus_name: metric for metric in described().values()}
-_LABELS_OF_THE_SCRAPE: Final = {"role", "instance", "job"}
+_LABELS_OF_THE_SCRAPE: Final = {"role", "instance", "job", "namespace"}
 _METRIC: Final = re.compile(r'\b((?:relay|rpc|http|process|db)_[a-z0-9_]+)(?:\{((?:[^"}]|"[^"]*")*)\})?')
 _GROUPING: Final = re.compile(r"\b(?:by|without|on|ignoring) ?\([^)]*\)")
 _MATCHER: Final = re.compile(r'([a-z_]+)(=~|!~|!=|=)"([^"]*)"')

@@ -71,6 +71,81 @@ def test_each_alert_fires_in_its_fault_and_ends_after_it(tmp_path: Path):
     assert "SUCCESS" in promtool("test", "rules", str(file))
 
 
+def test_a_release_that_works_does_not_hide_one_that_does_not(tmp_path: Path):
+    working, failing = 'namespace="works"', 'namespace="fails"'
+    series = {
+        f"relay_worker_partitions{{{working}}}": "64x60",
+        f"relay_store_ready{{{working}}}": "1x60",
+        f"relay_store_ready{{{failing}}}": "1x60",  # none of its workers is there
+        f'relay_worker_reads_total{{{working},outcome="answered"}}': "0+100000x60",
+        f'relay_worker_reads_total{{{failing},outcome="answered"}}': "0+10x60",
+        f'relay_worker_reads_total{{{failing},outcome="throttled"}}': "0+10x60",
+    }
+    test = {
+        "interval": "1m",
+        "input_series": [{"series": name, "values": text} for name, text in series.items()],
+        "promql_expr_test": [
+            {
+                "expr": f'count by (namespace) (ALERTS{{alertname="{alert}",alertstate="firing"}})',
+                "eval_time": "50m",
+                "exp_samples": [{"labels": '{namespace="fails"}', "value": number}],
+            }
+            for alert, number in (("PresenceRelayPartitionsUnowned", 1), ("PresenceRelayReadsFail", 3))
+        ],
+    }
+    file = tmp_path / "tests.yaml"
+    file.write_text(yaml.safe_dump({"rule_files": [str(rules.FILE)], "evaluation_interval": "1m", "tests": [test]}))
+    assert "SUCCESS" in promtool("test", "rules", str(file))
+
+
+def test_partitions_without_a_worker_are_missed_even_when_nothing_of_the_relay_is_scraped(tmp_path: Path):
+    test = {
+        "interval": "1m",
+        "alert_rule_test": [
+            {
+                "eval_time": "10m",
+                "alertname": "PresenceRelayPartitionsUnowned",
+                "exp_alerts": [
+                    {
+                        "exp_labels": {"severity": "page"},
+                        "exp_annotations": {
+                            "summary": "No worker reads some of the 64 partitions",
+                            "description": "0 of 64 partitions have a worker.",
+                            "runbook": "docs/operate/runbooks/partitions-unowned.md",
+                        },
+                    }
+                ],
+            }
+        ],
+    }
+    file = tmp_path / "tests.yaml"
+    file.write_text(yaml.safe_dump({"rule_files": [str(rules.FILE)], "evaluation_interval": "1m", "tests": [test]}))
+    assert "SUCCESS" in promtool("test", "rules", str(file))
+
+
+def test_each_alert_says_what_is_wrong_and_what_was_measured():
+    for alert in alerts():
+        assert alert["annotations"]["summary"], alert["alert"]
+        assert "{{ $" in alert["annotations"]["description"], alert["alert"]
+
+
+def test_scaled_time_shortens_every_window_and_wait_and_changes_nothing_else(tmp_path: Path):
+    slow, fast = rules.rules(), rules.faster(60)
+    file = tmp_path / "rules.yaml"
+    file.write_text(yaml.safe_dump(fast))
+    assert "SUCCESS" in promtool("check", "rules", str(file))
+    text = yaml.safe_dump(fast)
+    for usual, scaled in {"[5m]": "[5000ms]", "[3d]": "[4320000ms]", "for: 15m": "for: 15000ms"}.items():
+        assert usual in yaml.safe_dump(slow)
+        assert usual not in text
+        assert scaled in text
+    assert [rule.get("alert") for group in fast["groups"] for rule in group["rules"]] == [
+        rule.get("alert") for group in slow["groups"] for rule in group["rules"]
+    ]
+    with pytest.raises(ValueError, match="5m cannot be divided by 7"):
+        rules.faster(7)
+
+
 @pytest.mark.parametrize("window", ["1h", "6h", "3d"])
 def test_each_objective_has_an_alert_for_each_speed_of_using_up_its_budget(window: str):
     named = {alert["alert"] for alert in alerts() if alert["labels"].get("window") == window}

@@ -359,6 +359,7 @@ metrics.serviceMonitor.metricRelabelings
 metrics.prometheusRule
 metrics.prometheusRule.enabled
 metrics.prometheusRule.labels
+metrics.prometheusRule.site
 metrics.prometheusRule.groups
 metrics.dashboards
 metrics.dashboards.enabled

@@ -73,6 +73,7 @@ config.telemetry.otlpEndpoint is {{ $endpoint }}: begin it with https://, such a
       "scrapeTimeout" $time
       "schedule" (dict "like" "^(@(hourly|daily|midnight|weekly|monthly|yearly|annually)|[0-9*?/,A-Za-z-]+( +[0-9*?/,A-Za-z-]+){4})$" "words" "write the five fields of cron, minute first, such as 17 2 * * *" "needed" true)
       "clientId" (dict "like" "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$" "words" "copy the application (client) id of the app registration, 36 characters such as 00000000-0000-0000-0000-000000000000")
+      "site" (dict "like" "^https?://[^ ?#]+$" "words" "begin it with https://, such as https://docs.example.com/relay")
       "address" (dict "like" "^[^/ ]+:[0-9]+$" "words" "write host:port, such as relay.example.com:443")
     | toJson }}
 {{- end -}}
