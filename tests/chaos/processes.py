@@ -51,11 +51,11 @@ ROLES = {"edge": "edge", "worker-1": "worker", "worker-2": "worker", "webhook": 
 
 
 class Process:
-    """One process that can be started again; what it says goes to a file."""
+    """One process that can be started again; what it says goes to a file, and `environment` has its settings."""
 
     def __init__(self, command: list[str], environment: Mapping[str, str], log: Path) -> None:
         self._command = command
-        self._environment = dict(environment)
+        self.environment = dict(environment)
         self.log = log
         self._popen: subprocess.Popen[bytes] | None = None
 
@@ -73,12 +73,12 @@ class Process:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("RELAY_")}
         with self.log.open("ab") as log:
             self._popen = subprocess.Popen(
-                command, env={**kept, **self._environment}, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                command, env={**kept, **self.environment}, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
 
     def twin(self, log: Path, **changes: str) -> Process:
         """Return another process with the same command and environment but for these variables; an empty one is left out."""
-        environment = {name: value for name, value in {**self._environment, **changes}.items() if value}
+        environment = {name: value for name, value in {**self.environment, **changes}.items() if value}
         return Process(self._command, environment, log)
 
     def kill(self) -> None:

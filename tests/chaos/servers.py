@@ -45,6 +45,7 @@ class StandaloneServer:
 
     Attributes:
         lines: the one line to it.
+        valkey: the server.
     """
 
     LINES = ("redis",)
@@ -54,15 +55,15 @@ class StandaloneServer:
 
     def __init__(self, folder: Path, _slack_s: float = 0.0) -> None:
         (folder / "valkey").mkdir()
-        self._valkey = ValkeyServer(folder / "valkey")
-        self._line = FaultProxy(("127.0.0.1", self._valkey.port))
+        self.valkey = ValkeyServer(folder / "valkey")
+        self._line = FaultProxy(("127.0.0.1", self.valkey.port))
         self.lines: Mapping[str, FaultProxy] = {"redis": self._line}
         self._stack = AsyncExitStack()
 
     @property
     def url(self) -> str:
         """Return the server's own address."""
-        return self._valkey.url
+        return self.valkey.url
 
     @property
     def url_by_lines(self) -> str:
@@ -75,7 +76,7 @@ class StandaloneServer:
 
     async def __aenter__(self) -> Self:
         """Start."""
-        await asyncio.to_thread(self._stack.enter_context, self._valkey)
+        await asyncio.to_thread(self._stack.enter_context, self.valkey)
         await self._stack.enter_async_context(self._line)
         return self
 
@@ -84,24 +85,24 @@ class StandaloneServer:
         await self._stack.aclose()
 
     async def _kill(self, lasts_s: float) -> None:
-        self._valkey.kill()
+        self.valkey.kill()
         await asyncio.sleep(lasts_s)
-        await asyncio.to_thread(self._valkey.start)
+        await asyncio.to_thread(self.valkey.start)
 
     async def _load(self, lasts_s: float) -> None:
         """It restarts, and refuses commands while it reads its file, which takes some time."""
-        self._valkey.kill()
+        self.valkey.kill()
         # Microseconds a command: a run has written some thousands when it comes to this.
-        await asyncio.to_thread(self._valkey.start, key_load_delay=str(int(200 * lasts_s)))
+        await asyncio.to_thread(self.valkey.start, key_load_delay=str(int(200 * lasts_s)))
 
     async def _demote(self, lasts_s: float) -> None:
         """It becomes the replica of a server that is not there, and refuses to write; then it is a primary of another history."""
-        await asyncio.to_thread(self._valkey.command, "REPLICAOF 127.0.0.1 1")
+        await asyncio.to_thread(self.valkey.command, "REPLICAOF 127.0.0.1 1")
         await asyncio.sleep(lasts_s)
-        await asyncio.to_thread(self._valkey.command, "REPLICAOF NO ONE")
+        await asyncio.to_thread(self.valkey.command, "REPLICAOF NO ONE")
 
     async def _freeze(self, lasts_s: float) -> None:
-        await for_a_while(self._valkey.tell, lasts_s)
+        await for_a_while(self.valkey.tell, lasts_s)
 
     async def _fill(self, lasts_s: float) -> None:
         await self._configure(lasts_s, "maxmemory", "1mb", "0")
@@ -111,15 +112,15 @@ class StandaloneServer:
 
     async def _lose_disk(self, lasts_s: float) -> None:
         """It writes to no file any more, and is killed: what it took meanwhile is gone, and nothing of it may have been acknowledged."""
-        await asyncio.to_thread(self._valkey.configure, "appendonly", "no")
+        await asyncio.to_thread(self.valkey.configure, "appendonly", "no")
         await asyncio.sleep(lasts_s)
-        self._valkey.kill()
-        await asyncio.to_thread(self._valkey.start)
+        self.valkey.kill()
+        await asyncio.to_thread(self.valkey.start)
 
     async def _configure(self, lasts_s: float, setting: str, value: str, usual: str) -> None:
-        await asyncio.to_thread(self._valkey.configure, setting, value)
+        await asyncio.to_thread(self.valkey.configure, setting, value)
         await asyncio.sleep(lasts_s)
-        await asyncio.to_thread(self._valkey.configure, setting, usual)
+        await asyncio.to_thread(self.valkey.configure, setting, usual)
 
 
 async def for_a_while(tell: Callable[[signal.Signals], None], lasts_s: float) -> None:
