@@ -21,10 +21,10 @@ PROMISE := protos/v1.txtpb
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run run test topologies coverage coverage-run floors browser examples packages check soak chaos bench bench-push format lint types contracts protos protos-promise protos-check monitoring promtool recording lock project-check parity-check locks-check chart-check chart-policies chart-snapshots image image-arm64 profiles docs site
+.PHONY: help setup setup-run run test topologies coverage coverage-run floors browser examples packages check soak chaos alerts dashboard-pictures bench bench-push format lint types contracts protos protos-promise protos-check monitoring promtool recording lock project-check parity-check locks-check chart-check chart-policies chart-snapshots image image-arm64 profiles docs site
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-18s %s\n", $$1, $$2 }'
 
 # ---- set-up -------------------------------------------------------------------------------------------------------------
 
@@ -133,6 +133,14 @@ TOPOLOGY ?= standalone
 SLACK ?= 0
 chaos: setup ## run seeded faults of everything: SEEDS=1-20 TOPOLOGY=standalone|sentinel|cluster; clocks need faketime
 	@$(BIN)/python -m tests.chaos --topology $(TOPOLOGY) --slack $(SLACK) $(SEEDS)
+
+# Alerts in faults of real processes; clocks need faketime. ALERTS="ReadsFail RedisAway" chooses, and none is all of them: half an hour.
+ALERTS ?=
+alerts: setup promtool ## make every alert fire and clear, with real processes and a real Prometheus
+	@$(BIN)/python -m tests.monitoring.stages $(ALERTS)
+
+dashboard-pictures: setup promtool ## draw the pictures of the dashboards from a real run
+	@$(BIN)/python -m tests.monitoring.drawn
 
 bench: setup ## run the benchmarks: tables, and one JSON line each
 	@for name in fanout poll webhook push-latency emulator; do $(BIN)/python -m bench $$name || exit 1; done

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from deploy.monitoring.boards import BOARDS, Board, Panel
+from deploy.monitoring.boards import BOARDS
+from deploy.monitoring.panels import Board, Panel
 
 FOLDER: Final = Path(__file__).parents[2] / "deploy/helm/teams-presence-relay/dashboards"
 _SOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}

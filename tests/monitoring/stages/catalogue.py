@@ -29,8 +29,8 @@ class Stage:
 STAGES: Final = (
     Stage(
         "PresenceRelayChangesLate",
-        "what Redis sends to the edge comes 8 s late",
-        faults.slow_line("edge", 8.0),
+        "the clock of the edge's node is 10 s ahead",
+        faults.clock_ahead,
         r"source=\w+ ([7-9]|\d\d)",
     ),
     Stage(

@@ -132,6 +132,16 @@ def slow_line(name: str, seconds: float) -> Staging:
     return staged
 
 
+@asynccontextmanager
+async def clock_ahead(world: World) -> AsyncIterator[None]:
+    """The clock of the edge's node is ten seconds ahead."""
+    world.edge_clock.step(10)
+    try:
+        yield
+    finally:
+        world.edge_clock.step(0)
+
+
 def cut_line(name: str) -> Staging:
     """A line leads nowhere."""
 

@@ -24,6 +24,7 @@ import trustme
 from bench.load.world import CLIENT_ID, SECRET, Organisation, admit, organisations, write
 from suite.backoff import Backoff
 from suite.client import PresenceClient
+from tests.chaos.clocks import SteppedClock
 from tests.chaos.console import Console
 from tests.chaos.processes import Relay, at_work
 from tests.chaos.scene import SETTINGS, SPEED
@@ -63,6 +64,7 @@ class World:
         tenants: those that were taken in; `spare` was not yet.
         web_certificate: the files of the pages' certificate and its key.
         authority: signs certificates of the pages.
+        edge_clock: the clock of the edge's node.
     """
 
     relay: Relay
@@ -73,6 +75,7 @@ class World:
     spare: Organisation
     web_certificate: tuple[Path, Path]
     authority: trustme.CA
+    edge_clock: SteppedClock
     consoles: list[Console] = field(default_factory=list)
 
     async def admit(self, each: Organisation) -> str:
@@ -169,11 +172,12 @@ async def world(folder: Path, *, roles: dict[str, str] = ROLES, tenants: int = T
         hook_port = free_port()
         lines = {name: await stack.enter_async_context(FaultProxy(redis)) for name in roles}
         lines["hook"] = await stack.enter_async_context(FaultProxy(("127.0.0.1", hook_port)))
+        edge_clock = SteppedClock(folder / "edge.clock")
         own = {name: {"RELAY_REDIS_URL": f"redis://{lines[name].address}"} for name in roles}
         if "web" in own:
             own["web"] |= _pages(folder, authority)
         if "edge" in own:
-            own["edge"]["RELAY_REDIS_OPERATION_TIMEOUT"] = "20s"  # a line may be slow
+            own["edge"] |= edge_clock.environment
         settings = {
             **SETTINGS, **_SLOWER, "RELAY_WEBHOOK_URL": f"https://{lines['hook'].address}",
             "RELAY_WEBHOOK_PORT": str(hook_port), "RELAY_MAIL_HOST": "127.0.0.1", "RELAY_MAIL_PORT": str(free_port()),
@@ -192,7 +196,7 @@ async def world(folder: Path, *, roles: dict[str, str] = ROLES, tenants: int = T
         )
         at = World(
             relay, servers, prometheus, lines, everybody[:tenants], everybody[tenants],
-            (folder / "web.pem", folder / "web-key.pem"), authority,
+            (folder / "web.pem", folder / "web-key.pem"), authority, edge_clock,
         )  # fmt: skip
         await at.begin()
         stack.push_async_callback(_left, at)
