@@ -67,7 +67,7 @@ STAGES: Final = (
         "PresenceRelayContactLost",
         "Graph answers the reads of one tenant with 503",
         faults.one_tenant_not_read,
-        r"(?i)source_unreachable|not answer|unreachable",
+        r" ago +\S+ +(stale|source.unreachable)",
     ),
     Stage(
         "PresenceRelayThrottled",
@@ -79,13 +79,13 @@ STAGES: Final = (
         "PresenceRelaySubscriptionsSilent",
         "Microsoft does not reach the webhook",
         faults.cut_line("hook"),
-        r"",
+        r"outcome=(webhook_unreachable|silent) [1-9]",
     ),
     Stage(
         "PresenceRelayGrantsUnrefreshed",
         "a tenant comes from a backup of eight days ago, and Entra answers 503 for it",
         faults.old_grant,
-        r"t5\.example|00000000|[0-9a-f]{8}-",
+        r"outcome=unreachable [1-9]",
     ),
     Stage(
         "PresenceRelayCredentialExpires",

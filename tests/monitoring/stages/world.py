@@ -200,7 +200,7 @@ async def world(folder: Path, *, roles: dict[str, str] = ROLES, tenants: int = T
         )  # fmt: skip
         await at.begin()
         stack.push_async_callback(_left, at)
-        async with _under_way(at.change, *([at.visit] if "web" in roles else [])):
+        async with _under_way(*([at.change] if tenants else []), *([at.visit] if "web" in roles else [])):
             yield at
 
 
