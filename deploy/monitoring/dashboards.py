@@ -67,15 +67,31 @@ def _panels(board: Board) -> list[dict[str, Any]]:
                 "gridPos": _at(0, top, _COLUMNS, 1),
             }
         )
-        left, top, tallest = 0, top + 1, 0
-        for panel in row:
-            width, height = _NARROW if panel.is_number else _WIDE
-            if left + width > _COLUMNS:
-                left, top, tallest = 0, top + tallest, 0
-            panels.append(_panel(panel, len(panels) + 1, _at(left, top, width, height)))
-            left, tallest = left + width, max(tallest, height)
-        top += tallest
+        top += 1
+        for line in _lines(row):
+            left = 0
+            for panel, width, height in line:
+                panels.append(_panel(panel, len(panels) + 1, _at(left, top, width, height)))
+                left += width
+            top += max(height for *_, height in line)
     return panels
+
+
+def _lines(row: tuple[Panel, ...]) -> list[list[tuple[Panel, int, int]]]:
+    """Return the panels of a row line by line, each with its width and height; graphs fill the line."""
+    lines: list[list[tuple[Panel, int, int]]] = [[]]
+    for panel in row:
+        width, height = _NARROW if panel.is_number else _WIDE
+        if sum(each[1] for each in lines[-1]) + width > _COLUMNS:
+            lines.append([])
+        lines[-1].append((panel, width, height))
+    for line in lines:
+        left = _COLUMNS - sum(width for _, width, _ in line)
+        graphs = sum(not panel.is_number for panel, *_ in line)
+        for place, (panel, width, height) in enumerate(line):
+            if not panel.is_number:
+                line[place] = panel, width + left // graphs, height
+    return lines
 
 
 def _panel(panel: Panel, number: int, where: dict[str, int]) -> dict[str, Any]:

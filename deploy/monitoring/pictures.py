@@ -15,10 +15,11 @@ from deploy.monitoring.dashboards import dashboard
 from deploy.monitoring.panels import Board, Panel
 from deploy.monitoring.units import marks, words
 
-_COLUMN, _ROW, _GAP, _MARGIN, _HEAD = 41, 27, 8, 12, 84
-_WIDTH: Final = 24 * _COLUMN + 2 * _MARGIN
+_COLUMN, _ROW, _GAP, _MARGIN, _HEAD = 41, 28, 8, 12, 84
+_WIDTH: Final = 24 * _COLUMN + 2 * _MARGIN - _GAP
 _MOST_LINES: Final = 8
-"""Lines of one graph; of more, those with the greatest values are drawn, and the rest are counted."""
+_MOST_ROWS: Final = 3
+"""Lines of one graph, and rows of its legend; of more, those with the greatest values are drawn, and the rest are counted."""
 _MOST_CHARS: Final = 34
 _CHAR_PX: Final = 5.9
 """Width of a character of a legend, on average."""
@@ -152,8 +153,8 @@ def _graph(panel: Panel, found: Found, box: _Box, span: Span) -> Iterator[str]:
     yield from _card(panel, box)
     yield _text(box.left + 10, box.top + 34, panel.question, "soft")
     lines = _lines(panel, found)
-    kept = sorted(lines, key=lambda line: -line.greatest)[:_MOST_LINES]
-    legend = list(_legend(kept, len(lines) - len(kept), panel.unit, box.width - 20))
+    legend = _legend(lines, panel.unit, box.width - 20)
+    kept = [line for _, _, line, _ in legend if line is not None]
     rows = max((row for row, *_ in legend), default=0) + 1
     plot = _Box(box.left + 58, box.top + 46, box.width - 72, box.height - 46 - 22 - _LEGEND_ROW * rows)
     scale = marks(max((line.greatest for line in kept), default=0.0), panel.unit, 4 if plot.height > 90 else 2)
@@ -188,22 +189,38 @@ def _name(legend: str, labels: Mapping[str, str]) -> str:
     return filled if len(filled) <= _MOST_CHARS else f"{filled[: _MOST_CHARS - 1]}…"
 
 
-def _legend(
-    lines: Iterable[_Line], more: int, unit: str, width: float
-) -> Iterator[tuple[int, float, _Line | None, str]]:
-    """Yield (row, left, line, text) of each entry."""
-    entries: list[tuple[_Line | None, str]] = [
-        (line, f"{line.name}  {words(line.last, unit) if math.isfinite(line.last) else '–'}") for line in lines
-    ]
-    if more:
-        entries.append((None, f"and {more} more"))
+_Entry = tuple[int, float, _Line | None, str]
+"""Row, pixels from the left, the line that it names, text."""
+
+
+def _legend(lines: Sequence[_Line], unit: str, width: float) -> list[_Entry]:
+    """Return the entries of a legend: of the lines that are to be drawn, and how many are not."""
+    ranked = sorted(lines, key=lambda line: -line.greatest)
+    moving = [line for line in ranked if line.greatest > 0] or ranked[:3]
+    for number in range(min(_MOST_LINES, len(moving)), 0, -1):
+        left_out = ranked[number:]
+        entries = [
+            (line, f"{line.name}  {words(line.last, unit) if math.isfinite(line.last) else '–'}")
+            for line in moving[:number]
+        ]
+        more = f"and {len(left_out)} more{'' if any(line.greatest for line in left_out) else ', all 0'}"
+        placed = _placed([*entries, *([(None, more)] if left_out else [])], width)
+        if placed[-1][0] < _MOST_ROWS or number == 1:
+            return placed
+    return []
+
+
+def _placed(entries: Iterable[tuple[_Line | None, str]], width: float) -> list[_Entry]:
+    """Return entries side by side, row by row."""
+    placed: list[_Entry] = []
     row, left = 0, 0.0
     for line, text in entries:
         needed = 26 + _CHAR_PX * len(text)
         if left and left + needed > width:
             row, left = row + 1, 0.0
-        yield row, left, line, text
+        placed.append((row, left, line, text))
         left += needed
+    return placed
 
 
 def _axes(plot: _Box, scale: Sequence[float], unit: str, span: Span) -> Iterator[str]:

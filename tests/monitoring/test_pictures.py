@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -22,7 +22,7 @@ POINTS = [(float(at), float(at)) for at in range(0, 121, 10)]
 
 
 def texts(picture: str) -> list[str]:
-    return [each.text or "" for each in ElementTree.fromstring(picture).iter() if each.tag.endswith("}text")]
+    return [each.text or "" for each in ET.fromstring(picture).iter() if each.tag.endswith("}text")]
 
 
 def paths(picture: str) -> list[tuple[str, str]]:
@@ -63,6 +63,12 @@ def test_of_many_series_the_greatest_are_drawn_and_the_rest_counted():
     assert len(paths(picture)) == 8
     assert {"o19  19/s", "and 12 more"} <= set(texts(picture))
     assert "o3  3/s" not in texts(picture)
+
+
+def test_series_that_are_0_are_counted_beside_one_that_is_not():
+    found = {"reads": [Series({"outcome": f"o{number}"}, [(0.0, float(number == 2))]) for number in range(5)]}
+    picture = draw(BOARD, found, SPAN)
+    assert {"o2  1/s", "and 4 more, all 0"} <= set(texts(picture))
 
 
 @pytest.mark.parametrize(

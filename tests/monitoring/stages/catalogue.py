@@ -107,8 +107,8 @@ STAGES: Final = (
     ),
     Stage(
         "PresenceRelayProcessBusy",
-        "the webhook is stopped for 0.9 s of each second",
-        faults.stopped_again_and_again("webhook", 0.9, 0.1),
+        "the webhook is stopped for 0.85 s of each 1.2 s",
+        faults.stopped_again_and_again("webhook", 0.85, 0.35),
         r"webhook \d+m",
     ),
     Stage(

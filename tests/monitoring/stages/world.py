@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
+from urllib.parse import urljoin
 
 import httpx
 import trustme
@@ -29,7 +30,9 @@ from tests.chaos.console import Console
 from tests.chaos.processes import Relay, at_work
 from tests.chaos.scene import SETTINGS, SPEED
 from tests.chaos.servers import StandaloneServer
+from tests.emulator.driver import form
 from tests.monitoring.prometheus import Prometheus, Target, scraping
+from tests.onboarding.person import APPLICANT
 from tests.support.fault_proxy import FaultProxy
 from tests.support.ring import MARKS
 from tests.support.valkey import free_port
@@ -100,12 +103,6 @@ class World:
             backoff=Backoff(lambda _, high: min(high, 0.5)),
         )  # fmt: skip
 
-    async def open_page(self, client: httpx.AsyncClient) -> None:
-        """Have somebody look at the first page, and begin to connect an organisation."""
-        url = self.relay.processes["web"].environment["RELAY_WEB_PUBLIC_URL"]
-        with suppress(httpx.HTTPError):
-            await client.get(f"{url}/")
-
     def write_web_certificate(self, days: float) -> None:
         """Give the pages a certificate that ends after so many days."""
         write_certificate(self.authority, self.web_certificate, days)
@@ -127,11 +124,15 @@ class World:
                 await self.relay.ask("PUT", f"people/{who}/presence", body)
 
     async def visit(self) -> None:
-        """Look at the pages again and again, until cancelled."""
-        async with httpx.AsyncClient(verify=False, trust_env=False, timeout=5) as client:
+        """Begin to connect an organisation again and again, as somebody who then looks at something else, until cancelled."""
+        url = self.relay.processes["web"].environment["RELAY_WEB_PUBLIC_URL"]
+        async with httpx.AsyncClient(verify=False, trust_env=False, timeout=10, follow_redirects=True) as client:
             while True:
-                await self.open_page(client)
-                await asyncio.sleep(1.0)
+                with suppress(httpx.HTTPError, AssertionError, LookupError):
+                    page = await client.get(f"{url}/onboarding")
+                    action, fields = form(page.text, "start")
+                    await client.post(urljoin(url, action), data={**fields, **APPLICANT}, headers={"origin": url})
+                await asyncio.sleep(2.0)
 
 
 def write_certificate(authority: trustme.CA, files: tuple[Path, Path], days: float) -> None:
@@ -154,6 +155,7 @@ def _pages(folder: Path, authority: trustme.CA) -> dict[str, str]:
         "RELAY_WEB_TLS_CERT_FILE": str(files[0]),
         "RELAY_WEB_TLS_KEY_FILE": str(files[1]),
         "RELAY_WEB_SIGN_UP": "open",
+        "RELAY_WEB_FORMS_PER_MINUTE": "1000",
     }
 
 
