@@ -119,8 +119,8 @@ STAGES: Final = (
     ),
     Stage(
         "PresenceRelayLeasesLost",
-        "both workers are stopped for 8 s again and again",
-        faults.stopped_again_and_again("worker", 8.0, 6.0),
+        "both workers are stopped for 15 s again and again",
+        faults.stopped_again_and_again("worker", 15.0, 8.0),
         r"leases_renewed_too_late|leases_not_renewed",
     ),
     Stage(
