@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import Final
 
@@ -113,7 +113,7 @@ class _Line:
 
     name: str
     points: Sequence[tuple[float, float]]
-    colour: str
+    colour: str = ""
 
     @property
     def greatest(self) -> float:
@@ -177,7 +177,7 @@ def _lines(panel: Panel, found: Found) -> list[_Line]:
         for series in found.get(expr, ())
     ]
     named.sort(key=lambda each: each[0])
-    return [_Line(name, series.points, f"c{number % 8}") for number, (name, series) in enumerate(named)]
+    return [_Line(name, series.points) for name, series in named]
 
 
 def _name(legend: str, labels: Mapping[str, str]) -> str:
@@ -199,9 +199,10 @@ def _legend(lines: Sequence[_Line], unit: str, width: float) -> list[_Entry]:
     moving = [line for line in ranked if line.greatest > 0] or ranked[:3]
     for number in range(min(_MOST_LINES, len(moving)), 0, -1):
         left_out = ranked[number:]
+        chosen = sorted(moving[:number], key=lambda line: line.name)
+        coloured = [replace(line, colour=f"c{place}") for place, line in enumerate(chosen)]
         entries = [
-            (line, f"{line.name}  {words(line.last, unit) if math.isfinite(line.last) else '–'}")
-            for line in moving[:number]
+            (line, f"{line.name}  {words(line.last, unit) if math.isfinite(line.last) else '–'}") for line in coloured
         ]
         more = f"and {len(left_out)} more{'' if any(line.greatest for line in left_out) else ', all 0'}"
         placed = _placed([*entries, *([(None, more)] if left_out else [])], width)

@@ -68,6 +68,8 @@ class World:
         web_certificate: the files of the pages' certificate and its key.
         authority: signs certificates of the pages.
         edge_clock: the clock of the edge's node.
+        consoles: the suites that stay.
+        keys: number of a tenant -> its suite key.
     """
 
     relay: Relay
@@ -80,6 +82,7 @@ class World:
     authority: trustme.CA
     edge_clock: SteppedClock
     consoles: list[Console] = field(default_factory=list)
+    keys: dict[int, str] = field(default_factory=dict)
 
     async def admit(self, each: Organisation) -> str:
         """Take a tenant in; returns a suite key."""
@@ -110,7 +113,8 @@ class World:
     async def begin(self) -> None:
         """Take the tenants in, let a suite of each come, and wait until all show everybody."""
         for each in self.tenants:
-            await self.come(each, await self.admit(each))
+            self.keys[each.number] = await self.admit(each)
+            await self.come(each, self.keys[each.number])
         await eventually(lambda: all(console.is_well for console in self.consoles), 180)
 
     async def change(self) -> None:
@@ -123,6 +127,13 @@ class World:
             with suppress(httpx.HTTPError):
                 await self.relay.ask("PUT", f"people/{who}/presence", body)
 
+    async def come_and_go(self) -> None:
+        """Let a suite come for a moment again and again, until cancelled."""
+        for tenant in itertools.cycle(self.tenants):
+            async with self.client(self.keys[tenant.number], tenant.names[:1]):
+                await asyncio.sleep(2.0)
+            await asyncio.sleep(2.0)
+
     async def visit(self) -> None:
         """Begin to connect an organisation again and again, as somebody who then looks at something else, until cancelled."""
         url = self.relay.processes["web"].environment["RELAY_WEB_PUBLIC_URL"]
@@ -131,7 +142,9 @@ class World:
                 with suppress(httpx.HTTPError, AssertionError, LookupError):
                     page = await client.get(f"{url}/onboarding")
                     action, fields = form(page.text, "start")
-                    await client.post(urljoin(url, action), data={**fields, **APPLICANT}, headers={"origin": url})
+                    await client.post(
+                        urljoin(str(page.url), action), data={**fields, **APPLICANT}, headers={"origin": url}
+                    )
                 await asyncio.sleep(2.0)
 
 
@@ -202,7 +215,8 @@ async def world(folder: Path, *, roles: dict[str, str] = ROLES, tenants: int = T
         )  # fmt: skip
         await at.begin()
         stack.push_async_callback(_left, at)
-        async with _under_way(*([at.change] if tenants else []), *([at.visit] if "web" in roles else [])):
+        suites = [at.change, at.come_and_go] if tenants else []
+        async with _under_way(*suites, *([at.visit] if "web" in roles else [])):
             yield at
 
 
