@@ -73,6 +73,13 @@ def test_a_stage_whose_command_does_not_show_the_cause_says_so():
     assert fault == "PresenceRelayThrottled: no"
 
 
+def test_a_line_that_was_there_before_the_fault_does_not_show_its_cause():
+    [stage] = (stage for stage in STAGES if stage.alert == "PresenceRelayHistoryLost")
+    old, new = '{"event": "store_reconnected", "at": 1}', '{"event": "store_reconnected", "at": 2}'
+    assert Outcome(stage, began=0.0, before=old, output=old).showed == ""
+    assert Outcome(stage, began=0.0, before=old, output=f"{old}\n{new}\n").showed == new
+
+
 @pytest.mark.timeout(300)
 async def test_an_alert_fires_in_a_real_fault_its_runbook_shows_the_cause_and_it_clears(tmp_path: Path):
     stages = [stage for stage in STAGES if stage.alert == "PresenceRelayPartitionsUnowned"]

@@ -69,15 +69,20 @@ class Outcome:
     ended: float = 0.0
     fired_s: dict[str, float] = field(default_factory=dict)
     cleared_s: dict[str, float] = field(default_factory=dict)
-    command: Command | None = None
+    before: str = ""
     output: str = ""
     faults: list[str] = field(default_factory=list)
 
     @property
     def showed(self) -> str:
-        """Return the line that shows the cause; empty when none does."""
-        lines = [line for line in self.output.splitlines() if re.search(self.stage.shows, line)]
+        """Return the line that shows the cause and was not there before the fault; empty when none does."""
+        known = set(self.before.splitlines())
+        lines = [line for line in _showing(self.stage, self.output) if line not in known]
         return lines[-1].strip() if lines else ""
+
+
+def _showing(stage: Stage, output: str) -> list[str]:
+    return [line for line in output.splitlines() if re.search(stage.shows, line)]
 
 
 def windows(alert: str) -> list[str]:
@@ -110,14 +115,20 @@ async def run(world: World, stages: Sequence[Stage], say: Callable[[str], None])
 
 async def _stage(world: World, watch: Watch, stage: Stage) -> Outcome:
     names = [(stage.alert, window) for window in windows(stage.alert)]
+    command = first_command(runbook(stage.alert))
     await _until(lambda: not any(map(watch.is_firing, names)), TICKETS_CLEAR_S)
-    outcome = Outcome(stage, time.monotonic())
+    before = await _before(world, stage, command)
+    outcome = Outcome(stage, time.monotonic(), before=before)
+    if _showing(stage, before) and not _is_log(command):
+        outcome.faults.append("the first command shows the cause before the fault")
     if fired := [name for name in names if watch.is_firing(name)]:
         outcome.faults.append(f"{fired} fired before")
     async with stage.fault(world):
         await _until(lambda: all(watch.after(name, outcome.began, fires=True) is not None for name in names), FIRES_S)
-        outcome.command = first_command(runbook(stage.alert))
-        outcome.output = await shown(outcome.command, world)
+        outcome.output = await shown(command, world)
+        outcome.faults += [
+            f"{' '.join(name)} cleared before the fault ended" for name in names if not watch.is_firing(name)
+        ]
     outcome.ended = time.monotonic()
     for name in names:
         after = watch.after(name, outcome.began, fires=True)
@@ -131,6 +142,21 @@ async def _stage(world: World, watch: Watch, stage: Stage) -> Outcome:
     await _until(lambda: not any(map(watch.is_firing, quick)), CLEARS_S)
     _note_cleared(watch, outcome, quick)
     return outcome
+
+
+def _is_log(command: Command) -> bool:
+    """Return whether a command prints a log, of which only the lines that are new say something of a fault."""
+    return command.text.startswith("kubectl logs")
+
+
+async def _before(world: World, stage: Stage, command: Command) -> str:
+    """Return what a command shows before the fault, once an earlier fault has left its windows."""
+    deadline = time.monotonic() + CLEARS_S
+    while True:
+        output = await shown(command, world)
+        if _is_log(command) or not _showing(stage, output) or time.monotonic() > deadline:
+            return output
+        await asyncio.sleep(5)
 
 
 async def _tickets(watch: Watch, outcomes: Sequence[Outcome]) -> None:
