@@ -23,7 +23,7 @@ from tests.monitoring.stages.world import World, world
 
 FOLDER: Final = ROOT / "docs/operate/dashboards"
 RATE_WINDOW: Final = "15s"
-_CALM_S: Final = 45.0
+_CALM_S: Final = 30.0
 _STEP_S: Final = 2.0
 _FAULTS: Final[tuple[tuple[str, float, Staging], ...]] = (
     (
