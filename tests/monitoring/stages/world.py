@@ -143,7 +143,9 @@ class World:
                     page = await client.get(f"{url}/onboarding")
                     action, fields = form(page.text, "start")
                     await client.post(
-                        urljoin(str(page.url), action), data={**fields, **APPLICANT, "domain": "t0.example"}, headers={"origin": url}
+                        urljoin(str(page.url), action),
+                        data={**fields, **APPLICANT, "domain": "t0.example"},
+                        headers={"origin": url},
                     )
                 await asyncio.sleep(2.0)
 
