@@ -11,7 +11,6 @@ from emulator import Config, Emulator
 from emulator.demo import CLIENT_ID
 from tests.emulator.driver import RELAY
 from tests.onboarding.chromium import ON_ITS_LOOP, Watched, window
-from tests.onboarding.conftest import authority, cert, chromium  # noqa: F401  fixtures
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ async def go(page: Page, name: str) -> None:
 
 
 @ON_ITS_LOOP
-async def test_a_person_sees_and_changes_everything_on_the_page(chromium: Browser) -> None:  # noqa: F811
+async def test_a_person_sees_and_changes_everything_on_the_page(chromium: Browser) -> None:
     async with Emulator.start(Config(speed=0)) as cloud, await window(chromium) as context:
         cloud.directory.grant(RELAY, CLIENT_ID, {"Presence.Read.All"})
         watched = Watched(await context.new_page())

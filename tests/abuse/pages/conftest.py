@@ -1,8 +1,6 @@
 """The pages over real TLS, a real Valkey and the local Microsoft cloud, as the pages' own tests have them."""
 
 from tests.onboarding.conftest import (  # noqa: F401  fixtures
-    authority,
-    cert,
     cloud,
     meet,
     person,
