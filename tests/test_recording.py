@@ -94,4 +94,5 @@ def test_the_recording_of_the_readme_shows_its_two_commands_and_nothing_of_the_m
     shown = [text for text, _ in texts(MINUTE.read_text())]
     assert any("make run" in text for text in shown)
     assert any("presence-suite watch" in text for text in shown)
+    assert not [text for text in shown if re.search("[0-9a-f]{20}", text)], "no token"
     assert not [text for text in shown if re.search(r"/(tmp|home|root|work|usr|opt)/|Traceback|Error", text)]

@@ -8,16 +8,18 @@ Pauses of the installation are cut; the rest is as it was. Ends all that it star
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
+from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from deploy.recording.drawing import Scene, draw
-from deploy.recording.terminal import Terminal, shortened
+from deploy.recording.terminal import Frame, Terminal, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +48,7 @@ def main() -> int:
         first.type("make run")
         first.watch_until("Press Ctrl-C", _INSTALL_LIMIT_S)
         first.watch(_READ_S)
-        frames = shortened(first.frames, _LONGEST_PAUSE_S)
+        frames = _without_token(shortened(first.frames, _LONGEST_PAUSE_S))
         second = stack.enter_context(Terminal(folder, environment))
         second.paste(_command(first.rows))
         second.watch(_WATCH_S)
@@ -57,6 +59,18 @@ def main() -> int:
     ]
     path.write_text(draw(scenes, _LABEL))
     return 0
+
+
+def _without_token(frames: Sequence[Frame]) -> list[Frame]:
+    """Return the frames with dots for the console's token: it opens nothing any more, but a picture is no place for one."""
+    return [
+        Frame(frame.at_s, tuple(tuple(replace(run, text=_dotted(run.text)) for run in row) for row in frame.rows))
+        for frame in frames
+    ]
+
+
+def _dotted(text: str) -> str:
+    return re.sub("(?<=#token=)[0-9a-f]+", lambda token: "•" * len(token[0]), text)
 
 
 def _command(rows: Sequence[str]) -> str:
