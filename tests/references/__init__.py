@@ -3,6 +3,8 @@
 settings.md          every setting, as `presence-relay settings` prints them
 commands.md          every command with its arguments and options, as `--help` prints them
 protocol.md          every message, field and method of the API, with the comments of the protos
+agent-settings.md    every setting of the agent, as `presence-suite settings explain` lists them
+agent-states.md      the agent's rules of aggregation, every combination computed
 errors.md            every reason for which a stream ends, with its gRPC code
 log-events.md        every event in the log, with its meaning and what to do
 metrics.md           every metric, with its labels and the question that it answers
@@ -14,6 +16,7 @@ README.md            of the Helm chart, whose table of values follows from value
 
 Modules:
 
+agent       The pages of the agent
 audit       The page of audit events
 commands    The page of commands
 errors      The page of error reasons
@@ -32,6 +35,7 @@ from relay.settings.table import table
 from tests.chart import readme, schema
 from tests.chart.engine import CHART
 from tests.chart.values import paths_text
+from tests.references.agent import agent_settings_page, agent_states_page
 from tests.references.audit import audit_page
 from tests.references.commands import commands_page
 from tests.references.errors import errors_page
@@ -56,6 +60,8 @@ def pages() -> dict[Path, str]:
     return {
         FOLDER / "settings.md": _SETTINGS + table(),
         FOLDER / "commands.md": commands_page(),
+        FOLDER / "agent-settings.md": agent_settings_page(),
+        FOLDER / "agent-states.md": agent_states_page(),
         FOLDER / "protocol.md": protocol_page(),
         FOLDER / "errors.md": errors_page(),
         FOLDER / "log-events.md": log_events_page(),

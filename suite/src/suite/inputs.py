@@ -23,12 +23,16 @@ def read_key(path: Path) -> tuple[str, str | None]:
     """
     text = _read(path, "key file")
     warning = None
-    if sys.platform != "win32" and _is_open(path.stat()):
+    if is_open_to_others(path):
         warning = f"The key file {path} can be read by others; chmod 600 it."
     return text.strip(), warning
 
 
-def _is_open(about: os.stat_result) -> bool:
+def is_open_to_others(path: Path) -> bool:
+    """Return True when others can read a file. Windows keeps rights elsewhere than in mode bits: there it is always False."""
+    if sys.platform == "win32":
+        return False
+    about = path.stat()
     is_ours = about.st_uid == os.getuid()
     return bool(about.st_mode & (stat.S_IRWXO | (stat.S_IRWXG if is_ours else 0)))
 

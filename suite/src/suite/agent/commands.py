@@ -1,0 +1,58 @@
+"""The commands of the agent: `presence-suite settings check` and `settings explain`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from suite.agent.settings.reading import LineFault
+
+EXIT_USAGE: Final = 2
+
+settings_app = typer.Typer(no_args_is_help=True, help="Check and explain the settings file of the agent.")
+
+_FILE = typer.Argument(metavar="FILE", help="The settings file, Presence.ini. It is only read.")
+
+
+@settings_app.command("check")
+def check(file: Annotated[Path, _FILE]) -> None:
+    """Check a settings file, and the files that it names. Each fault is told with its line. Exit code 2: it cannot be used."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    from suite.agent.settings.load import load
+
+    loaded = load(file)
+    print_faults(file, loaded.faults)
+    if loaded.settings is None:
+        typer.echo(f"{file} cannot be used.")
+        raise typer.Exit(EXIT_USAGE)
+    typer.echo(f"{file} can be used.")
+
+
+@settings_app.command("explain")
+def explain(
+    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Tell what is in force with this file.")] = None,
+) -> None:
+    """List all settings with their meaning and default, and what is in force with a file. No key is shown."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    from suite.agent.settings.explain import explained
+    from suite.agent.settings.load import load
+
+    loaded = load(file) if file is not None else None
+    typer.echo(explained(loaded.lines if loaded is not None else None))
+    if file is not None and loaded is not None:
+        print_faults(file, loaded.faults)
+        if loaded.settings is None:
+            raise typer.Exit(EXIT_USAGE)
+
+
+def print_faults(file: Path, faults: Iterable[LineFault]) -> None:
+    """Print each fault on a line of its own: `FILE:LINE: error: …`, as editors understand it."""
+    for fault in faults:
+        where = f"{file}:{fault.line}" if fault.line else str(file)
+        typer.echo(f"{where}: {'error' if fault.breaks else 'note'}: {fault.text}")

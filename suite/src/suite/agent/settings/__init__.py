@@ -1,0 +1,9 @@
+"""The settings of the agent: a file of the vendor's suite, Presence.ini, as it is found in the field. It is never written.
+
+watching.py  notice a new version; a broken one leaves the old one in force
+explain.py   the settings as text for a person, and as a page of the documentation
+load.py      the file -> AgentSettings, with what is wrong by line
+schema.py    every setting: section, name, kind, default, meaning
+kinds.py     the kinds of values: text -> value, or why it is none
+reading.py   the file's text -> entries by line, whatever is in it
+"""

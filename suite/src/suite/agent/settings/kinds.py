@@ -1,0 +1,112 @@
+"""The kinds of values of settings: each turns a text into a value, or raises ValueError with a sentence that does not repeat it."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_TRUE: Final = frozenset({"1", "true", "yes", "on"})
+_FALSE: Final = frozenset({"0", "false", "no", "off"})
+_SPAN: Final = re.compile(r"(\d{1,6})\s*(s|m|h)?", re.IGNORECASE)
+_SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600}
+LONGEST_SPAN: Final = timedelta(days=1)
+MOST_ORIGINS: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of value: how people write it, and how it is read."""
+
+    written: str
+    read: Callable[[str], Any]
+
+
+def _flag(text: str) -> bool:
+    word = text.lower()
+    if word not in _TRUE | _FALSE:
+        raise ValueError("It must be 0 or 1.")
+    return word in _TRUE
+
+
+def choice(*words: str) -> Kind:
+    """Return the kind of a value that is one of these words, in whatever case."""
+
+    def read(text: str) -> str:
+        found = next((word for word in words if word.lower() == text.lower()), None)
+        if found is None:
+            raise ValueError(f"It must be {_or(words)}.")
+        return found
+
+    return Kind(_or(words), read)
+
+
+def whole(least: int, most: int) -> Kind:
+    """Return the kind of a whole number between two limits, both included."""
+
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and len(text) < 10 and least <= int(text) <= most):
+            raise ValueError(f"It must be a whole number from {least:,} to {most:,}.")
+        return int(text)
+
+    return Kind(f"{least} to {most}", read)
+
+
+def _text(text: str) -> str:
+    if not all(char.isprintable() for char in text):
+        raise ValueError("It holds a character that cannot be printed.")
+    return text
+
+
+def _span(text: str) -> timedelta:
+    found = _SPAN.fullmatch(text)
+    if found is None:
+        raise ValueError("It must be a time such as 30s, 5m or 1h.")
+    value = timedelta(seconds=int(found[1]) * _SECONDS[(found[2] or "").lower()])
+    if not timedelta(seconds=1) <= value <= LONGEST_SPAN:
+        raise ValueError("It must be between 1s and 24h.")
+    return value
+
+
+def _loopback(text: str) -> str:
+    bare = text.strip("[]")
+    if bare.lower() == "localhost":
+        return "127.0.0.1"
+    try:
+        is_loopback = ipaddress.ip_address(bare).is_loopback
+    except ValueError:
+        is_loopback = False
+    if not is_loopback:
+        raise ValueError("It must be an address of this machine only: 127.0.0.1 or ::1. The API has no sign-in yet.")
+    return bare
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    found = tuple(dict.fromkeys(part.strip().rstrip("/").lower() for part in text.split(",") if part.strip()))
+    if len(found) > MOST_ORIGINS:
+        raise ValueError(f"It may name {MOST_ORIGINS} origins at most.")
+    for origin in found:
+        parts = urlsplit(origin)
+        if parts.scheme not in ("http", "https") or not parts.netloc or f"{parts.scheme}://{parts.netloc}" != origin:
+            raise ValueError(
+                "Each origin must be scheme://host or scheme://host:port, such as https://console.example."
+            )
+    return found
+
+
+def _or(words: tuple[str, ...]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+FLAG: Final = Kind("0 or 1", _flag)
+TEXT: Final = Kind("text", _text)
+PATH: Final = Kind("path; a relative one begins in the folder of this file", _text)
+SPAN: Final = Kind("time: 30s, 5m, 1h", _span)
+LOOPBACK: Final = Kind("127.0.0.1 or ::1", _loopback)
+ORIGINS: Final = Kind("origins, separated by commas", _origins)

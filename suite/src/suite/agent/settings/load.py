@@ -1,0 +1,296 @@
+"""The settings that a file says: values checked, files that it names read, everything that is wrong told by line."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from suite.agent.core.values import SourceName
+from suite.agent.files import decode, read_bounded
+from suite.agent.settings.reading import IniEntry, LineFault, listed, read_ini
+from suite.agent.settings.schema import BY_KEY, OWN_SECTIONS, SETTINGS, Setting
+from suite.errors import ConfigError
+from suite.inputs import is_open_to_others
+from suite.proxy import parse_proxy
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MOST_BYTES: Final = 1024 * 1024
+"""Limit of the settings file; a hundred times what the vendor's suites have."""
+_KEY_BYTES: Final = 4096
+_CA_BYTES: Final = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeamsSettings:
+    """The Teams source: whether it is on, and the way to the relay.
+
+    Attributes:
+        address: of the relay; empty when none is set.
+        key: the suite key; empty when there is none.
+        proxy: None takes the environment's, empty connects directly.
+    """
+
+    enabled: bool = False
+    address: str = ""
+    key: str = field(default="", repr=False)
+    ca_pem: bytes | None = field(default=None, repr=False)
+    server_name: str | None = None
+    proxy: str | None = field(default=None, repr=False)
+    form: Literal["watch", "stream"] = "watch"
+    unknown_after: timedelta = timedelta(minutes=2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiSettings:
+    """The local API: its address, the web pages that may use it, and the most event streams at once."""
+
+    host: str = "127.0.0.1"
+    port: int = 8790
+    origins: tuple[str, ...] = ()
+    consoles: int = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentSettings:
+    """All settings of an agent. Two are equal when nothing would be different, including the contents of the files that they name."""
+
+    teams: TeamsSettings
+    api: ApiSettings
+    winning: SourceName
+    users_file: Path | None
+    store: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedSettings:
+    """The outcome of reading a settings file.
+
+    Attributes:
+        settings: None when the file cannot be used.
+        faults: what is to be told, by line; some of it breaks the file when `settings` is None.
+        lines: setting id -> the entry that counts; settings with their default are absent.
+        files: files that it names and that were read, or were to be.
+    """
+
+    settings: AgentSettings | None
+    faults: tuple[LineFault, ...]
+    lines: dict[str, IniEntry] = field(default_factory=dict)
+    files: tuple[Path, ...] = ()
+
+
+def load(path: Path) -> LoadedSettings:
+    """Read a settings file, and the key and CA files that it names. Nothing is raised: what is wrong is in the faults."""
+    try:
+        text = decode(read_bounded(path, "settings file", MOST_BYTES))
+    except ConfigError as error:
+        return LoadedSettings(settings=None, faults=(LineFault(0, str(error), breaks=True),))
+    except UnicodeDecodeError:
+        damaged = LineFault(0, f"The settings file {path} is not the UTF-8 or UTF-16 that it begins as.", breaks=True)
+        return LoadedSettings(settings=None, faults=(damaged,))
+    return _Loading(path).load(text)
+
+
+class _Loading:
+    """One reading of a file: gathers the values, and the faults."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lines: dict[str, IniEntry] = {}
+        self._values: dict[str, Any] = {}
+        self._faults: list[LineFault] = []
+        self._files: list[Path] = []
+
+    def load(self, text: str) -> LoadedSettings:
+        read = read_ini(text)
+        self._faults.extend(read.faults)
+        for entry in read.entries:
+            self._take(entry)
+        for setting in SETTINGS:
+            self._evaluate(setting)
+        settings = self._settings()
+        is_broken = any(fault.breaks for fault in self._faults)
+        return LoadedSettings(
+            settings=None if is_broken else settings,
+            faults=listed(self._faults),
+            lines=self._lines,
+            files=tuple(self._files),
+        )
+
+    def _take(self, entry: IniEntry) -> None:
+        setting = _setting_of(entry)
+        if setting is None:
+            if entry.section.lower() in OWN_SECTIONS:
+                self._tell(
+                    entry.line, f"There is no setting {entry.section}.{entry.key[:80]}{_meant(entry)}; it is ignored."
+                )
+            return
+        before = self._lines.get(setting.id)
+        if before is not None:
+            self._tell(entry.line, f"{setting.id} is set on line {before.line} too. This one, the last, counts.")
+        self._lines[setting.id] = entry
+
+    def _evaluate(self, setting: Setting) -> None:
+        entry = self._lines.get(setting.id)
+        try:
+            self._values[setting.id] = setting.value_of(entry.value if entry is not None else setting.default)
+        except ValueError as error:
+            self._break(setting.id, f"{setting.id} cannot be used. {error}")
+            self._values[setting.id] = setting.value_of(setting.default)
+
+    def _settings(self) -> AgentSettings:
+        get = self._values.__getitem__
+        users_file = get("Agent.UsersFile")
+        return AgentSettings(
+            teams=self._teams(),
+            api=ApiSettings(
+                host=get("Agent.Host"),
+                port=get("Agent.Port"),
+                origins=get("Agent.Origins") or (),
+                consoles=get("Agent.Consoles"),
+            ),
+            winning=SourceName(get("RichPresence.WinningTechnology")),
+            users_file=self._beside(users_file) if users_file else None,
+            store=self._beside(get("Agent.Store")),
+        )
+
+    def _teams(self) -> TeamsSettings:
+        get = self._values.__getitem__
+        enabled, address, proxy = get("MSTeamsPresence.Enable"), get("Relay.Address") or "", get("Relay.Proxy")
+        self._check_address(address)
+        proxy = self._checked_proxy(proxy)
+        key = self._key()
+        if enabled and not address:
+            self._tell(self._line("MSTeamsPresence.Enable"), "Teams presence is on, but Relay.Address is not set.")
+        if enabled and not key and not self._line("Relay.KeyFile"):
+            self._tell(self._line("MSTeamsPresence.Enable"), "Teams presence is on, but there is no Relay.KeyFile.")
+        return TeamsSettings(
+            enabled=enabled,
+            address=address,
+            key=key,
+            ca_pem=self._ca(),
+            server_name=get("Relay.ServerName"),
+            proxy=proxy,
+            form=get("Relay.Form"),
+            unknown_after=get("Agent.UnknownAfter"),
+        )
+
+    def _check_address(self, address: str) -> None:
+        from suite.channel import split_address  # it brings gRPC, which `settings explain` need not wait for
+
+        try:
+            if address:
+                split_address(address)
+        except ConfigError as error:
+            self._break("Relay.Address", str(error))
+
+    def _checked_proxy(self, text: str | None) -> str | None:
+        if text is None:
+            return None
+        if text.lower() == "none":
+            return ""
+        try:
+            parse_proxy(text)
+        except ConfigError as error:
+            self._break("Relay.Proxy", str(error))
+        return text
+
+    def _key(self) -> str:
+        """Return the suite key, of its file before that of the settings file itself."""
+        if named := self._values["Relay.KeyFile"]:
+            return self._key_of(self._beside(named))
+        key = self._values["Relay.Key"] or ""
+        if not key:
+            return ""
+        if not _is_key(key):
+            self._break(
+                "Relay.Key", "Relay.Key is not a suite key: it must begin with psk_ and contain no white space."
+            )
+        elif is_open_to_others(self._path):
+            self._tell(
+                self._line("Relay.Key"),
+                "The key is in a file that others can read. Put it into a file of its own: KeyFile.",
+            )
+        return str(key)
+
+    def _key_of(self, path: Path) -> str:
+        raw = self._file("Relay.KeyFile", path, "key file", _KEY_BYTES)
+        if raw is None:
+            return ""
+        if is_open_to_others(path):
+            self._break("Relay.KeyFile", f"The key file {path} can be read by others; chmod 600 it.")
+        key = decode_or_empty(raw).strip()
+        if not _is_key(key):
+            self._break("Relay.KeyFile", f"The key file {path} has no suite key: it must begin with psk_.")
+        return key
+
+    def _ca(self) -> bytes | None:
+        from suite.channel import check_certificates
+
+        named = self._values["Relay.CaFile"]
+        raw = self._file("Relay.CaFile", self._beside(named), "CA file", _CA_BYTES) if named else None
+        if raw is None:
+            return None
+        raw = decode_or_empty(raw).encode()  # without a byte-order mark
+        try:
+            check_certificates(raw)
+        except ConfigError as error:
+            self._break("Relay.CaFile", str(error))
+        return raw
+
+    def _file(self, setting: str, path: Path, what: str, most_bytes: int) -> bytes | None:
+        self._files.append(path)
+        try:
+            return read_bounded(path, what, most_bytes)
+        except ConfigError as error:
+            self._break(setting, str(error))
+            return None
+
+    def _beside(self, named: str) -> Path:
+        """Return a path; a relative one begins in the folder of the settings file."""
+        return self._path.parent / os.path.expanduser(named)  # noqa: PTH111  Path's raises for an unknown user
+
+    def _line(self, setting: str) -> int:
+        entry = self._lines.get(setting)
+        return entry.line if entry is not None else 0
+
+    def _tell(self, line: int, text: str) -> None:
+        self._faults.append(LineFault(line, text))
+
+    def _break(self, setting: str, text: str) -> None:
+        self._faults.append(LineFault(self._line(setting), text, breaks=True))
+
+
+def decode_or_empty(raw: bytes) -> str:
+    """Return the text of a file, empty when it has a byte-order mark and is not what that says."""
+    try:
+        return decode(raw)
+    except UnicodeDecodeError:
+        return ""
+
+
+def _setting_of(entry: IniEntry) -> Setting | None:
+    found = BY_KEY.get((entry.section.lower(), entry.key.lower()))
+    if found is not None:
+        return found
+    return next((one for one in SETTINGS if one.anywhere and one.name.lower() == entry.key.lower()), None) or (
+        BY_KEY[_ENABLE] if not entry.section and entry.key.lower() == _ENABLE[1] else None
+    )
+
+
+_ENABLE: Final = ("msteamspresence", "enable")
+"""`Enable` alone counts before the first section only: in others it would switch something else on."""
+
+
+def _meant(entry: IniEntry) -> str:
+    names = [one.name for one in SETTINGS if one.section.lower() == entry.section.lower()]
+    near = difflib.get_close_matches(entry.key[:80], names, n=1)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def _is_key(text: str) -> bool:
+    return text.startswith("psk_") and text.isascii() and text.isprintable() and not any(map(str.isspace, text))
