@@ -1,0 +1,101 @@
+"""The rules of aggregation: from what all sources say of one user to what consoles show.
+
+Pure. Two questions, in this order:
+
+1. **Which rich source counts?** The winning technology, when it knows; else the first of the others that knows, in the order
+   of `SourceName`. A source that does not know never hides one that does.
+2. **What is drawn, rich presence or the phone?** Do not disturb, of either, over a forwarded phone, over one that rings or is
+   busy, over rich presence, over a free phone. Each is a `Rule`.
+
+A phone that rings or is busy is covered by do not disturb only, never by another rich state, older or newer: times of a
+telephone system and of Microsoft come from different clocks, so comparing them would make consoles flicker. A phone whose
+connector died does not stay busy, because its state expires.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from suite.agent.core.values import (
+    Aggregation,
+    RichState,
+    RichStatement,
+    Rule,
+    ShownStatus,
+    SourceName,
+    TelephonyState,
+    TelephonyStatement,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NO_SOURCE: Final = "no_source"
+"""The reason when no source has said anything of a user, and none why."""
+NOTHING: Final = RichStatement(reason=NO_SOURCE)
+
+DO_NOT_DISTURB_STATES: Final = frozenset({RichState.DO_NOT_DISTURB, RichState.PRESENTING, RichState.FOCUSING})
+"""The rich states in which Teams itself lets nobody through."""
+
+_FORWARDED: Final = {
+    TelephonyState.FORWARDED_TO_VOICEMAIL: ShownStatus.FORWARDED_TO_VOICEMAIL,
+    TelephonyState.FORWARDED_TO_NUMBER: ShownStatus.FORWARDED_TO_NUMBER,
+}
+_IN_USE: Final = {
+    TelephonyState.RINGING: ShownStatus.PHONE_RINGING,
+    TelephonyState.BUSY: ShownStatus.ON_THE_PHONE,
+}
+
+
+def aggregate(
+    rich: Mapping[SourceName, RichStatement],
+    telephony: TelephonyStatement | None,
+    winning: SourceName,
+) -> Aggregation:
+    """Return what consoles show of one user.
+
+    Args:
+        rich: source -> what it says; sources that are off, or have said nothing, are absent.
+        telephony: what the telephone system says; None when it has said nothing, or what it said has expired.
+        winning: the winning technology.
+    """
+    source, said = _rich(rich, winning)
+    phone = TelephonyState.UNKNOWN if telephony is None else telephony.state
+    rule, status = _decide(said.state, phone)
+    is_of_the_phone = rule.value.startswith("phone_")
+    return Aggregation(
+        status=status,
+        rule=rule,
+        reason="" if status is not ShownStatus.UNKNOWN else said.reason or NO_SOURCE,
+        since=telephony.since if telephony is not None and is_of_the_phone else said.since,
+        is_uncertain=said.is_uncertain and not is_of_the_phone,
+        rich=said.state,
+        rich_source=source,
+        telephony=phone,
+    )
+
+
+def _rich(rich: Mapping[SourceName, RichStatement], winning: SourceName) -> tuple[SourceName | None, RichStatement]:
+    """Return the source that counts, with its statement; None with the reason to show when no source knows."""
+    order = [winning, *(source for source in SourceName if source is not winning)]
+    stated = [(source, rich[source]) for source in order if source in rich]
+    for source, statement in stated:
+        if statement.is_known:
+            return source, statement
+    return None, next((statement for _, statement in stated if statement.reason), NOTHING)
+
+
+def _decide(rich: RichState, phone: TelephonyState) -> tuple[Rule, ShownStatus]:
+    if rich in DO_NOT_DISTURB_STATES:
+        return Rule.RICH_DO_NOT_DISTURB, ShownStatus(rich.value)
+    if phone is TelephonyState.DO_NOT_DISTURB:
+        return Rule.PHONE_DO_NOT_DISTURB, ShownStatus.DO_NOT_DISTURB
+    if phone in _FORWARDED:
+        return Rule.PHONE_FORWARDED, _FORWARDED[phone]
+    if phone in _IN_USE:
+        return Rule.PHONE_IN_USE, _IN_USE[phone]
+    if rich is not RichState.UNKNOWN:
+        return Rule.RICH, ShownStatus(rich.value)
+    if phone is TelephonyState.IDLE:
+        return Rule.PHONE_FREE, ShownStatus.PHONE_FREE
+    return Rule.NOTHING_KNOWN, ShownStatus.UNKNOWN
