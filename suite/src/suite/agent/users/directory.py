@@ -1,0 +1,37 @@
+"""Find colleagues by any of their names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from suite.names import Key, key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from suite.agent.users.reading import Colleague
+
+
+class Directory:
+    """The colleagues of one file, never changed. Names are compared without case, as the relay compares them."""
+
+    def __init__(self, colleagues: Iterable[Colleague] = ()) -> None:
+        self._by_id: dict[Key, Colleague] = {}
+        self._by_name: dict[Key, Colleague] = {}
+        for colleague in colleagues:
+            self._by_id[key_of(colleague.id)] = colleague
+            # A name that two colleagues have, such as a shared extension, is the first one's.
+            for name in (colleague.login, colleague.upn, colleague.sip_uri, colleague.extension):
+                if name:
+                    self._by_name.setdefault(key_of(name), colleague)
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def __iter__(self) -> Iterator[Colleague]:
+        return iter(self._by_id.values())
+
+    def find(self, name: str) -> Colleague | None:
+        """Return the colleague with this login, UPN, SIP address or extension; a login counts before another's extension."""
+        key = key_of(name)
+        return self._by_id.get(key) or self._by_name.get(key)
