@@ -125,8 +125,9 @@ promtool: | $(VENV)/pyvenv.cfg
 topologies: setup ## run every test of the store on every topology of Redis
 	@$(PYTEST) -m 'not soak' --numprocesses $(TEST_PROCESSES) --dist worksteal --each-topology tests/store
 
-soak: setup ## run the long sweeps
+soak: setup ## run the long sweeps, and each property with 1,000 examples
 	@$(PYTEST) -m soak --timeout 5400
+	@$(PYTEST) -m 'hypothesis and not soak' --hypothesis-profile thorough --timeout 5400 --numprocesses 2
 
 SEEDS ?= 1-20
 TOPOLOGY ?= standalone

@@ -38,7 +38,9 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 # How fast an example is made or run says how busy the machine is, and nothing about the code.
-settings.register_profile("relay", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+_RELAY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("relay", _RELAY, max_examples=30)
+settings.register_profile("thorough", _RELAY, max_examples=1000)  # `make soak`
 settings.load_profile("relay")
 
 

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _HOUSEKEEPING_S: Final = 5.0
+_TRIMMED: Final = 1 / 20
+"""Share of the time that changes are kept after which old ones are dropped."""
 _FINISH_S: Final = 2.0
 """Time for what must not be cut short when another worker is to have the partition: nobody reads it again meanwhile."""
 _SETTLE_S: Final = 1.0
@@ -249,7 +251,8 @@ class OwnedPartition:
 
     async def _keep_house(self) -> None:
         """Save the inbox's position, at the latest when many hints came, and drop old changes."""
-        clock, settings, trim = self._resources.clock, self._resources.settings, Cadence(_HOUSEKEEPING_S)
+        clock, settings = self._resources.clock, self._resources.settings
+        trim = Cadence(max(_HOUSEKEEPING_S, settings.changes_kept.total_seconds() * _TRIMMED))
         trim.take(clock.monotonic())
         while True:
             await wait_until_set(clock, self._many_came, _HOUSEKEEPING_S)

@@ -111,13 +111,17 @@ def _call(random: Random) -> bytes:
         ]
         fields.append(random.choice(bad))
     return b"".join(
-        header_frames(_encoder().encode(fields), random.choice(_STREAMS), random.choice([END_HEADERS, 0, 5]))
+        header_frames(
+            _encoder().encode(fields, huffman=random.random() < 0.1),
+            random.choice(_STREAMS),
+            random.choice([END_HEADERS, 0, 5]),
+        )
     )
 
 
 def _continued(random: Random) -> bytes:
     """A header list that goes on, and perhaps never ends; or a continuation of nothing."""
-    stream, block = random.choice(_STREAMS), _encoder().encode(call(HEALTH_WATCH))
+    stream, block = random.choice(_STREAMS), _encoder().encode(call(HEALTH_WATCH), huffman=False)
     begun = frame(Kind.HEADERS, block, stream) if random.random() < 0.8 else b""
     return begun + frame(Kind.CONTINUATION, random.choice([b"", b"\x00\x01a\x01b" * 500]), stream) * random.randrange(
         1, 60
@@ -127,11 +131,11 @@ def _continued(random: Random) -> bytes:
 def _trailers(random: Random) -> bytes:
     """A call, a message, and trailers again and again without an end."""
     stream, encoder = random.choice([1, 3, 5]), _encoder()
-    made = frame(Kind.HEADERS, encoder.encode(call(random.choice(_PATHS[:5]))), stream, END_HEADERS)
+    made = frame(Kind.HEADERS, encoder.encode(call(random.choice(_PATHS[:5])), huffman=False), stream, END_HEADERS)
     made += frame(Kind.DATA, message(b""), stream)
     for number in range(random.randrange(1, 40)):
         flags = END_HEADERS | (END_STREAM if random.random() < 0.1 else 0)
-        made += frame(Kind.HEADERS, encoder.encode([(f"x-{number}", "v" * 300)]), stream, flags)
+        made += frame(Kind.HEADERS, encoder.encode([(f"x-{number}", "v" * 300)], huffman=False), stream, flags)
     return made
 
 
@@ -172,7 +176,9 @@ def _control(random: Random) -> bytes:
             frame(Kind.SETTINGS, b"\0\x04\0\0\0\0", 0, 1),
             frame(Kind.PING, random.randbytes(random.choice([0, 7, 8, 9])), random.choice([0, 1]))
             * random.choice([1, 50]),
-            frame(Kind.PUSH_PROMISE, b"\0\0\0\x02" + _encoder().encode(call(WATCH)), stream, END_HEADERS),
+            frame(
+                Kind.PUSH_PROMISE, b"\0\0\0\x02" + _encoder().encode(call(WATCH), huffman=False), stream, END_HEADERS
+            ),
             frame(Kind.RST_STREAM, b"\0\0\0\x08", stream),
             frame(Kind.RST_STREAM, b"\0", stream),
             frame(Kind.GOAWAY, random.randbytes(random.choice([0, 8, 200]))),

@@ -65,7 +65,7 @@ def test_those_who_come_first_are_filled_first():
     st.lists(st.lists(st.integers(0, 40), max_size=12), max_size=3),
     st.integers(1, 12),
 )
-@settings(max_examples=300)
+@settings(max_examples=2 * settings.default.max_examples)
 def test_nobody_is_in_two_and_nobody_who_stays_worth_it_is_moved(weighing, members, size):
     weights = {UserId(str(user)): value for user, value in weighing.items()}
     inside = {str(n): tuple(dict.fromkeys(UserId(str(user)) for user in some)) for n, some in enumerate(members)}

@@ -320,7 +320,7 @@ actions = st.lists(
 
 
 @given(actions, st.integers(1, 7))
-@settings(max_examples=300)
+@settings(max_examples=2 * settings.default.max_examples)
 def test_no_user_is_ever_in_two_reads_at_once_and_none_is_forgotten(  # noqa: C901 - one step each
     steps: list[tuple[str, int]], page_size: int
 ):

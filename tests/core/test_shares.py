@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.core.share_moves import ShareMoves
@@ -87,7 +87,6 @@ def test_every_partition_is_planned_for_one_live_worker_and_all_who_see_the_same
     assert all(planned[partition] != some == table.owner(partition) for partition in to_give(table, some))
 
 
-@settings(max_examples=50)
 @given(tables())
 def test_moves_come_to_an_end_at_which_no_partition_could_move_for_the_better(table: ShareTable):
     rest, _ = move_all(table)

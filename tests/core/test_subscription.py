@@ -209,7 +209,7 @@ events = st.lists(
 
 
 @given(events)
-@settings(max_examples=300)
+@settings(max_examples=2 * settings.default.max_examples)
 def test_whatever_happens_it_is_never_held_past_its_end_nor_asked_for_while_one_is_held(steps):
     state, now = SubscriptionStanding(), NOW
     creations: list[datetime] = []

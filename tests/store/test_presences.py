@@ -125,7 +125,7 @@ STAMPS = st.tuples(
 )
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(stamps=st.lists(STAMPS, min_size=1, max_size=8))
 async def test_the_script_orders_polls_as_the_rules_do(store: Store, lease: Lease, stamps: list) -> None:
     presences = Presences(store)

@@ -18,15 +18,13 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.crc import key_slot
 from redis.exceptions import RedisError
 
 from relay.errors import NotPrimary, StoreUnavailable
 from relay.store.server.inspection import cluster_faults
 from relay.store.server.metrics import FAILOVERS
-from relay.store.server.node import Node
+from relay.store.server.node import Node, client_of
 from relay.store.server.redis_errors import Redirected, in_short
 from relay.store.server.refresher import Refresher
 from relay.store.server.scripting import on
@@ -164,14 +162,7 @@ class Cluster:
 
     async def _view_of(self, place: Place) -> SlotView | str:
         if place not in self._witnesses:
-            self._witnesses[place] = Redis.from_url(
-                self._address.server_url(*place),
-                socket_timeout=self._patience_s,
-                socket_connect_timeout=self._patience_s,
-                protocol=2,
-                max_connections=4,
-                retry=Retry(NoBackoff(), 0),
-            )
+            self._witnesses[place] = client_of(self._address.server_url(*place), self._patience_s)
         try:
             return parse_slots(await on(self._witnesses[place])("CLUSTER", "SLOTS"), place)
         except (RedisError, OSError) as error:

@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from relay.errors import NotPrimary, StoreUnavailable
 from relay.store.server.election import SentinelAnswer, SentinelView, elect, is_settled_at
 from relay.store.server.inspection import sentinel_faults
 from relay.store.server.metrics import FAILOVERS
-from relay.store.server.node import Node
+from relay.store.server.node import Node, client_of
 from relay.store.server.redis_errors import in_short
 from relay.store.server.refresher import Refresher
 from relay.store.server.scripting import on
@@ -50,7 +48,7 @@ class Sentinel:
         self._observe = observe
         patience_s = min(_PATIENCE_S, operation_timeout.total_seconds())
         self._sentinels = {
-            f"{host}:{port}": _client(address.sentinel_url(host, port), patience_s) for host, port in address.places
+            f"{host}:{port}": client_of(address.sentinel_url(host, port), patience_s) for host, port in address.places
         }
         self._refresher = Refresher(self._ask, "sentinels")
         self._believed: SentinelAnswer | None = None
@@ -121,17 +119,6 @@ class Sentinel:
                 "redis_primary_changed", hint=f"the sentinels name {self._node.place} instead of {former.place}"
             )
             await former.retire()
-
-
-def _client(url: str, patience_s: float) -> Redis:
-    return Redis.from_url(
-        url,
-        socket_timeout=patience_s,
-        socket_connect_timeout=patience_s,
-        protocol=2,
-        max_connections=4,
-        retry=Retry(NoBackoff(), 0),
-    )
 
 
 async def _view(sentinel: str, client: Redis, service: str) -> SentinelView:
