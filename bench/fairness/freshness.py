@@ -18,6 +18,7 @@ class Freshness:
         reads: of presence, of all small tenants.
         due: how many there should have been.
         busy_ms: name of a process -> CPU that its event loop used between two looks at it, at the most: what others waited for.
+        collection_ms: name of a process -> its longest collection of garbage, in milliseconds.
         cpu_s: name of a process -> CPU seconds that it used.
         took_s: seconds of all measurements.
         idle_ms: how late an event loop with nothing to do was, of 95 % of all looks: what the machine adds to every process.
@@ -29,6 +30,7 @@ class Freshness:
     reads: int = 0
     due: float = 0.0
     busy_ms: dict[str, float] = field(default_factory=dict)
+    collection_ms: dict[str, float] = field(default_factory=dict)
     cpu_s: dict[str, float] = field(default_factory=dict)
     took_s: float = 0.0
     idle_ms: float = 0.0
@@ -42,6 +44,8 @@ class Freshness:
         self.due += other.due
         for name, busy_ms in other.busy_ms.items():
             self.busy_ms[name] = max(busy_ms, self.busy_ms.get(name, 0.0))
+        for name, took_ms in other.collection_ms.items():
+            self.collection_ms[name] = max(took_ms, self.collection_ms.get(name, 0.0))
         for name, spent_s in other.cpu_s.items():
             self.cpu_s[name] = self.cpu_s.get(name, 0.0) + spent_s
         self.took_s += other.took_s

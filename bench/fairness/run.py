@@ -103,6 +103,8 @@ def run(options: FairnessOptions) -> int:
         [[name, each.changes, each.reconnects] for name, each in found.items()],
     )  # fmt: skip
     for name, each in found.items():
+        took = ", ".join(f"{process} {ms:.0f} ms" for process, ms in each.beside.collection_ms.items())
+        report.say(f"beside {name}: the longest collection of garbage: {took}")
         for (process, place), times in each.beside.places.most_common(6):
             report.say(f"beside {name}: the {process} was late {times} times at {place}")
     return _judged(found).say()
@@ -239,6 +241,7 @@ class _Bench:
             ages=seen.seen, unseen=seen.unseen + len(seen.waiting), reads=self._reads(began, ended),
             due=(ended - began) / _INTERVAL_S * len(self._small),
             busy_ms={name: max((lag.thread for lag in each.lags), default=0.0) for name, each in late.items()},
+            collection_ms={name: each.longest_collection_ms for name, each in late.items()},
             cpu_s={name: after[pid] - spent[pid] for name, pid in self._pids.items()},
             took_s=ended - began,
             idle_ms=idle_ms,

@@ -18,6 +18,7 @@
     listening.py         one spelling of an address for every listener
     cadence.py           waits of loops: for an event with a limit, and for work at intervals
     turns.py             long work in parts, with other work in between
+    garbage.py           collections of garbage that keep nobody waiting
     loop.py              the event loop that everything runs on
     supervision.py       tasks that must not end: restarted after an outage; a bug in one stops the process in order
     clock.py             the clock that long-lived parts are given
