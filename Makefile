@@ -8,6 +8,7 @@ FOR_RUNNING := $(VENV)/.installed-run
 FOR_ALL := $(VENV)/.installed
 FOR_CHART := $(VENV)/.installed-chart
 FOR_DOCS := $(VENV)/.installed-docs
+FOR_PROXIES := $(VENV)/.installed-proxies
 PYTEST := $(BIN)/python -m pytest
 # Most tests wait for something most of the time, so many more processes than cores are of use.
 TEST_PROCESSES ?= 7
@@ -78,7 +79,7 @@ $(FOR_DOCS): requirements/docs.txt | $(VENV)/pyvenv.cfg
 run: setup-run ## run a whole relay on this machine: Valkey, a local Microsoft cloud, all roles, a tenant to try
 	@exec $(BIN)/presence-relay dev
 
-test: setup $(FOR_CHART) browser promtool examples ## run every test but those of `make check`
+test: setup $(FOR_CHART) $(FOR_PROXIES) browser promtool examples ## run every test but those of `make check`
 	@$(PYTEST) -m 'not soak' --numprocesses $(TEST_PROCESSES) --dist worksteal --durations=20 $(CHECK_TESTS:%=--ignore=%) $(if $(COVERED_TOO),,$(COVERED:%=--ignore=%))
 
 # Measuring costs Python 3.11 three quarters more time, so it is done over the tests of single packages. CI runs these here, and the rest by
@@ -121,6 +122,21 @@ promtool: | $(VENV)/pyvenv.cfg
 	    mkdir -p $(VENV)/prometheus; \
 	    $(call quietly,{ apt-get update -q && cd $(VENV)/prometheus && apt-get download -q prometheus && dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb; }); \
 	  else echo "promtool is missing. Install it, for example: sudo apt-get install prometheus" >&2; exit 1; fi; }
+
+# The proxies that suites are tested through: Debian's packages, with what else they need here, but not as services; and mitmproxy, in an
+# environment of its own.
+PROXIES := $(VENV)/proxies
+PROXY_PACKAGES := tinyproxy-bin haproxy squid-openssl
+$(FOR_PROXIES): requirements/proxies.txt | $(VENV)/pyvenv.cfg
+	@command -v apt-get >/dev/null || { echo "The proxies of the tests are unpacked from Debian's packages, and apt is not here." >&2; exit 1; }
+	@echo "Installing the proxies of the tests into $(PROXIES) ..."
+	@rm -rf $(PROXIES) && mkdir -p $(PROXIES)/packages/partial
+	@$(call quietly,{ { [ "$$(id -u)" != 0 ] || apt-get update -q; } \
+	  && apt-get install -qy --no-install-recommends --download-only -o Debug::NoLocking=1 -o Dir::Cache::archives=$(CURDIR)/$(PROXIES)/packages/ \
+	    $(PROXY_PACKAGES) && for package in $(PROXIES)/packages/*.deb; do dpkg-deb -x $$package $(PROXIES) || exit 1; done && rm -r $(PROXIES)/packages; })
+	@$(PYTHON) -m venv --clear $(PROXIES)/mitmproxy
+	@$(call quietly,$(PROXIES)/mitmproxy/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes -r requirements/proxies.txt)
+	@touch $@
 
 topologies: setup ## run every test of the store on every topology of Redis
 	@$(PYTEST) -m 'not soak' --numprocesses $(TEST_PROCESSES) --dist worksteal --each-topology tests/store
@@ -249,7 +265,7 @@ protos-check: setup
 # No address and no header, so that the locks are the same wherever they are made. presence-suite is here, in suite/.
 LOCK := $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-header --no-annotate --no-emit-package presence-suite --quiet
 
-lock: setup ## resolve the locks again: of images, of `make run`, of everything, and of tools for the chart and the site
+lock: setup ## resolve the locks again: of images, of `make run`, of everything, and of tools for the chart, the tests and the site
 	@$(LOCK) --output-file requirements/relay.txt
 	@$(LOCK) --extra dev --constraints requirements/relay.txt --output-file requirements/run.txt
 	@$(LOCK) --all-extras --constraints requirements/run.txt --output-file requirements/dev.txt
@@ -258,4 +274,5 @@ lock: setup ## resolve the locks again: of images, of `make run`, of everything,
 	@$(BIN)/uv pip compile requirements/build.in --constraints requirements/run.txt --universal --generate-hashes --no-header --no-annotate --quiet \
 	  --output-file requirements/build.txt
 	@$(BIN)/uv pip compile requirements/checkov.in --universal --generate-hashes --no-header --no-annotate --quiet --output-file requirements/checkov.txt
+	@$(BIN)/uv pip compile requirements/proxies.in --universal --generate-hashes --no-header --no-annotate --quiet --output-file requirements/proxies.txt
 	@$(BIN)/uv pip compile requirements/docs.in --universal --generate-hashes --no-header --no-annotate --quiet --output-file requirements/docs.txt

@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 
 from suite.agent.commands import settings_app
+from suite.doctor.command import doctor
 from suite.errors import ConfigError, Refused, TooManyUsers
 from suite.inputs import read_ca, read_key, read_users
 
@@ -133,6 +134,9 @@ def health(
     if found is not Health.SERVING:
         _give_up(f"{address} is {found.value}{f' ({details})' if details else ''}.", EXIT_REFUSED)
     typer.echo(f"{address} is {found.value}.")
+
+
+app.command()(doctor)
 
 
 def _names(users: list[str], users_file: Path | None) -> list[str]:

@@ -6,7 +6,6 @@ import asyncio
 import math
 import os
 import random
-import re
 import secrets
 from collections import deque
 from datetime import timedelta
@@ -18,8 +17,9 @@ from suite import events as ev
 from suite.backoff import Backoff
 from suite.channel import target
 from suite.chunking import MAX_USERS_A_MESSAGE, MAX_USERS_A_STREAM
-from suite.errors import ConfigError, Refused, TooManyUsers
+from suite.errors import Refused, TooManyUsers
 from suite.explain import Remedy, explain
+from suite.inputs import checked_key
 from suite.state import Answer, Resolution, WatchState
 from suite.stream import Stream, StreamEnded, StreamForm
 from suite.values import span
@@ -96,7 +96,7 @@ class PresenceClient:
         self._target: Target = target(
             address, ca_pem=ca_pem, server_name=server_name, proxy=proxy, environ=dict(os.environ)
         )
-        self._key = _checked_key(key)
+        self._key = checked_key(key)
         self._form: StreamForm = form
         if instance_id is None:
             instance_id = secrets.token_hex(16)
@@ -320,11 +320,3 @@ class PresenceClient:
 def _listed(users: Iterable[str]) -> list[str]:
     """Return the names as a list. A single string is one name, not its letters."""
     return [users] if isinstance(users, str) else list(users)
-
-
-def _checked_key(key: str) -> str:
-    """Return the key without white space around it. The error's text does not repeat the key."""
-    bare = key.strip()
-    if not re.fullmatch(r"psk_[\x21-\x7e]+", bare):
-        raise ConfigError("This is not a suite key: it must begin with psk_ and contain no white space.")
-    return bare

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import sys
 from typing import TYPE_CHECKING
@@ -26,6 +27,14 @@ def read_key(path: Path) -> tuple[str, str | None]:
     if is_open_to_others(path):
         warning = f"The key file {path} can be read by others; chmod 600 it."
     return text.strip(), warning
+
+
+def checked_key(key: str) -> str:
+    """Return the key without white space around it. The error's text does not repeat the key."""
+    bare = key.strip()
+    if not re.fullmatch(r"psk_[\x21-\x7e]+", bare):
+        raise ConfigError("This is not a suite key: it must begin with psk_ and contain no white space.")
+    return bare
 
 
 def is_open_to_others(path: Path) -> bool:

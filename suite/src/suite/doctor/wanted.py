@@ -1,0 +1,62 @@
+"""The relay that is asked for, by options and by a settings file of the agent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from suite.agent.settings.load import TeamsSettings, load
+from suite.channel import Target, target
+from suite.errors import ConfigError
+from suite.inputs import checked_key, read_ca, read_key
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The options of the command line; None for those that were not given."""
+
+    address: str | None
+    key_file: Path | None
+    ca_file: Path | None
+    server_name: str | None
+    proxy: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The relay, the key, and what is to be said about the key's file."""
+
+    target: Target
+    key: str | None = field(repr=False)
+    warning: str | None
+
+
+def wanted(options: Options, settings: Path | None, environ: dict[str, str]) -> Wanted:
+    """Return what options and settings ask for. An option comes before a setting.
+
+    Raises:
+        ConfigError: a setting cannot be right, or no address is given.
+    """
+    teams = _teams(settings) if settings else TeamsSettings()
+    address = options.address or teams.address
+    if not address:
+        raise ConfigError("Give the address of the relay: --address, or --settings with a file that has Relay.Address.")
+    key, warning = read_key(options.key_file) if options.key_file else (teams.key, None)
+    found = target(
+        address,
+        ca_pem=read_ca(options.ca_file) if options.ca_file else teams.ca_pem,
+        server_name=options.server_name or teams.server_name,
+        proxy=teams.proxy if options.proxy is None else options.proxy,
+        environ=environ,
+    )
+    return Wanted(found, checked_key(key) if key or options.key_file else None, warning)
+
+
+def _teams(path: Path) -> TeamsSettings:
+    loaded = load(path)
+    if loaded.settings is None:
+        raise ConfigError(f"The settings file {path} cannot be used: presence-suite settings check tells why.")
+    return loaded.settings.teams
