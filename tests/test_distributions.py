@@ -29,6 +29,10 @@ OF_THE_SERVER = {
 }
 
 
+OF_THE_AGENT = ("suite.agent.api.", "suite.agent.run")
+"""Modules that need the extra `agent`."""
+
+
 def built(project: Path, folder: Path) -> Path:
     """Build a project's wheel, by the hatchling that is installed."""
     command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
@@ -57,6 +61,15 @@ def needs(wheel: Path) -> list[str]:
     [name] = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
     headers = email.message_from_bytes(archive.read(name)).get_all("Requires-Dist", [])
     return sorted(need.name for need in map(Requirement, headers) if need.marker is None)
+
+
+def extra_needs(wheel: Path, extra: str) -> list[str]:
+    """The names of the distributions that an extra of a wheel needs beside those."""
+    archive = zipfile.ZipFile(wheel)
+    [name] = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+    headers = email.message_from_bytes(archive.read(name)).get_all("Requires-Dist", [])
+    asked = [need for need in map(Requirement, headers) if need.marker is not None]
+    return sorted(need.name for need in asked if need.marker is not None and need.marker.evaluate({"extra": extra}))
 
 
 def with_all_they_need(names: list[str]) -> set[str]:
@@ -114,7 +127,16 @@ def test_the_suite_runs_where_nothing_but_its_dependencies_is_installed(suite_wh
     scripts = installed([suite_wheel], needs(suite_wheel), tmp_path)
     code, said, errors = ran(scripts / "presence-suite", "--help")
     assert (code, "watch" in said, errors) == (0, True, "")
-    # Each of the wheel's modules can be imported there.
+    # Each of the wheel's modules can be imported there, but for those that need the extra `agent`, and the command says so.
+    modules = [name for name in modules_of(suite_wheel) if not name.startswith(OF_THE_AGENT)]
+    imports = f"import importlib\nfor name in {modules}: importlib.import_module(name)"
+    assert ran(scripts / "python", "-c", imports) == (0, "", "")
+    code, _, errors = ran(scripts / "presence-suite", "agent", "--settings", "Presence.ini")
+    assert (code, "pip install 'presence-suite[agent]'" in errors) == (2, True)
+
+
+def test_the_agent_runs_where_its_extra_is_installed_too(suite_wheel: Path, tmp_path: Path):
+    scripts = installed([suite_wheel], needs(suite_wheel) + extra_needs(suite_wheel, "agent"), tmp_path)
     imports = f"import importlib\nfor name in {modules_of(suite_wheel)}: importlib.import_module(name)"
     assert ran(scripts / "python", "-c", imports) == (0, "", "")
 

@@ -10,7 +10,7 @@ import suite
 from suite import events
 
 PUBLIC = [
-    "Answer", "Availability", "Backoff", "Changed", "ConfigError", "Connected", "ConsoleStatus", "Disconnected", "Event",
+    "Answer", "Availability", "Backoff", "Changed", "ConfigError", "Connected", "ConsoleStatus", "Disconnected", "Event", "Held",
     "Outcome", "Presence", "PresenceClient", "Progress", "Refused", "Reset", "Resolution", "Resolved", "SnapshotComplete",
     "Source", "Status", "SuiteError", "TenantStatus", "TooManyUsers",
 ]  # fmt: skip

@@ -16,8 +16,9 @@ from suite import events as ev
 from suite import values
 from suite.backoff import LONGEST, PROVEN_AFTER, Backoff
 from suite.chunking import MAX_MESSAGE_BYTES, MAX_USERS_A_MESSAGE, changes, start_parts
+from suite.held import Answer, Held, Resolution
 from suite.names import key_of
-from suite.state import Answer, Resolution, WatchState
+from suite.state import WatchState
 from suite.values import Status
 from tests.suite.scripted_relay import answer, resolution
 
@@ -227,10 +228,11 @@ class MiniRelay:
         self.in_flight.append(batch(answers={u: self.answers[u][1] for u in users}, token=token))
 
 
-def run_schedule(seed: int, steps: int = 60, state: WatchState | None = None) -> None:  # noqa: C901
+def run_schedule(seed: int, steps: int = 60, rules: type[WatchState] = WatchState, *, restarts: bool = False) -> None:  # noqa: C901
     rng = random.Random(seed)
-    relay, state = MiniRelay(rng), state or WatchState()
+    relay, state = MiniRelay(rng), rules()
     names = list(relay.directory)
+    kept = Held()
     told: dict[str, int] = {}
     revisions: dict[str, int] = {}
     to_relay: list[tuple[list, list]] = []
@@ -241,6 +243,19 @@ def run_schedule(seed: int, steps: int = 60, state: WatchState | None = None) ->
         start, begun = state.start(), False
         told = dict(start.sent)
         relay.begin(start)
+
+    def keep() -> None:
+        nonlocal kept
+        kept = state.held(names)
+
+    def restart() -> None:
+        """Begin with what was kept some time ago, and with other names."""
+        nonlocal state
+        revisions.clear()
+        state = rules()
+        state.subscribe(rng.sample(names, 3))
+        state.restore(kept)
+        reconnect()
 
     def tell(keys) -> None:
         for key in keys:
@@ -272,6 +287,7 @@ def run_schedule(seed: int, steps: int = 60, state: WatchState | None = None) ->
         lambda: tell(state.subscribe([rng.choice(names)])[0]),
         lambda: tell(state.unsubscribe([rng.choice(names)])),
         lambda: rng.random() < 0.4 and reconnect(),
+        *([keep, keep, restart] if restarts else []),
     ]  # fmt: skip
     for _ in range(steps):
         rng.choice(moves)()
@@ -295,6 +311,21 @@ def test_however_streams_break_the_suite_ends_with_what_the_relay_has(block):
         run_schedule(seed)
 
 
+def test_what_is_kept_over_a_restart_loses_nothing_either():
+    for seed in range(400):
+        run_schedule(seed, restarts=True)
+
+
+class KeepsWhatIsNotHeld(WatchState):
+    """The rules without the one that only what is held is kept."""
+
+    def held(self, names):
+        answered = {
+            name: one for name in names if (one := self.names.get(name)) is not None and one.user_id is not None
+        }
+        return Held(token=self.token, names=answered, answers=dict(self.answers))
+
+
 class TrustsWhatCameBack(WatchState):
     """The rules without the one about names that left and came back."""
 
@@ -304,9 +335,8 @@ class TrustsWhatCameBack(WatchState):
         return entry
 
 
-@pytest.mark.parametrize(("rules", "shown"), [(WatchState, "r1"), (TrustsWhatCameBack, "r0")])
-def test_a_change_between_leaving_and_coming_back_is_not_lost(rules, shown):
-    """The schedule that random ones hit once in 20,000; without the rule the suite shows the old answer for ever."""
+def left_and_came_back(rules: type[WatchState]) -> tuple[MiniRelay, WatchState]:
+    """The schedule that random ones hit once in 20,000, up to the break."""
     relay, state = MiniRelay(random.Random(0)), rules()
     relay.answers, relay.directory = {"U0": (0, "r0")}, {"n0@x.org": "U0"}
     state.subscribe(["n0@x.org"])
@@ -321,13 +351,32 @@ def test_a_change_between_leaving_and_coming_back_is_not_lost(rules, shown):
     state.began(start)
     for response in relay.in_flight:
         state.apply(response)
+    return relay, state
+
+
+def resumed(relay: MiniRelay, state: WatchState) -> str:
+    """What is shown after another stream."""
     again = state.start()
     relay.begin(again)
     state.began(again)
     relay.flush()
     for response in relay.in_flight:
         state.apply(response)
-    assert raw(state, "U0") == shown
+    return raw(state, "U0")
+
+
+@pytest.mark.parametrize(("rules", "shown"), [(WatchState, "r1"), (TrustsWhatCameBack, "r0")])
+def test_a_change_between_leaving_and_coming_back_is_not_lost(rules, shown):
+    """Without the rule the suite shows the old answer for ever."""
+    assert resumed(*left_and_came_back(rules)) == shown
+
+
+@pytest.mark.parametrize(("rules", "shown"), [(WatchState, "r1"), (KeepsWhatIsNotHeld, "r0")])
+def test_nor_is_it_lost_over_a_restart(rules, shown):
+    relay, state = left_and_came_back(rules)
+    restarted = watching("n0@x.org")
+    restarted.restore(state.held(["n0@x.org"]))
+    assert resumed(relay, restarted) == shown
 
 
 class HoldsWhatIsNotAnswered(WatchState):
@@ -340,7 +389,7 @@ class HoldsWhatIsNotAnswered(WatchState):
 def test_holding_a_name_without_its_answer_loses_users():
     def all_schedules() -> None:
         for seed in range(3000):
-            run_schedule(seed, state=HoldsWhatIsNotAnswered())
+            run_schedule(seed, rules=HoldsWhatIsNotAnswered)
 
     with pytest.raises((AssertionError, KeyError)):
         all_schedules()

@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from suite import events as ev
+from suite.held import Answer, Resolution
 from suite.icons import ICONS, REASONS
-from suite.state import Answer, Resolution
 from suite.table import Connection, render
 from suite.values import Availability, ConsoleStatus, Outcome, Presence, Source, Status
 

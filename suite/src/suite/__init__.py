@@ -2,7 +2,7 @@
 
     cli.py            the command: its options and exit codes
     doctor/           find the hop that fails on the way to presence, and say what to do
-    agent/            the agent on the customer's premises: settings, users, rules of aggregation
+    agent/            the agent on the customer's premises: settings, sources, the local API
     inputs.py         read the key, the certificates and the users from files
     watching.py       run a client until a person stops it
     table.py          draw the live table
@@ -19,6 +19,7 @@
     error_details.py  the details of a gRPC error
     state.py          the rules: what is held, the effect of each response, the start of the next stream
     uncertain.py      presences from before a reset
+    held.py           names and answers that a client holds
     names.py          compare spellings of names
     events.py         the events that a client yields
     values.py         presence, statuses and other values
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
         SnapshotComplete,
         TenantStatus,
     )
-    from suite.state import Answer, Resolution
+    from suite.held import Answer, Held, Resolution
     from suite.values import Availability, ConsoleStatus, Outcome, Presence, Source, Status
 
 __all__ = [
@@ -62,6 +63,7 @@ __all__ = [
     "ConsoleStatus",
     "Disconnected",
     "Event",
+    "Held",
     "Outcome",
     "Presence",
     "PresenceClient",
@@ -78,7 +80,7 @@ __all__ = [
     "TooManyUsers",
 ]
 
-_MODULES: Final = ("backoff", "client", "errors", "events", "state", "values")
+_MODULES: Final = ("backoff", "client", "errors", "events", "held", "values")
 """The modules that define the public names."""
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 import typer
 from rich.console import Console
 
-from suite.agent.commands import settings_app
+from suite.agent.commands import agent, settings_app
 from suite.doctor.command import doctor
 from suite.errors import ConfigError, Refused, TooManyUsers
 from suite.inputs import read_ca, read_key, read_users
@@ -31,6 +31,7 @@ EXIT_REFUSED: Final = 3
 
 app = typer.Typer(pretty_exceptions_enable=False, no_args_is_help=True)
 app.add_typer(settings_app, name="settings")
+app.command("agent")(agent)
 
 
 class _FormOption(enum.StrEnum):

@@ -19,8 +19,9 @@ from suite.channel import target
 from suite.chunking import MAX_USERS_A_MESSAGE, MAX_USERS_A_STREAM
 from suite.errors import Refused, TooManyUsers
 from suite.explain import Remedy, explain
+from suite.held import Answer, Held, Resolution
 from suite.inputs import checked_key
-from suite.state import Answer, Resolution, WatchState
+from suite.state import WatchState
 from suite.stream import Stream, StreamEnded, StreamForm
 from suite.values import span
 
@@ -68,6 +69,7 @@ class PresenceClient:
         version: str = "",
         instance_id: str | None = None,
         users: Iterable[str] = (),
+        held: Held | None = None,
         progress_interval: timedelta | None = None,
         backoff: Backoff | None = None,
     ) -> None:
@@ -82,10 +84,10 @@ class PresenceClient:
             server_name: the name in the relay's certificate when it is not the address's.
             client_name: the product's name, for the operator's logs.
             version: the product's version.
-            instance_id: identifies this program among those with the same key. Its new stream takes the place of its old one when
-                the organisation has no other left. At most 64 characters. None makes one up: give one that is kept, so
-                that it holds over a restart. Empty: none.
+            instance_id: identifies this program among those with the same key: its new stream takes the place of its old one when the
+                organisation has no other left. At most 64 characters. None makes one up, which a restart changes. Empty: none.
             users: names to watch from the start: UPNs or object ids.
+            held: what an earlier client of the same organisation held, of these users; the relay then sends only what changed.
             progress_interval: interval of `Progress` events; None is the relay's default.
             backoff: the waits between streams.
 
@@ -98,8 +100,7 @@ class PresenceClient:
         )
         self._key = checked_key(key)
         self._form: StreamForm = form
-        if instance_id is None:
-            instance_id = secrets.token_hex(16)
+        instance_id = secrets.token_hex(16) if instance_id is None else instance_id
         client = api.SuiteClient(name=client_name, version=version, instance_id=instance_id)
         self._base = api.WatchStart(client=client)
         if progress_interval is not None:
@@ -114,6 +115,7 @@ class PresenceClient:
         self._running: asyncio.Task[None] | None = None
         self._began_at: float | None = None
         self._add(users)
+        self._state.restore(held or Held())
 
     # What the suite sees
 
@@ -130,6 +132,14 @@ class PresenceClient:
     def find(self, name: str) -> tuple[Resolution | None, Answer | None]:
         """Return the resolution of a name, however it is spelled, and the user's answer; None for each that there is not."""
         return self._state.find(name)
+
+    def held(self, names: Iterable[str]) -> Held:
+        """Return what the client holds of these names, to be kept over a restart. Names that it does not hold are left out.
+
+        It belongs together: keep the token only with the names and answers of the same moment. While `has_events`, what is held
+        is newer than the events that were read.
+        """
+        return self._state.held(_listed(names))
 
     async def events(self) -> AsyncIterator[ev.Event]:
         """Yield events for as long as the client is open. One task may read them.

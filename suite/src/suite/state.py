@@ -19,33 +19,16 @@ from typing import TYPE_CHECKING
 
 from presence_api.v1 import presence_pb2 as pb
 from suite import events as ev
+from suite.held import Answer, Held, Resolution
 from suite.names import Key, is_sendable, key_of
 from suite.uncertain import UncertainPresences
-from suite.values import Outcome, Presence, Status, instant, presence_of, span
+from suite.values import Outcome, Status, instant, presence_of, span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime, timedelta
 
     from presence_api.v1 import presence_service_pb2 as api
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The answer for a user: a presence, or the status that says why there is none. Exactly one of them is None."""
-
-    presence: Presence | None
-    status: Status | None
-    is_uncertain: bool = False
-    """True for an answer from before a reset that the relay has not confirmed yet: show it as uncertain."""
-
-
-@dataclass(frozen=True, slots=True)
-class Resolution:
-    """The resolution of a name: a user, or the status that says why there is none. Exactly one of them is None."""
-
-    user_id: str | None
-    status: Status | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +193,34 @@ class WatchState:
         self._uncertain.clear()
         self._reset()
         return [ev.Reset(kept=False)]
+
+    # Over a restart
+
+    def held(self, names: Iterable[str]) -> Held:
+        """Return those of these names that are held, with their answers, and the token if it covers all that is held."""
+        entries = {name: entry for name in names if (entry := self._entries.get(key_of(name))) is not None}
+        held = {name: entry for name, entry in entries.items() if self._held(entry) is not None}
+        users = {entry.user_id for entry in held.values() if entry.user_id is not None}
+        return Held(
+            token="" if any(entry.came_back for entry in self._entries.values()) else self.token,
+            names={name: entry.resolution for name, entry in held.items()},
+            answers={user_id: self.answers[user_id] for user_id in users},
+        )
+
+    def restore(self, held: Held) -> None:
+        """Hold what another client held. Names that are not watched are left out: the next start does not mention them."""
+        self.token = held.token
+        for name, resolution in held.names.items():
+            key = key_of(name)
+            entry = self._entries.get(key)
+            if entry is None or entry.resolved is not None:
+                continue
+            if resolution.user_id is None:
+                entry.resolved = pb.ResolvedName(unknown_reason=int(resolution.status or Status.PENDING))  # type: ignore[arg-type]
+            elif resolution.user_id in held.answers:
+                entry.resolved = pb.ResolvedName(user_id=resolution.user_id)
+                self._keys_of.setdefault(resolution.user_id, set()).add(key)
+                self.answers[resolution.user_id] = held.answers[resolution.user_id]
 
     # Responses
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console, RenderableType
 
-    from suite.state import Answer, Resolution
+    from suite.held import Answer, Resolution
     from suite.values import Presence
 
     Find = Callable[[str], tuple[Resolution | None, Answer | None]]

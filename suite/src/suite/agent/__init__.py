@@ -1,8 +1,18 @@
 """The agent: it runs on the customer's premises, beside a suite that does not speak gRPC, and serves presence on loopback.
 
 commands.py   the commands `agent`, `settings check` and `settings explain`
-files.py      read files as they are found in the field, and notice changes
-core/         the rules: what all sources say of a user -> what consoles show
-settings/     Presence.ini
+run.py        put an agent together, and follow its settings
+api/          the local API: HTTP/JSON and server-sent events
+sources/      Teams by the relay, and what programs of this machine tell
+board.py      all colleagues, what sources say of them, what consoles are shown
+store/        the last answers, over a restart
 users/        the file of colleagues
+settings/     Presence.ini
+core/         the rules: what all sources say of a user -> what consoles show
+files.py      read files as they are found in the field, and notice changes
+
+    users ────┐
+    sources ──┼──► board ──► api ──► consoles
+    settings ─┘      │
+                     └── core: one status from what all sources say
 """

@@ -1,8 +1,11 @@
-"""The commands of the agent: `presence-suite settings check` and `settings explain`."""
+"""The commands of the agent: `presence-suite agent`, `settings check` and `settings explain`."""
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -13,6 +16,7 @@ if TYPE_CHECKING:
 
     from suite.agent.settings.reading import LineFault
 
+EXIT_BROKEN: Final = 1
 EXIT_USAGE: Final = 2
 
 settings_app = typer.Typer(no_args_is_help=True, help="Check and explain the settings file of the agent.")
@@ -51,8 +55,46 @@ def explain(
             raise typer.Exit(EXIT_USAGE)
 
 
-def print_faults(file: Path, faults: Iterable[LineFault]) -> None:
+def agent(
+    settings: Annotated[Path, typer.Option(metavar="FILE", help="The settings file, Presence.ini. It is only read.")],
+) -> None:
+    """Serve the presence of colleagues on this machine until stopped. Needs the extra: pip install 'presence-suite[agent]'."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    from suite.agent.settings.load import load
+    from suite.errors import ConfigError
+    from suite.watching import until_stopped
+
+    try:
+        from suite.agent.run import Agent
+    except ModuleNotFoundError as error:
+        typer.echo(
+            f"The agent needs {error.name}, which is not installed: pip install 'presence-suite[agent]'", err=True
+        )
+        raise typer.Exit(EXIT_USAGE) from None
+
+    loaded = load(settings)
+    if loaded.settings is None:
+        print_faults(settings, loaded.faults, err=True)
+        raise typer.Exit(EXIT_USAGE)
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+
+    async def run() -> None:
+        await until_stopped(asyncio.create_task(Agent(settings, loaded).run(), name="agent"))
+
+    try:
+        asyncio.run(run())
+    except KeyboardInterrupt:
+        pass
+    except ConfigError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(EXIT_USAGE) from None
+    except Exception:
+        logging.getLogger(__name__).exception("The agent has a bug. Report it.")
+        raise typer.Exit(EXIT_BROKEN) from None
+
+
+def print_faults(file: Path, faults: Iterable[LineFault], *, err: bool = False) -> None:
     """Print each fault on a line of its own: `FILE:LINE: error: …`, as editors understand it."""
     for fault in faults:
         where = f"{file}:{fault.line}" if fault.line else str(file)
-        typer.echo(f"{where}: {'error' if fault.breaks else 'note'}: {fault.text}")
+        typer.echo(f"{where}: {'error' if fault.breaks else 'note'}: {fault.text}", err=err)

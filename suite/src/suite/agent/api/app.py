@@ -1,0 +1,148 @@
+"""The routes of the local API."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import Route
+
+from suite.agent.api.bodies import ApiError, read_object, told_states
+from suite.agent.api.openapi import openapi
+from suite.agent.api.shapes import compact, connector_of
+from suite.agent.api.stream import EventStream, Wire
+from suite.agent.core.values import RichState, SourceName, TelephonyState
+from suite.agent.sources.local import Taken, TooManyConnectors
+from suite.agent.sources.source import ConnectorState
+from suite.names import is_sendable
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from suite.agent.board import Board
+    from suite.agent.sources.local import LocalStates, ToldState
+
+MOST_NAMES: Final = 1000
+"""Names that one console may ask for in an address, which has to fit into a request's head too."""
+
+Connectors = Callable[[], Mapping[SourceName, ConnectorState]]
+
+
+@dataclass(slots=True, kw_only=True)
+class LocalApi:
+    """The local API over one board.
+
+    Attributes:
+        connectors: returns source -> the state of its connection.
+        consoles: event streams that may be open at once.
+        stopping: set when the agent stops; event streams then end.
+    """
+
+    board: Board
+    local: LocalStates
+    connectors: Connectors
+    version: str
+    consoles: int
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _wire: Wire = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._wire = Wire(self.board)
+
+    def app(self) -> Starlette:
+        """Return the ASGI application."""
+        return Starlette(
+            routes=[
+                Route("/v1/sources", self._sources, methods=["GET"]),
+                Route("/v1/users", self._users, methods=["GET"]),
+                Route("/v1/users/{name:path}", self._user, methods=["GET"]),
+                Route("/v1/events", self._events, methods=["GET"]),
+                Route("/v1/telephony", self._telephony, methods=["POST"]),
+                Route("/v1/presence", self._presence, methods=["POST"]),
+                Route("/openapi.json", self._openapi, methods=["GET"]),
+            ],
+            exception_handlers={ApiError: _answer_error, HTTPException: _answer_http},
+        )
+
+    async def _sources(self, _request: Request) -> Response:
+        return _json(self._sources_json())
+
+    async def _users(self, _request: Request) -> Response:
+        parts: list[bytes] = []
+        for number, (key, entry) in enumerate(list(self.board.entries.items())):
+            parts.append(self._wire.json(key, entry))
+            if number % 500 == 499:
+                await asyncio.sleep(0)  # others have their turn
+        return _json(b'{"users":[' + b",".join(parts) + b"]}")
+
+    async def _user(self, request: Request) -> Response:
+        found = self.board.find(request.path_params["name"])
+        if found is None:
+            raise ApiError(404, "unknown_user", "Nobody on the board has this login, UPN, SIP address or extension.")
+        return _json(self._wire.json(*found))
+
+    async def _events(self, request: Request) -> EventStream | Response:
+        if request.method == "HEAD":  # Starlette adds it to each GET; its answer has no body, and so would never end
+            return Response(media_type="text/event-stream")
+        names = request.query_params.getlist("user")
+        if len(names) > MOST_NAMES or not all(is_sendable(name) and name.isprintable() for name in names):
+            raise ApiError(400, "not_valid", f"user must be a name, and be given {MOST_NAMES:,} times at most.")
+        if self.board.listeners >= self.consoles:
+            raise ApiError(
+                503, "too_many_consoles", f"{self.consoles:,} event streams are open. Agent.Consoles allows no more."
+            )
+        if self.board.has_no_room_for(names):
+            raise ApiError(503, "too_many_users", "The agent watches as many colleagues as it can.")
+        last = request.headers.get("last-event-id", "") or request.query_params.get("last_event_id", "")
+        return EventStream(self.board, self._wire, self._sources_json, names, last, self.stopping)
+
+    async def _telephony(self, request: Request) -> Response:
+        return self._take(*told_states(await read_object(request), TelephonyState))
+
+    async def _presence(self, request: Request) -> Response:
+        return self._take(*told_states(await read_object(request), RichState))
+
+    async def _openapi(self, _request: Request) -> Response:
+        return _json(compact(openapi(self.version)))
+
+    def _take(self, connector: str, states: list[ToldState]) -> Response:
+        found: dict[Taken, list[str]] = {taken: [] for taken in Taken}
+        try:
+            for state in states:
+                found[self.local.tell(connector, state)].append(state.user)
+        except TooManyConnectors:
+            raise ApiError(
+                503, "too_many_connectors", "Too many connectors have told states. Use one name each."
+            ) from None
+        return _json(
+            compact(
+                {
+                    "accepted": len(found[Taken.ACCEPTED]),
+                    "outdated": found[Taken.OUTDATED],
+                    "unknown_users": found[Taken.UNKNOWN_USER],
+                }
+            )
+        )
+
+    def _sources_json(self) -> bytes:
+        return compact({"sources": {name.value: connector_of(state) for name, state in self.connectors().items()}})
+
+
+def _json(body: bytes, status: int = 200) -> Response:
+    return Response(body, status, media_type="application/json", headers={"cache-control": "no-store"})
+
+
+async def _answer_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)
+    return _json(compact({"error": {"code": error.code, "message": str(error)}}), error.status)
+
+
+async def _answer_http(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "not_valid")
+    return _json(compact({"error": {"code": code, "message": error.detail}}), error.status_code)

@@ -1,0 +1,114 @@
+"""Request bodies: bounded, in time and in size, and checked field by field."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from suite.agent.core.values import RichState, TelephonyState
+from suite.agent.sources.local import ToldState
+from suite.names import MAX_NAME_CHARS
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+MOST_BYTES: Final = 1024 * 1024
+BODY_S: Final = 10.0
+"""Time for a whole body; on loopback it takes milliseconds."""
+MOST_STATES: Final = 1000
+CONNECTOR_CHARS: Final = 64
+LONGEST_LIFETIME_S: Final = 24 * 3600
+DEFAULT_LIFETIME_S: Final = 3600
+LARGEST_SEQUENCE: Final = 2**53 - 1
+"""The largest whole number that every reader of JSON keeps exactly."""
+
+
+class ApiError(Exception):
+    """A request that is answered with an error."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+async def read_object(request: Request) -> dict[str, Any]:
+    """Return the JSON object in a request's body.
+
+    Raises:
+        ApiError: it is too large, does not come in time, or is none.
+    """
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise ApiError(415, "not_json", "Send the body with Content-Type: application/json.")
+    too_large = ApiError(413, "too_large", f"A body may have {MOST_BYTES:,} bytes.")
+    length = request.headers.get("content-length", "")
+    if length.isdigit() and int(length[:18]) > MOST_BYTES:
+        raise too_large
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_S):
+            async for piece in request.stream():
+                body += piece
+                if len(body) > MOST_BYTES:
+                    raise too_large
+    except TimeoutError:
+        raise ApiError(408, "too_slow", "The body did not come in time.") from None
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        raise ApiError(400, "not_json", "The body is not JSON.") from None
+    if not isinstance(value, dict):
+        raise ApiError(400, "not_an_object", "The body must be a JSON object.")
+    return value
+
+
+def told_states(body: dict[str, Any], kind: type[TelephonyState] | type[RichState]) -> tuple[str, list[ToldState]]:
+    """Return the connector's name and the states of a body.
+
+    Raises:
+        ApiError: something in it is wrong; then none of it counts.
+    """
+    _only(body, {"connector", "states"}, "the body")
+    connector, states = body.get("connector", "default"), body.get("states")
+    if not isinstance(connector, str) or not 0 < len(connector) <= CONNECTOR_CHARS:
+        raise _wrong(f"connector must be a text of 1 to {CONNECTOR_CHARS} characters.")
+    if not isinstance(states, list) or len(states) > MOST_STATES:
+        raise _wrong(f"states must be a list of at most {MOST_STATES:,}.")
+    return connector, [_told(state, kind, f"states[{place}]") for place, state in enumerate(states)]
+
+
+def _told(state: Any, kind: type[TelephonyState] | type[RichState], where: str) -> ToldState:
+    if not isinstance(state, dict):
+        raise _wrong(f"{where} must be an object.")
+    _only(state, {"user", "state", "sequence", "expires_s"}, where)
+    user, word = state.get("user"), state.get("state")
+    if not isinstance(user, str) or not 0 < len(user) <= MAX_NAME_CHARS:
+        raise _wrong(f"{where}.user must be a login, UPN, SIP address or extension.")
+    if not isinstance(word, str) or word not in set(kind):
+        raise _wrong(f"{where}.state must be one of {', '.join(kind)}.")
+    return ToldState(
+        user=user,
+        state=kind(word),
+        sequence=_whole(state.get("sequence"), 0, LARGEST_SEQUENCE, f"{where}.sequence"),
+        lifetime=timedelta(
+            seconds=_whole(state.get("expires_s", DEFAULT_LIFETIME_S), 1, LONGEST_LIFETIME_S, f"{where}.expires_s")
+        ),
+    )
+
+
+def _whole(value: Any, least: int, most: int, where: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise _wrong(f"{where} must be a whole number from {least} to {most}.")
+    return value
+
+
+def _only(value: dict[str, Any], known: set[str], where: str) -> None:
+    unknown = sorted(value.keys() - known)
+    if unknown:
+        raise _wrong(f"{where} has {unknown[0][:40]!r}, which is not known.")
+
+
+def _wrong(message: str) -> ApiError:
+    return ApiError(400, "not_valid", message)

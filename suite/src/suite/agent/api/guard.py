@@ -1,0 +1,102 @@
+"""The check of who may use the API: programs on this machine, and web pages that the settings name.
+
+Any web page may send requests to loopback from the browser of whoever reads it. A page of another origin is told by its `Origin`, or
+by `Sec-Fetch-Site` where a browser sends none; a page whose name was pointed at 127.0.0.1 (DNS rebinding) by its `Host`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from suite.agent.api.shapes import compact
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+
+    Message = MutableMapping[str, Any]
+    Receive = Callable[[], Awaitable[Message]]
+    Send = Callable[[Message], Awaitable[None]]
+    App = Callable[[Message, Receive, Send], Awaitable[None]]
+
+_METHODS: Final = b"GET, POST, OPTIONS"
+_FROM_HERE: Final = frozenset({b"same-origin", b"none"})
+
+
+class Guard:
+    """The application behind a check of Host and Origin; it answers CORS preflights itself.
+
+    Attributes:
+        origins: origins that the settings name. They may be replaced while the server runs.
+    """
+
+    def __init__(self, app: App, port: int, origins: Iterable[str]) -> None:
+        self.origins = frozenset(origins)
+        self._app = app
+        names = ("127.0.0.1", "localhost", "[::1]")
+        self._hosts = {f"{name}:{port}".encode() for name in names} | (
+            {name.encode() for name in names} if port == 80 else set()
+        )
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Serve a request, or refuse it."""
+        if scope["type"] != "http":
+            return
+        headers = dict(scope["headers"])
+        hosts = [value for name, value in scope["headers"] if name == b"host"]
+        if len(hosts) != 1 or hosts[0].lower() not in self._hosts:
+            await refuse(send, 403, "host_not_allowed", "Use 127.0.0.1 or localhost, with the port, as the host.")
+            return
+        origin = headers.get(b"origin")
+        if origin is None:
+            if headers.get(b"sec-fetch-site", b"none") not in _FROM_HERE:
+                await self._refuse_origin(send)
+                return
+            await self._app(scope, receive, send)
+        elif not self._is_allowed(origin):
+            await self._refuse_origin(send)
+        elif scope["method"] == "OPTIONS":
+            await _answer_preflight(send, origin)
+        else:
+            await self._app(scope, receive, _with_cors(send, origin))
+
+    def _is_allowed(self, origin: bytes) -> bool:
+        text = origin.decode("latin-1").lower()
+        return text in self.origins or (
+            text.startswith("http://") and text[len("http://") :].encode("latin-1") in self._hosts
+        )
+
+    async def _refuse_origin(self, send: Send) -> None:
+        await refuse(
+            send, 403, "origin_not_allowed", "The settings of the agent do not name this page in Agent.Origins."
+        )
+
+
+async def refuse(send: Send, status: int, code: str, message: str) -> None:
+    """Answer with an error."""
+    body = compact({"error": {"code": code, "message": message}})
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _answer_preflight(send: Send, origin: bytes) -> None:
+    headers = [
+        (b"access-control-allow-origin", origin),
+        (b"access-control-allow-methods", _METHODS),
+        (b"access-control-allow-headers", b"content-type, last-event-id"),
+        (b"access-control-allow-private-network", b"true"),
+        (b"access-control-max-age", b"600"),
+        (b"vary", b"origin"),
+    ]
+    await send({"type": "http.response.start", "status": 204, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _with_cors(send: Send, origin: bytes) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            more = [(b"access-control-allow-origin", origin), (b"vary", b"origin")]
+            message = {**message, "headers": [*message.get("headers", ()), *more]}
+        await send(message)
+
+    return sending

@@ -1,0 +1,284 @@
+"""The board: all colleagues, what every source says of them, and what consoles are shown.
+
+Sources put statements in; each is aggregated at once. Each change of what is shown has a revision, greater than all before it.
+A listener has the names of those that changed, not the changes: a console that reads slowly gets the newest state of each
+colleague, and costs nobody else anything.
+
+Everything happens in the event loop's thread, and nothing waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import Counter, deque
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from suite.agent.core.aggregate import aggregate
+from suite.agent.core.values import Aggregation, RichStatement, SourceName, TelephonyStatement
+from suite.agent.users.directory import Directory
+from suite.agent.users.reading import MOST_COLLEAGUES, Colleague
+from suite.names import Key, key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+MOST_REMOVED: Final = 10_000
+"""Removals that are remembered for consoles that resume; one that missed more gets everything anew."""
+
+
+@dataclass(slots=True, eq=False)
+class BoardEntry:
+    """One colleague on the board.
+
+    Attributes:
+        rich: source -> its statement; sources that said nothing are absent.
+        shown: what consoles show.
+        revision: of the newest change of `shown`.
+    """
+
+    colleague: Colleague
+    rich: dict[SourceName, RichStatement] = field(default_factory=dict)
+    telephony: TelephonyStatement | None = None
+    shown: Aggregation = field(default_factory=Aggregation)
+    revision: int = 0
+
+
+class BoardListener:
+    """The changes that one console has not been sent.
+
+    Attributes:
+        everything: True when the console must be sent all colleagues, and forget those whom it is not sent.
+    """
+
+    def __init__(self, only: frozenset[Key] | None) -> None:
+        self.only = only
+        self.everything = False
+        self._changed: dict[Key, None] = {}
+        self._news = asyncio.Event()
+
+    def tell(self, key: Key) -> None:
+        """Note that a colleague changed, or was removed."""
+        if self.only is None or key in self.only:
+            self._changed[key] = None
+            self._news.set()
+
+    def wake(self) -> None:
+        """Let `wait` return although nobody changed."""
+        self._news.set()
+
+    def take(self) -> list[Key]:
+        """Return those that changed since the last call, each once."""
+        changed, self._changed = list(self._changed), {}
+        self._news.clear()
+        return changed
+
+    async def wait(self) -> None:
+        """Wait until somebody changed."""
+        await self._news.wait()
+
+
+class Board:
+    """All colleagues with what is shown of them.
+
+    Attributes:
+        epoch: a word that no other run of the agent has; revisions of another epoch say nothing.
+        revision: of the newest change.
+        on_watched: called when other colleagues are to be watched.
+    """
+
+    def __init__(self, winning: SourceName) -> None:
+        self.epoch = secrets.token_hex(4)
+        self.revision = 0
+        self.on_watched: Callable[[], None] = lambda: None
+        self._winning = winning
+        self._directory = Directory()
+        self._of_the_file: frozenset[Key] = frozenset()
+        self._wanted: Counter[Key] = Counter()
+        self._spelled: dict[Key, str] = {}
+        """Key -> the spelling of whoever wanted it first."""
+        self._entries: dict[Key, BoardEntry] = {}
+        self._order: dict[Key, None] = {}
+        """Keys in the order of their newest change, for consoles that resume."""
+        self._removed: deque[tuple[int, Key]] = deque(maxlen=MOST_REMOVED)
+        self._forgotten = 0
+        self._listeners: set[BoardListener] = set()
+
+    # Who is on it
+
+    @property
+    def entries(self) -> Mapping[Key, BoardEntry]:
+        """Return key -> entry of everybody who is watched."""
+        return self._entries
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def find(self, name: str) -> tuple[Key, BoardEntry] | None:
+        """Return a colleague on the board by login, UPN, SIP address or extension."""
+        colleague = self._directory.find(name)
+        key = key_of(colleague.id if colleague is not None else name)
+        entry = self._entries.get(key)
+        return None if entry is None else (key, entry)
+
+    def set_colleagues(self, colleagues: Iterable[Colleague]) -> None:
+        """Replace the colleagues of the file. Those who stay keep what sources said of them."""
+        self._directory = Directory(colleagues)
+        self._settle()
+
+    @contextmanager
+    def wanting(self, names: Iterable[str]) -> Iterator[frozenset[Key]]:
+        """Watch these names while the context lasts, and yield their keys. A name that is nobody's in the file counts as a UPN."""
+        wanted = {key_of(name): name for name in map(self._id_of, names)}
+        self._wanted.update(wanted.keys())
+        for key, name in wanted.items():
+            self._spelled.setdefault(key, name)
+        if wanted.keys() - self._entries.keys():
+            self._settle()
+        try:
+            yield frozenset(wanted)
+        finally:
+            self._wanted.subtract(wanted.keys())
+            self._wanted = +self._wanted
+            ended = wanted.keys() - self._wanted.keys()
+            for key in ended:
+                self._spelled.pop(key, None)
+            if ended - self._of_the_file:
+                self._settle()
+
+    def has_no_room_for(self, names: Iterable[str]) -> bool:
+        """Return True when more would be watched with these names than one stream of the relay may."""
+        new = {key_of(self._id_of(name)) for name in names} - self._entries.keys()
+        return len(self._entries) + len(new) > MOST_COLLEAGUES
+
+    def _id_of(self, name: str) -> str:
+        colleague = self._directory.find(name)
+        return colleague.id if colleague is not None else name
+
+    def _settle(self) -> None:
+        """Put on the board whom the file has or a console wants, and take everybody else off."""
+        present = {key_of(colleague.id): colleague for colleague in self._directory}
+        self._of_the_file = frozenset(present)
+        for key, name in self._spelled.items():
+            present.setdefault(key, Colleague(upn=name))
+        is_changed = False
+        for key in [key for key in self._entries if key not in present]:
+            del self._entries[key], self._order[key]
+            self._remember_removed(key)
+            is_changed = True
+        for key, colleague in present.items():
+            entry = self._entries.get(key)
+            if entry is None:
+                entry = self._entries[key] = BoardEntry(colleague)
+                self._show(key, entry)
+                is_changed = True
+            elif entry.colleague != colleague:
+                if entry.colleague.upn != colleague.upn:
+                    entry.rich.pop(SourceName.TEAMS, None)
+                entry.colleague = colleague
+                self._show(key, entry)
+                is_changed = True
+        if is_changed:
+            self.on_watched()
+
+    def _remember_removed(self, key: Key) -> None:
+        self.revision += 1
+        if len(self._removed) == MOST_REMOVED:
+            self._forgotten = self._removed[0][0]
+        self._removed.append((self.revision, key))
+        self._tell(key)
+
+    # What is said
+
+    def state_rich(self, key: Key, source: SourceName, statement: RichStatement | None) -> None:
+        """Take what a source says of a colleague; None withdraws it. Somebody who is not on the board is ignored."""
+        entry = self._entries.get(key)
+        if entry is None or entry.rich.get(source) == statement:
+            return
+        if statement is None:
+            del entry.rich[source]
+        else:
+            entry.rich[source] = statement
+        self._show(key, entry)
+
+    def state_telephony(self, key: Key, statement: TelephonyStatement | None) -> None:
+        """Take what the telephone system says of a colleague; None withdraws it."""
+        entry = self._entries.get(key)
+        if entry is not None and entry.telephony != statement:
+            entry.telephony = statement
+            self._show(key, entry)
+
+    def withdraw(self, source: SourceName) -> None:
+        """Withdraw everything that a source said."""
+        for key in list(self._entries):
+            self.state_rich(key, source, None)
+
+    def set_winning(self, winning: SourceName) -> None:
+        """Set the winning technology."""
+        if winning is not self._winning:
+            self._winning = winning
+            for key, entry in self._entries.items():
+                if (shown := self._aggregated(entry)) != entry.shown:
+                    self._change(key, entry, shown)
+
+    def _show(self, key: Key, entry: BoardEntry) -> None:
+        self._change(key, entry, self._aggregated(entry))
+
+    def _aggregated(self, entry: BoardEntry) -> Aggregation:
+        return aggregate(entry.rich, entry.telephony, self._winning)
+
+    def _change(self, key: Key, entry: BoardEntry, shown: Aggregation) -> None:
+        self.revision += 1
+        entry.shown, entry.revision = shown, self.revision
+        self._order.pop(key, None)
+        self._order[key] = None
+        self._tell(key)
+
+    # Who listens
+
+    @property
+    def listeners(self) -> int:
+        """Return the number of listeners."""
+        return len(self._listeners)
+
+    @contextmanager
+    def listening(self, only: frozenset[Key] | None, since: tuple[str, int] | None) -> Iterator[BoardListener]:
+        """Listen to changes while the context lasts.
+
+        Args:
+            only: the colleagues whose changes count; None is everybody.
+            since: epoch and revision up to which the listener has seen everything; None when it has seen nothing.
+        """
+        listener = BoardListener(only)
+        missed = self._missed(since)
+        listener.everything = missed is None
+        for key in self._entries if missed is None else missed:
+            listener.tell(key)
+        self._listeners.add(listener)
+        try:
+            yield listener
+        finally:
+            self._listeners.discard(listener)
+
+    def wake_all(self) -> None:
+        """Wake all listeners: something other than a colleague changed."""
+        for listener in self._listeners:
+            listener.wake()
+
+    def _missed(self, since: tuple[str, int] | None) -> list[Key] | None:
+        """Return who changed since a revision, in order; None when that is not known any more."""
+        if since is None or since[0] != self.epoch or not self._forgotten <= since[1] <= self.revision:
+            return None
+        missed = [key for revision, key in self._removed if revision > since[1]]
+        changed: list[Key] = []
+        for key in reversed(self._order):
+            if self._entries[key].revision <= since[1]:
+                break
+            changed.append(key)
+        return list(dict.fromkeys([*missed, *reversed(changed)]))
+
+    def _tell(self, key: Key) -> None:
+        for listener in self._listeners:
+            listener.tell(key)

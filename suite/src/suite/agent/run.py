@@ -1,0 +1,231 @@
+"""Put an agent together, and follow its settings while it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from importlib import metadata
+from typing import TYPE_CHECKING, Final
+
+from suite.agent.api.app import LocalApi
+from suite.agent.api.guard import Guard
+from suite.agent.api.serving import listen, serving
+from suite.agent.board import Board
+from suite.agent.core.values import SourceName
+from suite.agent.files import LOOK_EVERY_S
+from suite.agent.settings.watching import SettingsWatch
+from suite.agent.sources.local import LocalStates
+from suite.agent.sources.source import Connector, ConnectorState
+from suite.agent.sources.teams import TeamsSource
+from suite.agent.store.answers import AnswerStore
+from suite.agent.store.database import StoreInUse
+from suite.agent.users.watching import UsersWatch
+from suite.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+    from socket import socket
+
+    from suite.agent.settings.load import AgentSettings, LoadedSettings
+    from suite.agent.settings.reading import LineFault
+    from suite.agent.users.reading import UsersFile
+    from suite.backoff import Backoff
+
+log = logging.getLogger("suite.agent")
+
+EXPIRE_EVERY_S: Final = 1.0
+
+
+class Agent:
+    """One agent. `run` serves until it is cancelled.
+
+    Attributes:
+        board: all colleagues, with what is shown of them.
+    """
+
+    def __init__(
+        self, path: Path, loaded: LoadedSettings, *, look_every_s: float = LOOK_EVERY_S, backoff: Backoff | None = None
+    ) -> None:
+        """Take the settings of a file that was read.
+
+        Args:
+            path: the settings file.
+            loaded: what it said; it can be used.
+            look_every_s: time between two looks whether a file changed.
+            backoff: the waits between two streams to the relay.
+        """
+        assert loaded.settings is not None
+        self._settings: AgentSettings = loaded.settings
+        self._watch = SettingsWatch(path, loaded)
+        self._path = path
+        self._look_every_s = look_every_s
+        self._backoff = backoff
+        self._version = _version()
+        self._users: UsersWatch | None = None
+        self._store: AnswerStore | None = None
+        self._teams: TeamsSource | None = None
+        self._teams_task: asyncio.Task[None] | None = None
+        self.board = Board(self._settings.winning)
+        self.board.on_watched = self._watched
+
+    async def run(self) -> None:
+        """Serve until cancelled.
+
+        Raises:
+            ConfigError: the port is taken, or another agent uses the store.
+        """
+        self._tell(self._path, self._watch.in_force.faults)
+        settings = self._settings
+        self._store = await asyncio.to_thread(_store, settings.store)
+        try:
+            await self._read_users()
+            clock = asyncio.get_running_loop().time
+            local = LocalStates(self.board, clock)
+            api = LocalApi(
+                board=self.board,
+                local=local,
+                connectors=self._connectors,
+                version=self._version,
+                consoles=settings.api.consoles,
+            )
+            guard = Guard(api.app(), settings.api.port, settings.api.origins)
+            async with serving(guard, _bound(settings), settings.api.consoles) as server:
+                log.info(
+                    "serving on http://%s:%d, %d colleagues", settings.api.host, settings.api.port, len(self.board)
+                )
+                try:
+                    await self._run(guard, local, server)
+                finally:
+                    api.stopping.set()
+        finally:
+            await self._stop_teams()
+            if self._store is not None:
+                self._store.close()
+
+    async def _run(self, guard: Guard, local: LocalStates, server: asyncio.Task[None]) -> None:
+        self._start_teams()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._follow(guard), name="follow")
+            group.create_task(self._expire(local), name="expire")
+            await asyncio.wait(
+                {server}
+            )  # and not `await server`, which would cancel it in the middle of its connections
+            server.result()
+            raise RuntimeError("The server ended.")
+
+    # Files
+
+    async def _follow(self, guard: Guard) -> None:
+        """Follow the settings, and the file of colleagues."""
+        while True:
+            await asyncio.sleep(self._look_every_s)
+            loaded = await asyncio.to_thread(self._watch.look)
+            if loaded is not None:
+                self._tell(self._path, loaded.faults)
+                if loaded.settings is None:
+                    log.warning("settings: the new version cannot be used. The old one stays in force.")
+                else:
+                    await self._apply(loaded.settings, guard)
+            if self._users is not None and (found := await asyncio.to_thread(self._users.look)) is not None:
+                self._take_users(found)
+
+    async def _apply(self, new: AgentSettings, guard: Guard) -> None:
+        """Go on with other settings."""
+        old, self._settings = self._settings, new
+        log.info("settings: a new version is in force")
+        self.board.set_winning(new.winning)
+        guard.origins = frozenset(new.api.origins)
+        if new.users_file != old.users_file:
+            await self._read_users()
+        if new.teams != old.teams:
+            await self._stop_teams()
+            self._start_teams()
+        fixed = (new.api.host, new.api.port, new.api.consoles, new.store)
+        if fixed != (old.api.host, old.api.port, old.api.consoles, old.store):
+            log.warning("settings: Host, Port, Consoles and Store count from the next start")
+
+    async def _read_users(self) -> None:
+        path = self._settings.users_file
+        self._users = await asyncio.to_thread(UsersWatch, path) if path is not None else None
+        if self._users is None:
+            self.board.set_colleagues(())
+        else:
+            self._take_users(await asyncio.to_thread(self._users.load))
+
+    def _take_users(self, found: UsersFile) -> None:
+        assert self._users is not None
+        self._tell(self._users.path, found.faults)
+        if found.colleagues is None:
+            log.warning("colleagues: the file cannot be used. The colleagues stay as they are.")
+        else:
+            self.board.set_colleagues(found.colleagues)
+            log.info("colleagues: %d, %d rows or columns with faults", len(found.colleagues), len(found.faults))
+
+    def _tell(self, path: Path, faults: Iterable[LineFault]) -> None:
+        for fault in faults:
+            log.log(logging.ERROR if fault.breaks else logging.WARNING, "%s: %s", path.name, fault)
+
+    # Sources
+
+    def _connectors(self) -> dict[SourceName, ConnectorState]:
+        teams = self._teams.connector if self._teams is not None else ConnectorState(Connector.CONNECTING)
+        return {SourceName.TEAMS: teams, SourceName.LOCAL: ConnectorState(Connector.UP_AND_RUNNING)}
+
+    def _start_teams(self) -> None:
+        self._teams = TeamsSource(
+            self._settings.teams,
+            self.board,
+            self._store,
+            on_connector=self.board.wake_all,
+            version=self._version,
+            backoff=self._backoff,
+        )
+        self._teams_task = asyncio.create_task(self._teams.run(), name="teams")
+
+    async def _stop_teams(self) -> None:
+        if self._teams_task is not None:
+            self._teams_task.cancel()
+            await asyncio.wait({self._teams_task})
+
+    def _watched(self) -> None:
+        if self._teams is not None:
+            self._teams.watch()
+
+    async def _expire(self, local: LocalStates) -> None:
+        """Withdraw states that expired, and stop when the Teams source has."""
+        while True:
+            await asyncio.sleep(EXPIRE_EVERY_S)
+            local.expire()
+            if self._teams_task is not None and self._teams_task.done() and not self._teams_task.cancelled():
+                self._teams_task.result()  # raises what broke it
+
+
+def _bound(settings: AgentSettings) -> socket:
+    host, port = settings.api.host, settings.api.port
+    try:
+        return listen(host, port)
+    except OSError as error:
+        raise ConfigError(f"The agent cannot listen on {host}, port {port}: {error.strerror or error}.") from None
+
+
+def _store(path: Path) -> AnswerStore | None:
+    """Open the store; None when it cannot be used, because presence is worth more than what is kept of it.
+
+    Raises:
+        StoreInUse: another agent has it open.
+    """
+    try:
+        return AnswerStore(path)
+    except StoreInUse:
+        raise
+    except ConfigError as error:
+        log.warning("store: %s The agent runs without it: a restart asks for everything.", error)
+        return None
+
+
+def _version() -> str:
+    try:
+        return metadata.version("presence-suite")
+    except metadata.PackageNotFoundError:
+        return ""

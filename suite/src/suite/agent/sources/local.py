@@ -1,0 +1,116 @@
+"""Telephony and rich presence that programs beside the agent tell it: PBX connectors, TAPI bridges, scripts.
+
+Each state has a sequence number of its connector, so that one that was overtaken on the way changes nothing, and it expires, so
+that nobody stays on the phone when the connector dies. Times are of the machine's monotonic clock: setting the clock changes nothing.
+"""
+
+from __future__ import annotations
+
+import enum
+import heapq
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from suite.agent.core.values import RichState, RichStatement, SourceName, TelephonyState, TelephonyStatement
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import timedelta
+
+    from suite.agent.board import Board
+    from suite.names import Key
+
+MOST_CONNECTORS: Final = 100
+"""Connectors whose sequence numbers are remembered; a hundred and first is refused."""
+
+
+class Taken(enum.StrEnum):
+    """The outcome of one state that was told."""
+
+    ACCEPTED = "accepted"
+    OUTDATED = "outdated"
+    UNKNOWN_USER = "unknown_user"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToldState:
+    """One state that a connector told.
+
+    Attributes:
+        user: login, UPN, SIP address or extension.
+        sequence: greater than that of every state that the connector told of this user before.
+        lifetime: time after which the state is withdrawn, unless another one comes.
+    """
+
+    user: str
+    state: TelephonyState | RichState
+    sequence: int
+    lifetime: timedelta
+
+
+class TooManyConnectors(Exception):
+    """More connectors than the agent remembers the sequence numbers of."""
+
+
+class LocalStates:
+    """The states that connectors told, and when each ends."""
+
+    def __init__(self, board: Board, clock: Callable[[], float]) -> None:
+        self._board = board
+        self._clock = clock
+        self._sequences: dict[str, dict[tuple[Key, type], int]] = {}
+        self._latest: dict[tuple[Key, type], int] = {}
+        """Colleague and kind -> number of the newest statement, so that an older one's end does not end it."""
+        self._ends: list[tuple[float, int, Key, type]] = []
+        self._statements = 0
+
+    def tell(self, connector: str, told: ToldState) -> Taken:
+        """Take one state.
+
+        Raises:
+            TooManyConnectors: there is no place for another connector.
+        """
+        found = self._board.find(told.user)
+        if found is None:
+            return Taken.UNKNOWN_USER
+        if connector not in self._sequences and len(self._sequences) >= MOST_CONNECTORS:
+            raise TooManyConnectors
+        key, kind = found[0], type(told.state)
+        sequences = self._sequences.setdefault(connector, {})
+        if told.sequence <= sequences.get((key, kind), -1):
+            return Taken.OUTDATED
+        sequences[key, kind] = told.sequence
+        self._statements += 1
+        self._latest[key, kind] = self._statements
+        heapq.heappush(self._ends, (self._clock() + told.lifetime.total_seconds(), self._statements, key, kind))
+        self._drop_superseded()
+        self._state(key, told.state)
+        return Taken.ACCEPTED
+
+    def expire(self) -> None:
+        """Withdraw the states whose time is over."""
+        now = self._clock()
+        while self._ends and self._ends[0][0] <= now:
+            _, number, key, kind = heapq.heappop(self._ends)
+            if self._latest.get((key, kind)) != number:
+                continue
+            del self._latest[key, kind]
+            if kind is TelephonyState:
+                self._board.state_telephony(key, None)
+            else:
+                self._board.state_rich(key, SourceName.LOCAL, None)
+
+    def _state(self, key: Key, state: TelephonyState | RichState) -> None:
+        now = datetime.now(UTC)
+        if isinstance(state, TelephonyState):
+            self._board.state_telephony(key, TelephonyStatement(state=state, since=now))
+        else:
+            reason = "" if state is not RichState.UNKNOWN else "told_unknown"
+            self._board.state_rich(key, SourceName.LOCAL, RichStatement(state=state, reason=reason, since=now))
+
+    def _drop_superseded(self) -> None:
+        """Keep the heap within twice the number of states that count, however often they are told."""
+        if len(self._ends) > 2 * len(self._latest) + 100:
+            self._ends = [end for end in self._ends if self._latest.get((end[2], end[3])) == end[1]]
+            heapq.heapify(self._ends)

@@ -1,0 +1,43 @@
+"""The state of a source's connection, in the words of the settings page of the vendor's suite."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from suite.agent.core.values import SourceName
+
+
+class Connector(enum.StrEnum):
+    """The state of a source's connection."""
+
+    NOT_CONFIGURED = "server_not_configured"
+    DISABLED = "disabled"
+    CONNECTING = "connecting"
+    UP_AND_RUNNING = "up_and_running"
+    CONNECTION_ERROR = "connection_error"
+    FORBIDDEN = "forbidden"
+    CREDENTIALS_NOT_FOUND = "credentials_not_found"
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorState:
+    """The state of a source's connection, and a sentence for a person where there is more to say."""
+
+    state: Connector
+    detail: str = ""
+
+
+class RichSource(Protocol):
+    """A source of rich presence. It puts what it learns on the board while it runs, and withdraws it when it stops."""
+
+    name: SourceName
+    connector: ConnectorState
+
+    def watch(self) -> None:
+        """Take note that other colleagues are on the board now."""
+
+    async def run(self) -> None:
+        """Run until cancelled."""

@@ -1,0 +1,138 @@
+"""The answers of the relay, and the resume token that goes with them, kept over a restart."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import secrets
+import sqlite3
+from typing import TYPE_CHECKING
+
+from suite.agent.store.database import open_database
+from suite.agent.store.encoding import decode_presence, encode_presence
+from suite.held import Answer, Held, Resolution
+from suite.values import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from pathlib import Path
+
+    from suite.agent.settings.load import TeamsSettings
+
+log = logging.getLogger(__name__)
+
+
+def owner_of(settings: TeamsSettings) -> str:
+    """Return whose answers these settings lead to: the relay, and the key's id, which belongs to one organisation."""
+    return f"{settings.address.strip().lower()} {settings.key.removeprefix('psk_').partition('_')[0]}"
+
+
+class AnswerStore:
+    """The kept answers. All methods may be called in a thread, one at a time; none raises for a disk that is full or broken.
+
+    Attributes:
+        instance_id: a word by which the relay knows this agent over restarts.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the file.
+
+        Raises:
+            ConfigError: it cannot be used; `StoreInUse` when another agent has it open.
+        """
+        self._connection = open_database(path)
+        self._is_failing = False
+        found = self._meta("instance_id")
+        self.instance_id = found or secrets.token_hex(16)
+        if not found:
+            with contextlib.suppress(sqlite3.Error):
+                self._set_meta("instance_id", self.instance_id)
+
+    def load(self, owner: str) -> Held:
+        """Return what is kept of an owner: nothing when the file has another's, which must never be shown."""
+        try:
+            return self._load(owner)
+        except (sqlite3.Error, ValueError) as error:
+            log.warning("store: what is kept cannot be read (%s), and is not used.", type(error).__name__)
+            return Held()
+
+    def save(self, owner: str, held: Held, gone: Collection[str]) -> bool:
+        """Keep these names and answers beside those kept before, and forget the names that are gone.
+
+        Returns:
+            False when nothing could be written: what is kept is as before, and belongs together.
+        """
+        try:
+            with self._transaction():
+                self._save(owner, held, gone)
+        except sqlite3.Error as error:
+            if not self._is_failing:
+                log.warning(
+                    "store: it cannot be written (%s). Presence is shown all the same; a restart asks for all of it.",
+                    error,
+                )
+            self._is_failing = True
+            return False
+        if self._is_failing:
+            log.info("store: it can be written again.")
+        self._is_failing = False
+        return True
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def _load(self, owner: str) -> Held:
+        if self._meta("owner") != owner:
+            return Held()
+        answers = {
+            user_id: Answer(decode_presence(presence), None) if presence is not None else Answer(None, Status(status))
+            for user_id, presence, status in self._connection.execute("SELECT user_id, presence, status FROM answers")
+        }
+        names = {
+            name: Resolution(user_id, None if user_id is not None else Status(status))
+            for name, user_id, status in self._connection.execute("SELECT name, user_id, status FROM names")
+        }
+        return Held(token=self._meta("token"), names=names, answers=answers)
+
+    def _save(self, owner: str, held: Held, gone: Collection[str]) -> None:
+        run = self._connection
+        if self._meta("owner") != owner:
+            run.execute("DELETE FROM names")
+            run.execute("DELETE FROM answers")
+            self._set_meta("owner", owner)
+        run.executemany("DELETE FROM names WHERE name = ?", [(name,) for name in gone])
+        run.executemany(
+            "INSERT OR REPLACE INTO names VALUES (?, ?, ?)",
+            [(name, one.user_id, one.status) for name, one in held.names.items()],
+        )
+        run.executemany(
+            "INSERT OR REPLACE INTO answers VALUES (?, ?, ?)",
+            [
+                (user_id, encode_presence(one.presence) if one.presence is not None else None, one.status)
+                for user_id, one in held.answers.items()
+            ],
+        )
+        if gone:
+            run.execute(
+                "DELETE FROM answers WHERE user_id NOT IN (SELECT user_id FROM names WHERE user_id IS NOT NULL)"
+            )
+        self._set_meta("token", held.token)
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.execute("ROLLBACK")
+            raise
+
+    def _meta(self, key: str) -> str:
+        row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return str(row[0]) if row else ""
+
+    def _set_meta(self, key: str, value: str) -> None:
+        self._connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))

@@ -1,0 +1,102 @@
+"""One SQLite file for one agent.
+
+A damaged file is set aside under another name, and an empty one takes its place. A file that another agent has open is left
+alone: two agents would overwrite each other. Each change is one transaction, so an agent that is killed loses it or keeps it whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import secrets
+import sqlite3
+import stat
+from typing import TYPE_CHECKING, Final
+
+from suite.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+_VERSION: Final = 1
+_TABLES: Final = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE names (name TEXT PRIMARY KEY, user_id TEXT, status INTEGER) WITHOUT ROWID;
+CREATE TABLE answers (user_id TEXT PRIMARY KEY, presence TEXT, status INTEGER) WITHOUT ROWID;
+"""
+
+
+class StoreInUse(ConfigError):
+    """Another agent has the file open."""
+
+
+def open_database(path: Path) -> sqlite3.Connection:
+    """Open the file, made and readable by its owner only when there is none. It may be used by any one thread at a time.
+
+    Raises:
+        StoreInUse: another agent has it open.
+        ConfigError: it can neither be opened nor made.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not stat.S_ISREG(path.stat().st_mode):
+            raise ConfigError(f"The store {path} is not a regular file.")
+        path.touch(mode=0o600)
+        try:
+            return _opened(path)
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError) and not _is_damage(error):
+                raise
+            _set_aside(path)
+            return _opened(path)
+    except (OSError, sqlite3.Error) as error:
+        raise ConfigError(f"The store {path} cannot be used: {error}.") from None
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=0.2, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA secure_delete = ON")
+        connection.execute("BEGIN IMMEDIATE")  # takes the lock, which stays until the connection is closed
+        [version] = connection.execute("PRAGMA user_version").fetchone()
+        [checked] = connection.execute("PRAGMA quick_check(1)").fetchone()
+        _check(version in (0, _VERSION) and checked == "ok")
+        if version == 0:
+            for statement in filter(None, map(str.strip, _TABLES.split(";"))):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {_VERSION}")
+        connection.execute("COMMIT")
+    except sqlite3.OperationalError as error:
+        connection.close()
+        if "locked" in str(error):
+            raise StoreInUse(f"The store {path} is in use by another agent.") from None
+        raise
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _check(is_well: bool) -> None:  # noqa: FBT001
+    if not is_well:
+        raise sqlite3.DatabaseError("It is of another version, or damaged.")
+
+
+def _is_damage(error: sqlite3.OperationalError) -> bool:
+    return getattr(error, "sqlite_errorname", "").startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR"))
+
+
+def _set_aside(path: Path) -> None:
+    """Give a file that cannot be read another name, with what SQLite keeps beside it."""
+    aside = path.with_name(f"{path.name}.damaged-{secrets.token_hex(3)}")
+    path.replace(aside)
+    for beside in ("-wal", "-shm", "-journal"):
+        with contextlib.suppress(FileNotFoundError):
+            path.with_name(path.name + beside).unlink()
+    path.touch(mode=0o600)
+    log.warning("store: the file is damaged. It is kept as %s, and the agent begins with an empty one.", aside.name)
