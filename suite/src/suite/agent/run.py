@@ -170,7 +170,12 @@ class Agent:
 
     def _connectors(self) -> dict[SourceName, ConnectorState]:
         teams = self._teams.connector if self._teams is not None else ConnectorState(Connector.CONNECTING)
-        return {SourceName.TEAMS: teams, SourceName.LOCAL: ConnectorState(Connector.UP_AND_RUNNING)}
+        sip = ConnectorState(Connector.NOT_CONFIGURED, "This version of the agent has no SIP source.")
+        return {
+            SourceName.TEAMS: teams,
+            SourceName.SIP: sip,
+            SourceName.LOCAL: ConnectorState(Connector.UP_AND_RUNNING),
+        }
 
     def _start_teams(self) -> None:
         self._teams = TeamsSource(

@@ -13,7 +13,7 @@ from suite.agent.files import decode, read_bounded
 from suite.agent.settings.reading import IniEntry, LineFault, listed, read_ini
 from suite.agent.settings.schema import BY_KEY, OWN_SECTIONS, SETTINGS, Setting
 from suite.errors import ConfigError
-from suite.inputs import is_open_to_others
+from suite.inputs import checked_key, is_open_to_others
 from suite.proxy import parse_proxy
 
 if TYPE_CHECKING:
@@ -293,4 +293,8 @@ def _meant(entry: IniEntry) -> str:
 
 
 def _is_key(text: str) -> bool:
-    return text.startswith("psk_") and text.isascii() and text.isprintable() and not any(map(str.isspace, text))
+    try:
+        checked_key(text)
+    except ConfigError:
+        return False
+    return True
