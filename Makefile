@@ -14,7 +14,7 @@ PYTEST := $(BIN)/python -m pytest
 TEST_PROCESSES ?= 7
 # What `make check` runs and `make test` does not run again.
 CHECK_TESTS := tests/test_project.py tests/test_structure.py tests/test_house.py tests/test_site.py tests/test_documented_figures.py tests/chart/test_policies.py
-CODE := relay onboarding console emulator suite bench tests protos requirements deploy examples
+CODE := relay pages onboarding console emulator suite bench tests protos requirements deploy examples
 API := suite/src/presence_api/v1
 PROMISE := protos/v1.txtpb
 

@@ -1,12 +1,12 @@
-"""The operator's console: pages of its own, on an address inside, with the page kit of `onboarding`.
+"""The operator's console: pages of its own, on an address inside, made of the kit in `pages`.
 
     app.py           the ASGI application, and the server
     settings.py      the address, and who may sign in
     sessions.py      sessions of operators
     sign_ins.py      sign-ins at Entra, and the silent ones by which a role is looked at again
     auth.py          lets operators in, request by request
-    cookies.py       the cookies of this site
-    layout.py        the layout of its pages: sections, the operator, messages about the last step
+    cookies.py       the names of its cookies
+    layout.py        the layout of its pages: sections, and the operator
     messages.py      these messages
     services.py      what the views share
     troubles.py      what is wrong with a tenant, and what to do

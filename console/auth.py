@@ -11,17 +11,16 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from console import cookies
-from onboarding import forms
-from onboarding.browser_secrets import fingerprint, form_token, is_form_of
-from onboarding.problems import ProblemError
-from onboarding.rate_limit import RequestKind, count_request
+from console.cookies import COOKIES
+from pages import forms
+from pages.browser_secrets import fingerprint, form_token
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from console.sessions import LoadedSession, OperatorSession, OperatorSessions
     from console.settings import ConsoleSettings
+    from pages.door import Door
     from relay.core.audit.events import Actor
 
 
@@ -64,7 +63,8 @@ class RecheckRequired(Exception):
 class OperatorAuthenticator:
     """Lets operators in. Raises `StoreUnavailable` when sessions cannot be read."""
 
-    def __init__(self, sessions: OperatorSessions, settings: ConsoleSettings) -> None:
+    def __init__(self, door: Door, sessions: OperatorSessions, settings: ConsoleSettings) -> None:
+        self._door = door
         self._sessions = sessions
         self._settings = settings
         self._token = None if settings.token is None else fingerprint(settings.token)
@@ -76,7 +76,7 @@ class OperatorAuthenticator:
             OperatorSignInRequired: nobody is signed in.
             RecheckRequired: somebody is, and Entra must be asked about the role first.
         """
-        secret = cookies.session_secret(request)
+        secret = COOKIES.session_secret(request)
         held = await self._sessions.load(secret)
         if held is None or not self._stands(held.session):
             raise OperatorSignInRequired
@@ -93,12 +93,8 @@ class OperatorAuthenticator:
             ProblemError: it was sent from elsewhere, is no form, or is one too many.
             OperatorSignInRequired, RecheckRequired: see `operator`.
         """
-        given = await forms.ours(request, self._settings.public_url, max_fields)
-        visitor = await self.operator(request)
-        if not is_form_of(cookies.session_secret(request), given.get("token", "")):
-            raise ProblemError("form_stale")
-        count_request(request, RequestKind.CHANGE)
-        return visitor, given
+        given = await self._door.form(request, max_fields)
+        return await self.operator(request), given
 
     def _stands(self, session: OperatorSession) -> bool:
         """Return whether the way in which somebody signed in is still one."""

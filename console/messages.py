@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from onboarding.flashes import FlashMessage
+from pages.flashes import FlashMessage
 from relay.administration.changes import Obstacle
 from relay.locale.languages import english
 

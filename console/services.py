@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from console.auth import OperatorAuthenticator
+from console.cookies import COOKIES
 from console.layout import ConsoleLayout
 from console.sessions import OperatorSessions
 from console.sign_ins import SignIns
-from onboarding.problems import ProblemError
+from pages.door import Door
+from pages.problems import ProblemError
 from relay.core import names
 from relay.diagnosis.tenant_list import TenantLists
 from relay.graph.auth.consent import Consent
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from console.settings import ConsoleSettings
-    from onboarding.layout import Pages
+    from pages.layout import Pages
     from relay.graph.settings import GraphSettings
     from relay.store.custody.tenants import Tenant
     from relay.store.sealing.keyring import KeyRing
@@ -44,6 +46,7 @@ class ConsoleServices:
     client: GraphClient
     """Reads Microsoft's public documents."""
     sessions: OperatorSessions
+    door: Door
     auth: OperatorAuthenticator
     layout: ConsoleLayout
     sign_ins: SignIns | None
@@ -76,6 +79,7 @@ class ConsoleServices:
             entra: the console's app registration; None with the token of a trial.
         """
         sessions = OperatorSessions(store, ring, settings.sessions)
+        door = Door(pages, settings.public_url, COOKIES, sessions)
         async with AsyncExitStack() as stack:
             sign_ins = None
             if entra is not None and settings.entra is not None:
@@ -88,7 +92,8 @@ class ConsoleServices:
                 ring=ring,
                 client=await stack.enter_async_context(GraphClient(public)),
                 sessions=sessions,
-                auth=OperatorAuthenticator(sessions, settings),
+                door=door,
+                auth=OperatorAuthenticator(door, sessions, settings),
                 layout=ConsoleLayout(pages, sessions),
                 sign_ins=sign_ins,
                 tenants=Tenants(store),

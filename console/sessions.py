@@ -1,4 +1,4 @@
-"""OperatorSessions of operators."""
+"""Sessions of operators."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from onboarding.browser_secrets import fingerprint
-from onboarding.flashes import Flash
-from onboarding.session_store import LoadedSession as Loaded
-from onboarding.session_store import SessionStore, TimedSession
+from pages.browser_secrets import fingerprint
+from pages.session_store import LoadedSession as Loaded
+from pages.session_store import SessionStore, VisitorSession
 from relay.core.audit.events import Actor
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ TRIAL: Final = "trial token"
 """The name of whoever came with the token of a trial, in the logs."""
 
 
-class OperatorSession(TimedSession, frozen=True, kw_only=True):
+class OperatorSession(VisitorSession, frozen=True, kw_only=True):
     """An operator who signed in.
 
     Attributes:
@@ -34,7 +33,6 @@ class OperatorSession(TimedSession, frozen=True, kw_only=True):
         account_id: the account's object id; empty for whoever came with the token.
         checked_s: when Entra last said that the account has the role, in seconds since 1970; 0 with the token.
         token: fingerprint of the token; empty with Entra. Another token ends the session.
-        flash: the message for the next page.
         link: an invitation that was just made, until it has been shown.
     """
 
@@ -42,7 +40,6 @@ class OperatorSession(TimedSession, frozen=True, kw_only=True):
     account_id: str = ""
     checked_s: float = 0.0
     token: str = ""
-    flash: Flash | None = None
     link: str = ""
 
     @property

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar
 
-from onboarding.settings import PagesSettings, RateLimits
+from pages.settings import PagesSettings, RateLimits
 from relay.core.presence import TenantId
 from relay.http.paths import CONSOLE, CONSOLE_CALLBACK
 from relay.settings.validators import key_bytes, listed, pem_bytes, revealed

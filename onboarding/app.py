@@ -1,30 +1,27 @@
-"""The ASGI application of all pages, and the server that runs it."""
+"""The ASGI application of the wizard and of tenants' pages, and the server that runs it."""
 
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
-
 from onboarding import identity_association
-from onboarding.error_pages import ErrorPages
-from onboarding.layout import Pages
-from onboarding.middleware import PagesMiddleware
-from onboarding.problems import ProblemError
-from onboarding.rate_limit import RateLimiter
-from onboarding.serving import serving_pages, static_files
 from onboarding.tenant.auth import ActionDenied, SignInRequired
 from onboarding.tenant.routes import TenantPages
 from onboarding.wizard.steps import WizardSteps
 from onboarding.wizard.views import WizardViews
-from relay.errors import RelayError
+from pages.layout import Pages
+from pages.serving import serving_pages
+from pages.site import create_site
+from relay.http.paths import TENANT
+from relay.locale.languages import english
 from relay.ops.supervision import running
 from relay.store.custody.proxies import Proxies
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator
+
+    from starlette.applications import Starlette
 
     from onboarding.settings import WebSettings
     from relay.graph.settings import GraphSettings
@@ -32,61 +29,31 @@ if TYPE_CHECKING:
     from relay.store.server.connection import Store
 
 
-def create_app(
-    settings: WebSettings,
-    pages: Pages,
-    steps: WizardSteps,
-    tenant: TenantPages,
-    record_proxy: Callable[[], Awaitable[None]],
-    client_id: str,
-) -> Starlette:
-    """Put the application together.
-
-    Args:
-        settings: the address and the limits.
-        pages: renders the templates.
-        steps: from `WizardSteps.open`.
-        tenant: from `TenantPages.open`.
-        record_proxy: records that requests come through a proxy that the settings do not name.
-        client_id: the application id of the app registration.
-    """
-    errors = ErrorPages(pages)
-    rate_limiter = RateLimiter(settings.rate_limits)
-    app = Starlette(
-        routes=[
-            static_files(settings.HOME),
-            *tenant.routes(),  # before the wizard's, where a flow's id stands in the place of their words
-            *WizardViews(steps, pages, settings, tenant.returned).routes(),
-            *([identity_association.route(client_id)] if settings.has_identity_association else []),
-        ],
-        middleware=[
-            Middleware(
-                PagesMiddleware, settings=settings, pages=pages, rate_limiter=rate_limiter, record_proxy=record_proxy
-            )
-        ],
-        exception_handlers={
-            ProblemError: errors.problem,
-            SignInRequired: tenant.show_outside,
-            ActionDenied: tenant.show_outside,
-            RelayError: errors.relay_error,
-            **errors.of_routes(),
-        },
-    )
-    app.state.rate_limiter = rate_limiter
-    app.router.redirect_slashes = False  # it would build an address from the Host header
-    return app
-
-
 @asynccontextmanager
 async def opened(settings: WebSettings, store: Store, ring: KeyRing, graph: GraphSettings) -> AsyncIterator[Starlette]:
     """Yield the application with everything that it needs; see `served`."""
-    pages = Pages(settings, has_mail=settings.has_mail)
+    pages = Pages(
+        settings,
+        "onboarding",
+        strapline=english("Teams presence for your phone suite"),
+        promise=english(
+            "The relay reads presence and names. It reads no chats, calls, mail, calendars or files, and it changes nothing."
+        ),
+        own_page=TENANT,
+        has_mail=settings.has_mail,
+    )
     async with (
         WizardSteps.open(store, ring, graph, settings) as steps,
         TenantPages.open(store, ring, graph, settings, pages) as tenant,
         running({"sign-ups-sweep": steps.sweep}),
     ):
-        yield create_app(settings, pages, steps, tenant, Proxies(store).met, graph.client_id)
+        routes = [
+            *tenant.routes(),  # before the wizard's, where a flow's id stands in the place of their words
+            *WizardViews(steps, pages, settings, tenant.returned).routes(),
+            *([identity_association.route(graph.client_id)] if settings.has_identity_association else []),
+        ]
+        handlers = {SignInRequired: tenant.show_outside, ActionDenied: tenant.show_outside}
+        yield create_site(settings, pages, routes, handlers, Proxies(store).met)
 
 
 @asynccontextmanager

@@ -24,6 +24,7 @@ OF_THE_SERVER = {
     "structlog",
     "opentelemetry",
     "relay",
+    "pages",
     "onboarding",
     "console",
 }
@@ -90,7 +91,7 @@ def with_all_they_need(names: list[str]) -> set[str]:
 def test_each_wheel_has_its_own_packages_and_nothing_of_the_other(suite_wheel: Path, relay_wheel: Path):
     assert (packages(suite_wheel), packages(relay_wheel)) == (
         {"suite", "presence_api"},
-        {"relay", "onboarding", "console"},
+        {"relay", "pages", "onboarding", "console"},
     )
     assert needs(suite_wheel) == ["grpcio", "protobuf", "rich", "typer"]
     assert "presence-suite" in needs(relay_wheel)
@@ -144,7 +145,11 @@ def test_the_agent_runs_where_its_extra_is_installed_too(suite_wheel: Path, tmp_
 def test_the_relays_wheel_has_every_file_of_its_packages(relay_wheel: Path):
     """Pages, texts in other languages and Lua scripts are files beside the code."""
     listed = subprocess.run(
-        ["git", "ls-files", "relay", "onboarding", "console"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["git", "ls-files", "relay", "pages", "onboarding", "console"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout.split()
     assert {Path(name).suffix for name in listed} >= {".py", ".html", ".css", ".lua"}
     assert set(listed) - set(zipfile.ZipFile(relay_wheel).namelist()) == set()

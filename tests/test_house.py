@@ -12,7 +12,7 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parent.parent
 DISTRIBUTIONS: Final = {
-    "presence-relay": ("relay", "onboarding", "console"),
+    "presence-relay": ("relay", "pages", "onboarding", "console"),
     "presence-suite": ("suite/src/suite",),
     "emulator": ("emulator",),
 }

@@ -102,7 +102,7 @@ def test_each_decision_has_a_date_and_the_five_parts_and_names_files_that_exist(
         text = page.read_text()
         assert re.fullmatch(r"\d{4}-\d\d-\d\d · \w.*", text.split("\n")[2]), page.name
         assert re.findall(r"^\*\*([^*]+)\.\*\*", text, flags=re.MULTILINE) == parts, page.name
-        named = re.findall(r"`((?:relay|onboarding|console|suite|emulator|deploy|tests|protos)/[\w./-]+)`", text)
+        named = re.findall(r"`((?:relay|pages|onboarding|console|suite|emulator|deploy|tests|protos)/[\w./-]+)`", text)
         assert [name for name in named if not (ROOT / name).exists()] == [], page.name
 
 
@@ -111,6 +111,7 @@ def _defined_names() -> set[str]:
     names: set[str] = set()
     for path in [
         *(ROOT / "relay").rglob("*.py"),
+        *(ROOT / "pages").rglob("*.py"),
         *(ROOT / "onboarding").rglob("*.py"),
         *(ROOT / "console").rglob("*.py"),
     ]:

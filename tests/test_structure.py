@@ -12,7 +12,7 @@ import pytest
 
 ROOT: Final = Path(__file__).parent.parent
 PACKAGES: Final = {
-    "relay": ROOT, "onboarding": ROOT, "console": ROOT, "suite": ROOT / "suite" / "src", "emulator": ROOT, "bench": ROOT,
+    "relay": ROOT, "pages": ROOT, "onboarding": ROOT, "console": ROOT, "suite": ROOT / "suite" / "src", "emulator": ROOT, "bench": ROOT,
 }  # fmt: skip
 """Package -> the folder that it is in."""
 

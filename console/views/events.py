@@ -9,8 +9,8 @@ from starlette.routing import Route
 
 from console.layout import EVENTS, TENANTS, tenant_address
 from console.names import ACTS, STATES
-from onboarding.audit_names import ACTORS, KINDS
-from onboarding.forms import query_of
+from pages.audit_names import ACTORS, KINDS
+from pages.forms import query_of
 from relay.http.paths import CONSOLE
 from relay.locale.languages import english
 from relay.store.custody import operator_log

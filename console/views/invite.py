@@ -9,9 +9,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from console.layout import INVITE
-from onboarding.forms import will_be_seen
-from onboarding.problems import PROBLEMS, problem_of
-from onboarding.text_fields import line
+from pages.forms import will_be_seen
+from pages.problems import PROBLEMS, problem_of
+from pages.text_fields import line
 from relay.administration.invitations import InvitationForm, NotInvitable, invite
 from relay.core.addresses import MAX_ADDRESS_CHARS, MAX_DOMAIN_CHARS, MAX_NAME_CHARS
 from relay.errors import Retryable, StoreUnavailable

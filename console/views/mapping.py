@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import structlog
 from starlette.responses import RedirectResponse, Response
@@ -10,12 +10,10 @@ from starlette.routing import Route
 
 from console.layout import TENANTS, tenant_address
 from console.messages import OF_OBSTACLES
-from onboarding import mapping_form
-from onboarding.problems import ProblemError
-from onboarding.status_names import STATUS_NAMES
+from pages import mapping_form
+from pages.problems import ProblemError
 from relay.administration.changes import NotPossible
 from relay.administration.mapping import change_settings
-from relay.core.showing.mapping import LOOKS
 from relay.http.paths import CONSOLE
 from relay.locale.languages import english
 from relay.store.custody.tenants import SettingsConflict
@@ -28,9 +26,6 @@ if TYPE_CHECKING:
     from relay.store.custody.tenants import Tenant
 
 log = structlog.get_logger(__name__)
-
-MAX_FIELDS: Final = 100
-"""The form has 58 lists, and what they were shown with."""
 
 
 class MappingViews:
@@ -49,7 +44,7 @@ class MappingViews:
         if request.method != "POST":
             visitor = await services.auth.operator(request)
             return await self._page(visitor, await services.tenant(request.path_params["tenant_id"]))
-        visitor, given = await services.auth.form(request, MAX_FIELDS)
+        visitor, given = await services.auth.form(request, mapping_form.MAX_FIELDS)
         tenant = await services.tenant(request.path_params["tenant_id"])
         try:
             changes = mapping_form.changes_of(tenant.settings, given)
@@ -86,8 +81,6 @@ class MappingViews:
             tenant=tenant,
             title=tenant.name or tenant.domain or tenant.tenant_id,
             here_tenant=tenant_address(tenant.tenant_id),
-            rows=mapping_form.choices(tenant.settings),
+            **mapping_form.shown(tenant.settings),
             seen=mapping_form.fingerprint(tenant.settings),
-            statuses=[(status.name, STATUS_NAMES[status], LOOKS[status].icon) for status in STATUS_NAMES],
-            status_words={status: STATUS_NAMES[status] for status in STATUS_NAMES},
         )

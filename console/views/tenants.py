@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
 from starlette.responses import Response
@@ -11,11 +11,10 @@ from starlette.routing import Route
 from console.layout import TENANTS, tenant_address
 from console.names import CHOICES, GRANTS, STATES
 from console.troubles import troubles
-from onboarding.forms import query_of
-from onboarding.problems import ProblemError
-from onboarding.tones import SOURCES, WORD_TONES, shown_connector
+from pages.forms import query_of
+from pages.problems import ProblemError
+from pages.tones import shown_explanation
 from relay.core.names import MAX_NAME_CHARS
-from relay.core.showing.mapping import LOOKS
 from relay.diagnosis.explanation import explain
 from relay.diagnosis.standing import standings
 from relay.diagnosis.tenant_list import Choice
@@ -121,23 +120,9 @@ class TenantViews:
             partition=keys.partition_of(tenant.tenant_id),
             settings=[(name, _shown(name, value)) for name, value in sorted(tenant.settings.items())],
             asked=asked,
-            explained=None if found is None else _explained(found),
+            explained=None if found is None else shown_explanation(found),
             max_chars=MAX_NAME_CHARS,
         )
-
-
-def _explained(found: Explanation) -> dict[str, Any]:
-    status = found.presence.console_status if found.presence is not None else None
-    return {
-        "said": found,
-        "connector": shown_connector(found.connector),
-        "icon": LOOKS[status].icon if status is not None else "unknown",
-        "drawn_as": "" if status is None else status.name.replace("_", " ").lower(),
-        "override": found.mapped is not None and found.mapped.override is not None,
-        "origin": "" if found.presence is None else SOURCES[found.presence.source],
-        "tones": WORD_TONES,
-        "at": found.at,
-    }
 
 
 def _shown(name: str, value: str) -> str:

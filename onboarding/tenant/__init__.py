@@ -7,14 +7,12 @@
     sign_ins.py           sign-ins at Microsoft: identity, a new consent, the password once more
     reauthentication.py   actions that cannot be undone
     sessions.py           sessions of people who signed in
-    cookies.py            the session's cookie, and the one that comes back from Microsoft
     services.py           the services that the views share
     layout.py             the layout that the pages share
     flash.py              messages about the last step, shown once
     proving.py            proves a new grant before it is kept
     key_issuing.py        makes and rotates suite keys
     setting_forms.py      the forms of the settings
-    mapping_form.py       the form of the presence mapping
     log_exports.py        downloads of the audit log
 
     no session ──SIGN IN──► Microsoft ──► callback ──► session ──► the page and its forms ──SIGN OUT──► no session

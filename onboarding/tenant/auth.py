@@ -9,12 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from onboarding import forms
-from onboarding.browser_secrets import form_token, is_form_of
-from onboarding.problems import ProblemError
-from onboarding.rate_limit import RequestKind, count_request
-from onboarding.tenant import cookies
+from onboarding.cookies import TENANT_COOKIES
 from onboarding.tenant.access import Access, Action, access_of
+from pages import forms
+from pages.browser_secrets import form_token
 from relay.core.audit.events import Actor
 
 if TYPE_CHECKING:
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
 
     from onboarding.settings import WebSettings
     from onboarding.tenant.sessions import LoadedSession, Session, Sessions
+    from pages.door import Door
     from relay.core.presence import TenantId, UserId
     from relay.store.custody.managers import Claim, Manager, Managers
     from relay.store.custody.tenants import Tenant, Tenants
@@ -112,13 +111,13 @@ class Authenticator:
     """
 
     def __init__(
-        self, sessions: Sessions, tenants: Tenants, vault: Vault, managers: Managers, settings: WebSettings
+        self, door: Door, sessions: Sessions, tenants: Tenants, vault: Vault, managers: Managers, settings: WebSettings
     ) -> None:
+        self._door = door
         self._sessions = sessions
         self._tenants = tenants
         self._vault = vault
         self._managers = managers
-        self._public_url = settings.public_url
         self._roles = settings.manager_roles
 
     async def visitor(self, request: Request, action: Action, *, renews: bool = True) -> Visitor:
@@ -133,7 +132,7 @@ class Authenticator:
             SignInRequired: nobody is signed in.
             ActionDenied: the visitor's right does not cover the action.
         """
-        secret = cookies.session_secret(request)
+        secret = TENANT_COOKIES.session_secret(request)
         held = await self._sessions.load(secret, renews=renews)
         if held is None:
             raise SignInRequired
@@ -148,13 +147,7 @@ class Authenticator:
             ProblemError: the form was not sent from a page of this session.
             SignInRequired, ActionDenied: see `visitor`.
         """
-        given = await forms.ours(request, self._public_url, max_fields)
-        secret = cookies.session_secret(request)
-        # Before Redis is asked; without a cookie `visitor` offers to sign in, and asks nobody either.
-        if secret and not is_form_of(secret, given.get("token", "")):
-            raise ProblemError("form_stale")
-        if secret:
-            count_request(request, RequestKind.CHANGE)
+        given = await self._door.form(request, max_fields)
         return await self.visitor(request, action), given
 
     async def authorize(self, held: LoadedSession, action: Action, token: str = "") -> Visitor:

@@ -4,19 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from onboarding.flashes import FlashMessage, message_in
+from pages.flashes import FlashMessage
 from relay.locale.languages import english
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from onboarding.flashes import Flash
-
-
-def message_of(flash: Flash | None) -> FlashMessage | None:
-    """Return the message that a session holds; see `message_in`."""
-    return message_in(MESSAGES, flash)
-
 
 MESSAGES: Final[Mapping[str, FlashMessage]] = {
     "unknown_thing": FlashMessage(

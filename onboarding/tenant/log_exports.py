@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from starlette.responses import StreamingResponse
 
-from onboarding.problems import ProblemError
+from pages.problems import ProblemError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping

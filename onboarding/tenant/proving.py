@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from onboarding.tenant.sign_ins import SignInFailed
+from pages.pending_sign_ins import SignInFailed
 from relay.consent.prove import prove
 from relay.errors import AccessDenied, ConsentRequired, RequestRefused
 

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING
 import structlog
 from starlette.responses import RedirectResponse, Response
 
-from onboarding.browser_secrets import fingerprint, new_secret
-from onboarding.problems import problem_of
-from onboarding.rate_limit import RequestKind, count_request
-from onboarding.tenant import cookies
+from onboarding.cookies import TENANT_COOKIES
 from onboarding.tenant.auth import ActionDenied
-from onboarding.tenant.sign_ins import PendingAction, SignInFailed
+from onboarding.tenant.sign_ins import PendingAction
+from pages.browser_secrets import fingerprint, new_secret
+from pages.pending_sign_ins import SignInFailed
+from pages.problems import problem_of
+from pages.rate_limit import RequestKind, count_request
 from relay.errors import RelayError, support_fields
 from relay.http.paths import TENANT
 
@@ -72,7 +73,7 @@ class Reauthentication:
         # A new secret for each action: whoever has copied all cookies cannot send the address to their owner, to type the password.
         returning = new_secret()
         action = PendingAction(
-            fingerprint(cookies.session_secret(request)),
+            fingerprint(TENANT_COOKIES.session_secret(request)),
             session.tenant_id,
             session.account_id,
             name,
@@ -81,9 +82,7 @@ class Reauthentication:
         )
         url = await services.sign_ins.begin_reauthentication(returning, action, session.upn)
         log.info("tenant_action_requested", action=name, tenant_id=session.tenant_id, account_id=session.account_id)
-        response = services.pages.page("tenant/to_microsoft.html", url=url, is_reauthentication=True)
-        cookies.set_return_cookie(response, returning)
-        return response
+        return services.door.to_microsoft(url, returning, is_reauthentication=True)
 
     async def returned(self, pending: PendingSignIn, answer: Mapping[str, str]) -> Response:
         """Take Microsoft's answer and carry the action out, or leave a message that says why not.

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 import structlog
 from starlette.responses import RedirectResponse, Response
 
-from onboarding.problems import PROBLEMS, problem_of
-from onboarding.tenant import cookies
+from onboarding.cookies import TENANT_COOKIES
 from onboarding.tenant.access import Access
 from onboarding.tenant.auth import ActionDenied, SignInRequired
 from onboarding.tenant.reauthentication import Reauthentication
 from onboarding.tenant.services import TenantServices
-from onboarding.tenant.sign_ins import SignInFailed, is_ours
+from onboarding.tenant.sign_ins import is_ours
 from onboarding.tenant.views.accounts import AccountViews
 from onboarding.tenant.views.audit_log import LogViews
 from onboarding.tenant.views.diagnostics import DiagnosticViews
@@ -23,6 +22,8 @@ from onboarding.tenant.views.people import PeopleViews
 from onboarding.tenant.views.settings import SettingViews
 from onboarding.tenant.views.sign_in import SignInViews
 from onboarding.tenant.views.suites import SuiteViews
+from pages.pending_sign_ins import SignInFailed
+from pages.problems import PROBLEMS, problem_of
 from relay.errors import RelayError, support_fields
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.routing import Route
 
-    from onboarding.layout import Pages
     from onboarding.settings import WebSettings
+    from pages.layout import Pages
     from relay.graph.settings import GraphSettings
     from relay.store.sealing.keyring import KeyRing
     from relay.store.server.connection import Store
@@ -78,19 +79,19 @@ class TenantPages:
         if not is_ours(answer):
             return None
         try:
-            pending = await self._services.sign_ins.take(answer, cookies.return_secret(request))
+            pending = await self._services.sign_ins.take(answer, TENANT_COOKIES.return_secret(request))
             if pending.consent is not None:
                 return await self._accounts.returned(pending, answer)
             if pending.action is not None:
                 return await self._reauthentication.returned(pending, answer)
             return await self._sign_in.returned(pending, answer)
         except SignInFailed as failed:
-            return self._sign_in.page(request, failed.problem, failed.detail, status=400)
+            return self._services.door.page(request, failed.problem, failed.detail, status=400)
         except RelayError as error:
             log.warning(
                 "tenant_sign_in_postponed", problem=problem_of(error), error=str(error), **support_fields(error)
             )
-            return self._sign_in.page(request, problem_of(error), status=PROBLEMS[problem_of(error)].status)
+            return self._services.door.page(request, problem_of(error), status=PROBLEMS[problem_of(error)].status)
 
     async def show_outside(self, request: Request, error: Exception) -> Response:
         """Answer somebody who is not let in; an exception handler."""
@@ -99,5 +100,4 @@ class TenantPages:
                 return RedirectResponse(LEFT, status_code=303)
             return await self._sign_in.closed_page(request, error.session, error.access)
         assert isinstance(error, SignInRequired)
-        is_form = request.method == "POST"
-        return self._sign_in.page(request, "signed_out" if is_form else "", status=403 if is_form else 200)
+        return self._services.door.outside(request)

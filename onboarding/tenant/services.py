@@ -6,10 +6,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from onboarding.cookies import TENANT_COOKIES
 from onboarding.tenant.auth import Authenticator
 from onboarding.tenant.layout import TenantLayout
 from onboarding.tenant.sessions import Sessions
 from onboarding.tenant.sign_ins import TenantSignIns
+from pages.door import Door
 from relay.graph.auth.consent import Consent
 from relay.graph.client import GraphClient
 from relay.store.custody.access_requests import AccessRequests
@@ -33,8 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from typing import Self
 
-    from onboarding.layout import Pages
     from onboarding.settings import WebSettings
+    from pages.layout import Pages
     from relay.graph.settings import GraphSettings
     from relay.store.sealing.keyring import KeyRing
     from relay.store.server.connection import Store
@@ -49,6 +51,7 @@ class TenantServices:
     store: Store
     client: GraphClient
     sessions: Sessions
+    door: Door
     auth: Authenticator
     layout: TenantLayout
     sign_ins: TenantSignIns
@@ -74,6 +77,7 @@ class TenantServices:
     ) -> AsyncIterator[Self]:
         """Yield the services; the Graph client is closed afterwards."""
         sessions = Sessions(store, ring, quota=settings.quotas.sessions)
+        door = Door(pages, settings.public_url, TENANT_COOKIES, sessions, "tenant/")
         tenants, vault, managers = Tenants(store), Vault(store, ring), Managers(store)
         async with GraphClient(graph) as client, Consent(client) as consent:
             yield cls(
@@ -82,7 +86,8 @@ class TenantServices:
                 store=store,
                 client=client,
                 sessions=sessions,
-                auth=Authenticator(sessions, tenants, vault, managers, settings),
+                door=door,
+                auth=Authenticator(door, sessions, tenants, vault, managers, settings),
                 layout=TenantLayout(pages, sessions),
                 sign_ins=TenantSignIns(
                     Flows(store, ring), consent, settings.redirect_uri, settings.quotas.tenant_sign_ins

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from onboarding.flashes import Flash
-from onboarding.session_store import LoadedSession as Loaded
-from onboarding.session_store import SessionStore, TimedSession
+from pages.session_store import LoadedSession as Loaded
+from pages.session_store import SessionStore, VisitorSession
 from relay.core.presence import TenantId, UserId
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ class Deletion(msgspec.Struct, frozen=True):
     entries: int
 
 
-class Session(TimedSession, frozen=True, kw_only=True):
+class Session(VisitorSession, frozen=True, kw_only=True):
     """Somebody who signed in, as Microsoft vouched for it then.
 
     Attributes:
@@ -70,7 +69,6 @@ class Session(TimedSession, frozen=True, kw_only=True):
         account_id: the account's object id.
         upn: the account's name.
         is_guest: whether it is at home elsewhere.
-        flash: the message for the next page.
         fresh: the suite key that was made last.
         made: the tries to make a suite key that succeeded, so that a form which is sent again makes no second one.
         roles: the directory roles that they held then, as template ids; only as many as the token said.
@@ -83,7 +81,6 @@ class Session(TimedSession, frozen=True, kw_only=True):
     account_id: UserId
     upn: str
     is_guest: bool
-    flash: Flash | None = None
     fresh: FreshKey | None = None
     made: tuple[str, ...] = ()
     left: Deletion | None = None

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from onboarding import mapping_form
 from onboarding.tenant.access import CONTACT_EMAIL
-from onboarding.text_fields import is_seen, line
 from onboarding.wizard.fields import NO_ADDRESS
+from pages import mapping_form
+from pages.text_fields import is_seen, line
 from relay.core.addresses import mail_address
 from relay.core.watching import permission
 from relay.locale.languages import Language, Sentence, english

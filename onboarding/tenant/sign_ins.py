@@ -6,18 +6,17 @@ to the tenant.
 
 from __future__ import annotations
 
-import hmac
 import secrets
 import time
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import structlog
 
-from onboarding.browser_secrets import fingerprint
-from onboarding.problems import OF_CONSENT
+from pages.browser_secrets import fingerprint
+from pages.pending_sign_ins import BoundSignIn, PendingSignIns, SignInFailed, take_bound
 from relay.core.consent.values import NewGrant
 from relay.core.presence import TenantId, UserId
 from relay.errors import ConsentRequired
@@ -26,7 +25,7 @@ from relay.graph.auth.consent import ConsentFailed
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from relay.graph.auth.consent import Consent, ConsentFlow
+    from relay.graph.auth.consent import Consent
     from relay.graph.auth.id_tokens import VerifiedIdentity
     from relay.store.sealing.quotas import Quota
     from relay.store.sealing.short_lived import Flows
@@ -35,8 +34,6 @@ log = structlog.get_logger(__name__)
 
 _STATE_PREFIX: Final = "tenant."
 """Prefix of every `state` of the tenant's page: the wizard's answers are not looked up here, nor these there."""
-_MAX_STATE_CHARS: Final = 200
-_MAX_DETAIL_CHARS: Final = 300
 ACTION_TIMEOUT: Final = timedelta(minutes=10)
 """Time to type a password and a second factor for an action that cannot be undone."""
 CLOCK_SKEW_S: Final = 30.0
@@ -77,52 +74,30 @@ class PendingAction(msgspec.Struct, frozen=True):
     asked_s: float
 
 
-class PendingSignIn(msgspec.Struct, frozen=True):
+class PendingSignIn(BoundSignIn, frozen=True):
     """A sign-in that Microsoft has not answered yet.
 
     Attributes:
-        returning: fingerprint of the secret that its browser brings back with the answer.
-        kept: the PKCE verifier and the nonce, for `Consent`.
         consent: the consent that it is for; None: it only identifies somebody.
         action: the action that it is for; None: there is none.
     """
 
-    returning: str
-    kept: dict[str, Any]
     consent: ConsentRequest | None = None
     action: PendingAction | None = None
-
-    def __repr__(self) -> str:
-        return "PendingSignIn()"
-
-
-class SignInFailed(Exception):
-    """A sign-in failed.
-
-    Attributes:
-        problem: a key of `problems.PROBLEMS`.
-        detail: Microsoft's sentence, if that helps.
-    """
-
-    def __init__(self, problem: str, detail: str = "") -> None:
-        super().__init__(problem)
-        self.problem = problem
-        self.detail = detail[:_MAX_DETAIL_CHARS]
 
 
 class TenantSignIns:
     """Begins sign-ins for the tenant's page and takes Microsoft's answers. Raises what `Flows` and `Consent` raise."""
 
     def __init__(self, flows: Flows, consent: Consent, redirect_uri: str, quota: Quota) -> None:
-        self._quota = quota
-        self._flows = flows
+        self._pending = PendingSignIns(flows, quota, PendingSignIn, "sign-in")
         self._consent = consent
         self._redirect_uri = redirect_uri
 
     async def begin(self, return_secret: str) -> str:
         """Begin to identify somebody; return Microsoft's address for the browser that holds `return_secret`."""
         begun = await self._consent.begin_sign_in(self._redirect_uri, state=_new_state())
-        return await self._store(begun, PendingSignIn(fingerprint(return_secret), begun.kept))
+        return await self._pending.begin(begun, PendingSignIn(fingerprint(return_secret), begun.kept))
 
     async def begin_consent(self, return_secret: str, consent: ConsentRequest, login_hint: str = "") -> str:
         """Begin to ask for a consent; return Microsoft's address.
@@ -132,7 +107,7 @@ class TenantSignIns:
         begun = await self._consent.begin(
             self._redirect_uri, prompt="select_account", login_hint=login_hint or None, state=_new_state()
         )
-        return await self._store(begun, PendingSignIn(fingerprint(return_secret), begun.kept, consent))
+        return await self._pending.begin(begun, PendingSignIn(fingerprint(return_secret), begun.kept, consent))
 
     async def begin_reauthentication(self, return_secret: str, action: PendingAction, login_hint: str) -> str:
         """Begin to ask for the password once more; return Microsoft's address.
@@ -143,7 +118,7 @@ class TenantSignIns:
         begun = await self._consent.begin_sign_in(
             self._redirect_uri, state=_new_state(), login_hint=login_hint, is_fresh=True
         )
-        return await self._store(begun, PendingSignIn(fingerprint(return_secret), begun.kept, action=action))
+        return await self._pending.begin(begun, PendingSignIn(fingerprint(return_secret), begun.kept, action=action))
 
     async def reauthenticated(
         self, pending: PendingSignIn, answer: Mapping[str, str], proven_s: int
@@ -173,24 +148,17 @@ class TenantSignIns:
             raise SignInFailed("sign_in_stale")
         return who
 
-    async def _store(self, begun: ConsentFlow, pending: PendingSignIn) -> str:
-        await self._flows.put(_name(begun.state), msgspec.json.encode(pending).decode(), quota=self._quota)
-        return begun.authorize_url
-
     async def take(self, answer: Mapping[str, str], return_secret: str) -> PendingSignIn:
         """Return the sign-in that Microsoft's answer ends. It cannot be taken again.
 
         Raises:
             SignInFailed: it was taken before, has expired, or was begun in another browser.
         """
-        state = answer.get("state", "")
-        may_be = bool(return_secret) and len(state) <= _MAX_STATE_CHARS  # without our cookie nobody asks Redis
-        taken = await self._flows.take(_name(state), self._quota) if may_be else None
-        pending = None if taken is None else _decode(taken)
-        if pending is None or not hmac.compare_digest(pending.returning, fingerprint(return_secret)):
-            log.info("tenant_sign_in_unknown", known=pending is not None)
-            raise SignInFailed("sign_in_stale")
-        return pending
+        try:
+            return await take_bound(self._pending, answer, return_secret)
+        except SignInFailed as failed:
+            log.info("tenant_sign_in_unknown", known=failed.is_of_another_browser)
+            raise
 
     async def identify(self, pending: PendingSignIn, answer: Mapping[str, str]) -> VerifiedIdentity:
         """Return the identity of the person who signed in.
@@ -225,9 +193,9 @@ def _translated() -> Iterator[None]:
         yield
     except ConsentFailed as failed:
         log.info("tenant_sign_in_failed", problem=failed.problem.name, code=failed.code)
-        raise SignInFailed(OF_CONSENT[failed.problem], failed.sentence) from failed
+        raise SignInFailed.of(failed) from failed
     except ConsentRequired as refused:
-        raise SignInFailed("refused", str(refused)) from refused
+        raise SignInFailed.of(refused) from refused
 
 
 def is_ours(answer: Mapping[str, str]) -> bool:
@@ -237,14 +205,3 @@ def is_ours(answer: Mapping[str, str]) -> bool:
 
 def _new_state() -> str:
     return _STATE_PREFIX + secrets.token_urlsafe(32)
-
-
-def _name(state: str) -> str:
-    return f"sign-in:{state}"
-
-
-def _decode(text: str) -> PendingSignIn | None:
-    try:
-        return msgspec.json.decode(text, type=PendingSignIn)
-    except msgspec.DecodeError:
-        return None

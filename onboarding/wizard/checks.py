@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from onboarding.status_names import STATUS_NAMES
 from onboarding.wizard.flow import Check, CheckState, PresenceSample
+from pages.status_names import STATUS_NAMES
 from relay.consent.prove import GrantTrial
 from relay.core.showing.mapping import LOOKS, map_presence
 from relay.errors import (

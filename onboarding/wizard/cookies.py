@@ -11,9 +11,9 @@ from __future__ import annotations
 import hmac
 from typing import TYPE_CHECKING, Final
 
-from onboarding.browser_secrets import fingerprint, return_secret
-from onboarding.cookies import LIFETIME_S, read_cookie, set_cookie
 from onboarding.wizard.flow import is_flow_id
+from pages.browser_secrets import fingerprint, return_secret
+from pages.cookies import LIFETIME_S, read_cookie, set_cookie
 
 if TYPE_CHECKING:
     from datetime import timedelta

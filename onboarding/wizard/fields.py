@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from onboarding.text_fields import is_seen, line
 from onboarding.wizard.flow import Applicant
+from pages.text_fields import is_seen, line
 from relay.core.addresses import MAX_ADDRESS_CHARS, MAX_DOMAIN_CHARS, MAX_NAME_CHARS, mail_address, pasted_domain
 from relay.locale.languages import Sentence, english
 

@@ -7,13 +7,14 @@ admin consent   an administrator agrees for everybody; comes back in the address
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from onboarding.problems import OF_CONSENT
 from onboarding.wizard.domains import Domains
 from onboarding.wizard.flow import FlowFailure
+from pages.pending_sign_ins import MAX_DETAIL_CHARS, PendingSignIns
+from pages.problems import OF_CONSENT
 from relay.core.consent.microsoft_error import NO_ERROR
 from relay.errors import ConsentRequired
 from relay.graph.auth import consent as graph_consent
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
     from relay.graph.client import GraphClient
     from relay.store.sealing.quotas import Quota
     from relay.store.sealing.short_lived import Flows
-
-MAX_STATE_CHARS: Final = 200
-MAX_DETAIL_CHARS: Final = 300
 
 
 class WizardSignIn(msgspec.Struct, frozen=True):
@@ -55,8 +53,7 @@ class WizardSignIns:
     """Begins sign-ins for the wizard and takes Microsoft's answers."""
 
     def __init__(self, flows: Flows, client: GraphClient, consent: Consent, redirect_uri: str, quota: Quota) -> None:
-        self._quota = quota
-        self._flows = flows
+        self._pending = PendingSignIns(flows, quota, WizardSignIn, "sign-in")
         self._domains = Domains(client)
         self._consent = consent
         self._redirect_uri = redirect_uri
@@ -72,24 +69,17 @@ class WizardSignIns:
         and let guests in as guests. The identity is checked afterwards.
         """
         begun = await self._consent.begin(self._redirect_uri, prompt="select_account")
-        await self._keep(begun.state, WizardSignIn(flow.flow_id, begun.kept))
-        return begun.authorize_url
+        return await self._pending.begin(begun, WizardSignIn(flow.flow_id, begun.kept))
 
     async def begin_admin_consent(self, flow: Flow) -> str:
         """Begin to ask for an administrator's consent for everybody in the flow's tenant; return Microsoft's address."""
         state = secrets.token_urlsafe(32)
-        await self._keep(state, WizardSignIn(flow.flow_id, {}))
+        await self._pending.keep(state, WizardSignIn(flow.flow_id, {}))
         return self._consent.admin_consent_url(self._redirect_uri, flow.tenant_id, state)
 
     async def take(self, state: str) -> WizardSignIn | None:
         """Return the sign-in of a state; None when there is none. It cannot be taken again."""
-        if not 0 < len(state) <= MAX_STATE_CHARS:
-            return None
-        taken = await self._flows.take(_name(state), self._quota)
-        try:
-            return None if taken is None else msgspec.json.decode(taken, type=WizardSignIn)
-        except msgspec.DecodeError:
-            return None
+        return await self._pending.take(state)
 
     async def finish(self, sign_in: WizardSignIn, flow: Flow, answer: Mapping[str, str]) -> NewGrant | FlowFailure:
         """Return the verified consent of a sign-in, or the reason why there is none.
@@ -126,9 +116,6 @@ class WizardSignIns:
             raise error
         return None if answer.get("admin_consent", "").lower() == "true" else FlowFailure("sign_in_stale")
 
-    async def _keep(self, state: str, sign_in: WizardSignIn) -> None:
-        await self._flows.put(_name(state), msgspec.json.encode(sign_in).decode(), quota=self._quota)
-
 
 def is_personal(tenant_id: TenantId) -> bool:
     """Return whether a tenant is Microsoft's own for personal accounts."""
@@ -149,7 +136,3 @@ def _trouble(failed: ConsentFailed) -> FlowFailure:
         return FlowFailure("permissions_missing", english("Missing: %(permissions)s"), {"permissions": missing})
     detail = failed.sentence if failed.problem is ConsentProblem.REFUSED else ""
     return FlowFailure(OF_CONSENT[failed.problem], detail, said=failed.said or NO_ERROR)
-
-
-def _name(state: str) -> str:
-    return f"sign-in:{state}"

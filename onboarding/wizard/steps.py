@@ -11,7 +11,6 @@ import msgspec
 import structlog
 
 from onboarding import spans
-from onboarding.browser_secrets import fingerprint, new_secret, return_secret
 from onboarding.metrics import STEPS
 from onboarding.wizard import flow as flow_module
 from onboarding.wizard.admission import Admission
@@ -19,6 +18,7 @@ from onboarding.wizard.eligibility import Eligibility
 from onboarding.wizard.flow import WAITS, Flow, FlowFailure, Stage
 from onboarding.wizard.sign_ins import WizardSignIns, is_personal
 from onboarding.wizard.verification import VerificationRunner
+from pages.browser_secrets import fingerprint, new_secret, return_secret
 from relay.core.consent.tenant import SignUp
 from relay.core.consent.values import NewGrant
 from relay.graph.auth.consent import Consent

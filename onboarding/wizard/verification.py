@@ -20,13 +20,13 @@ import msgspec
 import structlog
 
 from onboarding import spans
-from onboarding.problems import problem_of
 from onboarding.wizard import flow as flow_module
 from onboarding.wizard.admission import RequestsFull
 from onboarding.wizard.checks import check
 from onboarding.wizard.eligibility import NotInvited, turned_away_failure
 from onboarding.wizard.flow import CHECKS, Check, CheckState, FlowFailure, new_verification
 from onboarding.wizard.sign_ins import refused
+from pages.problems import problem_of
 from relay.errors import AccessDenied, ConsentRequired, RelayError, RequestRefused, SourceUnreachable, support_fields
 from relay.store.custody.sign_ups import SignUpsFull
 from relay.store.custody.turned_away import TurnedAwayError

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from onboarding import forms
-from onboarding.browser_secrets import form_token, is_form_of, link_token, new_secret
-from onboarding.cookies import form_secret, set_form_cookie
-from onboarding.language_switch import LanguageSwitch
-from onboarding.problems import PROBLEMS, ProblemError, problem_of
-from onboarding.rate_limit import RequestKind, count_request
+from onboarding.cookies import FORM_COOKIE
 from onboarding.wizard import cookies, fields
 from onboarding.wizard.flow import Stage, is_flow_id
+from pages import forms
+from pages.browser_secrets import form_token, is_form_of, link_token
+from pages.first_forms import FirstForms
+from pages.problems import PROBLEMS, ProblemError, problem_of
+from pages.rate_limit import RequestKind, count_request
 from relay.core.consent.tenant import SignUp
 from relay.errors import RelayError, Retryable, StoreUnavailable
 from relay.http.paths import CALLBACK, INVITATION, ONBOARDING
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from onboarding.layout import Pages
     from onboarding.settings import WebSettings
     from onboarding.wizard.flow import Flow
     from onboarding.wizard.steps import LoadedFlow, WizardSteps
+    from pages.layout import Pages
 
     Returned = Callable[[Request, Mapping[str, str]], Awaitable[Response | None]]
 
@@ -53,14 +53,13 @@ class WizardViews:
         self._pages = pages
         self._settings = settings
         self._others = others
+        self._first_forms = FirstForms(pages, settings.public_url, FORM_COOKIE)
 
     def routes(self) -> list[Route]:
         """Return the routes of the wizard."""
         flow = f"{ONBOARDING}/{{flow_id}}"
         return [
-            Route("/", self.root, methods=["GET"]),
             Route(ONBOARDING, self.start, methods=["GET", "POST"]),
-            LanguageSwitch(self._settings).route(),
             Route(CALLBACK, self.returned, methods=["GET", "POST"]),
             Route(f"{INVITATION}/{{link}}", self.invited, methods=["GET", "POST"]),
             Route(flow, self.show, methods=["GET"]),
@@ -71,22 +70,18 @@ class WizardViews:
             Route(f"{flow}/key", self.key, methods=["GET", "POST"]),
         ]
 
-    async def root(self, _request: Request) -> Response:
-        """Redirect from the host's root to the first page."""
-        return _to(ONBOARDING)
-
     async def start(self, request: Request) -> Response:
         """Show the first form, or take it."""
         if self._settings.sign_up is SignUp.INVITED:
             return self._pages.page("wizard/invited_only.html", 403)
         if request.method != "POST":
             return self._form_page(request, {}, {})
-        return await self._start(request, await self._first_form(request))
+        return await self._start(request, await self._first_forms.fields(request, RequestKind.SIGN_UP))
 
     async def invited(self, request: Request) -> Response:
         """Open an invitation link, or take its form."""
         link = request.path_params["link"]
-        typed = await self._first_form(request) if request.method == "POST" else None
+        typed = await self._first_forms.fields(request, RequestKind.SIGN_UP) if request.method == "POST" else None
         invitation = await self._steps.invitation(link)
         if invitation is None:
             raise ProblemError("link_gone")
@@ -95,7 +90,7 @@ class WizardViews:
             return await self._start(request, {**typed, **_filled(given)}, link, fixed=_filled(given))
         if not invitation.is_whole:
             return self._form_page(request, given, {}, link=link, fixed=_filled(given))
-        return self._with_form(request, "wizard/invitation.html", invitation=invitation, link=link)
+        return self._first_forms.page(request, "wizard/invitation.html", invitation=invitation, link=link)
 
     async def _start(
         self, request: Request, given: dict[str, str], link: str = "", fixed: Collection[str] = ()
@@ -264,7 +259,7 @@ class WizardViews:
         fixed: Collection[str] = (),
     ) -> Response:
         """Return the first form. Fields in `fixed` come from the link and cannot be changed."""
-        return self._with_form(
+        return self._first_forms.page(
             request,
             "wizard/start.html",
             status,
@@ -275,24 +270,6 @@ class WizardViews:
             notice=PROBLEMS[notice] if notice else None,
             action=f"{INVITATION}/{link}" if link else ONBOARDING,
         )
-
-    def _with_form(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:
-        """Return a page with a form that begins something, and the cookie that the form needs."""
-        secret = form_secret(request) or new_secret()
-        response = self._pages.page(template, status, token=form_token(secret), **values)
-        set_form_cookie(response, secret)
-        return response
-
-    async def _first_form(self, request: Request) -> dict[str, str]:
-        """Return the fields of a form that begins something, once its token was checked."""
-        given = await self._form(request)
-        secret = form_secret(request)
-        if not secret:
-            raise ProblemError("no_cookie")
-        if not is_form_of(secret, given.get("token", "")):
-            raise ProblemError("form_stale")
-        count_request(request, RequestKind.SIGN_UP)
-        return given
 
     async def _load(self, request: Request) -> tuple[LoadedFlow, str]:
         """Return the flow of an address and its browser's secret. A flow of another browser counts as unknown."""

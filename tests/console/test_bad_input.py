@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from console import cookies
-from onboarding.rate_limit import RequestKind
-from onboarding.settings import RateLimits
+from console.cookies import COOKIES
+from pages.rate_limit import RequestKind
+from pages.settings import RateLimits
 from relay.core.consent.tenant import TenantState
 from relay.http.paths import CONSOLE, CONSOLE_CALLBACK
 from relay.store.sealing.quotas import Quota
@@ -223,7 +223,7 @@ async def test_pages_say_what_browsers_may_do_with_them_and_cookies_are_of_this_
     operator.client.follow_redirects = False
     await operator.submit("console-token", secret=TOKEN)
     [cookie] = operator.page.headers.get_list("set-cookie")
-    assert cookie.startswith(f"{cookies.SESSION_COOKIE}=")
+    assert cookie.startswith(f"{COOKIES.session}=")
     for word in ("Secure", "HttpOnly", "SameSite=Lax", "Path=/"):
         assert word in cookie
 

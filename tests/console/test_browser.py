@@ -445,7 +445,7 @@ def test_every_page_has_a_row():
     pages = {
         path.stem
         for path in templates
-        if re.search(r'{% extends "(layout|console)\.html" %}', path.read_text()) and path.stem != "console"
+        if re.search(r'{% extends "(layout|console|way)\.html" %}', path.read_text()) and path.stem != "console"
     }
     assert {page for page, _, _ in ROWS} == pages | {"problem"}
     assert len({(page, state) for page, state, _ in ROWS}) == len(ROWS)

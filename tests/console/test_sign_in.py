@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from console import cookies
+from console.cookies import COOKIES
 from console.sessions import OperatorSessions
 from emulator.faults import Fault
 from relay.core.consent.tenant import TenantState
@@ -202,6 +202,6 @@ async def test_signing_out_ends_the_session_in_the_store_too(trial: ConsoleSite,
 async def let_time_pass(operator: Operator, console: ConsoleSite) -> None:
     """Entra was asked about this operator an hour ago."""
     sessions = OperatorSessions(console.store, console.ring, console.settings.sessions)
-    held = await sessions.load(operator.client.cookies[cookies.SESSION_COOKIE])
+    held = await sessions.load(operator.client.cookies[COOKIES.session])
     assert held is not None
     assert await sessions.change(held, checked_s=held.session.checked_s - 3600)

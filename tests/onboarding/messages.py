@@ -11,16 +11,17 @@ from pathlib import Path
 
 import console
 import onboarding
-from onboarding.layout import environment
-from onboarding.problems import PROBLEMS
+import pages
+from pages.layout import environment
+from pages.problems import PROBLEMS
 from relay.alerts import texts
 from relay.core.consent import refusals as refusal_tables
 from relay.core.showing import diagnosis
 from relay.graph import errors
+from relay.http.paths import ONBOARDING
 from relay.locale import languages
 
-ROOT = Path(onboarding.__file__).parent
-CONSOLE = Path(console.__file__).parent
+PAGES = tuple(Path(package.__file__ or "").parent for package in (pages, onboarding, console))
 LOCALE = Path(languages.__file__).parent
 ALERTS = Path(texts.__file__).parent
 Message = str | tuple[str, str]
@@ -32,9 +33,9 @@ _MARKS = {"english": 1, "ngettext": 2}
 def written() -> dict[Message, str]:
     """Message -> one place where it is written."""
     found: dict[Message, str] = {}
-    for path in sorted([*ROOT.glob("templates/**/*.html"), *CONSOLE.glob("templates/*.html")]):
+    for path in sorted(path for root in PAGES for path in root.glob("templates/**/*.html")):
         found |= dict.fromkeys(_of_template(path.read_text()), path.name)
-    for path in sorted([*ROOT.glob("**/*.py"), *CONSOLE.glob("**/*.py"), *ALERTS.glob("*.py")]):
+    for path in sorted([*(path for root in PAGES for path in root.glob("**/*.py")), *ALERTS.glob("*.py")]):
         found |= dict.fromkeys(_of_code(path.read_text()), path.name)
     for problem in PROBLEMS.values():
         parts = filter(None, (problem.title, problem.text, problem.remedy))
@@ -66,7 +67,7 @@ def places(text: str) -> list[str]:
 
 
 def _of_template(source: str) -> Iterator[Message]:
-    for _, _, message in environment().extract_translations(source):  # type: ignore[attr-defined]
+    for _, _, message in environment(ONBOARDING, "onboarding").extract_translations(source):  # type: ignore[attr-defined]
         parts = [text for text in message if text is not None] if isinstance(message, tuple) else [message]
         yield (parts[0], parts[1]) if len(parts) > 1 else parts[0]
 

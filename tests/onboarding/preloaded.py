@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from onboarding.layout import environment
+from pages.layout import environment
+from relay.http.paths import ONBOARDING
 
-_templates = environment()
+_templates = environment(ONBOARDING, "onboarding")
 for _name in _templates.list_templates():
     _templates.get_template(_name)

@@ -11,8 +11,9 @@ import trustme
 
 from emulator import Cloud
 from onboarding.app import served
-from onboarding.settings import RateLimits, WebSettings
+from onboarding.settings import WebSettings
 from onboarding.wizard.flow import Flow, decode
+from pages.settings import RateLimits
 from relay.core.consent.tenant import SignUp
 from relay.core.presence import TenantId
 from relay.store.custody.suite_keys import SuiteKeys

@@ -12,7 +12,7 @@ import pytest
 from redis.asyncio import Redis
 
 from onboarding.cookies import FORM_COOKIE
-from onboarding.problems import PROBLEMS
+from pages.problems import PROBLEMS
 from relay.http.paths import CALLBACK
 from tests.emulator.driver import form
 from tests.onboarding.person import APPLICANT, CONFIRMED, TO_SIGN_IN, Person

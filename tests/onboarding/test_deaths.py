@@ -23,7 +23,7 @@ from playwright.async_api import Browser
 from redis.asyncio import Redis
 
 from emulator import Config, Emulator
-from onboarding.problems import PROBLEMS
+from pages.problems import PROBLEMS
 from relay.core.consent.grants import GrantState
 from relay.core.consent.microsoft_error import RefusalRecord, parse_error
 from relay.core.consent.refusals import RefusalClass, classify

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 
 from emulator import Fault
 from emulator.entra.service import TOKEN_PATH
-from onboarding.problems import PROBLEMS
+from pages.problems import PROBLEMS
 from tests.onboarding.person import CONFIRMED, TO_SIGN_IN, Person
 
 Meet = Callable[..., Awaitable[Person]]

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onboarding.rate_limit import RateLimiter, RequestKind
-from onboarding.settings import RateLimits
 from onboarding.tenant.setting_forms import GROUPS
 from onboarding.wizard import fields
 from onboarding.wizard.fields import FieldsInvalid, applicant
 from onboarding.wizard.flow import Applicant, Flow, decode, encode, is_flow_id, new_flow_id
+from pages.rate_limit import RateLimiter, RequestKind
+from pages.settings import RateLimits
 from relay.core.addresses import pasted_domain
 from relay.core.presence import TenantId
 from tests.onboarding.person import APPLICANT

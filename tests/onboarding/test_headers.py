@@ -15,7 +15,8 @@ from redis.asyncio import Redis
 
 from onboarding.app import opened
 from onboarding.identity_association import PATH
-from onboarding.settings import RateLimits, WebSettings
+from onboarding.settings import WebSettings
+from pages.settings import RateLimits
 from tests.graph.conftest import settings_for
 from tests.onboarding.person import Person
 from tests.onboarding.site import Site

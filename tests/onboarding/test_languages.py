@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from starlette.datastructures import Headers
 
-from onboarding import dates
-from onboarding.layout import is_path, page_address
+from pages import dates
+from pages.layout import is_path, page_address
+from relay.http.paths import ONBOARDING
 from relay.locale.languages import CURRENT, Language, Sentence, english, preferred_language, translate
 from tests.onboarding.messages import places, translated, written
 from tests.onboarding.person import Person
@@ -121,7 +122,7 @@ async def test_only_a_language_that_there_is_can_be_chosen(person: Person, langu
     ],
 )
 def test_a_page_knows_where_it_can_be_read_again(request_line: tuple[str, str, str], page: str):
-    assert page_address(*request_line) == page
+    assert page_address(*request_line, ONBOARDING) == page
 
 
 def test_a_path_of_ours_is_told_from_everything_else():

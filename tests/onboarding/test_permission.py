@@ -13,7 +13,7 @@ import pytest
 from redis.asyncio import Redis
 
 from emulator import Fault
-from onboarding.problems import PROBLEMS
+from pages.problems import PROBLEMS
 from relay.http.paths import CALLBACK, ONBOARDING, TENANT
 from relay.store.custody.access_requests import AccessRequests
 from relay.store.sealing.invitations import Invitation, Invitations, new_token

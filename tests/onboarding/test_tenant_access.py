@@ -110,11 +110,11 @@ async def test_every_route_names_a_deed(site: Site):
 
 
 async def _routes(site: Site) -> list[Route]:
-    from onboarding.layout import Pages
     from onboarding.tenant.routes import TenantPages
+    from pages.layout import Pages
     from tests.graph.conftest import settings_for
 
     settings: WebSettings = site.settings
-    pages, graph = Pages(settings), settings_for(site.cloud)
+    pages, graph = Pages(settings, "onboarding"), settings_for(site.cloud)
     async with TenantPages.open(site.store, site.ring, graph, settings, pages) as views:
         return views.routes()

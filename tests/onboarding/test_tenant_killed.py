@@ -17,7 +17,7 @@ import trustme
 from redis.asyncio import Redis
 
 from emulator import Cloud
-from onboarding.tenant.cookies import SESSION_COOKIE
+from onboarding.cookies import TENANT_COOKIES
 from onboarding.tenant.sessions import Sessions
 from relay.core.consent.grants import GrantState
 from relay.core.consent.tenant import TenantEvent, TenantState
@@ -65,7 +65,7 @@ class Scene(KilledSite):
         who = VerifiedIdentity(self.tenant_id, self.account(ACCOUNT), ACCOUNT)
         secret = await Sessions(self.site.store, self.site.ring).begin(who)
         self.person.as_new()
-        self.person.client.cookies.set(SESSION_COOKIE, secret, domain="localhost.local", path="/")
+        self.person.client.cookies.set(TENANT_COOKIES.session, secret, domain="localhost.local", path="/")
 
     async def go(
         self,

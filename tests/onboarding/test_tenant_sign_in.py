@@ -13,11 +13,11 @@ import pytest
 from redis.asyncio import Redis
 
 from emulator import Fault
-from onboarding.browser_secrets import fingerprint
-from onboarding.problems import PROBLEMS
-from onboarding.settings import RateLimits
-from onboarding.tenant.cookies import RETURN_COOKIE, SESSION_COOKIE
+from onboarding.cookies import TENANT_COOKIES
 from onboarding.tenant.sessions import IDLE, LONGEST, Session
+from pages.browser_secrets import fingerprint
+from pages.problems import PROBLEMS
+from pages.settings import RateLimits
 from relay.core.audit.events import OPERATOR
 from relay.http.paths import CALLBACK, TENANT
 from relay.store.custody.managers import Managers
@@ -89,7 +89,7 @@ async def test_a_personal_account_is_told_so(connected: Site, person: Person):
     await person.enter("pat@outlook.example")
     assert person.heading == SIGN_IN
     assert person.notice == PROBLEMS["personal_account"].title
-    assert not cookie(person, SESSION_COOKIE)
+    assert not cookie(person, TENANT_COOKIES.session)
 
 
 async def test_whoever_closes_microsofts_page_is_offered_another_try(connected: Site, person: Person):
@@ -124,7 +124,9 @@ async def test_only_who_somebody_is_is_asked_and_no_token_is_kept(connected: Sit
     assert asked["code_challenge_method"] == ["S256"]
     assert asked["nonce"]
     await person.enter()
-    held = await Flows(connected.store, connected.ring).load(f"session:{fingerprint(cookie(person, SESSION_COOKIE))}")
+    held = await Flows(connected.store, connected.ring).load(
+        f"session:{fingerprint(cookie(person, TENANT_COOKIES.session))}"
+    )
     assert held is not None
     assert "token" not in held.content.lower()
     assert set(msgspec.json.decode(held.content)) == set(Session.__struct_fields__)
@@ -159,11 +161,11 @@ async def test_a_session_is_a_new_one_whatever_the_browser_had_before(connected:
     """Session fixation: what was planted opens nothing, and signing in again makes what was known worthless to nobody."""
     mallory, ada = await meet(), await meet()
     await mallory.enter()
-    known = cookie(mallory, SESSION_COOKIE)
-    give(ada, SESSION_COOKIE, "f" * 43)
+    known = cookie(mallory, TENANT_COOKIES.session)
+    give(ada, TENANT_COOKIES.session, "f" * 43)
     await ada.enter("ada@contoso.example")
-    assert len({"f" * 43, known, cookie(ada, SESSION_COOKIE)}) == 3
-    give(mallory, SESSION_COOKIE, "f" * 43)
+    assert len({"f" * 43, known, cookie(ada, TENANT_COOKIES.session)}) == 3
+    give(mallory, TENANT_COOKIES.session, "f" * 43)
     await mallory.get(TENANT)
     assert mallory.heading == SIGN_IN
 
@@ -171,11 +173,11 @@ async def test_a_session_is_a_new_one_whatever_the_browser_had_before(connected:
 async def test_signing_out_ends_the_session_in_the_store_too(connected: Site, meet: Meet):
     person, other = await meet(), await meet()
     await person.enter()
-    secret = cookie(person, SESSION_COOKIE)
+    secret = cookie(person, TENANT_COOKIES.session)
     await person.submit("sign-out")
     assert "You are signed out" in person.text
-    assert not cookie(person, SESSION_COOKIE)
-    give(other, SESSION_COOKIE, secret)
+    assert not cookie(person, TENANT_COOKIES.session)
+    give(other, TENANT_COOKIES.session, secret)
     await other.get(TENANT)
     assert other.heading == SIGN_IN
 
@@ -200,7 +202,7 @@ async def test_a_session_ends_when_nobody_is_there_and_after_a_working_day(conne
     await person.get(TENANT)
     assert await raw.pttl(name) > 5000
     flows = Flows(connected.store, connected.ring)
-    kept = await flows.load(f"session:{fingerprint(cookie(person, SESSION_COOKIE))}")
+    kept = await flows.load(f"session:{fingerprint(cookie(person, TENANT_COOKIES.session))}")
     assert kept is not None
     old = msgspec.json.decode(kept.content) | {"began_s": time.time() - LONGEST.total_seconds()}
     await flows.replace(kept, msgspec.json.encode(old).decode())
@@ -223,11 +225,13 @@ async def test_an_expired_session_carries_nothing_out_and_says_so(connected: Sit
 async def test_the_cookies_are_bound_to_the_host_and_hidden_from_scripts(connected: Site, person: Person):
     await person.get(TENANT)
     sent = await person.submit("tenant-sign-in")
-    (returning,) = [each for each in sent.headers.get_list("set-cookie") if each.startswith(RETURN_COOKIE)]
+    (returning,) = [each for each in sent.headers.get_list("set-cookie") if each.startswith(TENANT_COOKIES.returning)]
     person.page = await person.client.get(person.microsoft_url())
     answered = await person.answer(await person.sign_in())
     (session,) = [
-        each for each in answered.history[0].headers.get_list("set-cookie") if each.startswith(SESSION_COOKIE + "=")
+        each
+        for each in answered.history[0].headers.get_list("set-cookie")
+        if each.startswith(TENANT_COOKIES.session + "=")
     ]
     for each, site in ((returning, "None"), (session, "Lax")):
         attributes = {part.strip() for part in each.split(";")[1:]}
@@ -238,7 +242,7 @@ async def test_the_cookies_are_bound_to_the_host_and_hidden_from_scripts(connect
 async def test_no_secret_of_a_session_is_in_the_store(connected: Site, person: Person, raw: Redis):
     await person.enter()
     dump = "\n".join([str(await raw.dump(name)) for name in await raw.keys("*")])
-    for secret in (cookie(person, SESSION_COOKIE), cookie(person, RETURN_COOKIE)):
+    for secret in (cookie(person, TENANT_COOKIES.session), cookie(person, TENANT_COOKIES.returning)):
         assert len(secret) == 43
         assert secret not in dump
 
@@ -253,7 +257,7 @@ async def test_login_csrf_an_answer_brought_by_another_browser_is_refused(connec
     await ada.to_sign_in()
     await ada.answer(answer)
     assert (ada.page.status_code, ada.notice) == (400, PROBLEMS["sign_in_stale"].title)
-    assert not cookie(ada, SESSION_COOKIE)
+    assert not cookie(ada, TENANT_COOKIES.session)
     await mallory.answer(answer)
     assert mallory.notice == PROBLEMS["sign_in_stale"].title, "it was used up"
 
@@ -274,9 +278,9 @@ async def test_an_answer_to_one_kind_of_sign_in_is_none_to_the_other(connected: 
     await signing_in.to_sign_in()
     ours = await signing_in.sign_in()
     await signing_in.answer({**ours, "state": theirs["state"]})
-    assert not cookie(signing_in, SESSION_COOKIE)
+    assert not cookie(signing_in, TENANT_COOKIES.session)
     await onboarding.answer({**theirs, "state": ours["state"]})
-    assert not cookie(onboarding, SESSION_COOKIE)
+    assert not cookie(onboarding, TENANT_COOKIES.session)
 
 
 @pytest.mark.parametrize(
@@ -296,7 +300,7 @@ async def test_an_answer_that_was_changed_on_the_way_signs_nobody_in(
     await person.answer({**(await person.sign_in()), **change})
     assert person.page.status_code == 400
     assert person.notice
-    assert not cookie(person, SESSION_COOKIE)
+    assert not cookie(person, TENANT_COOKIES.session)
 
 
 async def test_entra_away_is_told_and_nothing_is_lost(connected: Site, person: Person):

@@ -35,7 +35,7 @@ async def test_an_onboarding_is_one_trace_over_its_requests_and_says_nothing_of_
     assert [each for span in spans.values() for each in differences(span)] == []
     everything = b"".join(collector.requests).lower()
     secret = key.split("_", 2)[2]
-    for said in ("contoso", "ada", "available", secret, site.tenant_id()):
+    for said in ("contoso", "adler", "available", secret, site.tenant_id()):
         assert said.lower().encode() not in everything, said
 
 

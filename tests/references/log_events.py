@@ -27,6 +27,7 @@ _ROLES: Final = {
     "relay/processes": "edge",
     "onboarding": "web",
     "console": "console",
+    "pages": "web, console",
 }
 _OF_LOGGING: Final = {"exc_info"}
 
@@ -64,6 +65,7 @@ def logged() -> Mapping[str, LoggedEvent]:
     found: defaultdict[str, LoggedEvent] = defaultdict(LoggedEvent)
     for path in [
         *(ROOT / "relay").rglob("*.py"),
+        *(ROOT / "pages").rglob("*.py"),
         *(ROOT / "onboarding").rglob("*.py"),
         *(ROOT / "console").rglob("*.py"),
     ]:
@@ -73,7 +75,7 @@ def logged() -> Mapping[str, LoggedEvent]:
             assert isinstance(event, ast.Constant), f"{path}:{call.lineno}: the name of an event is a constant"
             one = found[event.value]
             one.levels.update(levels)
-            one.roles.add(role)
+            one.roles.update(role.split(", "))
             one.fields.update(
                 dict.fromkeys(each.arg for each in call.keywords if each.arg and each.arg not in _OF_LOGGING)
             )

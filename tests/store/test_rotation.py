@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
+import console
 import onboarding
+import pages
 import relay
 from relay.core.presence import TenantId
 from relay.store.custody.reseal import SEALED_FIELDS, ResealProgress, Sealed
@@ -210,7 +212,7 @@ async def test_processes_with_two_rings_rotate_without_a_gap(store: Store) -> No
 
 def test_whatever_seals_is_known_to_the_rotation() -> None:
     """A module that seals something new must have a row in PLACES, or a retired key would take that with it."""
-    roots = [Path(package.__file__).parent for package in (relay, onboarding) if package.__file__]
+    roots = [Path(package.__file__).parent for package in (relay, pages, onboarding, console) if package.__file__]
     found = {path.name for root in roots for path in root.rglob("*.py") if re.search(r"ring\.seal\(", path.read_text())}
     others = {"access_requests.py", "short_lived.py", "invitations.py", "notify_secrets.py"}
     assert found == {"vault.py", "admissions.py", "reseal.py", *others}

@@ -18,7 +18,7 @@ from typing import Any, Final
 import pytest
 
 _ROOT: Final = Path(__file__).parent.parent.parent
-_OURS: Final = tuple(f"{_ROOT / folder}/" for folder in ("relay", "onboarding", "suite/src"))
+_OURS: Final = tuple(f"{_ROOT / folder}/" for folder in ("relay", "pages", "onboarding", "console", "suite/src"))
 _OTHERS: Final = tuple(f"{_ROOT / folder}/" for folder in ("tests", "bench", "emulator"))
 _BLOCKING: Final = frozenset({"socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "time.sleep"})
 """Not to open a file: the small files of this machine that the relay reads are there at once."""

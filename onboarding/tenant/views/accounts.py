@@ -10,15 +10,16 @@ import structlog
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from onboarding.browser_secrets import fingerprint, new_secret
-from onboarding.problems import problem_of
-from onboarding.rate_limit import RequestKind, count_request
-from onboarding.tenant import cookies
+from onboarding.cookies import TENANT_COOKIES
 from onboarding.tenant.access import Action
 from onboarding.tenant.auth import ActionDenied
 from onboarding.tenant.layout import OVERVIEW
 from onboarding.tenant.proving import proven
-from onboarding.tenant.sign_ins import ConsentRequest, SignInFailed
+from onboarding.tenant.sign_ins import ConsentRequest
+from pages.browser_secrets import fingerprint
+from pages.pending_sign_ins import SignInFailed
+from pages.problems import problem_of
+from pages.rate_limit import RequestKind, count_request
 from relay.consent import admit
 from relay.consent.unsubscribe import end_subscriptions
 from relay.core.audit.events import grant_withdrawn
@@ -265,12 +266,10 @@ class AccountViews:
     ) -> Response:
         count_request(request, RequestKind.SIGN_IN)
         services = self._services
-        returning = cookies.return_secret(request) or new_secret()
-        consent = ConsentRequest(fingerprint(cookies.session_secret(request)), visitor.tenant_id, replaces)
+        returning = services.door.returning(request)
+        consent = ConsentRequest(fingerprint(TENANT_COOKIES.session_secret(request)), visitor.tenant_id, replaces)
         url = await services.sign_ins.begin_consent(returning, consent, login_hint)
-        response = services.pages.page("tenant/to_microsoft.html", url=url, is_consent=True)
-        cookies.set_return_cookie(response, returning)
-        return response
+        return services.door.to_microsoft(url, returning, is_consent=True)
 
     async def _sent(self, request: Request, action: Action) -> tuple[Visitor, Grant | None]:
         """Return the visitor who sent a form, and the account in its address; None when this tenant has no such account."""

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final
 from starlette.responses import Response
 from starlette.routing import Route
 
-from onboarding.audit_names import ACTORS, KINDS
-from onboarding.problems import ProblemError
 from onboarding.tenant.access import Action
 from onboarding.tenant.layout import LOG
 from onboarding.tenant.log_exports import LogExports
+from pages.audit_names import ACTORS, KINDS
+from pages.problems import ProblemError
 from relay.core.audit.export import Form
 from relay.locale.languages import english
 from relay.store.custody.audit import PAGE, RETENTION

@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from onboarding.tenant.access import Action
 from onboarding.tenant.layout import DIAGNOSTICS
-from onboarding.tones import SOURCES, WORD_TONES, shown_connector
+from pages.tones import SOURCES, WORD_TONES, shown_connector, shown_explanation
 from relay.core.names import MAX_NAME_CHARS, normalise
 from relay.core.showing.diagnosis import ABSENCES, NOT_REQUESTED, Word
 from relay.core.showing.mapping import LOOKS
@@ -131,16 +131,8 @@ class DiagnosticViews:
             await asyncio.to_thread(overview.asked_as, text),
         )
         assert said is not None  # authentication has just loaded the tenant
-        status = said.presence.console_status if said.presence is not None else None
         return {
-            "said": said,
-            "connector": shown_connector(said.connector),
-            "icon": LOOKS[status].icon if status is not None else "unknown",
-            "drawn_as": "" if status is None else status.name.replace("_", " ").lower(),
-            "override": said.mapped is not None and said.mapped.override is not None,
-            "origin": "" if said.presence is None else SOURCES[said.presence.source],
-            "tones": WORD_TONES,
-            "at": said.at,
+            **shown_explanation(said),
             "text": text,
             "is_full": is_full,
             "most": minute.MOST_AT_ONCE,

@@ -18,12 +18,12 @@ import structlog
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from onboarding.browser_secrets import form_token
-from onboarding.tenant import cookies
+from onboarding.cookies import TENANT_COOKIES
 from onboarding.tenant.access import Action
 from onboarding.tenant.auth import SignInRequired
 from onboarding.tenant.layout import SETTINGS
 from onboarding.tenant.sessions import Deletion
+from pages.browser_secrets import form_token
 from relay.consent.unsubscribe import end_subscriptions
 from relay.http.paths import TENANT
 from relay.locale.languages import english
@@ -84,7 +84,7 @@ class LeavingViews:
     async def left(self, request: Request) -> Response:
         """List what was deleted. The tenant is gone, so no visitor is let in; the session has the list."""
         services = self._services
-        secret = cookies.session_secret(request)
+        secret = TENANT_COOKIES.session_secret(request)
         held = await services.sessions.load(secret)
         if held is None:
             raise SignInRequired

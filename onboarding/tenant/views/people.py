@@ -12,11 +12,11 @@ import structlog
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from onboarding.problems import problem_of
 from onboarding.tenant.access import Action
 from onboarding.tenant.layout import OVERVIEW
 from onboarding.tenant.proving import proven
-from onboarding.tenant.sign_ins import SignInFailed
+from pages.pending_sign_ins import SignInFailed
+from pages.problems import problem_of
 from relay.consent import admit
 from relay.consent.account_names import NotFound, find_account
 from relay.core.consent.values import NewGrant

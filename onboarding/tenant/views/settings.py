@@ -8,9 +8,6 @@ import structlog
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from onboarding import mapping_form
-from onboarding.problems import ProblemError
-from onboarding.status_names import STATUS_NAMES
 from onboarding.tenant.access import Action
 from onboarding.tenant.layout import SETTINGS
 from onboarding.tenant.setting_forms import (
@@ -24,7 +21,8 @@ from onboarding.tenant.setting_forms import (
     mark,
     seen,
 )
-from relay.core.showing.mapping import LOOKS
+from pages import mapping_form
+from pages.problems import ProblemError
 from relay.core.watching import permission
 from relay.locale.languages import Language, english
 from relay.store.custody.notices import NoticeKind
@@ -42,9 +40,6 @@ if TYPE_CHECKING:
     from onboarding.tenant.setting_forms import SettingGroup
 
 log = structlog.get_logger(__name__)
-
-MAX_FIELDS: Final = 100
-"""The mapping's form has 58 lists."""
 
 
 class SettingViews:
@@ -77,7 +72,7 @@ class SettingViews:
         group = GROUPS.get(request.path_params["group"])
         if group is None:
             raise ProblemError("not_found")
-        visitor, given = await services.auth.form(request, Action.CHANGE_SETTINGS, MAX_FIELDS)
+        visitor, given = await services.auth.form(request, Action.CHANGE_SETTINGS, mapping_form.MAX_FIELDS)
         current = visitor.tenant.settings
         values, faults = group.check(given, current)
         if faults:
@@ -171,10 +166,8 @@ class SettingViews:
             secret_chars=SECRET_CHARS,
             list_chars=MAX_LIST_CHARS,
             url_chars=MAX_URL_CHARS,
-            rows=mapping_form.choices(settings),
+            **mapping_form.shown(settings),
             changed_rows=len(mapping_form.overrides(settings)),
-            statuses=[(status.name, STATUS_NAMES[status], LOOKS[status].icon) for status in STATUS_NAMES],
-            status_words={status: STATUS_NAMES[status] for status in STATUS_NAMES},
         )
 
 

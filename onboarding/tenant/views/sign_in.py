@@ -8,17 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import structlog
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
-from onboarding import forms
-from onboarding.browser_secrets import form_token, is_form_of, new_secret
-from onboarding.cookies import form_secret, set_form_cookie
-from onboarding.problems import PROBLEMS, ProblemError
-from onboarding.rate_limit import RequestKind, count_request
-from onboarding.tenant import cookies
+from onboarding.cookies import TENANT_COOKIES
 from onboarding.tenant.access import Access, is_contact
-from onboarding.tenant.flash import message_of
+from pages.browser_secrets import form_token
+from pages.rate_limit import RequestKind
 from relay.http.paths import TENANT, TENANT_SIGN_IN
 
 if TYPE_CHECKING:
@@ -49,19 +45,10 @@ class SignInViews:
 
     async def sign_in(self, request: Request) -> Response:
         """Send the browser to Microsoft to sign in."""
-        services = self._services
-        given = await forms.ours(request, services.settings.public_url)
-        secret = form_secret(request)
-        if not secret:
-            raise ProblemError("no_cookie")
-        if not is_form_of(secret, given.get("token", "")):
-            raise ProblemError("form_stale")
-        count_request(request, RequestKind.SIGN_IN)
-        returning = cookies.return_secret(request) or new_secret()
-        url = await services.sign_ins.begin(returning)
-        response = services.pages.page("tenant/to_microsoft.html", url=url, is_consent=False)
-        cookies.set_return_cookie(response, returning)
-        return response
+        door = self._services.door
+        await door.first_forms.fields(request, RequestKind.SIGN_IN)
+        returning = door.returning(request)
+        return door.to_microsoft(await self._services.sign_ins.begin(returning), returning)
 
     async def returned(self, pending: PendingSignIn, answer: Mapping[str, str]) -> Response:
         """Begin a session for the person who signed in.
@@ -73,33 +60,13 @@ class SignInViews:
         services = self._services
         who = await services.sign_ins.identify(pending, answer)
         await self._claim(who)
-        # Always a new session: whatever cookie the browser had before means nothing from now on.
         secret = await services.sessions.begin(who)
         log.info("tenant_signed_in", tenant_id=who.tenant_id, account_id=who.account_id)
-        response = RedirectResponse(TENANT, status_code=303)
-        cookies.set_session_cookie(response, secret, services.sessions.longest)
-        return response
+        return services.door.entered(secret, TENANT)
 
     async def sign_out(self, request: Request) -> Response:
-        """End the session, here and in the store. The form's token suffices; the visitor need not be let in."""
-        given = await forms.ours(request, self._services.settings.public_url)
-        secret = cookies.session_secret(request)
-        if secret and not is_form_of(secret, given.get("token", "")):
-            raise ProblemError("form_stale")
-        await self._services.sessions.end(secret)
-        response = self.page(request, signed_out=True)
-        cookies.remove_session_cookie(response)
-        return response
-
-    def page(
-        self, request: Request, problem: str = "", detail: str = "", *, status: int = 200, signed_out: bool = False
-    ) -> Response:
-        """Return the page that offers to sign in, with the problem of the last try if there is one."""
-        found = PROBLEMS[problem] if problem else None
-        shown = detail if found is not None and found.shows_detail else ""
-        return self._with_form(
-            request, "tenant/sign_in.html", status, problem=found, detail=shown, signed_out=signed_out
-        )
+        """End the session."""
+        return await self._services.door.sign_out(request)
 
     async def closed_page(self, request: Request, session: Session, access: Access) -> Response:
         """Return the page for somebody who signed in and may not open the tenant's page."""
@@ -107,7 +74,7 @@ class SignInViews:
         services = self._services
         is_connected = access is not Access.NOT_CONNECTED
         mark = None if is_connected else await services.turned_away.load(session.tenant_id)
-        return self._with_form(
+        return services.door.first_forms.page(
             request,
             "tenant/closed.html",
             403,
@@ -116,8 +83,8 @@ class SignInViews:
             mark=mark,
             reads=access is Access.READS,
             asked=await services.requests.load(session.tenant_id, session.account_id),
-            message=message_of(session.flash),
-            sign_out_token=form_token(cookies.session_secret(request)),
+            message=services.layout.message(session),
+            sign_out_token=form_token(TENANT_COOKIES.session_secret(request)),
         )
 
     async def _claim(self, who: VerifiedIdentity) -> None:
@@ -126,10 +93,3 @@ class SignInViews:
         _, claim = await managers.read(who.tenant_id)
         if is_contact(who, claim) and await managers.claim(who.tenant_id, who.account_id, who.upn):
             log.info("tenant_contact_signed_in", tenant_id=who.tenant_id, account_id=who.account_id)
-
-    def _with_form(self, request: Request, template: str, status: int, **values: object) -> Response:
-        """Return a page with the form that signs in, which belongs to no session yet."""
-        secret = form_secret(request) or new_secret()
-        response = self._services.pages.page(template, status, token=form_token(secret), **values)
-        set_form_cookie(response, secret)
-        return response

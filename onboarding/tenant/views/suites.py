@@ -11,11 +11,11 @@ import structlog
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from onboarding import forms
 from onboarding.tenant.access import Action
 from onboarding.tenant.key_issuing import KeyIssuer
 from onboarding.tenant.layout import SUITES
-from onboarding.text_fields import line
+from pages import forms
+from pages.text_fields import line
 from relay.core.audit.events import key_renamed, key_revoked
 from relay.core.consent.tenant import TenantState
 from relay.locale.languages import english
@@ -120,7 +120,6 @@ class SuiteViews:
         )
         return services.pages.page(
             "tenant/suite_key.html",
-            visitor=visitor,
             token=visitor.token,
             fresh=fresh,
             key=text,
@@ -128,7 +127,7 @@ class SuiteViews:
             has_ended=record is None or record.has_ended(datetime.now(UTC)),
             former_ends=await self._end_of(visitor, fresh.rotates),
             attempt=_new_attempt(),
-            **services.layout.sections(SUITES, english("Suite key"), visitor),
+            **services.layout.frame(visitor, SUITES, english("Suite key")),
             suite_address=services.settings.suite_address,
             suite_ca_file=services.settings.suite_ca_file,
         )

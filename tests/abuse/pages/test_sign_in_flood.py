@@ -10,9 +10,10 @@ import httpx
 import pytest
 import trustme
 
-from onboarding.browser_secrets import form_token, new_secret
 from onboarding.cookies import FORM_COOKIE
-from onboarding.settings import Quotas, RateLimits
+from onboarding.settings import Quotas
+from pages.browser_secrets import form_token, new_secret
+from pages.settings import RateLimits
 from relay.store.custody.proxies import Proxies
 from tests.onboarding.person import APPLICANT, Person
 from tests.onboarding.site import Site

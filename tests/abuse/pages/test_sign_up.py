@@ -12,8 +12,8 @@ import pytest
 import trustme
 
 from emulator import Cloud
-from onboarding.problems import PROBLEMS
 from onboarding.wizard.domains import DomainLimits, Domains
+from pages.problems import PROBLEMS
 from relay.core.audit.events import Actor
 from relay.core.consent.grants import GrantState
 from relay.core.consent.tenant import SignUp, TenantEvent, TenantState

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from onboarding.settings import RateLimits
 from onboarding.tenant import sign_ins
+from pages.settings import RateLimits
 from relay.core.audit.events import OPERATOR
 from relay.http.paths import TENANT
 from relay.store.custody.managers import Managers

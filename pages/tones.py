@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from relay.core.presence import Source
 from relay.core.showing.diagnosis import ConnectorState, Word
+from relay.core.showing.mapping import LOOKS
 from relay.locale.languages import Sentence, english
 
 if TYPE_CHECKING:
     from relay.core.showing.diagnosis import Connector, Remark
+    from relay.diagnosis.explanation import Explanation
 
 WORD_TONES: Final = {
     Word.AVAILABLE: "good",
@@ -43,6 +45,21 @@ def shown_connector(found: Connector) -> dict[str, Any]:
         "tone": CONNECTOR_TONES[found.state],
         "cause": _sentence(found.cause),
         "notes": [_sentence(note) for note in found.notes],
+    }
+
+
+def shown_explanation(found: Explanation) -> dict[str, Any]:
+    """Return what is known about one user as templates show it."""
+    presence, status = found.presence, None if found.presence is None else found.presence.console_status
+    return {
+        "said": found,
+        "connector": shown_connector(found.connector),
+        "icon": LOOKS[status].icon if status is not None else "unknown",
+        "drawn_as": "" if status is None else status.name.replace("_", " ").lower(),
+        "override": found.mapped is not None and found.mapped.override is not None,
+        "origin": "" if presence is None else SOURCES[presence.source],
+        "tones": WORD_TONES,
+        "at": found.at,
     }
 
 

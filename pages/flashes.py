@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from onboarding.problems import PROBLEMS
+from pages.problems import PROBLEMS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

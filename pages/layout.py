@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 from jinja2 import BytecodeCache, ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
-from onboarding import dates
-from onboarding.problems import PROBLEMS
+from pages import dates
+from pages.problems import PROBLEMS
 from relay.core.consent.microsoft_error import NO_ERROR, MicrosoftError
-from relay.http.paths import ONBOARDING, TENANT
 from relay.locale import languages
-from relay.locale.languages import Language, english
+from relay.locale.languages import Language
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,26 +23,31 @@ if TYPE_CHECKING:
 
     from jinja2.bccache import Bucket
 
-    from onboarding.settings import PagesSettings
+    from pages.settings import PagesSettings
 
-HERE: Final[ContextVar[str]] = ContextVar("here", default=ONBOARDING)
+HERE: Final[ContextVar[str]] = ContextVar("here", default="/")
 """The address at which the present page can be loaded again, for the language switch. Set by the middleware."""
 
 
 class Pages:
     """Renders templates with the values that all pages of a site share."""
 
-    def __init__(self, settings: PagesSettings, package: str = "onboarding", **values: Any) -> None:
+    def __init__(self, settings: PagesSettings, package: str, *, own_page: str = "", **values: Any) -> None:
         """Make the pages of a site.
 
         Args:
             settings: of the site.
-            package: has the site's templates, in which those of `onboarding` can be used too.
-            values: further values that its templates share.
+            package: has the site's templates, in which those of the kit can be used too.
+            own_page: the address of the page behind a sign-in, for problems on the way to it; empty: it is the first page.
+            values: further values that its templates share, among them `strapline` and `promise`, two messages.
         """
         self.environment = environment(settings.HOME, package)
         self.environment.globals.update(
-            operator=settings.operator, support=settings.support, start_url=settings.start_url, **values
+            operator=settings.operator,
+            support=settings.support,
+            start_url=settings.start_url,
+            own_page=own_page,
+            **values,
         )
 
     def page(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
@@ -103,11 +107,11 @@ def static_path(home: str) -> str:
     return f"{home}/static"
 
 
-def environment(home: str = ONBOARDING, package: str = "onboarding") -> Environment:
+def environment(home: str, package: str) -> Environment:
     """Return the template engine of a site with everything that does not depend on the operator."""
     made = Environment(
         bytecode_cache=_COMPILED,
-        loader=ChoiceLoader([PackageLoader(name) for name in dict.fromkeys((package, "onboarding"))]),
+        loader=ChoiceLoader([PackageLoader(package), PackageLoader("pages")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -118,9 +122,6 @@ def environment(home: str = ONBOARDING, package: str = "onboarding") -> Environm
     made.install_gettext_callables(languages.gettext, languages.ngettext, newstyle=True)  # type: ignore[attr-defined]
     made.globals.update(
         prefix=home,
-        own_page=TENANT if home == ONBOARDING else "",
-        strapline=STRAPLINE,
-        promise=PROMISE,
         static=lambda name: f"{static_path(home)}/{name}?v={_digest(name)}",
         language=languages.CURRENT.get,
         languages=tuple(Language),
@@ -143,7 +144,7 @@ def is_path(text: str) -> bool:
     return len(text) <= _MAX_PATH_CHARS and _PATH.fullmatch(text) is not None
 
 
-def page_address(method: str, path: str, query: str, home: str = ONBOARDING) -> str:
+def page_address(method: str, path: str, query: str, home: str) -> str:
     """Return the address at which the page of a request can be loaded again: for a form, the page above it.
 
     Args:
@@ -165,13 +166,9 @@ def _digest(name: str) -> str:
 
 _DIGESTS: Final = {
     file.name: hashlib.sha256(file.read_bytes()).hexdigest()[:12]
-    for file in resources.files("onboarding").joinpath("static").iterdir()
+    for file in resources.files("pages").joinpath("static").iterdir()
     if file.is_file()
 }
 
-STRAPLINE: Final = english("Teams presence for your phone suite")
-PROMISE: Final = english(
-    "The relay reads presence and names. It reads no chats, calls, mail, calendars or files, and it changes nothing."
-)
 _MAX_PATH_CHARS: Final = 500
 _PATH: Final = re.compile(r"/(?:[\w.~-]+/)*[\w.~-]*(?:\?[\w.~=&%+-]*)?", re.ASCII)

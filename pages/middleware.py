@@ -16,7 +16,7 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
 
-from onboarding.layout import HERE, page_address, static_path
+from pages.layout import HERE, page_address, static_path
 from relay.errors import RelayError
 from relay.http.bodies import Bodies, TooMuchAtOnce
 from relay.locale import languages
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from onboarding.layout import Pages
-    from onboarding.rate_limit import RateLimiter
-    from onboarding.settings import PagesSettings
+    from pages.layout import Pages
+    from pages.rate_limit import RateLimiter
+    from pages.settings import PagesSettings
     from relay.http.bodies import Body
 
 log = structlog.get_logger(__name__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
 
-from onboarding.problems import ProblemError
+from pages.problems import ProblemError
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from onboarding.problems import ProblemError, microsoft_error_of, problem_of, sentence_of
+from pages.problems import ProblemError, microsoft_error_of, problem_of, sentence_of
 from relay.errors import RelayError, support_fields
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from onboarding.layout import Pages
+    from pages.layout import Pages
 
 log = structlog.get_logger(__name__)
 

@@ -17,14 +17,14 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from onboarding.problems import ProblemError
+from pages.problems import ProblemError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from starlette.requests import Request
 
-    from onboarding.settings import RateLimits
+    from pages.settings import RateLimits
 
 _NETWORK_BITS: Final = 64  # the smallest IPv6 network that a customer gets
 _BLOCK_BITS: Final = 48  # the largest

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from onboarding.layout import static_path
+from pages.layout import static_path
 from relay.http.serving import Listening, serving
 from relay.settings.validators import listed
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
     from starlette.types import Scope
 
-    from onboarding.settings import PagesSettings
+    from pages.settings import PagesSettings
     from relay.http.metrics import RouteOf
 
 _KEEP_ALIVE: Final = timedelta(seconds=15)
@@ -28,7 +28,7 @@ _MAX_HEAD_BYTES: Final = 32 * 1024  # cookies of some flows, and the longest hea
 
 def static_files(home: str) -> Mount:
     """Return the route of a site's style sheet and scripts, which all sites share."""
-    return Mount(static_path(home), StaticFiles(packages=[("onboarding", "static")]))
+    return Mount(static_path(home), StaticFiles(packages=[("pages", "static")]))
 
 
 @asynccontextmanager

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from pages.status_names import STATUS_NAMES
 from relay.core.presence import ConsoleStatus
 from relay.core.showing.mapping import TABLE, RowKey, row_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+MAX_FIELDS: Final = 100
+"""The form has 58 lists, and what they were shown with."""
 PREFIX: Final = "map:"
 """Prefix of the settings."""
 
@@ -54,6 +57,11 @@ def choices(settings: Mapping[str, str]) -> list[tuple[MappingChoice, MappingCho
         usual = _choice(row.availability, row.activity, row.console_status, chosen, out=False)
         found.append((usual, None if row.availability == "outofoffice" else out))
     return found
+
+
+def shown(settings: Mapping[str, str]) -> dict[str, Any]:
+    """Return the values of `mapping_table` in `_mapping.html`."""
+    return {"rows": choices(settings), "status_names": STATUS_NAMES}
 
 
 def overrides(settings: Mapping[str, str]) -> dict[RowKey, ConsoleStatus]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 
-from onboarding.browser_secrets import fingerprint, new_secret
+from pages.browser_secrets import fingerprint, new_secret
+from pages.flashes import Flash
 from relay.store.sealing.short_lived import Flows, KeptFlow
 
 if TYPE_CHECKING:
@@ -19,17 +20,19 @@ if TYPE_CHECKING:
     from relay.store.server.connection import Store
 
 
-class TimedSession(msgspec.Struct, frozen=True, kw_only=True):
+class VisitorSession(msgspec.Struct, frozen=True, kw_only=True):
     """The fields of every session.
 
     Attributes:
         began_s: the time of the sign-in, in seconds since 1970.
+        flash: the message for the next page.
     """
 
     began_s: float
+    flash: Flash | None = None
 
 
-S = TypeVar("S", bound=TimedSession)
+S = TypeVar("S", bound=VisitorSession)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,5 +132,5 @@ class SessionStore(Generic[S]):
             return None  # another release wrote it
 
 
-def _encode(session: TimedSession) -> str:
+def _encode(session: VisitorSession) -> str:
     return msgspec.json.encode(session).decode()

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from onboarding import forms
-from onboarding.layout import is_path
-from onboarding.problems import ProblemError
+from pages import forms
+from pages.layout import is_path
+from pages.problems import ProblemError
 from relay.locale import languages
 from relay.locale.languages import Language
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from onboarding.settings import PagesSettings
+    from pages.settings import PagesSettings
 
 
 class LanguageSwitch:

@@ -1,0 +1,124 @@
+"""Sign-ins at Microsoft that were begun: each is sealed in Redis under its `state`, taken once, and bound to its browser."""
+
+from __future__ import annotations
+
+import hmac
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+import msgspec
+
+from pages.browser_secrets import fingerprint
+from pages.problems import OF_CONSENT
+from relay.graph.auth.consent import ConsentFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from relay.errors import ConsentRequired
+    from relay.graph.auth.consent import ConsentFlow
+    from relay.store.sealing.quotas import Quota
+    from relay.store.sealing.short_lived import Flows
+
+_MAX_STATE_CHARS: Final = 200
+MAX_DETAIL_CHARS: Final = 300
+
+
+class SignInFailed(Exception):
+    """A sign-in failed.
+
+    Attributes:
+        problem: a key of `problems.PROBLEMS`.
+        detail: Microsoft's sentence, or the account, if that helps.
+        is_of_another_browser: whether it is known, and was begun in another browser.
+    """
+
+    def __init__(self, problem: str, detail: str = "", *, is_of_another_browser: bool = False) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.detail = detail[:MAX_DETAIL_CHARS]
+        self.is_of_another_browser = is_of_another_browser
+
+    @classmethod
+    def of(cls, error: ConsentFailed | ConsentRequired) -> SignInFailed:
+        """Return a refusal of Microsoft's as a failure."""
+        if isinstance(error, ConsentFailed):
+            return cls(OF_CONSENT[error.problem], error.sentence)
+        return cls("refused", str(error))
+
+
+class BoundSignIn(msgspec.Struct, frozen=True):
+    """The fields of a sign-in that belongs to one browser.
+
+    Attributes:
+        returning: fingerprint of the secret that its browser brings back with the answer.
+        kept: the PKCE verifier and the nonce, for `Consent`.
+    """
+
+    returning: str
+    kept: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+
+P = TypeVar("P", bound=msgspec.Struct)
+
+
+class PendingSignIns(Generic[P]):
+    """The sign-ins of a site that Microsoft has not answered yet. Raises what `Flows` raises."""
+
+    def __init__(self, flows: Flows, quota: Quota, kind: type[P], prefix: str) -> None:
+        """Make the sign-ins of a site.
+
+        Args:
+            flows: keeps them.
+            quota: how many there may be.
+            kind: their type. One that another release wrote and that does not fit is none.
+            prefix: of their names in the store.
+        """
+        self._flows = flows
+        self._quota = quota
+        self._kind = kind
+        self._prefix = prefix
+
+    async def keep(self, state: str, pending: P) -> None:
+        """Keep a sign-in until Microsoft answers."""
+        await self._flows.put(self._name(state), msgspec.json.encode(pending).decode(), quota=self._quota)
+
+    async def begin(self, begun: ConsentFlow, pending: P) -> str:
+        """Keep a sign-in that `Consent` began; return Microsoft's address for the browser."""
+        await self.keep(begun.state, pending)
+        return begun.authorize_url
+
+    async def take(self, state: str) -> P | None:
+        """Return the sign-in of a state; None when there is none. It cannot be taken again."""
+        if not 0 < len(state) <= _MAX_STATE_CHARS:
+            return None
+        taken = await self._flows.take(self._name(state), self._quota)
+        try:
+            return None if taken is None else msgspec.json.decode(taken, type=self._kind)
+        except msgspec.DecodeError:
+            return None
+
+    def _name(self, state: str) -> str:
+        return f"{self._prefix}:{state}"
+
+
+B = TypeVar("B", bound=BoundSignIn)
+
+
+async def take_bound(pending: PendingSignIns[B], answer: Mapping[str, str], return_secret: str) -> B:
+    """Return the sign-in that an answer of Microsoft's ends. It cannot be taken again.
+
+    Args:
+        pending: the site's.
+        answer: Microsoft's.
+        return_secret: what the browser brought back; empty: nothing, and nobody asks Redis.
+
+    Raises:
+        SignInFailed: it was taken before, has expired, or was begun in another browser.
+    """
+    taken = await pending.take(answer.get("state", "")) if return_secret else None
+    if taken is None or not hmac.compare_digest(taken.returning, fingerprint(return_secret)):
+        raise SignInFailed("sign_in_stale", is_of_another_browser=taken is not None)
+    return taken
