@@ -126,6 +126,8 @@ def restore(
         if tenant_id is not None and not outcomes:
             fail(f"{tenant_id} is not in this backup.", EXIT_USAGE)
         typer.echo(f"{_counted(outcomes) or 'nothing'}.")
+        if restoring.acts_back:
+            typer.echo(f"The operators' log has {restoring.acts_back} acts again.")
         if outcomes["left as it is"]:
             typer.echo("Tenants left as they are have something newer than the backup; --overwrite replaces it.")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import time
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
@@ -26,9 +27,11 @@ from relay.store.backup.file import (
 )
 from relay.store.backup.restore import Restore, RestoreOutcome, TenantRestored, check_backup
 from relay.store.backup.write import back_up
+from relay.store.custody import operator_log
 from relay.store.custody.admissions import AdmissionRequest, Admissions
 from relay.store.custody.audit import AuditLog
 from relay.store.custody.managers import Managers
+from relay.store.custody.operator_log import ActKind, OperatorAct, OperatorLog
 from relay.store.custody.suite_keys import SuiteKeys
 from relay.store.custody.tenants import Tenants
 from relay.store.custody.turned_away import TurnedAway
@@ -245,6 +248,79 @@ async def test_entries_that_are_too_old_meanwhile_do_not_come_back(store: Store,
     kinds = [one.entry.kind async for one in AuditLog(store).all(TENANT) if one.entry.kind is not EventKind.WATCHED]
     assert kinds == [EventKind.TENANT_RESTORED]
     assert await raw.xlen(keys.audit(TENANT)) == 1
+
+
+def act(about: str, kind: ActKind = ActKind.SUSPENDED) -> OperatorAct:
+    return OperatorAct.of(kind, Actor.operator("mia@fabrikam.example", user(9)), tenant_id=TENANT, about=about)
+
+
+async def abouts(store: Store) -> list[str]:
+    """What the acts in the operators' log are about, the newest first."""
+    return [one.act.about for one in await OperatorLog(store).recent(10_000)]
+
+
+@pytest.mark.each_topology
+async def test_acts_of_operators_come_back_into_their_places_between_those_since(store: Store, raw: Redis) -> None:
+    log = OperatorLog(store)
+    for about in ("one", "two", "three"):
+        await log.record(act(about))
+    before = await log.recent()
+    file = await backed_up(store)
+    assert check_backup(file, PRIVATE, RING).counts["acts of operators"] == 3
+    first, *_, last = [entry_id for entry_id, _ in await raw.xrange(keys.OPERATOR_LOG)]
+    await raw.xdel(keys.OPERATOR_LOG, first, last)
+    await log.record(act("since"))
+    await restored(store, file)
+    assert await abouts(store) == ["since", "three", "two", "one"]
+    assert (await log.recent())[1:] == before
+    restoring = Restore(store, file, PRIVATE, RING)
+    assert [one async for one in restoring.restored()] == []
+    assert restoring.acts_back == 0  # nothing comes twice
+    assert await abouts(store) == ["since", "three", "two", "one"]
+    await log.record(act("after"))
+    assert (await abouts(store))[0] == "after"
+
+
+async def test_acts_that_are_too_old_or_too_many_do_not_come_back(
+    store: Store, raw: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = OperatorLog(store)
+    await log.record(act("one"))
+    [(_, fields)] = await raw.xrange(keys.OPERATOR_LOG)
+    await raw.delete(keys.OPERATOR_LOG)
+    old_ms = int((NOW - timedelta(days=300)).timestamp() * 1000)
+    await raw.xadd(keys.OPERATOR_LOG, fields, id=f"{old_ms}-0")
+    for about in ("two", "three"):
+        await log.record(act(about))
+    await raw.xadd(keys.OPERATOR_LOG, fields, id="*")
+    file = await backed_up(store)
+    await raw.flushall()
+    monkeypatch.setattr(operator_log, "MOST", 2)
+    await log.record(act("since"))
+    await restored(store, file)
+    assert await abouts(store) == ["since", "one"]
+    assert await raw.xlen(keys.OPERATOR_LOG) == 2
+
+
+async def test_acts_do_not_come_back_with_one_tenant_alone(store: Store, raw: Redis) -> None:
+    await fill(store)
+    await OperatorLog(store).record(act("one"))
+    file = await backed_up(store)
+    await raw.flushall()
+    assert [one.tenant_id async for one in Restore(store, file, PRIVATE, RING).restored(TENANT)] == [TENANT]
+    assert await abouts(store) == []
+
+
+async def test_more_acts_than_a_record_holds_come_back(store: Store, raw: Redis) -> None:
+    entry = {"a": '{"kind":"suspended","by":["",""],"about":"x"}'}
+    now_ms = int(time.time() * 1000)
+    for number in range(1, 1_502):
+        await raw.xadd(keys.OPERATOR_LOG, entry, id=f"{now_ms}-{number}")
+    before = await raw.xrange(keys.OPERATOR_LOG)
+    file = await backed_up(store)
+    await raw.flushall()
+    await restored(store, file)
+    assert await raw.xrange(keys.OPERATOR_LOG) == before
 
 
 async def test_no_secret_of_the_store_is_in_the_file_and_no_token_even_with_its_key(store: Store) -> None:

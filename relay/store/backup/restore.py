@@ -8,7 +8,8 @@ The order for each tenant, and why a crash in between is harmless:
     4  the mark goes  and the audit log records the restore
 
 A tenant that exists is newer than any backup and stays as it is, unless the operator says otherwise. A tenant with the
-mark of this very backup continues at 3. A suite key that was revoked since stays revoked in any case.
+mark of this very backup continues at 3. A suite key that was revoked since stays revoked in any case. Acts of operators go into
+their places in the log between those since, which stay.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from relay.core.audit.events import EventKind
 from relay.core.presence import TenantId
 from relay.core.watching import permission
 from relay.store.backup.file import BackupInvalid, BackupReader
-from relay.store.backup.write import AwayRecord, BackupRecord, LogRecord, TenantRecord, counted, read_tenant
-from relay.store.custody import managers
+from relay.store.backup.write import ActsRecord, AwayRecord, BackupRecord, LogRecord, TenantRecord, counted, read_tenant
+from relay.store.custody import managers, operator_log
 from relay.store.custody import writes as custody
 from relay.store.custody.audit import RETENTION
 from relay.store.custody.suite_keys import TOLD
@@ -52,6 +53,7 @@ _TENANT = Script("restore_tenant")
 _SUITE_KEY = Script("restore_suite_key")
 _FINISH = Script("restore_finish")
 _AWAY = Script("restore_away")
+_ACTS = Script("restore_acts")
 
 _RECORD_FIELDS: Final = frozenset({b"state", b"created"})
 _GRANT_FIELDS: Final = frozenset({b"token_cache", b"version", b"state", b"upn", b"error", b"created", b"last_refresh"})
@@ -159,7 +161,7 @@ def _records(reader: BackupReader) -> Iterator[tuple[Manifest, BackupRecord]]:
 
 
 def _check(record: BackupRecord) -> None:
-    if isinstance(record, LogRecord | AwayRecord):
+    if isinstance(record, LogRecord | AwayRecord | ActsRecord):
         return
     whole = record.record.keys() >= _RECORD_FIELDS
     whole = whole and all(grant.keys() >= _GRANT_FIELDS for grant in record.grants.values())
@@ -172,7 +174,7 @@ def _check(record: BackupRecord) -> None:
 
 
 class Restore:
-    """Brings tenants back from a backup that was `checked`."""
+    """Brings tenants and the operators' log back from a backup that was `checked`."""
 
     def __init__(
         self,
@@ -191,15 +193,21 @@ class Restore:
         self._unsigned = unsigned
         self._marks = RingMarks(ring)
         self._overwrite = "1" if overwrite else ""
+        self.acts_back = 0
+        """Acts of operators that are in their log again."""
 
     async def restored(self, only: TenantId | None = None) -> AsyncIterator[TenantRestored]:
-        """Restore all tenants, or one; yields what became of each when that is on disk.
+        """Restore all tenants and the operators' log, or one tenant; yields what became of each tenant when that is on disk.
 
         Raises (while iterated):
             NotSaved, StoreUnavailable: cut short; repeat it.
         """
         self._file.seek(0)
         for manifest, record in _records(BackupReader(self._file, self._key, self._ring, unsigned=self._unsigned)):
+            if isinstance(record, ActsRecord):
+                if only is None:
+                    self.acts_back += await self._acts(record)
+                continue
             if only is not None and record.tenant_id != only:
                 continue
             if isinstance(record, LogRecord):
@@ -221,6 +229,16 @@ class Restore:
         async with self._store.durable() as vault:
             await vault.run(call)
             await vault.confirm()
+
+    async def _acts(self, record: ActsRecord) -> int:
+        """Put acts of operators into their log; return how many were not there."""
+        oldest = int((datetime.now(UTC) - operator_log.RETENTION).timestamp() * 1000)
+        parts = [part for act in record.acts for part in act]
+        call = _ACTS(*parts, operator_log=keys.OPERATOR_LOG, oldest_ms=oldest, most=operator_log.MOST)
+        async with self._store.durable() as vault:
+            back: int = await vault.run(call)
+            await vault.confirm()
+        return back
 
     async def _log(self, record: LogRecord) -> None:
         tenant_id = record.tenant_id

@@ -1,4 +1,4 @@
-"""A backup of custody: tenants with their grants, suite keys and settings, and their audit logs.
+"""A backup of custody: tenants with their grants, suite keys and settings, their audit logs, and the operators' log.
 
 A tenant is one record, consistent within its partition; its suite keys, which are in no partition, are read right after. One
 that is made meanwhile is in the next backup. Sealed values stay sealed. Requests to read for a tenant are not included: people
@@ -20,7 +20,7 @@ from relay.store.server import keys
 from relay.store.server.scripting import Script
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator
     from typing import BinaryIO
 
     from relay.store.backup.file import BackupKey
@@ -33,7 +33,7 @@ Fields = dict[bytes, bytes]
 RESTORING: Final = b"restoring"
 """The field of a tenant's record that says which backup is being restored into it."""
 _LOG_ENTRIES: Final = 1000
-"""Entries of an audit log in one record: 4 MB at the most."""
+"""Entries of a log in one record: 4 MB at the most."""
 
 _READ = Script("backup_tenant", reads_only=True)
 
@@ -68,11 +68,18 @@ class AwayRecord(msgspec.Struct, frozen=True, tag="turned-away"):
     """As the store has it."""
 
 
-BackupRecord = TenantRecord | LogRecord | AwayRecord
+class ActsRecord(msgspec.Struct, frozen=True, tag="acts"):
+    """Some acts of operators, oldest first."""
+
+    acts: list[tuple[bytes, bytes]]
+    """id, content"""
+
+
+BackupRecord = TenantRecord | LogRecord | AwayRecord | ActsRecord
 
 
 async def back_up(store: Store, file: BinaryIO, key: BackupKey, ring: KeyRing) -> Counter[str]:
-    """Write a backup of all tenants into `file`; returns what is in it: tenants, grants, suite keys, entries of audit logs.
+    """Write a backup of custody into `file`; returns what is in it: tenants, grants, suite keys, entries of logs.
 
     It is encrypted for `key` and signed with the `ring`.
 
@@ -89,6 +96,9 @@ async def back_up(store: Store, file: BinaryIO, key: BackupKey, ring: KeyRing) -
             away = AwayRecord(TenantId(away_id.decode()), mark)
             writer.write(msgspec.msgpack.encode(away))
             counts += counted(away)
+    async for acts in _acts(store):
+        writer.write(msgspec.msgpack.encode(acts))
+        counts += counted(acts)
     writer.end()
     return counts
 
@@ -99,6 +109,8 @@ def counted(record: BackupRecord) -> Counter[str]:
         return Counter({"entries of audit logs": len(record.entries)})
     if isinstance(record, AwayRecord):
         return Counter({"tenants turned away": 1})
+    if isinstance(record, ActsRecord):
+        return Counter({"acts of operators": len(record.acts)})
     return Counter({"tenants": 1, "grants": len(record.grants), "suite keys": len(record.suite_keys)})
 
 
@@ -107,11 +119,24 @@ async def _records(store: Store, tenant_id: TenantId) -> AsyncIterator[BackupRec
     if tenant is None:
         return
     for log, is_watches in ((keys.audit(tenant_id), False), (keys.audit_watches(tenant_id), True)):
-        first = "-"
-        while found := await store.vault_command("XRANGE", log, first, "+", "COUNT", _LOG_ENTRIES):
+        async for found in _entries(store, log):
             yield LogRecord(tenant_id, is_watches, [_entry(entry_id, fields) for entry_id, fields in found])
-            first = f"({found[-1][0].decode()}"
     yield tenant
+
+
+async def _acts(store: Store) -> AsyncIterator[ActsRecord]:
+    async for found in _entries(store, keys.OPERATOR_LOG):
+        acts = [(entry_id, fields[b"a"]) for entry_id, fields in found if b"a" in fields]
+        if acts:
+            yield ActsRecord(acts)
+
+
+async def _entries(store: Store, stream: bytes) -> AsyncIterator[list[tuple[bytes, Fields]]]:
+    """Yield the entries of a stream, some at a time, the oldest first."""
+    first = "-"
+    while found := await store.vault_command("XRANGE", stream, first, "+", "COUNT", _LOG_ENTRIES):
+        yield [(entry_id, _fields(fields) if isinstance(fields, list) else dict(fields)) for entry_id, fields in found]
+        first = f"({found[-1][0].decode()}"
 
 
 async def read_tenant(store: Store, tenant_id: TenantId) -> TenantRecord | None:
@@ -149,6 +174,5 @@ def _fields(flat: Any) -> Fields:
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
-def _entry(entry_id: bytes, fields: Mapping[bytes, bytes] | list[bytes]) -> tuple[bytes, bytes, bytes, bytes]:
-    found = fields if not isinstance(fields, list) else _fields(fields)
-    return entry_id, found[b"k"], found[b"s"], found[b"e"]
+def _entry(entry_id: bytes, fields: Fields) -> tuple[bytes, bytes, bytes, bytes]:
+    return entry_id, fields[b"k"], fields[b"s"], fields[b"e"]

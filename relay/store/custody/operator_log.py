@@ -4,7 +4,7 @@
 
 A tenant's own audit log is the record of what happened to it, written in the step of the change; this log finds the acts of all
 tenants without reading thousands of logs, and holds what no tenant's log can: an invitation of an organisation that is not here yet. It
-keeps `MOST` acts, for `RETENTION` at the longest. Backups leave it out.
+keeps `MOST` acts, for `RETENTION` at the longest. Backups have it.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ RUNS: Final[Mapping[Client, Mapping[Side, Runs]]] = {
             f"TIME TYPE HGET HGETALL HMGET HSCAN SMEMBERS SCARD SSCAN SMISMEMBER LPOP CONFIG|GET {_STREAM}",
         ),
         Side.VAULT: Runs(
-            f"{_CUSTODY} suite_key_mark backup_tenant reseal restore_audit restore_tenant restore_suite_key restore_finish restore_away",
+            f"{_CUSTODY} suite_key_mark backup_tenant reseal restore_audit restore_tenant restore_suite_key restore_finish restore_away restore_acts",
             f"{_CUSTODY_COMMANDS} SCAN XRANGE SREM XADD XTRIM CONFIG|GET",
         ),
     },
