@@ -17,10 +17,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import unquote
 
 import psutil
 import pytest
 
+from relay.dev.docs import docs_link
 from relay.dev.folder import DevTrouble, Folder
 from tests.support.valkey import free_port
 from tests.support.waiting import eventually_in_thread
@@ -112,6 +114,8 @@ def test_dev_shows_presence_and_survives_a_kill_with_tenant_and_key_but_without_
     key = key_file.read_text()
     assert key_file.stat().st_mode & 0o077 == 0
     assert key not in first.text
+    [docs] = re.findall(r"^  docs +file://(\S+)", first.text, re.MULTILINE)
+    assert Path(unquote(docs)).is_file()
 
     with watching(command) as wait_for:
         wait_for(lambda event: event["event"] == "changed" and event["presence"] is not None)
@@ -149,6 +153,14 @@ def test_dev_shows_presence_and_survives_a_kill_with_tenant_and_key_but_without_
 
 
 @pytest.mark.fault("L9")
+def test_the_link_to_the_docs_leads_to_the_site_once_it_was_built(tmp_path: Path):
+    assert docs_link(tmp_path).startswith(f"file://{tmp_path}/README.md ")
+    page = tmp_path / ".site" / "html" / "index.html"
+    page.parent.mkdir(parents=True)
+    page.touch()
+    assert docs_link(tmp_path) == f"file://{page}"
+
+
 def test_a_port_that_is_asked_for_and_taken_is_told(tmp_path: Path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

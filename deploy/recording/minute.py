@@ -62,7 +62,10 @@ def main() -> int:
 
 
 def _without_token(frames: Sequence[Frame]) -> list[Frame]:
-    """Return the frames with dots for the console's token: it opens nothing any more, but a picture is no place for one."""
+    """Return the frames with dots for the console's token and for the folder of the clone.
+
+    The token opens nothing any more, but a picture is no place for one.
+    """
     return [
         Frame(frame.at_s, tuple(tuple(replace(run, text=_dotted(run.text)) for run in row) for row in frame.rows))
         for frame in frames
@@ -70,7 +73,8 @@ def _without_token(frames: Sequence[Frame]) -> list[Frame]:
 
 
 def _dotted(text: str) -> str:
-    return re.sub("(?<=#token=)[0-9a-f]+", lambda token: "•" * len(token[0]), text)
+    text = re.sub("(?<=#token=)[0-9a-f]+", lambda token: "•" * len(token[0]), text)
+    return re.sub(r"(?<=file://)/\S+(?=/presence-relay/)", "/…", text)
 
 
 def _command(rows: Sequence[str]) -> str:

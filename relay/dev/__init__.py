@@ -3,6 +3,7 @@
     run.py        all of it, from an empty folder to a command that shows presence
     folder.py     files that are kept between runs: certificates, key ring, ports, the data of the two servers
     children.py   Valkey and the local Microsoft cloud as processes that end when this one does, in any case
+    docs.py       the link to the documentation
     browser.py    a person at Microsoft's sign-in and consent pages, played by a script
 
 It needs what `pip install presence-relay[dev]` installs, and the emulator from the source checkout.

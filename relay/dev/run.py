@@ -20,6 +20,7 @@ from relay.core.consent.tenant import TenantState
 from relay.core.presence import TenantId
 from relay.dev import children
 from relay.dev.browser import sign_in_and_consent
+from relay.dev.docs import docs_link
 from relay.dev.folder import DevTrouble, Folder
 from relay.errors import ConsentRequired, Rejected
 from relay.graph.auth.consent import Consent
@@ -255,6 +256,7 @@ class _Session:
                 f"  onboarding   {self._pages}/onboarding{self._onboarding_hint()}",
                 f"  tenant page  {self._pages}/onboarding/tenant (sign in with an account that consented)",
                 f"  console      {self._console}{CONSOLE}#token={self._folder.console_token()} (for the operator)",
+                f"  docs         {docs_link()}",
                 f"  health       http://127.0.0.1:{running.ops_port}/readyz, metrics at /metrics",
                 f"  data         {_shell(self._folder.path)}",
                 "",
