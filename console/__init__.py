@@ -15,7 +15,7 @@
 
     browser ── token or Entra ──► session ── every request: still there? role looked at lately? ──► view ──► use case, read model
 
-It is served under a name that is not the public one, and refuses every other. Whoever is let in may do everything that it
-offers, so it asks Entra again after some minutes, and each act is logged with its author. What it shows comes from
+It is served under a name that is not the public one, and refuses every other. Whoever is let in sees everything, and
+changes what it offers unless their role is for reading; so it asks Entra again after some minutes, and each act is logged with its author. What it shows comes from
 `relay.diagnosis`, what it does from `relay.administration`, as for the commands.
 """

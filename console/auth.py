@@ -1,7 +1,7 @@
 """Lets operators in, request by request.
 
-A view first calls `operator` (or `form`, for a form), which returns a `OperatorVisitor` or raises. Every operator may do everything that
-the console offers.
+A view first calls `operator` (or `form`, for a form), which returns a `OperatorVisitor` or raises. Every operator sees everything that
+the console shows; a form is refused to those whose role is for reading, and so is a page that is nothing but a form.
 """
 
 from __future__ import annotations
@@ -9,11 +9,15 @@ from __future__ import annotations
 import hmac
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+import structlog
 
 from console.cookies import COOKIES
+from console.sessions import OperatorRight
 from pages import forms
 from pages.browser_secrets import fingerprint, form_token
+from pages.problems import ProblemError
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -22,6 +26,10 @@ if TYPE_CHECKING:
     from console.settings import ConsoleSettings
     from pages.door import Door
     from relay.core.audit.events import Actor
+
+log = structlog.get_logger(__name__)
+
+_MAX_PATH_CHARS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +45,11 @@ class OperatorVisitor:
     session: OperatorSession
     token: str = field(repr=False)
     held: LoadedSession = field(repr=False)
+
+    @property
+    def may_change(self) -> bool:
+        """False when the operator's role is for reading."""
+        return self.session.right is OperatorRight.CHANGE
 
     @property
     def actor(self) -> Actor:
@@ -69,10 +82,15 @@ class OperatorAuthenticator:
         self._settings = settings
         self._token = None if settings.token is None else fingerprint(settings.token)
 
-    async def operator(self, request: Request) -> OperatorVisitor:
+    async def operator(self, request: Request, *, to_change: bool = False) -> OperatorVisitor:
         """Return the operator who asks for a page.
 
+        Args:
+            request: the request.
+            to_change: whether the page is for a change and shows nothing else.
+
         Raises:
+            ProblemError: it is, and the operator's role is for reading.
             OperatorSignInRequired: nobody is signed in.
             RecheckRequired: somebody is, and Entra must be asked about the role first.
         """
@@ -82,7 +100,13 @@ class OperatorAuthenticator:
             raise OperatorSignInRequired
         if not held.session.token and not self._is_recent(held.session):
             raise RecheckRequired(held.session.name)
-        return OperatorVisitor(held.session, form_token(secret), held)
+        visitor = OperatorVisitor(held.session, form_token(secret), held)
+        if to_change and not visitor.may_change:
+            log.warning(
+                "console_act_refused", account_id=held.session.account_id, path=request.url.path[:_MAX_PATH_CHARS]
+            )
+            raise ProblemError("read_only")
+        return visitor
 
     async def form(
         self, request: Request, max_fields: int = forms.MAX_FIELDS
@@ -90,11 +114,11 @@ class OperatorAuthenticator:
         """Return the operator who sent a form of ours, and its fields. Counts it as a change.
 
         Raises:
-            ProblemError: it was sent from elsewhere, is no form, or is one too many.
+            ProblemError: it was sent from elsewhere, is no form, or is one too many; or the operator's role is for reading.
             OperatorSignInRequired, RecheckRequired: see `operator`.
         """
         given = await self._door.form(request, max_fields)
-        return await self.operator(request), given
+        return await self.operator(request, to_change=True), given
 
     def _stands(self, session: OperatorSession) -> bool:
         """Return whether the way in which somebody signed in is still one."""

@@ -41,5 +41,8 @@ class ConsoleLayout(VisitorLayout["OperatorVisitor"]):
         super().__init__(pages, sessions, MESSAGES, SECTIONS)
 
     def frame(self, visitor: OperatorVisitor, section: str, heading: str) -> dict[str, Any]:
-        """Return the values that `console.html` needs for a page without a message."""
-        return {**super().frame(visitor, section, heading), "is_wide": True}
+        """Return the values that `console.html` needs for a page without a message; who only reads is offered no change."""
+        found = {**super().frame(visitor, section, heading), "is_wide": True}
+        if not visitor.may_change:
+            found["sections"] = [one for one in found["sections"] if one[0] != INVITE]
+        return found

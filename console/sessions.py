@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -25,6 +26,15 @@ TRIAL: Final = "trial token"
 """The name of whoever came with the token of a trial, in the logs."""
 
 
+class OperatorRight(enum.StrEnum):
+    """The right of an operator, by their role."""
+
+    CHANGE = "change"
+    """See everything, and change what the console offers."""
+    READ = "read"
+    """See everything."""
+
+
 class OperatorSession(VisitorSession, frozen=True, kw_only=True):
     """An operator who signed in.
 
@@ -33,6 +43,7 @@ class OperatorSession(VisitorSession, frozen=True, kw_only=True):
         account_id: the account's object id; empty for whoever came with the token.
         checked_s: when Entra last said that the account has the role, in seconds since 1970; 0 with the token.
         token: fingerprint of the token; empty with Entra. Another token ends the session.
+        right: what the account may do, as Entra said at `checked_s`; a session that an earlier release began may change.
         link: an invitation that was just made, until it has been shown.
     """
 
@@ -41,6 +52,7 @@ class OperatorSession(VisitorSession, frozen=True, kw_only=True):
     checked_s: float = 0.0
     token: str = ""
     link: str = ""
+    right: OperatorRight = OperatorRight.CHANGE
 
     @property
     def actor(self) -> Actor:
@@ -61,11 +73,12 @@ class OperatorSessions(SessionStore[OperatorSession]):
     def __init__(self, store: Store, ring: KeyRing, quota: Quota) -> None:
         super().__init__(store, ring, OperatorSession, "console-session", idle=IDLE, longest=LONGEST, quota=quota)
 
-    async def begin(self, who: VerifiedIdentity) -> str:
+    async def begin(self, who: VerifiedIdentity, right: OperatorRight) -> str:
         """Begin the session of somebody whom Entra vouched for just now; return the secret for its cookie."""
         now = time.time()
         name = who.upn or who.account_id
-        return await self.put(OperatorSession(began_s=now, name=name, account_id=who.account_id, checked_s=now))
+        session = OperatorSession(began_s=now, name=name, account_id=who.account_id, checked_s=now, right=right)
+        return await self.put(session)
 
     async def begin_trial(self, token: str) -> str:
         """Begin the session of somebody who has the token; return the secret for its cookie."""

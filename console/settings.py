@@ -24,13 +24,15 @@ class EntraAccess:
 
     Attributes:
         tenant_id: the operator's own tenant; an account of another one is refused.
-        role: value of the app role that lets somebody in; empty: none does.
-        groups: object ids of the groups whose members are let in too.
+        role: value of the app role whose holders change tenants; empty: none does.
+        groups: object ids of the groups whose members do so too.
+        reader_role: value of the app role whose holders only look; empty: none does.
     """
 
     tenant_id: TenantId
     role: str = ""
     groups: frozenset[str] = frozenset()
+    reader_role: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +74,12 @@ def console_settings(console: ConsoleConfig, web: WebConfig, http: HttpConfig) -
     entra = None
     if console.tenant is not None and console.client_id is not None:
         groups = frozenset(group.lower() for group in listed(console.groups))
-        entra = EntraAccess(tenant_id=TenantId(console.tenant), role=console.role.strip(), groups=groups)
+        entra = EntraAccess(
+            tenant_id=TenantId(console.tenant),
+            role=console.role.strip(),
+            groups=groups,
+            reader_role=console.reader_role.strip(),
+        )
     return ConsoleSettings(
         public_url=console.url or "",
         operator=web.operator,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from console.sessions import OperatorRight
 from pages.browser_secrets import fingerprint
 from pages.pending_sign_ins import BoundSignIn, PendingSignIns, SignInFailed, take_bound
 from relay.errors import ConsentRequired
@@ -85,8 +86,10 @@ class SignIns:
             log.info("console_sign_in_unknown", known=failed.is_of_another_browser)
             raise
 
-    async def identify(self, pending: PendingOperatorSignIn, answer: Mapping[str, str]) -> VerifiedIdentity:
-        """Return the identity of an operator of the right tenant with the role.
+    async def identify(
+        self, pending: PendingOperatorSignIn, answer: Mapping[str, str]
+    ) -> tuple[VerifiedIdentity, OperatorRight]:
+        """Return the identity of an operator of the right tenant, and what the role lets them do.
 
         Raises:
             SignInFailed: nobody signed in, or somebody who is no operator.
@@ -103,12 +106,17 @@ class SignIns:
         if who.tenant_id != self._access.tenant_id:
             log.warning("console_access_refused", account_id=who.account_id, why="other tenant")
             raise SignInFailed("other_tenant", who.upn)
-        if not is_operator(who, self._access):
+        right = right_of(who, self._access)
+        if right is None:
             log.warning("console_access_refused", account_id=who.account_id, why="no role")
             raise SignInFailed("too_many_groups" if who.has_more_groups and self._access.groups else "no_role", who.upn)
-        return who
+        return who, right
 
 
-def is_operator(who: VerifiedIdentity, access: EntraAccess) -> bool:
-    """Return whether somebody has the app role, or is in one of the groups."""
-    return bool((access.role and access.role in who.app_roles) or access.groups.intersection(who.groups))
+def right_of(who: VerifiedIdentity, access: EntraAccess) -> OperatorRight | None:
+    """Return what somebody may do by their app roles and groups, the most that any of them gives; None: nothing."""
+    if (access.role and access.role in who.app_roles) or access.groups.intersection(who.groups):
+        return OperatorRight.CHANGE
+    if access.reader_role and access.reader_role in who.app_roles:
+        return OperatorRight.READ
+    return None

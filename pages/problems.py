@@ -108,10 +108,16 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     # Of an operator's try to sign in to the console
     "no_role": Problem(
         "This account is no operator’s",
-        "You signed in, but the account has neither the app role nor a group that lets somebody in here.",
+        "You signed in, but the account has neither an app role nor a group that lets somebody in here.",
         "Ask whoever administers your Entra tenant to assign you the role, then sign in again. Or sign in with another account.",
         403,
         shows_detail=True,
+    ),
+    "read_only": Problem(
+        "You can look here, and change nothing",
+        "Your role on this console is for reading. Nothing was changed.",
+        "Ask an operator whose role allows changes to do it. Or ask whoever administers your Entra tenant for that role.",
+        403,
     ),
     "too_many_groups": Problem(
         "Microsoft does not say which groups you are in",

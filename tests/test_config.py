@@ -258,6 +258,7 @@ def test_settings_reach_the_parts_that_use_them(working, variable):
     assert console.redirect_uri == "https://console.internal/console/callback"
     assert console.entra is not None
     assert console.entra.tenant_id == "6b5f4a3e-1111-4222-8333-944445555666"
+    assert console.entra.reader_role == "Relay.Read"
     assert (console.entra.role, console.entra.groups) == ("Relay.Operate", {"99999999-0000-4000-8000-00000000000a"})
     assert settings.console_graph_settings().client_id == "console-app"
     assert settings.console_graph_settings().client_secret == "another-secret"
@@ -300,6 +301,7 @@ TRIAL = {"url": "http://localhost:8082", "tenant": "", "client_id": "", "client_
         ({"client_id": ""}, "RELAY_CONSOLE_CLIENT_ID: must be set"),
         ({"client_secret": ""}, "RELAY_CONSOLE_CLIENT_SECRET: must be set"),
         ({"role": " "}, "RELAY_CONSOLE_ROLE: must be set"),
+        ({"reader_role": " Relay.Operate"}, "RELAY_CONSOLE_READER_ROLE: is RELAY_CONSOLE_ROLE too"),
         ({"groups": "operators"}, "no object id of a group"),
         ({"recheck": "2h"}, "RELAY_CONSOLE_RECHECK"),
         ({"token": "x" * 32}, "keep one way to sign in"),

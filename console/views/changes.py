@@ -49,7 +49,7 @@ class ChangeViews:
         services = self._services
         if request.method == "POST":
             return await self._changed(request, self._suspend)
-        visitor = await services.auth.operator(request)
+        visitor = await services.auth.operator(request, to_change=True)
         tenant = await services.tenant(request.path_params["tenant_id"])
         title = tenant.name or tenant.domain or tenant.tenant_id
         return await services.layout.page(

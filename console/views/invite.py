@@ -54,7 +54,7 @@ class InviteViews:
         if request.method == "POST":
             visitor, given = await services.auth.form(request)
             return await self._make(visitor, given)
-        visitor = await services.auth.operator(request)
+        visitor = await services.auth.operator(request, to_change=True)
         link = visitor.session.link if will_be_seen(request) else ""
         if link:
             # Gone from the store before it is shown: whoever reloads sees the form alone.

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from console.services import ConsoleServices
+    from console.sessions import OperatorRight
     from console.sign_ins import PendingOperatorSignIn
 
 log = structlog.get_logger(__name__)
@@ -79,11 +80,11 @@ class OperatorSignInViews:
         pending = None
         try:
             pending = await services.sign_ins.take(answer, COOKIES.return_secret(request))
-            who = await services.sign_ins.identify(pending, answer)
+            who, right = await services.sign_ins.identify(pending, answer)
             if pending.session:
-                return await self._checked(pending, who.account_id)
-            secret = await services.sessions.begin(who)
-            log.info("console_signed_in", account_id=who.account_id)
+                return await self._checked(pending, who.account_id, right)
+            secret = await services.sessions.begin(who, right)
+            log.info("console_signed_in", account_id=who.account_id, right=right)
             return services.door.entered(secret, pending.back)
         except SignInFailed as failed:
             if pending is not None and pending.session:
@@ -99,13 +100,13 @@ class OperatorSignInViews:
             log.warning("console_sign_in_postponed", problem=problem_of(error), error=str(error))
             return self.page(request, problem_of(error), status=PROBLEMS[problem_of(error)].status)
 
-    async def _checked(self, pending: PendingOperatorSignIn, account_id: str) -> Response:
-        """Let somebody go on who still has the role."""
+    async def _checked(self, pending: PendingOperatorSignIn, account_id: str, right: OperatorRight) -> Response:
+        """Let somebody go on who still has a role, with what it lets them do now."""
         services = self._services
         held = await services.sessions.named(pending.session)
         if held is None or held.session.account_id != account_id:
             raise SignInFailed("signed_out")
-        await services.sessions.change(held, checked_s=time.time())
+        await services.sessions.change(held, checked_s=time.time(), right=right)
         return RedirectResponse(pending.back, status_code=303)
 
     async def recheck(self, request: Request, error: Exception) -> Response:

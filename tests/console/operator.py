@@ -35,6 +35,16 @@ class Operator(Person):
         await self.get(CONSOLE)
         return await self.submit("console-token", secret=token)
 
+    @property
+    def token(self) -> str:
+        """The token of the forms of the page."""
+        return self.page.text.split('name="token" value="')[1].split('"')[0]
+
+    async def send(self, path: str, **values: str) -> httpx.Response:
+        """Send a form that the page may not have, with the token of one that it has."""
+        data = {"token": self.token, **values}
+        return await self.client.post(self.site.url + path, data=data, headers={"origin": self.site.url})
+
     async def recheck(self) -> httpx.Response:
         """Follow the page that asks Entra silently, and bring its answer back, as a browser does by itself."""
         self.page = await self.client.get(self.microsoft_url())

@@ -32,8 +32,11 @@ SECRET = "console-secret"
 ROLE = "Relay.Operate"
 OPERATOR = "mia@fabrikam.example"
 """Has the role in the operator's own tenant, Fabrikam."""
+READER_ROLE = "Relay.Read"
+READER = "olga@fabrikam.example"
+"""Of the same tenant, with the role for reading."""
 STRANGER = "noah@fabrikam.example"
-"""Of the same tenant, without the role."""
+"""Of the same tenant, without a role."""
 TOKEN = "0123456789abcdef0123456789abcdef-trial"
 GROUP = "99999999-0000-4000-8000-000000000001"
 CONTOSO = TenantId("c0c0c0c0-1111-4111-8111-111111111111")
@@ -109,19 +112,22 @@ class ConsoleSite:
 
 
 def register(cloud: Cloud, redirect_uri: str) -> None:
-    """The console's app registration, with the role for one account."""
+    """The console's app registration, with each role for one account."""
     application = cloud.world.application(CLIENT_ID)
     if application is None:
         application = Application(client_id=CLIENT_ID, name="Relay console", publisher="Fabrikam", secrets=[SECRET])
         cloud.directory.put_application(application)
     application.redirect_uris.append(redirect_uri)
     cloud.directory.give_roles(OPERATOR, CLIENT_ID, [ROLE])
+    cloud.directory.give_roles(READER, CLIENT_ID, [READER_ROLE])
 
 
 def entra(cloud: Cloud, **changes: Any) -> EntraAccess:
     fabrikam = cloud.world.tenant("fabrikam.example")
     assert fabrikam is not None
-    return EntraAccess(**{"tenant_id": TenantId(fabrikam.tenant_id), "role": ROLE, **changes})
+    return EntraAccess(
+        **{"tenant_id": TenantId(fabrikam.tenant_id), "role": ROLE, "reader_role": READER_ROLE, **changes}
+    )
 
 
 HOME = CONSOLE

@@ -13,7 +13,6 @@ from relay.store.sealing.quotas import Quota
 from tests.console.conftest import Meet, StartConsole
 from tests.console.operator import Operator
 from tests.console.site import CONTOSO, OPERATOR, TOKEN, ConsoleSite
-from tests.console.test_changes import token_of
 
 TENANT = f"{CONSOLE}/tenants/{CONTOSO}"
 
@@ -77,7 +76,7 @@ async def test_a_form_that_is_not_of_this_session_does_nothing(
     trial: ConsoleSite, operator: Operator, deed: str, how: str
 ):
     await operator.get(f"{TENANT}/suspend")
-    token, headers = token_of(operator), {"origin": trial.url}
+    token, headers = operator.token, {"origin": trial.url}
     if how == "another site":
         headers = {"origin": "https://evil.example"}
     if how == "not signed in":
@@ -164,7 +163,7 @@ async def test_the_callback_of_a_trial_and_the_token_of_the_other_do_not_exist(
     await other.get(CONSOLE)
     page = await other.client.post(
         f"{console.url}{CONSOLE}/token",
-        data={"token": token_of(other), "secret": TOKEN},
+        data={"token": other.token, "secret": TOKEN},
         headers={"origin": console.url},
     )
     assert page.status_code == 404

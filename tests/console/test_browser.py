@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -42,7 +43,19 @@ from relay.store.sealing.keyring import KeyRing
 from relay.store.sealing.marks import RingMarks
 from relay.store.server import keys
 from relay.store.server.connection import Store, StoreSettings
-from tests.console.site import CLIENT_ID, CONTOSO, OPERATOR, ROLE, STRANGER, TOKEN, ConsoleSite, console_settings, entra
+from tests.console.site import (
+    CLIENT_ID,
+    CONTOSO,
+    OPERATOR,
+    READER,
+    READER_ROLE,
+    ROLE,
+    STRANGER,
+    TOKEN,
+    ConsoleSite,
+    console_settings,
+    entra,
+)
 from tests.onboarding.chromium import LOOKS, ON_ITS_LOOP, Look, Watched, window
 from tests.support.topology import raw_client
 from tests.support.valkey import ValkeyServer, free_port
@@ -103,218 +116,20 @@ def row(page: str, state: str) -> Callable[[Visiting], Visiting]:
     return register
 
 
-# ------------------------------------------------------------ signing in
+def opened(page: str, state: str, path: str, prepare: Callable[[ConsoleSite], Awaitable[object]] | None = None) -> None:
+    """A page as it opens to somebody with the token, once what it shows is there."""
 
+    async def visit_(visit: Visit) -> None:
+        if prepare is not None:
+            await prepare(visit.site)
+        await visit.enter(path)
 
-@row("sign_in", "with-microsoft")
-async def _(visit: Visit) -> None:
-    await visit.page.goto(visit.consoles.entra.url + CONSOLE)
+    row(page, state)(visit_)
 
 
-@row("sign_in", "with-the-token")
-async def _(visit: Visit) -> None:
-    await visit.goto(CONSOLE)
-
-
-@row("sign_in", "wrong-token")
-async def _(visit: Visit) -> None:
-    await visit.goto(CONSOLE)
-    await visit.page.fill("#secret", "wrong")
-    await visit.page.click("#console-token button")
-    await visit.page.wait_for_selector("#notice-title")
-
-
-@row("sign_in", "no-role")
-async def _(visit: Visit) -> None:
-    await visit.sign_in(STRANGER)
-    await visit.page.wait_for_selector("#notice-title")
-
-
-@row("sign_in", "signed-out")
-async def _(visit: Visit) -> None:
-    await visit.enter()
-    await visit.page.click("#sign-out button")
-    await visit.page.wait_for_selector("#console-token")
-
-
-@row("to_microsoft", "on-the-way")
-async def _(visit: Visit) -> None:
-    cloud = visit.consoles.entra.cloud
-    await visit.page.goto(visit.consoles.entra.url + CONSOLE)
-    await visit.page.route(f"{cloud.url}/**", lambda route: route.fulfill(status=204))
-    await visit.page.click("#console-sign-in button")
-    await visit.page.wait_for_selector("#leave")
-
-
-# ------------------------------------------------------------ tenants
-
-
-@row("tenants", "each-state")
-async def _(visit: Visit) -> None:
-    await populate(visit.site)
-    await visit.sign_in()
-    await visit.page.wait_for_selector("#tenants")
-
-
-@row("tenants", "none-yet")
-async def _(visit: Visit) -> None:
-    await visit.enter()
-
-
-@row("tenants", "a-search-without-a-match")
-async def _(visit: Visit) -> None:
-    await populate(visit.site)
-    await visit.enter()
-    await visit.page.fill("#q", "nobody")
-    await visit.page.click("#search button")
-    await visit.page.wait_for_url("**q=nobody*")
-
-
-@row("tenants", "the-second-page-of-those-in-need")
-async def _(visit: Visit) -> None:
-    for number in range(51):
-        tenant_id = TenantId(f"{number:08}-1111-4111-8111-111111111111")
-        await visit.site.put(tenant_id, name=f"Customer {number}", domain=f"customer{number}.example")
-    await visit.enter()
-    await visit.page.click("#only-attention")
-    await visit.page.click("#after")
-    await visit.page.wait_for_url("**page=2")
-
-
-@row("tenant", "at-work")
-async def _(visit: Visit) -> None:
-    await populate(visit.site)
-    await visit.enter(TENANT)
-
-
-@row("tenant", "suspended")
-async def _(visit: Visit) -> None:
-    await populate(visit.site)
-    await visit.enter(f"{TENANT}/suspend")
-    await visit.page.click("#confirm button")
-    await visit.page.wait_for_selector("#resume")
-
-
-@row("tenant", "waits-for-approval")
-async def _(visit: Visit) -> None:
-    await visit.site.put(state=TenantState.PENDING)
-    await visit.enter(TENANT)
-    await visit.page.wait_for_selector("#approve")
-
-
-@row("tenant", "consent-ended")
-async def _(visit: Visit) -> None:
-    await visit.site.put()
-    await end_consent(visit.site, CONTOSO)
-    await visit.enter(TENANT)
-
-
-@row("tenant", "a-user-explained")
-async def _(visit: Visit) -> None:
-    await populate(visit.site)
-    await visit.enter(TENANT)
-    await visit.page.fill("#user", "ada@contoso.example")
-    await visit.page.click("#explain button")
-    await visit.page.wait_for_selector("#explained")
-
-
-@row("suspend", "asked")
-async def _(visit: Visit) -> None:
-    await visit.site.put()
-    await visit.enter(f"{TENANT}/suspend")
-
-
-@row("mapping", "shown")
-async def _(visit: Visit) -> None:
-    await visit.site.put(settings={"map:BusyIdle": "AWAY"})
-    await visit.enter(f"{TENANT}/mapping")
-
-
-@row("log", "of-a-tenant")
-async def _(visit: Visit) -> None:
-    await populate(visit.site)
-    await visit.enter(f"{TENANT}/suspend")
-    await visit.page.click("#confirm button")
-    await visit.page.click("#log")
-    await visit.page.wait_for_selector("#entries")
-
-
-@row("log", "empty")
-async def _(visit: Visit) -> None:
-    await visit.site.put()
-    await visit.enter(f"{TENANT}/log?watches=yes")
-
-
-# ------------------------------------------------------------ the rest
-
-
-@row("invite", "form")
-async def _(visit: Visit) -> None:
-    await visit.enter(f"{CONSOLE}/invite")
-
-
-@row("invite", "wrong")
-async def _(visit: Visit) -> None:
-    await visit.enter(f"{CONSOLE}/invite")
-    await visit.page.fill("#domain", "nobody.example")
-    await visit.page.click("#invite button")
-    await visit.page.wait_for_selector(".field__fault")
-
-
-@row("invite", "link")
-async def _(visit: Visit) -> None:
-    await visit.enter(f"{CONSOLE}/invite")
-    await visit.page.fill("#domain", "fabrikam.example")
-    await visit.page.click("#invite button")
-    await visit.page.wait_for_selector("#link")
-
-
-@row("invite", "microsoft-away")
-async def _(visit: Visit) -> None:
-    await visit.enter(f"{CONSOLE}/invite")
-    visit.site.cloud.add_fault(Fault(contains="/v2.0/", status=503))
-    await visit.page.fill("#domain", "fabrikam.example")
-    await visit.page.click("#invite button")
-    await visit.page.wait_for_selector("#notice-title")
-
-
-@row("workers", "at-work")
-async def _(visit: Visit) -> None:
-    await populate(visit.site)
-    await visit.enter(f"{CONSOLE}/workers")
-
-
-@row("workers", "none-although-needed")
-async def _(visit: Visit) -> None:
-    await visit.site.put()
-    await visit.enter(f"{CONSOLE}/workers")
-
-
-@row("edges", "with-streams")
-async def _(visit: Visit) -> None:
-    await populate(visit.site)
-    await visit.enter(f"{CONSOLE}/edges")
-
-
-@row("edges", "without-streams")
-async def _(visit: Visit) -> None:
-    await visit.enter(f"{CONSOLE}/edges")
-
-
-@row("events", "of-operators")
-async def _(visit: Visit) -> None:
-    await populate(visit.site)
-    await visit.enter(f"{CONSOLE}/events")
-
-
-@row("events", "empty")
-async def _(visit: Visit) -> None:
-    await visit.enter(f"{CONSOLE}/events")
-
-
-@row("problem", "no-such-tenant")
-async def _(visit: Visit) -> None:
-    await visit.enter(TENANT)
+def put(**changes: Any) -> Callable[[ConsoleSite], Awaitable[object]]:
+    """Contoso is there."""
+    return lambda site: site.put(**changes)
 
 
 # ------------------------------------------------------------ what is there
@@ -368,6 +183,191 @@ async def said(site: ConsoleSite, tenant_id: TenantId, status: Status = Status.N
     now_ms = int(datetime.now(UTC).timestamp() * 1000) - (3_600_000 if silent else 0)
     contact = f"{now_ms - 2000} 5000 {int(status)} 5000 {now_ms}"
     await raw_client(site.store).set(keys.tenant_contact(tenant_id), contact)
+
+
+# ------------------------------------------------------------ pages as they open
+
+
+opened("tenants", "none-yet", CONSOLE)
+opened("tenant", "at-work", TENANT, populate)
+opened("suspend", "asked", f"{TENANT}/suspend", put())
+opened("mapping", "shown", f"{TENANT}/mapping", put(settings={"map:BusyIdle": "AWAY"}))
+opened("log", "empty", f"{TENANT}/log?watches=yes", put())
+opened("invite", "form", f"{CONSOLE}/invite")
+opened("workers", "at-work", f"{CONSOLE}/workers", populate)
+opened("workers", "none-although-needed", f"{CONSOLE}/workers", put())
+opened("edges", "with-streams", f"{CONSOLE}/edges", populate)
+opened("edges", "without-streams", f"{CONSOLE}/edges")
+opened("events", "of-operators", f"{CONSOLE}/events", populate)
+opened("events", "empty", f"{CONSOLE}/events")
+opened("problem", "no-such-tenant", TENANT)
+
+
+# ------------------------------------------------------------ signing in
+
+
+@row("sign_in", "with-microsoft")
+async def _(visit: Visit) -> None:
+    await visit.page.goto(visit.consoles.entra.url + CONSOLE)
+
+
+@row("sign_in", "with-the-token")
+async def _(visit: Visit) -> None:
+    await visit.goto(CONSOLE)
+
+
+@row("sign_in", "wrong-token")
+async def _(visit: Visit) -> None:
+    await visit.goto(CONSOLE)
+    await visit.page.fill("#secret", "wrong")
+    await visit.page.click("#console-token button")
+    await visit.page.wait_for_selector("#notice-title")
+
+
+@row("sign_in", "no-role")
+async def _(visit: Visit) -> None:
+    await visit.sign_in(STRANGER)
+    await visit.page.wait_for_selector("#notice-title")
+
+
+@row("sign_in", "signed-out")
+async def _(visit: Visit) -> None:
+    await visit.enter()
+    await visit.page.click("#sign-out button")
+    await visit.page.wait_for_selector("#console-token")
+
+
+@row("to_microsoft", "on-the-way")
+async def _(visit: Visit) -> None:
+    cloud = visit.consoles.entra.cloud
+    await visit.page.goto(visit.consoles.entra.url + CONSOLE)
+    await visit.page.route(f"{cloud.url}/**", lambda route: route.fulfill(status=204))
+    await visit.page.click("#console-sign-in button")
+    await visit.page.wait_for_selector("#leave")
+
+
+# ------------------------------------------------------------ tenants
+
+
+@row("tenants", "each-state")
+async def _(visit: Visit) -> None:
+    await populate(visit.site)
+    await visit.sign_in()
+    await visit.page.wait_for_selector("#tenants")
+
+
+@row("tenants", "a-search-without-a-match")
+async def _(visit: Visit) -> None:
+    await populate(visit.site)
+    await visit.enter()
+    await visit.page.fill("#q", "nobody")
+    await visit.page.click("#search button")
+    await visit.page.wait_for_url("**q=nobody*")
+
+
+@row("tenants", "the-second-page-of-those-in-need")
+async def _(visit: Visit) -> None:
+    for number in range(51):
+        tenant_id = TenantId(f"{number:08}-1111-4111-8111-111111111111")
+        await visit.site.put(tenant_id, name=f"Customer {number}", domain=f"customer{number}.example")
+    await visit.enter()
+    await visit.page.click("#only-attention")
+    await visit.page.click("#after")
+    await visit.page.wait_for_url("**page=2")
+
+
+@row("tenant", "suspended")
+async def _(visit: Visit) -> None:
+    await populate(visit.site)
+    await visit.enter(f"{TENANT}/suspend")
+    await visit.page.click("#confirm button")
+    await visit.page.wait_for_selector("#resume")
+
+
+@row("tenant", "waits-for-approval")
+async def _(visit: Visit) -> None:
+    await visit.site.put(state=TenantState.PENDING)
+    await visit.enter(TENANT)
+    await visit.page.wait_for_selector("#approve")
+
+
+@row("tenant", "consent-ended")
+async def _(visit: Visit) -> None:
+    await visit.site.put()
+    await end_consent(visit.site, CONTOSO)
+    await visit.enter(TENANT)
+
+
+@row("tenant", "a-user-explained")
+async def _(visit: Visit) -> None:
+    await populate(visit.site)
+    await visit.enter(TENANT)
+    await visit.page.fill("#user", "ada@contoso.example")
+    await visit.page.click("#explain button")
+    await visit.page.wait_for_selector("#explained")
+
+
+@row("log", "of-a-tenant")
+async def _(visit: Visit) -> None:
+    await populate(visit.site)
+    await visit.enter(f"{TENANT}/suspend")
+    await visit.page.click("#confirm button")
+    await visit.page.click("#log")
+    await visit.page.wait_for_selector("#entries")
+
+
+# ------------------------------------------------------------ the rest
+
+
+@row("invite", "wrong")
+async def _(visit: Visit) -> None:
+    await visit.enter(f"{CONSOLE}/invite")
+    await visit.page.fill("#domain", "nobody.example")
+    await visit.page.click("#invite button")
+    await visit.page.wait_for_selector(".field__fault")
+
+
+@row("invite", "link")
+async def _(visit: Visit) -> None:
+    await visit.enter(f"{CONSOLE}/invite")
+    await visit.page.fill("#domain", "fabrikam.example")
+    await visit.page.click("#invite button")
+    await visit.page.wait_for_selector("#link")
+
+
+@row("invite", "microsoft-away")
+async def _(visit: Visit) -> None:
+    await visit.enter(f"{CONSOLE}/invite")
+    visit.site.cloud.add_fault(Fault(contains="/v2.0/", status=503))
+    await visit.page.fill("#domain", "fabrikam.example")
+    await visit.page.click("#invite button")
+    await visit.page.wait_for_selector("#notice-title")
+
+
+# ------------------------------------------------------------ to somebody who only reads
+
+
+async def read(visit: Visit, path: str) -> None:
+    await visit.sign_in(READER)
+    await visit.page.wait_for_selector("#sign-out")
+    await visit.page.goto(visit.consoles.entra.url + path)
+
+
+@row("tenant", "to-a-reader")
+async def _(visit: Visit) -> None:
+    await populate(visit.site)
+    await read(visit, TENANT)
+
+
+@row("mapping", "to-a-reader")
+async def _(visit: Visit) -> None:
+    await visit.site.put(settings={"map:BusyIdle": "AWAY"})
+    await read(visit, f"{TENANT}/mapping")
+
+
+@row("problem", "read-only")
+async def _(visit: Visit) -> None:
+    await read(visit, f"{CONSOLE}/invite")
 
 
 # ------------------------------------------------------------ the visits
@@ -430,6 +430,7 @@ async def test_a_page_in_a_state(
         await raw.flushall()
     consoles.entra.cloud.snapshots.restore("fresh")
     consoles.entra.cloud.directory.give_roles(OPERATOR, CLIENT_ID, [ROLE])
+    consoles.entra.cloud.directory.give_roles(READER, CLIENT_ID, [READER_ROLE])
     try:
         await asyncio.wait_for(visit(Visit(consoles, watched.page)), 40)
         assert await watched.page.get_attribute("main", "data-page") == page

@@ -67,12 +67,16 @@ class ConsoleConfig(SettingsGroup):
     )
     role: str = Field(
         "Relay.Operate",
-        description="app role of that registration that lets somebody in. Empty: no role does, and "
+        description="app role of that registration that lets somebody see and change everything. Empty: no role does, and "
         "`RELAY_CONSOLE_GROUPS` must be set",
+    )
+    reader_role: str = Field(
+        "Relay.Read",
+        description="app role of that registration that lets somebody see everything and change nothing. Empty: no role does",
     )
     groups: str = Field(
         "",
-        description="object ids of groups whose members may sign in too, separated by commas. The registration must send "
+        description="object ids of groups whose members may see and change everything too, separated by commas. The registration must send "
         "the claim `groups`. An app role is better",
     )
     recheck: Duration = Field(
@@ -157,4 +161,6 @@ class ConsoleConfig(SettingsGroup):
         elif not is_pair(self.certificate, self.private_key):
             yield "RELAY_CONSOLE_PRIVATE_KEY: is not the key of RELAY_CONSOLE_CERTIFICATE"
         if not self.role.strip() and not listed(self.groups):
-            yield "RELAY_CONSOLE_ROLE: must be set, or RELAY_CONSOLE_GROUPS; else everybody of the tenant could sign in"
+            yield "RELAY_CONSOLE_ROLE: must be set, or RELAY_CONSOLE_GROUPS; else nobody could change anything"
+        if self.reader_role.strip() and self.reader_role.strip() == self.role.strip():
+            yield "RELAY_CONSOLE_READER_ROLE: is RELAY_CONSOLE_ROLE too; whoever reads only needs a role of their own"
