@@ -33,6 +33,17 @@ async def fill(watched: Watched, site: Site, **changes: str) -> None:
     await page.wait_for_selector("#authorize button, .is-wrong")
 
 
+async def connect(watched: Watched, account: str) -> str:
+    """From the permission's page over Microsoft's to the suite key, which is returned."""
+    page = watched.page
+    await page.click("#authorize button")
+    await watched.sign_in(account)
+    await expect(page.locator("#who strong")).to_have_text(account)
+    await page.click("#confirm button")
+    await page.click("#show-key")
+    return await page.inner_text("#suite-key")
+
+
 async def test_from_the_form_to_a_suite_that_sees_a_change(
     site: Site, watched: Watched, suite: Callable[[str], SuiteStream]
 ):
@@ -172,11 +183,7 @@ async def test_the_key_is_copied_by_a_button(site: Site, chromium: Browser):
     watched = Watched(await context.new_page())
     page = watched.page
     await fill(watched, site)
-    await page.click("#authorize button")
-    await watched.sign_in("ben@contoso.example")
-    await page.click("#confirm button")
-    await page.click("#show-key")
-    key = await page.inner_text("#suite-key")
+    key = await connect(watched, "ben@contoso.example")
     await page.click("[data-copy=suite-key]")
     await expect(page.locator("#copied")).to_have_text("Copied.")
     assert await page.evaluate("navigator.clipboard.readText()") == key
@@ -200,14 +207,9 @@ async def test_no_other_page_can_frame_ours_or_press_its_buttons(site: Site, wat
 
 
 async def test_a_user_without_a_role_can_do_it_alone(site: Site, watched: Watched):
-    page = watched.page
     await fill(watched, site)
-    await page.click("#authorize button")
-    await watched.sign_in("ben@contoso.example")
-    await page.click("#confirm button")
-    await page.click("#show-key")
-    await page.wait_for_selector("#suite-key")
-    assert (await site.suite_keys.verify(await page.inner_text("#suite-key"))).tenant_id == site.tenant_id()
+    key = await connect(watched, "ben@contoso.example")
+    assert (await site.suite_keys.verify(key)).tenant_id == site.tenant_id()
 
 
 async def test_an_administrator_agrees_for_everybody_and_sends_a_link_to_a_user(
@@ -231,24 +233,14 @@ async def test_an_administrator_agrees_for_everybody_and_sends_a_link_to_a_user(
     quinn = Watched(await context.new_page())
     await quinn.page.goto(link)
     await quinn.page.click("#invited button")
-    await quinn.page.click("#authorize button")
-    await quinn.sign_in("quinn@litware.example")
-    await expect(quinn.page.locator("#who strong")).to_have_text("quinn@litware.example")
-    await quinn.page.click("#confirm button")
-    await quinn.page.click("#show-key")
-    key = await quinn.page.inner_text("#suite-key")
+    key = await connect(quinn, "quinn@litware.example")
     assert (await site.suite_keys.verify(key)).tenant_id == site.tenant_id("litware.example")
     await context.close()
 
 
 async def test_an_administrator_can_do_it_alone(site: Site, watched: Watched):
-    page = watched.page
     await fill(watched, site)
-    await page.click("#authorize button")
-    await watched.sign_in("admin@contoso.example")
-    await page.click("#confirm button")
-    await page.click("#show-key")
-    await page.wait_for_selector("#suite-key")
+    await connect(watched, "admin@contoso.example")
 
 
 async def test_the_way_can_be_walked_by_keyboard_alone(site: Site, watched: Watched):
