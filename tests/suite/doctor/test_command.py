@@ -7,9 +7,11 @@ import json
 import sys
 
 import pytest
+import trustme
 from typer.testing import CliRunner
 
 from suite.cli import app
+from tests.suite.scripted_relay import ScriptedRelay
 
 KEY = "psk_1f2e3d4c_secret"
 
@@ -51,6 +53,17 @@ async def test_a_table_and_a_verdict_for_people(relay, run, files):
     assert lines[-1].startswith("All is well")
 
 
+async def test_a_signer_whose_name_the_terminal_cannot_show(run, monkeypatch):
+    relay = ScriptedRelay()
+    await relay.listen(trustme.CA(organization_name="Prüfstelle Ω").issue_cert("localhost"))
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    code, out, errors = await run("--address", f"localhost:{relay.port}")
+    await relay.kill()
+    assert (code, errors) == (3, "")
+    assert "Pr?fstelle ?" in out
+    assert "FAILED" in out
+
+
 async def test_an_object_for_support(run, files, unused_tcp_port):
     code, out, errors = await run(
         "--address", f"localhost:{unused_tcp_port}", "--key-file", str(files / "key"), "--json"
@@ -61,6 +74,14 @@ async def test_an_object_for_support(run, files, unused_tcp_port):
     assert {row["hop"]: row["state"] for row in found["hops"]}["route"] == "failed"
     assert found["seen"]["routed"]["tries"][0]["fault"] == "refused"
     assert KEY not in out
+
+
+async def test_a_relay_that_is_exempt_from_the_proxy_of_the_environment(run, monkeypatch, unused_tcp_port):
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.test:3128")
+    monkeypatch.setenv("NO_PROXY", "localhost")
+    _, out, _ = await run("--address", f"localhost:{unused_tcp_port}", "--json")
+    found = json.loads(out)
+    assert (found["proxy"], found["hops"][2]["seen"]) == (None, "none: NO_PROXY exempts the relay from it")
 
 
 def test_wrong_usage(files):

@@ -91,7 +91,8 @@ def _works(found: Wanted, idle_s: float, timeout_s: float, *, as_json: bool, in_
     from suite.doctor.verdict import judge
 
     idling = Idling(idle_s) if idle_s else None
-    examination = Examination(found.target, found.key, idling, Patience(timeout_s, timeout_s), version=_version())
+    patience = Patience(timeout_s, timeout_s)
+    examination = Examination(found.target, found.key, idling, patience, _version(), found.is_exempt)
     console = Console()
     try:
         with contextlib.nullcontext() if as_json else console.status("Examining the way to the relay"):

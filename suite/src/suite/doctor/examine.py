@@ -33,6 +33,7 @@ class Examination:
         key: the suite key; None to examine the way alone.
         idling: how a stream is left alone at the end; None for not at all.
         version: this program's.
+        is_exempt: NO_PROXY exempts the relay from a proxy of the environment.
     """
 
     target: Target
@@ -40,6 +41,7 @@ class Examination:
     idling: Idling | None = None
     patience: Patience = field(default_factory=Patience)
     version: str = ""
+    is_exempt: bool = False
 
 
 async def examine(examination: Examination) -> Observations:
@@ -55,7 +57,12 @@ class _Examiner:
         proxy = self._target.proxy
         self._host, self._port = endpoint(proxy) if proxy else (self._target.host, self._target.port)
         self._open_address = ""
-        self._seen = Observations(self._target.address, datetime.now(UTC), has_key=examination.key is not None)
+        self._seen = Observations(
+            self._target.address,
+            datetime.now(UTC),
+            has_key=examination.key is not None,
+            is_exempt=examination.is_exempt,
+        )
 
     async def run(self) -> Observations:
         addresses = await self._name()

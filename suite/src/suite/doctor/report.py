@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import platform
 import ssl
@@ -34,7 +35,9 @@ _MARKS: Final = {
 
 
 def print_table(report: Report, target: Target, console: Console) -> None:
-    """Print a row for each hop, and the verdict."""
+    """Print a row for each hop, and the verdict. A letter that the terminal cannot show becomes a question mark."""
+    if isinstance(console.file, io.TextIOWrapper):
+        console.file.reconfigure(errors="replace")
     is_plain = not console.encoding.lower().startswith("utf")
     table = Table(box=SIMPLE_HEAD, header_style="bold", border_style="grey37", pad_edge=False)
     table.add_column("hop", no_wrap=True)

@@ -203,6 +203,7 @@ class Observations:
         now: our clock while the steps were taken.
         asked: the streams that were tried, in this order.
         has_key: a key was given.
+        is_exempt: the environment has a proxy, and NO_PROXY exempts the relay from it.
     """
 
     address: str
@@ -216,3 +217,4 @@ class Observations:
     controls: Controls | None = None
     idled: Idled | None = None
     has_key: bool = True
+    is_exempt: bool = False

@@ -27,11 +27,12 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The relay, the key, and what is to be said about the key's file."""
+    """The relay, the key, what is to be said about the key's file, and whether NO_PROXY exempts the relay from a proxy."""
 
     target: Target
     key: str | None = field(repr=False)
     warning: str | None
+    is_exempt: bool
 
 
 def wanted(options: Options, settings: Path | None, environ: dict[str, str]) -> Wanted:
@@ -45,14 +46,16 @@ def wanted(options: Options, settings: Path | None, environ: dict[str, str]) -> 
     if not address:
         raise ConfigError("Give the address of the relay: --address, or --settings with a file that has Relay.Address.")
     key, warning = read_key(options.key_file) if options.key_file else (teams.key, None)
+    proxy = teams.proxy if options.proxy is None else options.proxy
     found = target(
         address,
         ca_pem=read_ca(options.ca_file) if options.ca_file else teams.ca_pem,
         server_name=options.server_name or teams.server_name,
-        proxy=teams.proxy if options.proxy is None else options.proxy,
+        proxy=proxy,
         environ=environ,
     )
-    return Wanted(found, checked_key(key) if key or options.key_file else None, warning)
+    is_exempt = found.proxy is None and proxy is None and bool(environ.get("https_proxy") or environ.get("HTTPS_PROXY"))
+    return Wanted(found, checked_key(key) if key or options.key_file else None, warning, is_exempt)
 
 
 def _teams(path: Path) -> TeamsSettings:

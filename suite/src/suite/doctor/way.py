@@ -29,7 +29,7 @@ def way_rows(seen: Observations, target: Target) -> Iterator[Row]:
     if seen.routed is not None:
         yield _route(seen.routed, target)
     if target.proxy is None:
-        yield Row(Hop.PROXY, State.OK, "none")
+        yield Row(Hop.PROXY, State.OK, "none: NO_PROXY exempts the relay from it" if seen.is_exempt else "none")
     elif seen.proxied is not None:
         yield _proxy(seen.proxied, target.address)
     if seen.secured is not None:
