@@ -26,6 +26,11 @@ _HOP_OF_REASON: Final = {
     "ERROR_REASON_SUITE_KEY_REVOKED": Hop.KEY,
     "ERROR_REASON_TENANT_REMOVED": Hop.ORGANISATION,
 }
+_CONSENT: Final = {
+    Status.CONSENT_REQUIRED: "the organisation's consent at Microsoft has ended or was not given: one of its administrators must renew it on "
+    "the relay's page.",
+    Status.ACCESS_DENIED: "Microsoft does not let the relay read the organisation's presence: one of its administrators must permit it.",
+}
 _PASSES: Final = frozenset({Status.THROTTLED, Status.SOURCE_UNREACHABLE, Status.STALE, Status.PENDING})
 """Troubles of an organisation that pass without anybody's doing."""
 
@@ -59,13 +64,9 @@ def _begun(asked: Asked) -> Iterator[Row]:
         yield Row(Hop.ORGANISATION, State.OK, "known; the relay did not say whether it can read it")
         return
     words = REASONS[asked.tenant] or "can be read"
-    if asked.tenant in {Status.CONSENT_REQUIRED, Status.ACCESS_DENIED}:
+    if asked.tenant in _CONSENT:
         yield Row(Hop.ORGANISATION, State.OK, "known")
-        remedy = {
-            Status.CONSENT_REQUIRED: "the organisation's consent at Microsoft has ended or was not given: one of its administrators must "
-            "renew it on the relay's page.",
-        }.get(asked.tenant, f"{words}: one of the organisation's administrators must permit it at Microsoft.")
-        yield Row(Hop.CONSENT, State.FAILED, words, remedy)
+        yield Row(Hop.CONSENT, State.FAILED, words, _CONSENT[asked.tenant])
     elif asked.tenant is Status.NONE:
         yield Row(Hop.ORGANISATION, State.OK, words)
         yield Row(Hop.CONSENT, State.OK, "given")
@@ -87,19 +88,29 @@ def _refused(ending: Ending, target: Target) -> Iterator[Row]:
         yield Row(Hop.STREAMS, State.OK, "an answer came before the request had ended")
         if hop is Hop.ORGANISATION:
             yield Row(Hop.KEY, State.OK, "known")
-    elif ending.reason and ending.remedy is Remedy.BACK_OFF:
-        words = f"{words} Try again in a minute, and ask the relay's operator if it lasts."
+    else:
+        words = _with_advice(ending, target)
     yield Row(hop, State.FAILED, foreign(ending.reason or f"{ending.code.name} {ending.details}"), words)
+
+
+def _with_advice(ending: Ending, target: Target) -> str:
+    """Return what the end of a call was, and what to do about it."""
+    words = explain(ending, target)
+    if ending.code.name == "UNIMPLEMENTED":
+        return f"{words} Check the address with the relay's operator."
+    if ending.remedy is Remedy.BACK_OFF:
+        return f"{words} Try again in a minute, and ask the relay's operator if it lasts."
+    return words
 
 
 def _held(controls: Controls, asked: Asked | None, target: Target) -> Iterator[Row]:
     """Yield relay and streams, from calls without a key, and from the form `stream` when that was tried."""
     address, between = target.address, hop_between(target)
     if not controls.answers:
-        words = explain(controls.ending, target) if controls.ending else ""
         remedy = f"{address} speaks HTTP/2 and does not answer calls: ask the relay's operator whether it runs."
-        silent = controls.ending is None or controls.ending.code.name == "DEADLINE_EXCEEDED"
-        yield Row(Hop.RELAY, State.FAILED, "no call was answered", remedy if silent else words)
+        if controls.ending is not None and controls.ending.code.name != "DEADLINE_EXCEEDED":
+            remedy = _with_advice(controls.ending, target)
+        yield Row(Hop.RELAY, State.FAILED, "no call was answered", remedy)
         return
     yield Row(Hop.RELAY, State.OK, "answers gRPC calls")
     helps = asked is not None and asked.form == "stream" and (asked.has_begun or asked.ending is not None)

@@ -36,7 +36,7 @@ def way_rows(seen: Observations, target: Target) -> Iterator[Row]:
         yield _tls(seen.secured, target)
         if seen.secured.fault is Fault.NONE:
             yield _certificate(seen.secured, target, seen.now)
-            if seen.secured.alpn != "h2":
+            if seen.secured.version and seen.secured.alpn != "h2":  # without a version, the second look failed
                 yield _not_http2(seen.secured, target)
     if seen.spoken is not None:
         yield _http2(seen.spoken, target)
