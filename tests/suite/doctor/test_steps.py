@@ -99,6 +99,8 @@ async def test_a_resolver_that_hangs_is_not_waited_for(monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_named: asked.wait(60) and [])
     with pytest.raises(Failed) as failure:
         await resolve("relay.test", 443, BRIEF_S)
+    # The end of the program does not wait for it either.
+    assert all(thread.daemon for thread in threading.enumerate() if thread.name == "suite-doctor-name")
     asked.set()
     assert failure.value.fault is Fault.NO_NAME_SERVER
 
