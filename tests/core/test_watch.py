@@ -395,6 +395,21 @@ def test_progress_carries_the_hubs_position_when_nothing_is_unsent() -> None:
 # Coming back
 
 
+def test_a_suite_has_caught_up_when_nothing_is_unsent_or_still_to_be_read() -> None:
+    stream = Stream(ADA, BOB)
+    assert not stream.watch.is_caught_up
+    stream.look_up()
+    assert not stream.watch.is_caught_up, "nothing was sent yet"
+    stream.watch.take(MANY, stream.at)
+    assert stream.watch.is_caught_up
+    for fall_behind in (lambda: stream.watch.resync(stream.at), lambda: stream.watch.reset(None)):
+        fall_behind()
+        assert not stream.watch.is_caught_up
+        stream.look_up()
+        stream.watch.take(MANY, stream.at)
+        assert stream.watch.is_caught_up
+
+
 def test_a_held_user_is_sent_only_what_changed_since_the_token() -> None:
     take = Stream(held={ADA: ADA_ID, BOB: BOB_ID}, token=token_at(4)).settle()
     assert take.started is StartOutcome.RESUMED

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from presence_api.v1 import presence_service_pb2 as pb
 from presence_api.v1.presence_pb2 import UnknownReason
 from relay.core.presence import Status
 from relay.core.watching.values import Position
@@ -18,8 +19,10 @@ from relay.store.presence.entries import TenantContact
 from relay.store.server import keys
 from tests.edge.suite import SuiteStream
 from tests.edge.worker import TENANT, name, user
+from tests.support.waiting import eventually
 
 SETTINGS = EdgeSettings()
+SOON = timedelta(milliseconds=50)
 
 
 @dataclass(eq=False)
@@ -200,3 +203,38 @@ async def test_a_suite_is_told_that_all_is_well_only_after_the_answers_of_that_t
     await stream.shows({user(0): "now-0", user(1): "now-1"})
     assert stream.events()[-2:] == ["batch", "tenant_status"]
     await stream.kill()
+
+
+async def test_no_contact_is_told_while_older_answers_are_shown(worker, start_edge, connect, suite, raw) -> None:
+    """After a failover contact is read again before answers are: a suite must not take what it still shows for confirmed then."""
+    edge = await start_edge(progress_min=SOON)
+    await worker.users(1)
+    await worker.contact(1_000)
+    interval = pb.WatchStart().progress_interval
+    interval.FromTimedelta(SOON)
+    stream = await suite(channel=await connect(edge)).open(name(0), progress_interval=interval).ready()
+    await stream.until(lambda: contacts(stream) and contacts(stream)[-1] == 1_000)
+    await raw.set(keys.tenant_unenforced(TENANT), b"mark")  # no snapshot is used until this is gone
+    hub, known = edge.context.hub, edge.context.hub.position(TENANT)
+    await worker.renew_epoch()
+    await eventually(lambda: hub.position(TENANT).epoch != known.epoch)
+    await worker.found({user(0): "after"})
+    await worker.contact(2_000, 6_000)
+    await eventually(lambda: hub.tenants[TENANT].contact_ms == 2_000)
+    told = len(contacts(stream))
+    await stream.until(lambda: len(contacts(stream)) >= told + 2)
+    assert set(contacts(stream)) == {1_000}, "progress goes on with the contact that holds for what is shown"
+    await raw.delete(keys.tenant_unenforced(TENANT))
+    await stream.until(lambda: contacts(stream)[-1] == 2_000)
+    answered = max(at for at, one in enumerate(stream.responses) if one.batch.answers)
+    assert stream.activity(user(0)) == "after"
+    assert all(contact_of(one) < 2_000 for one in stream.responses[:answered])
+
+
+def contact_of(response: pb.WatchPresenceResponse) -> int:
+    """Return the contact time of a response, in milliseconds; 0 without one."""
+    return max(response.progress.contact_time.ToMilliseconds(), response.tenant_status.contact_time.ToMilliseconds())
+
+
+def contacts(stream: SuiteStream) -> list[int]:
+    return [contact for contact in map(contact_of, stream.responses) if contact]

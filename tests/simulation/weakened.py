@@ -18,19 +18,22 @@ Entries = Iterable[AnswersEntry[int]]
 class TokenMovesWithEachSend(Watch[int]):
     """The token moves as soon as something is sent, not only when nothing is unsent."""
 
-    def _token_may_move(self) -> bool:
+    @property
+    def is_caught_up(self) -> bool:
         return self._snapshot_told
 
 
 class TokenBeforeSnapshotIsComplete(Watch[int]):
-    def _token_may_move(self) -> bool:
+    @property
+    def is_caught_up(self) -> bool:
         return not self.outbox.values and not self._unsent_names.values
 
 
 class TokenWhileLookingUp(Watch[int]):
     """The token moves though names are still to be looked up, or are being looked up."""
 
-    def _token_may_move(self) -> bool:
+    @property
+    def is_caught_up(self) -> bool:
         return self._snapshot_told and not self.outbox.values and not self._unsent_names.values
 
 

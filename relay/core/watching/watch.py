@@ -17,7 +17,7 @@ held      a held user is sent only if its revision is above the token's. A newly
           says nothing about a user that the suite did not watch then. An answer that was on its way when its user was
           unsubscribed does not make the user held after it was subscribed again: `changes_seen` tells them apart.
 token     it moves only when nothing is unsent, to the hub's position at that moment, and there is none before the
-          snapshot is complete: everything at or below it has then been handed to the suite.
+          snapshot is complete: everything at or below it has then been handed to the suite. So with contact times.
 epoch     a token of another epoch, or above the stream's end, proves nothing: the suite drops all and starts anew. The
           hub, the snapshots that it lets through and its watches always have one epoch: `reset` when it adopts another.
 
@@ -255,26 +255,23 @@ class Watch(Generic[V]):
         if not self._unsent_names.values:
             take.answers = self.outbox.take(limit)
         take.snapshot_complete = self._count_snapshot(len(take.answers))
-        if self._token_may_move():
+        if self.is_caught_up:
             take.token = ResumeToken(self.tenant_id, self.epoch, position.revision)
         return take
 
     def current_token(self, position: Position) -> ResumeToken | None:
         """The token that a response without answers (progress) may carry now, if any."""
-        if self.epoch is not None and self._token_may_move():
+        if self.epoch is not None and self.is_caught_up:
             return ResumeToken(self.tenant_id, self.epoch, position.revision)
         return None
 
     # Rules, each small enough to be broken by a test
 
-    def _token_may_move(self) -> bool:
-        return (
-            self._snapshot_told
-            and not self.outbox.values
-            and not self._unsent_names.values
-            and not self._lookups
-            and not self._in_flight
-        )
+    @property
+    def is_caught_up(self) -> bool:
+        """Return whether the suite was handed all that is known: the token may move, and a contact time may be told."""
+        is_owed = self.outbox.values or self._unsent_names.values or self._lookups or self._in_flight
+        return self._snapshot_told and not is_owed
 
     def _judge_token(self, snapshot: NamesSnapshot[V]) -> None:
         base = self._base

@@ -68,6 +68,7 @@ class Sender:
         self._view: TenantView | None = None
         self._waiter: asyncio.Future[None] | None = None  # of the task, when it has nothing to do
         self._sent_freshness: Freshness | None = None
+        self._vouched_ms = 0
         self._drain: tuple[float, DrainReason.ValueType] | None = None  # to be sent
         self._busy_until = 0.0
         self._measured: tuple[UserId, PresenceOrigin] | None = None
@@ -142,8 +143,9 @@ class Sender:
             return True
         if not self.has_started or self._view is None:
             return False
-        is_news = self._view.told != self._sent_freshness or self._drain is not None
-        return is_news or self._clock.monotonic() >= self._clocks.progress_at
+        told = self._view.told
+        is_news = told != self._sent_freshness and (told.status is not Status.NONE or self._watch.is_caught_up)
+        return is_news or self._drain is not None or self._clock.monotonic() >= self._clocks.progress_at
 
     async def _pause(self) -> None:
         wait_s = self._busy_until - self._clock.monotonic()
@@ -204,7 +206,7 @@ class Sender:
             token = watch.current_token(position)
             freshness = view.told
             text = token.encode() if token else ""
-            responses.append(encode.progress(view.contact_ms, freshness.interval_ms, text, watch.changes_seen))
+            responses.append(encode.progress(self._contact_ms(view), freshness.interval_ms, text, watch.changes_seen))
         return responses
 
     def _started_response(self, outcome: StartOutcome) -> bytes:
@@ -215,21 +217,26 @@ class Sender:
     def _status_responses(self, view: TenantView, batches: list[bytes]) -> Iterator[bytes]:
         """Yield answers, and the tenant's status beside them.
 
-        A status that ends a trouble follows the last answer, because it vouches for everything that the suite shows.
+        That all is well follows the last answer, because it vouches for everything that the suite shows.
         """
-        sent = self._sent_freshness
-        ends_trouble = sent is not None and view.told.status is Status.NONE is not sent.status
-        if not ends_trouble:
+        is_well = view.told.status is Status.NONE
+        if not is_well:
             yield from self._tenant_status(view)
         if self._drain is not None:
             within_s, reason = self._drain
             self._drain = None
             yield encode.drain(timedelta(seconds=within_s), reason, self._watch.changes_seen)
         yield from batches
-        if ends_trouble and not self._watch.has_unsent:
+        if is_well and self._watch.is_caught_up:
             yield from self._tenant_status(view)
 
     def _tenant_status(self, view: TenantView) -> Iterator[bytes]:
         if view.told != self._sent_freshness:
             sent = self._sent_freshness = view.told
-            yield encode.tenant_status(sent.status, view.contact_ms, sent.interval_ms, self._watch.changes_seen)
+            yield encode.tenant_status(sent.status, self._contact_ms(view), sent.interval_ms, self._watch.changes_seen)
+
+    def _contact_ms(self, view: TenantView) -> int:
+        """Return the newest contact time that vouches for what the suite was sent, in milliseconds since 1970; 0 for none."""
+        if self._watch.is_caught_up:
+            self._vouched_ms = view.contact_ms
+        return self._vouched_ms
