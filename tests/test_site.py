@@ -58,7 +58,7 @@ def _programs() -> dict[str, Any]:
 def _faults_of_typer(words: list[str]) -> list[str]:
     """Return what a command line names that a program does not have."""
     command = _programs()[words[0]]
-    rest = words[1:]
+    rest = words[1 : words.index("--") if "--" in words else None]  # what follows is another program's
     while rest and getattr(command, "commands", None) and not rest[0].startswith("-"):
         if rest[0] not in command.commands:
             return [f"no command {rest[0]}"]

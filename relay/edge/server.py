@@ -37,6 +37,8 @@ from relay.ops.server_certificate import ServerCertificate
 from relay.ops.supervision import running
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from relay.edge.hub.tenants import TenantView
     from relay.edge.settings import EdgeSettings
     from relay.ops.clock import Clock
@@ -60,7 +62,13 @@ class EdgeServer:
     """
 
     def __init__(
-        self, settings: EdgeSettings, store: Store, marks: Marks, edge_id: str | None = None, clock: Clock = SYSTEM
+        self,
+        settings: EdgeSettings,
+        store: Store,
+        marks: Marks,
+        edge_id: str | None = None,
+        clock: Clock = SYSTEM,
+        interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
     ) -> None:
         """Make a server that does not listen yet.
 
@@ -70,12 +78,14 @@ class EdgeServer:
             marks: verifies the records of suite keys.
             edge_id: must differ from every other edge's that may run at the same time.
             clock: of all that the edge does.
+            interceptors: see each call before the gate does; for those who watch suites.
         """
         self.port = 0
         self._settings = settings
         self._store = store
         self._marks = marks
         self._clock = clock
+        self._interceptors = interceptors
         self._edge_id = edge_id or f"{socket.gethostname()}.{secrets.token_hex(4)}"
         self._stack = AsyncExitStack()
 
@@ -94,7 +104,7 @@ class EdgeServer:
             )
             self._service = PresenceService(context)
             gate = Gate(context.auth, context.unauthenticated, self._settings)
-            self._server = grpc.aio.server(interceptors=[gate], options=_options(self._settings))
+            self._server = grpc.aio.server(interceptors=[*self._interceptors, gate], options=_options(self._settings))
             self._health = HealthService(context.unauthenticated, self._settings)
             reflected = Reflection(context, (SERVICE, health.SERVICE_NAME, reflection.SERVICE))
             handlers = (self._service.handler(), self._health.handler(), reflected.handler())

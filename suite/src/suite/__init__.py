@@ -1,6 +1,7 @@
 """The suite's side of the presence relay: a client library and the `presence-suite` command.
 
     cli.py            the command: its options and exit codes
+    conformance.py    finds the conformance kit, which comes with the relay
     doctor/           find the hop that fails on the way to presence, and say what to do
     agent/            the agent on the customer's premises: settings, sources, the local API
     inputs.py         read the key, the certificates and the users from files

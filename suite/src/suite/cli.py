@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 
 from suite.agent.commands import agent, settings_app
+from suite.conformance import conformance
 from suite.doctor.command import doctor
 from suite.errors import ConfigError, Refused, TooManyUsers
 from suite.inputs import read_ca, read_key, read_users
@@ -138,6 +139,7 @@ def health(
 
 
 app.command()(doctor)
+app.command()(conformance)
 
 
 def _names(users: list[str], users_file: Path | None) -> list[str]:

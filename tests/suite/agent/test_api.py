@@ -187,8 +187,9 @@ async def test_every_answer_is_as_the_description_says_and_the_description_has_e
 # What it refuses
 
 
-async def test_only_programs_of_this_machine_and_named_pages_are_answered(scene: Scene):
-    for headers, status in (
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
         ({"Host": "evil.example"}, 403),  # DNS rebinding
         ({"Host": "127.0.0.1"}, 403),
         ({"Origin": "https://evil.example"}, 403),
@@ -199,12 +200,14 @@ async def test_only_programs_of_this_machine_and_named_pages_are_answered(scene:
         ({"Origin": "https://console.example"}, 200),
         ({"Sec-Fetch-Site": "same-origin"}, 200),
         ({}, 200),
-    ):
-        answer = await scene.client.get("/v1/users", headers=headers)
-        assert answer.status_code == status, headers
-        assert ("ada" in answer.text) == (status == 200)
-        allowed = answer.headers.get("access-control-allow-origin")
-        assert allowed == (headers.get("Origin") if status == 200 else None)
+    ],
+)
+async def test_only_programs_of_this_machine_and_named_pages_are_answered(scene: Scene, headers: dict, status: int):
+    answer = await scene.client.get("/v1/users", headers=headers)
+    assert answer.status_code == status
+    assert ("ada" in answer.text) == (status == 200)
+    allowed = answer.headers.get("access-control-allow-origin")
+    assert allowed == (headers.get("Origin") if status == 200 else None)
 
 
 async def test_a_page_of_the_agents_own_address_and_a_preflight_of_a_named_page_are_answered(scene: Scene):
@@ -222,40 +225,43 @@ async def test_a_page_of_the_agents_own_address_and_a_preflight_of_a_named_page_
 STATE = {"user": "ada", "state": "busy", "sequence": 1}
 
 
-WRONG: list[dict[str, Any]] = [
-    {},
-    {"states": {}},
-    {"states": [1]},
-    {"states": [STATE] * (MOST_STATES + 1)},
-    {"states": [STATE], "connector": ""},
-    {"states": [STATE], "connector": "x" * 65},
-    {"states": [STATE], "more": 1},
-    *({"states": [{**STATE, field: value}]} for field, value in (
-        ("user", ""), ("user", 5), ("user", "x" * 600), ("state", "asleep"), ("state", None), ("state", []), ("sequence", -1),
-        ("sequence", 1.5), ("sequence", True), ("sequence", 2**60), ("expires_s", 0), ("expires_s", 10**9), ("more", 1),
-    )),
-]  # fmt: skip
-
-
-async def test_a_body_that_is_wrong_changes_nothing(scene: Scene):
-    for body in WRONG:
-        answer = await scene.tells(**body)
-        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "not_valid"), body
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"states": {}},
+        {"states": [1]},
+        {"states": [STATE] * (MOST_STATES + 1)},
+        {"states": [STATE], "connector": ""},
+        {"states": [STATE], "connector": "x" * 65},
+        {"states": [STATE], "more": 1},
+        *({"states": [{**STATE, field: value}]} for field, value in (
+            ("user", ""), ("user", 5), ("user", "x" * 600), ("state", "asleep"), ("state", None), ("state", []), ("sequence", -1),
+            ("sequence", 1.5), ("sequence", True), ("sequence", 2**60), ("expires_s", 0), ("expires_s", 10**9), ("more", 1),
+        )),
+    ],
+)  # fmt: skip
+async def test_a_body_that_is_wrong_changes_nothing(scene: Scene, body: dict):
+    answer = await scene.tells(**body)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "not_valid")
     good = await scene.tells(states=[STATE])
     assert good.json()["accepted"] == 1
 
 
-async def test_a_body_that_is_none_is_refused(scene: Scene):
-    for content, kind, status in (
+@pytest.mark.parametrize(
+    ("content", "kind", "status"),
+    [
         (b"{}", "text/plain", 415),  # what a form of any web page can send
         (b"nonsense", "application/json", 400),
         (b"[" * 100_000, "application/json", 400),
         (b"[]", "application/json", 400),
         (b"\xff", "application/json", 400),
         (b" " * (MOST_BYTES + 1), "application/json", 413),
-    ):
-        answer = await scene.client.post("/v1/telephony", content=content, headers={"Content-Type": kind})
-        assert answer.status_code == status, content[:20]
+    ],
+)
+async def test_a_body_that_is_none_is_refused(scene: Scene, content: bytes, kind: str, status: int):
+    answer = await scene.client.post("/v1/telephony", content=content, headers={"Content-Type": kind})
+    assert answer.status_code == status
 
 
 async def test_a_body_of_unsaid_length_is_not_kept_beyond_its_limit(scene: Scene):

@@ -1,0 +1,1 @@
+"""Tests of the conformance kit, which is in `relay.dev.conformance`."""
