@@ -21,6 +21,7 @@ from relay.dev.conformance.scenarios import SCENARIOS
 from suite.cli import app
 from tests.conformance.suites import own_client, small_suite
 from tests.examples import tools
+from tests.support.waiting import eventually_in_thread
 
 QUICK = Times(
     settle_s=0.6,
@@ -151,6 +152,21 @@ def test_the_command_runs_a_suites_program_and_prints_the_checklist(tmp_path: Pa
     assert [check["scenario"] for check in found["checks"]] == 3 * ["start"] + 2 * ["revoke"]
     assert found["verdict"] in page.read_text()
     assert (state / "conformance.key").read_text().strip() not in done.stdout + done.stderr + page.read_text()
+
+
+@pytest.mark.timeout(120)
+def test_a_run_that_is_told_to_end_ends_the_suites_program_too(tmp_path: Path):
+    presence_suite, pid_file = str(Path(sys.executable).parent / "presence-suite"), tmp_path / "pid"
+    program = f"import os, pathlib, time; pathlib.Path({str(pid_file)!r}).write_text(str(os.getpid())); time.sleep(600)"
+    command = [presence_suite, "conformance", "--scenario", "start", "--port", "0", "--state", str(tmp_path / "state")]
+    kit = subprocess.Popen([*command, "--", sys.executable, "-c", program], stdout=subprocess.DEVNULL)
+    try:
+        eventually_in_thread(lambda: pid_file.exists() and pid_file.read_text())
+        kit.terminate()
+        assert kit.wait(60) == 130
+        assert not Path(f"/proc/{pid_file.read_text()}").exists()
+    finally:
+        kit.kill()
 
 
 def test_what_a_suite_sent_is_shown_as_text_on_the_page():

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from relay.dev.conformance import report
 from relay.dev.conformance.checklist import judge, passes
@@ -17,7 +18,7 @@ from relay.dev.folder import DevTrouble
 from relay.ops import logging
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 USERS: Final = ("ada@contoso.example", "ben@contoso.example", "chloe@contoso.example")
 LOG: Final = "suite.out"
 
+T = TypeVar("T")
 Suite: TypeAlias = "Callable[[PlayedRelay], AbstractAsyncContextManager[None]]"
 
 
@@ -78,8 +80,20 @@ def examine(options: KitOptions, say: Callable[[str], None]) -> Examined:
         DevTrouble: the kit cannot be run here; says what to do.
     """
     logging.configure("text", "warning")
-    checks = asyncio.run(conformance(options, say, lambda relay: program(relay, options, say)))
+    checks = asyncio.run(_ended_in_order(conformance(options, say, lambda relay: program(relay, options, say))))
     return Examined(passes(checks), report.as_text(checks), report.as_json(checks), report.as_html(checks))
+
+
+async def _ended_in_order(work: Coroutine[Any, Any, T]) -> T:
+    """Run `work`; SIGTERM ends it as Ctrl-C does, so that the suite's program is ended too."""
+    task = asyncio.current_task()
+    assert task is not None
+    with suppress(NotImplementedError):  # Windows knows no such signal
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        return await work
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
 
 
 async def conformance(options: KitOptions, say: Callable[[str], None], suite: Suite) -> list[CheckedRule]:
