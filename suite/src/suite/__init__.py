@@ -24,9 +24,11 @@
     names.py          compare spellings of names
     events.py         the events that a client yields
     values.py         presence, statuses and other values
+    system.py         everything that differs between Windows and other systems
+    windows_rights.py who may use a file on Windows
     errors.py         the errors that the library raises
 
-Imports point downwards in this list, but for `errors`, `names` and `values`, which every module may use. It knows the protocol (`presence_api.v1`) and nothing else of the relay. A suite in another language can be built from the same
+Imports point downwards in this list, but for `errors`, `names`, `system` and `values`, which every module may use. It knows the protocol (`presence_api.v1`) and nothing else of the relay. A suite in another language can be built from the same
 parts; `state` is the one to copy with care. The names in `__all__` are public; they are imported when they are first used, so that
 `presence-suite --help` does not wait for gRPC.
 """

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
-import stat
-import sys
 from typing import TYPE_CHECKING
 
 from suite.errors import ConfigError
+from suite.system import how_to_close, is_open_to_others
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,14 +16,11 @@ _MAX_BYTES = 32 * 1024 * 1024
 
 
 def read_key(path: Path) -> tuple[str, str | None]:
-    """Return the suite key of a file, and a warning when others can read the file too.
-
-    Kubernetes mounts Secrets for the pod's group, as files of root's, whose mode the pod can neither change nor needs to.
-    """
+    """Return the suite key of a file, and a warning when others can read the file too."""
     text = _read(path, "key file")
     warning = None
     if is_open_to_others(path):
-        warning = f"The key file {path} can be read by others; chmod 600 it."
+        warning = f"The key file {path} can be read by others; {how_to_close(path)}."
     return text.strip(), warning
 
 
@@ -35,15 +30,6 @@ def checked_key(key: str) -> str:
     if not re.fullmatch(r"psk_[\x21-\x7e]+", bare):
         raise ConfigError("This is not a suite key: it must begin with psk_ and contain no white space.")
     return bare
-
-
-def is_open_to_others(path: Path) -> bool:
-    """Return True when others can read a file. Windows keeps rights elsewhere than in mode bits: there it is always False."""
-    if sys.platform == "win32":
-        return False
-    about = path.stat()
-    is_ours = about.st_uid == os.getuid()
-    return bool(about.st_mode & (stat.S_IRWXO | (stat.S_IRWXG if is_ours else 0)))
 
 
 def read_ca(path: Path | None) -> bytes | None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, TextIO
 
 from rich.live import Live
 
 from suite.lines import json_line, plain_line
+from suite.system import on_stop
 from suite.table import Connection, render
 from suite.values import Status
 
@@ -84,11 +84,7 @@ async def watch_table(
 
 
 async def until_stopped(watching: asyncio.Task[None]) -> None:
-    """Wait for the watching to end. SIGINT and SIGTERM end it quietly."""
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        # Windows has none of these; there Ctrl-C arrives as KeyboardInterrupt.
-        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
-            loop.add_signal_handler(number, watching.cancel)
+    """Wait for the watching to end. What stops a program ends it quietly."""
+    on_stop(watching.cancel)
     with contextlib.suppress(asyncio.CancelledError):
         await watching

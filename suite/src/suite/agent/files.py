@@ -8,6 +8,7 @@ import stat
 from typing import TYPE_CHECKING, Final
 
 from suite.errors import ConfigError
+from suite.system import open_without_waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,7 +42,7 @@ def read_bounded(path: Path, what: str, most_bytes: int) -> bytes:
         ConfigError: it is larger, cannot be read, or is not a regular file: a pipe would be waited for without end.
     """
     try:
-        with open(path, "rb", opener=_open_without_waiting) as file:
+        with open(path, "rb", opener=open_without_waiting) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise ConfigError(f"The {what} {path} is not a regular file.")
             raw = file.read(most_bytes + 1)
@@ -50,11 +51,6 @@ def read_bounded(path: Path, what: str, most_bytes: int) -> bytes:
     if len(raw) > most_bytes:
         raise ConfigError(f"The {what} {path} is too large to be one: the limit is {most_bytes:,} bytes.")
     return raw
-
-
-def _open_without_waiting(path: str, flags: int) -> int:
-    """Open a file as it is: opening a pipe would wait for somebody who writes into it."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def decode(raw: bytes) -> str:

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, Final
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from suite.system import claim_port
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator
 
@@ -101,9 +103,7 @@ def listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
     try:
-        # Not on Windows: there it would let two programs share a port.
-        if hasattr(socket, "SO_REUSEPORT"):
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        claim_port(bound)
         bound.bind((host, port))
         bound.listen(256)
         bound.setblocking(False)  # noqa: FBT003

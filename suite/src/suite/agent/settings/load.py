@@ -13,8 +13,9 @@ from suite.agent.files import decode, read_bounded
 from suite.agent.settings.reading import IniEntry, LineFault, listed, read_ini
 from suite.agent.settings.schema import BY_KEY, OWN_SECTIONS, SETTINGS, Setting
 from suite.errors import ConfigError
-from suite.inputs import checked_key, is_open_to_others
+from suite.inputs import checked_key
 from suite.proxy import parse_proxy
+from suite.system import how_to_close, is_open_to_others
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -222,7 +223,7 @@ class _Loading:
         if raw is None:
             return ""
         if is_open_to_others(path):
-            self._break("Relay.KeyFile", f"The key file {path} can be read by others; chmod 600 it.")
+            self._break("Relay.KeyFile", f"The key file {path} can be read by others; {how_to_close(path)}.")
         key = decode_or_empty(raw).strip()
         if not _is_key(key):
             self._break("Relay.KeyFile", f"The key file {path} has no suite key: it must begin with psk_.")

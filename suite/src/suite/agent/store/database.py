@@ -14,6 +14,7 @@ import stat
 from typing import TYPE_CHECKING, Final
 
 from suite.errors import ConfigError
+from suite.system import make_private, replace_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +44,7 @@ def open_database(path: Path) -> sqlite3.Connection:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists() and not stat.S_ISREG(path.stat().st_mode):
             raise ConfigError(f"The store {path} is not a regular file.")
-        path.touch(mode=0o600)
+        make_private(path)
         try:
             return _opened(path)
         except sqlite3.DatabaseError as error:
@@ -94,9 +95,9 @@ def _is_damage(error: sqlite3.OperationalError) -> bool:
 def _set_aside(path: Path) -> None:
     """Give a file that cannot be read another name, with what SQLite keeps beside it."""
     aside = path.with_name(f"{path.name}.damaged-{secrets.token_hex(3)}")
-    path.replace(aside)
+    replace_file(path, aside)
     for beside in ("-wal", "-shm", "-journal"):
         with contextlib.suppress(FileNotFoundError):
             path.with_name(path.name + beside).unlink()
-    path.touch(mode=0o600)
+    make_private(path)
     log.warning("store: the file is damaged. It is kept as %s, and the agent begins with an empty one.", aside.name)
