@@ -33,7 +33,13 @@ _refused: list[str] = []
 
 def pytest_configure() -> None:
     """Watch this process from now on: a hook cannot be taken away again."""
-    sys.addaudithook(_hook)
+    guard, is_finalizing = _hook, sys.is_finalizing
+
+    def hook(event: str, args: tuple[Any, ...]) -> None:
+        if not is_finalizing():  # the hook outlives this module, whose names are None by then
+            guard(event, args)
+
+    sys.addaudithook(hook)
     sleep = time.sleep
 
     def watched(seconds: float) -> None:

@@ -8,11 +8,10 @@ from relay.core.push import subscription as rules
 from relay.core.push.coverage import Rates, assign_users, weight
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from relay.core.presence import UserId
     from relay.ops.clock import Clock
-    from relay.worker.grants.pool import GrantPool
     from relay.worker.push.book import SubscriptionBook
 
 _PLAN_EVERY_S: Final = 30.0
@@ -22,10 +21,19 @@ _PLAN_EVERY_S: Final = 30.0
 class CoveragePlanner:
     """Decides which users are to be in which grant's subscription. The rules are in `core.push.coverage`."""
 
-    def __init__(self, book: SubscriptionBook, pool: GrantPool, size: int, clock: Clock) -> None:
-        """Plan for the grants of a pool; `size`: users of one subscription."""
+    def __init__(
+        self, book: SubscriptionBook, accounts: Callable[[], Collection[UserId]], size: int, clock: Clock
+    ) -> None:
+        """Plan nothing yet.
+
+        Args:
+            book: the subscriptions, which are told who is to be in them.
+            accounts: returns the accounts of the grants that can be used, oldest first.
+            size: users of one subscription.
+            clock: of the worker.
+        """
         self._book = book
-        self._pool = pool
+        self._accounts = accounts
         self._size = size
         self._clock = clock
         self._rates = Rates()
@@ -51,25 +59,33 @@ class CoveragePlanner:
         self._rates.forget(gone)
         self._answered -= gone
 
-    def is_due(self, now: float, users: int) -> bool:
-        """Return whether it is time to plan; `users`: how many are watched in all."""
-        return (
+    def begin(self, now: float, users: int) -> bool:
+        """Return whether it is time to plan, and begin to wait for the next time if so.
+
+        Call it before the watchers are counted: a read that ends while they are counted may be left out, and has the next plan made.
+
+        Args:
+            now: by the monotonic clock.
+            users: how many are watched in all.
+        """
+        is_due = (
             self._has_news
             or users != self._planned_for
             or now - self._planned_at >= _PLAN_EVERY_S
-            or set(self._pool.accounts) != self._book.grants.keys()
+            or set(self._accounts()) != self._book.grants.keys()
         )
+        if is_due:
+            self._planned_at, self._planned_for, self._has_news = now, users, False
+        return is_due
 
-    def plan(self, now: float, watchers: Mapping[UserId, int], users: int) -> None:
+    def plan(self, now: float, watchers: Mapping[UserId, int]) -> None:
         """Assign users to the grants' subscriptions; a grant that died gives up its own, which ends by itself.
 
         Args:
             now: by the monotonic clock.
-            watchers: user who could be subscribed to -> number of edges that watch.
-            users: how many are watched in all.
+            watchers: user who could be subscribed to -> number of edges that watch, counted after `begin`.
         """
-        self._planned_at, self._planned_for, self._has_news = now, users, False
-        book, usable = self._book, self._pool.accounts
+        book, usable = self._book, self._accounts()
         for account in book.grants.keys() - set(usable):
             if (record := book.grants.pop(account).record) is not None:
                 book.strays[record.route_id] = record

@@ -79,7 +79,7 @@ class Subscriber:
         self._pool = pool
         self._push = push
         self.book = SubscriptionBook()
-        self.coverage = CoveragePlanner(self.book, pool, self._settings.subscription_size, self._clock)
+        self.coverage = CoveragePlanner(self.book, lambda: pool.accounts, self._settings.subscription_size, self._clock)
         self._graph = GraphSubscriptions(tenant_id, resources, ownership, self.book, pool, push)
         self._status = PushStatusWriter(tenant_id, resources, ownership, self.book)
 
@@ -157,19 +157,18 @@ class Subscriber:
 
     # Coverage
 
-    def sweep(self, now: float, watchers: Mapping[UserId, int] | None, users: int) -> float:
+    def sweep(self, now: float, watchers: Mapping[UserId, int] | None) -> float:
         """Look after all subscriptions. To be called once a second.
 
         Args:
             now: by the monotonic clock.
-            watchers: user who could be subscribed to -> number of edges that watch; None: no plan is due, see `wants_plan`.
-            users: how many are watched in all.
+            watchers: user who could be subscribed to -> number of edges that watch; None: no plan is due, see `begin_plan`.
 
         Returns:
             Seconds between two reads of a covered user, by how well changes are announced.
         """
         if watchers is not None:
-            self.coverage.plan(now, watchers, users)
+            self.coverage.plan(now, watchers)
         self._push.certificates.reload_if_changed()
         loss = 0.0
         for grant in self.book:
@@ -179,9 +178,9 @@ class Subscriber:
         usual, least = self._settings.reconcile_interval, self._settings.poll_interval
         return reconcile_after(loss, usual.total_seconds(), least.total_seconds())
 
-    def wants_plan(self, now: float, users: int) -> bool:
-        """Return whether `sweep` needs the watchers; `users`: how many are watched in all."""
-        return self.coverage.is_due(now, users)
+    def begin_plan(self, now: float, users: int) -> bool:
+        """Return whether `sweep` needs the watchers, to be counted after this; `users`: how many are watched in all."""
+        return self.coverage.begin(now, users)
 
     def covering(self, user: UserId) -> tuple[UserId, datetime] | None:
         """Return the account whose subscription covers the user, and when it ends unless renewed; None when none does."""
