@@ -21,6 +21,7 @@ from suite.agent.api.bodies import MOST_BYTES, MOST_STATES
 from suite.agent.api.guard import Guard
 from suite.agent.api.openapi import openapi
 from suite.agent.api.serving import BoundedProtocol, listen, serving
+from suite.agent.api.stream import EventStream
 from suite.agent.board import Board
 from suite.agent.core.values import RichState, RichStatement, SourceName
 from suite.agent.sources.local import LocalStates
@@ -101,6 +102,22 @@ async def test_a_colleague_is_told_with_the_source_that_won_and_why(scene: Scene
     assert everybody[1]["reason"] == "no_source"
     missing = await scene.client.get("/v1/users/nobody")
     assert (missing.status_code, missing.json()["error"]["code"]) == (404, "unknown_user")
+
+
+async def test_a_source_that_changes_while_another_change_is_written_is_told(scene: Scene):
+    states = iter([Connector.CONNECTING, Connector.CONNECTION_ERROR, Connector.UP_AND_RUNNING])
+    written: list[bytes] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        written.append(message.get("body", b""))
+        if b"event: sources" in written[-1] and (following := next(states, None)):
+            scene.connector = ConnectorState(following)
+            scene.board.wake_all()
+
+    stream = EventStream(scene.board, scene.api._wire, scene.api._sources_json, [], "", scene.api.stopping)
+    streaming = asyncio.create_task(stream({}, asyncio.Event().wait, send))  # type: ignore[arg-type]
+    await eventually(lambda: b"up_and_running" in b"".join(written[-2:]) and len(written) > 5, 5)
+    streaming.cancel()
 
 
 async def test_a_console_is_sent_everybody_then_changes_and_resumes_where_it_was(scene: Scene):

@@ -17,12 +17,13 @@ from suite.agent.board import Board
 from suite.agent.core.values import Aggregation, SourceName
 from suite.agent.settings.load import TeamsSettings
 from suite.agent.sources import teams
-from suite.agent.sources.source import Connector
+from suite.agent.sources.source import Connector, ConnectorState
 from suite.agent.sources.teams import TeamsSource
 from suite.agent.store.answers import AnswerStore
 from suite.agent.users.reading import Colleague
 from suite.backoff import Backoff
 from suite.names import key_of
+from suite.values import Status
 from tests.suite.scripted_relay import OpenedStream, ScriptedRelay, resolution
 from tests.support.waiting import eventually
 
@@ -110,6 +111,25 @@ async def test_answers_and_reasons_go_on_the_board_as_they_come(settings, board,
         stream.send(tenant_status=Response.TenantStatus(unknown_reason=pb.UNKNOWN_REASON_STALE))
         await eventually(lambda: shows(board, "ada") == "away?")
     assert shows(board, "ada") == "no_source"
+
+
+@pytest.mark.parametrize("status", [status for status in Status if status.value > 0])
+async def test_an_organisation_that_the_relay_cannot_read_is_no_connection_that_is_up_and_says_what_to_do(
+    settings, board, relay, status
+):
+    async with running(settings, board) as source:
+        stream = await relay.stream()
+        stream.started()
+        tell(stream, ada=("A", "AWAY"), ben=("B", "AWAY"))
+        stream.send(tenant_status=Response.TenantStatus(unknown_reason=status.value))
+        await eventually(lambda: shows(board, "ada") == "away?")
+        assert source.connector.state is not Connector.UP_AND_RUNNING
+        assert source.connector.detail
+        stream.end()
+        stream = await relay.stream()  # it says so again
+        stream.started(Response.OUTCOME_RESUMED)
+        stream.send(tenant_status=Response.TenantStatus())
+        await eventually(lambda: source.connector == ConnectorState(Connector.UP_AND_RUNNING))
 
 
 async def test_others_on_the_board_are_watched_on_the_same_stream(settings, board, relay):

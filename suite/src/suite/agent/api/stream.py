@@ -104,7 +104,12 @@ class EventStream:
         await _write(send, b"retry: 1000\n" + opening + _event(b"sources", sources))
         is_complete = False
         while True:
-            await self._send_changes(listener.take(), epoch, send)
+            # No await between these two: a source whose state changes while something is written would not be told.
+            changed, now = listener.take(), self._sources()
+            if now != sources:
+                sources = now
+                await _write(send, _event(b"sources", sources))
+            await self._send_changes(changed, epoch, send)
             if not is_complete:
                 await _write(send, b"event: complete\ndata: {}\n\n")
                 is_complete = True
@@ -113,9 +118,6 @@ class EventStream:
                     await listener.wait()
             except TimeoutError:
                 await _write(send, b": alive\n\n")
-            if (now := self._sources()) != sources:
-                sources = now
-                await _write(send, _event(b"sources", sources))
 
     async def _send_changes(self, changed: list[Key], epoch: str, send: Send) -> None:
         """Send colleagues in the order of their revisions, so that each id stands for everything before it."""

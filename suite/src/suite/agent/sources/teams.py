@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from suite import events as ev
 from suite.agent.core.values import SourceName
 from suite.agent.sources.doubt import Trust
+from suite.agent.sources.organisation import connection_to
 from suite.agent.sources.source import Connector, ConnectorState
 from suite.agent.sources.statements import PENDING, TOO_MANY, doubted, statement_of
 from suite.agent.store.answers import owner_of
@@ -23,6 +24,7 @@ from suite.chunking import MAX_USERS_A_MESSAGE, MAX_USERS_A_STREAM
 from suite.client import PresenceClient
 from suite.errors import ConfigError, Refused
 from suite.names import key_of
+from suite.values import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,6 +83,8 @@ class TeamsSource:
         self._dirty: set[str] = set()
         self._stored_token = ""
         self._is_complete = False
+        self._organisation = Status.NONE
+        """What the relay said last of the organisation. It says so anew on each stream."""
 
     def watch(self) -> None:
         """Take note that other colleagues are on the board now."""
@@ -112,7 +116,7 @@ class TeamsSource:
         """Run one client until the relay refuses it."""
         # A refusal holds until the relay has let the agent in: nothing old is shown meanwhile.
         self._trust = Trust(self._now(), self._settings.unknown_after.total_seconds(), self._trust.refusal)
-        self._is_complete = False
+        self._is_complete, self._organisation = False, Status.NONE
         try:
             client = await self._opened()
         except ConfigError as error:
@@ -204,7 +208,7 @@ class TeamsSource:
                 self._read(name, client)
             case ev.Connected():
                 self._dirty.update(self._keys)
-                self._connected(ConnectorState(Connector.UP_AND_RUNNING))
+                self._connected(connection_to(self._organisation))
             case ev.Disconnected(reason):
                 self._is_complete = False
                 self._trust.broke(self._now())
@@ -218,7 +222,9 @@ class TeamsSource:
                 self._trust.completed()
                 self._look(client)
             case ev.TenantStatus(status):
+                self._organisation = status
                 self._trust.tenant(status)
+                self._connected(connection_to(status))
                 self._look(client)
 
     def _read_all(self, client: PresenceClient) -> None:
