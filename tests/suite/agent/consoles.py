@@ -34,12 +34,16 @@ class Console:
         found = self.users.get(user)
         return None if found is None else found["reason"] or f"{found['status']}{'?' if found['uncertain'] else ''}"
 
-    async def listen(self, query: str = "", headers: dict[str, str] | None = None) -> None:
+    async def listen(
+        self, query: str = "", headers: dict[str, str] | None = None, client: httpx.AsyncClient | None = None
+    ) -> None:
         """Read until the stream ends."""
         head = {"Last-Event-ID": self.last_event_id} if self.last_event_id else {}
         async with (
-            httpx.AsyncClient(timeout=None, trust_env=False) as client,
-            client.stream("GET", f"{self.url}/v1/events{query}", headers={**head, **(headers or {})}) as response,
+            contextlib.nullcontext(client) if client else httpx.AsyncClient(trust_env=False) as used,
+            used.stream(
+                "GET", f"{self.url}/v1/events{query}", headers={**head, **(headers or {})}, timeout=None
+            ) as response,
         ):
             self.status = response.status_code
             name, data = "", ""

@@ -1,6 +1,6 @@
-"""The agent: it runs on the customer's premises, beside a suite that does not speak gRPC, and serves presence on loopback.
+"""The agent: it runs on the customer's premises, beside a suite that does not speak gRPC, and serves presence there.
 
-commands.py   the commands `agent`, `settings check` and `settings explain`
+commands.py   the commands `agent` and `settings`
 run.py        put an agent together, and follow its settings
 api/          the local API: HTTP/JSON and server-sent events
 sources/      Teams by the relay, and what programs of this machine tell
@@ -10,6 +10,7 @@ users/        the file of colleagues
 settings/     Presence.ini
 core/         the rules: what all sources say of a user -> what consoles show
 files.py      read files as they are found in the field, and notice changes
+certificate.py  the certificate of the agent's own servers
 
     users ────┐
     sources ──┼──► board ──► api ──► consoles

@@ -1,4 +1,4 @@
-"""The commands of the agent: `presence-suite agent`, `settings check` and `settings explain`."""
+"""The commands of the agent: `presence-suite agent`, and `settings check`, `explain` and `new-token`."""
 
 from __future__ import annotations
 
@@ -53,6 +53,26 @@ def explain(
         print_faults(file, loaded.faults)
         if loaded.settings is None:
             raise typer.Exit(EXIT_USAGE)
+
+
+@settings_app.command("new-token")
+def new_token_file(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to make. It must not be there yet.")],
+) -> None:
+    """Make a file with a new token for Agent.TokenFile, which only this account can read. The token is not shown."""
+    from suite.agent.settings.access import new_token
+    from suite.system import make_private
+
+    if file.exists():
+        typer.echo(f"{file} is there already. It is kept.", err=True)
+        raise typer.Exit(EXIT_USAGE)
+    try:
+        make_private(file)
+        file.write_text(f"{new_token()}\n", encoding="ascii")
+    except OSError as error:
+        typer.echo(f"{file} cannot be made: {error.strerror or error}.", err=True)
+        raise typer.Exit(EXIT_USAGE) from None
+    typer.echo(f"{file} has a new token. Set Agent.TokenFile to it, and give consoles a copy.")
 
 
 def agent(

@@ -7,12 +7,16 @@ import logging
 from importlib import metadata
 from typing import TYPE_CHECKING, Final
 
+from suite.agent.api.accepting import ServerTls
 from suite.agent.api.app import LocalApi
 from suite.agent.api.guard import Guard
 from suite.agent.api.serving import listen, serving
+from suite.agent.api.sign_in import SignIn
 from suite.agent.board import Board
+from suite.agent.certificate import server_context
 from suite.agent.core.values import SourceName
 from suite.agent.files import LOOK_EVERY_S
+from suite.agent.settings.kinds import is_loopback
 from suite.agent.settings.watching import SettingsWatch
 from suite.agent.sources.local import LocalStates
 from suite.agent.sources.source import Connector, ConnectorState
@@ -27,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from socket import socket
 
-    from suite.agent.settings.load import AgentSettings, LoadedSettings
+    from suite.agent.settings.load import AgentSettings, ApiSettings, LoadedSettings
     from suite.agent.settings.reading import LineFault
     from suite.agent.users.reading import UsersFile
     from suite.backoff import Backoff
@@ -66,6 +70,10 @@ class Agent:
         self._store: AnswerStore | None = None
         self._teams: TeamsSource | None = None
         self._teams_task: asyncio.Task[None] | None = None
+        api, certificate = self._settings.api, self._settings.api.certificate
+        self._is_local = is_loopback(api.host)
+        self._sign_in = SignIn(api.token, port=api.port, is_secure=certificate is not None)
+        self._tls = ServerTls(server_context(certificate)) if certificate is not None else None
         self.board = Board(self._settings.winning)
         self.board.on_watched = self._watched
 
@@ -88,12 +96,11 @@ class Agent:
                 connectors=self._connectors,
                 version=self._version,
                 consoles=settings.api.consoles,
+                sign_in=self._sign_in,
             )
-            guard = Guard(api.app(), settings.api.port, settings.api.origins)
-            async with serving(guard, _bound(settings), settings.api.consoles) as server:
-                log.info(
-                    "serving on http://%s:%d, %d colleagues", settings.api.host, settings.api.port, len(self.board)
-                )
+            guard = self._guard(api)
+            async with serving(guard, _bound(settings), settings.api.consoles, self._tls) as server:
+                self._told_address()
                 try:
                     await self._run(guard, local, server)
                 finally:
@@ -113,6 +120,22 @@ class Agent:
             )  # and not `await server`, which would cancel it in the middle of its connections
             server.result()
             raise RuntimeError("The server ended.")
+
+    def _guard(self, api: LocalApi) -> Guard:
+        settings = self._settings.api
+        scheme = "https" if self._tls is not None else "http"
+        return Guard(api.app(), settings.port, settings.origins, scheme=scheme, any_host=not is_loopback(settings.host))
+
+    def _told_address(self) -> None:
+        api = self._settings.api
+        log.info(
+            "serving on %s://%s:%d%s, %d colleagues",
+            "https" if self._tls is not None else "http",
+            f"[{api.host}]" if ":" in api.host else api.host,
+            api.port,
+            " with a token" if api.token else "",
+            len(self.board),
+        )
 
     # Files
 
@@ -141,9 +164,21 @@ class Agent:
         if new.teams != old.teams:
             await self._stop_teams()
             self._start_teams()
-        fixed = (new.api.host, new.api.port, new.api.consoles, new.store)
-        if fixed != (old.api.host, old.api.port, old.api.consoles, old.store):
-            log.warning("settings: Host, Port, Consoles and Store count from the next start")
+        self._apply_access(old.api, new.api)
+        if _fixed(new) != _fixed(old):
+            log.warning(
+                "settings: Host, Port, Consoles and Store, and whether there is a certificate, count from the next start"
+            )
+
+    def _apply_access(self, old: ApiSettings, new: ApiSettings) -> None:
+        """Go on with another token or certificate. What is open stays open with the old certificate, and ends with the old token."""
+        # The address counts from the next start. One that other machines can reach never goes without a token meanwhile.
+        if new.token != old.token and (new.token or self._is_local):
+            self._sign_in.use(new.token)
+            log.info("api: another token is in force" if new.token else "api: no token is needed any more")
+        if self._tls is not None and new.certificate is not None and new.certificate != old.certificate:
+            self._tls.context = server_context(new.certificate)
+            log.info("api: another certificate is in force")
 
     async def _read_users(self) -> None:
         path = self._settings.users_file
@@ -204,6 +239,12 @@ class Agent:
             local.expire()
             if self._teams_task is not None and self._teams_task.done() and not self._teams_task.cancelled():
                 self._teams_task.result()  # raises what broke it
+
+
+def _fixed(settings: AgentSettings) -> tuple[object, ...]:
+    """Return the settings that count from the next start."""
+    api = settings.api
+    return api.host, api.port, api.consoles, api.certificate is None, settings.store
 
 
 def _bound(settings: AgentSettings) -> socket:

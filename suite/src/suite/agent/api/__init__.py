@@ -1,10 +1,14 @@
-"""The local API: HTTP/JSON and server-sent events on loopback, for consoles, connectors and scripts of this machine.
+"""The local API: HTTP/JSON and server-sent events, for consoles, connectors and scripts of this machine, or of the LAN.
 
 app.py        the routes
 stream.py     the event stream of one console
 openapi.py    the description of the API
 bodies.py     request bodies, bounded and checked
 shapes.py     the board's entries as JSON
+sign_in.py    who may use the API when there is a token
+token.py      the token, and the cookie that stands for it
 guard.py      which Host and Origin may use the API
 serving.py    uvicorn on a port, with bounds on what a peer may keep
+accepting.py  connections until HTTP begins on them: TLS in time
+pace.py       so many at once, then one every so often
 """

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.responses import Response
 from starlette.routing import Route
 
 from suite.agent.api.bodies import ApiError, read_object, told_states
 from suite.agent.api.openapi import openapi
 from suite.agent.api.shapes import compact, connector_of
+from suite.agent.api.sign_in import SESSION_PATH, SignIn, SignInCheck
 from suite.agent.api.stream import EventStream, Wire
 from suite.agent.core.values import RichState, SourceName, TelephonyState
 from suite.agent.sources.local import Taken, TooManyConnectors
@@ -40,6 +42,7 @@ class LocalApi:
     Attributes:
         connectors: returns source -> the state of its connection.
         consoles: event streams that may be open at once.
+        sign_in: who may use it; without a token, everybody who reaches it.
         stopping: set when the agent stops; event streams then end.
     """
 
@@ -48,6 +51,7 @@ class LocalApi:
     connectors: Connectors
     version: str
     consoles: int
+    sign_in: SignIn = field(default_factory=SignIn)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _wire: Wire = field(init=False)
 
@@ -64,8 +68,12 @@ class LocalApi:
                 Route("/v1/events", self._events, methods=["GET"]),
                 Route("/v1/telephony", self._telephony, methods=["POST"]),
                 Route("/v1/presence", self._presence, methods=["POST"]),
+                Route(SESSION_PATH, self.sign_in.tell, methods=["GET"]),
+                Route(SESSION_PATH, self.sign_in.open, methods=["POST"]),
+                Route(SESSION_PATH, self.sign_in.close, methods=["DELETE"]),
                 Route("/openapi.json", self._openapi, methods=["GET"]),
             ],
+            middleware=[Middleware(SignInCheck, self.sign_in)],
             exception_handlers={ApiError: _answer_error, HTTPException: _answer_http},
         )
 
@@ -139,7 +147,9 @@ def _json(body: bytes, status: int = 200) -> Response:
 
 async def _answer_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)
-    return _json(compact({"error": {"code": error.code, "message": str(error)}}), error.status)
+    answer = _json(compact({"error": {"code": error.code, "message": str(error)}}), error.status)
+    answer.headers.update(error.headers)
+    return answer
 
 
 async def _answer_http(_request: Request, error: Exception) -> Response:

@@ -12,6 +12,8 @@ from suite.agent.sources.local import ToldState
 from suite.names import MAX_NAME_CHARS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from starlette.requests import Request
 
 MOST_BYTES: Final = 1024 * 1024
@@ -28,10 +30,11 @@ LARGEST_SEQUENCE: Final = 2**53 - 1
 class ApiError(Exception):
     """A request that is answered with an error."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
+        self.headers = headers or {}
 
 
 async def read_object(request: Request) -> dict[str, Any]:

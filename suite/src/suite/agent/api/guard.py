@@ -1,7 +1,9 @@
-"""The check of who may use the API: programs on this machine, and web pages that the settings name.
+"""The check of which web pages may use the API: its own, and those that the settings name.
 
 Any web page may send requests to loopback from the browser of whoever reads it. A page of another origin is told by its `Origin`, or
-by `Sec-Fetch-Site` where a browser sends none; a page whose name was pointed at 127.0.0.1 (DNS rebinding) by its `Host`.
+by `Sec-Fetch-Site` where a browser sends none; a page whose name was pointed at 127.0.0.1 (DNS rebinding) by its `Host`. An API that
+other machines can reach has names that the agent does not know, so there any `Host` will do: it has a certificate and a token, and a
+page under a name of its own has neither.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     Send = Callable[[Message], Awaitable[None]]
     App = Callable[[Message, Receive, Send], Awaitable[None]]
 
-_METHODS: Final = b"GET, POST, OPTIONS"
+_METHODS: Final = b"GET, POST, PUT, DELETE, OPTIONS"
 _FROM_HERE: Final = frozenset({b"same-origin", b"none"})
 
 
@@ -29,12 +31,25 @@ class Guard:
         origins: origins that the settings name. They may be replaced while the server runs.
     """
 
-    def __init__(self, app: App, port: int, origins: Iterable[str]) -> None:
+    def __init__(
+        self, app: App, port: int, origins: Iterable[str], *, scheme: str = "http", any_host: bool = False
+    ) -> None:
+        """Guard an application.
+
+        Args:
+            app: the application.
+            port: on which it is served.
+            origins: of other web pages that may use it.
+            scheme: of its own pages: `https` when it is served with TLS.
+            any_host: True when other machines can reach it.
+        """
         self.origins = frozenset(origins)
         self._app = app
+        self._scheme = f"{scheme}://"
+        self._any_host = any_host
         names = ("127.0.0.1", "localhost", "[::1]")
         self._hosts = {f"{name}:{port}".encode() for name in names} | (
-            {name.encode() for name in names} if port == 80 else set()
+            {name.encode() for name in names} if port == (443 if scheme == "https" else 80) else set()
         )
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -43,7 +58,7 @@ class Guard:
             return
         headers = dict(scope["headers"])
         hosts = [value for name, value in scope["headers"] if name == b"host"]
-        if len(hosts) != 1 or hosts[0].lower() not in self._hosts:
+        if len(hosts) != 1 or not (self._any_host or hosts[0].lower() in self._hosts):
             await refuse(send, 403, "host_not_allowed", "Use 127.0.0.1 or localhost, with the port, as the host.")
             return
         origin = headers.get(b"origin")
@@ -52,18 +67,19 @@ class Guard:
                 await self._refuse_origin(send)
                 return
             await self._app(scope, receive, send)
-        elif not self._is_allowed(origin):
+        elif not self._is_allowed(origin, hosts[0]):
             await self._refuse_origin(send)
         elif scope["method"] == "OPTIONS":
             await _answer_preflight(send, origin)
         else:
             await self._app(scope, receive, _with_cors(send, origin))
 
-    def _is_allowed(self, origin: bytes) -> bool:
+    def _is_allowed(self, origin: bytes, host: bytes) -> bool:
         text = origin.decode("latin-1").lower()
-        return text in self.origins or (
-            text.startswith("http://") and text[len("http://") :].encode("latin-1") in self._hosts
-        )
+        if text in self.origins:
+            return True
+        own = {host.lower()} if self._any_host else self._hosts
+        return text.startswith(self._scheme) and text[len(self._scheme) :].encode("latin-1") in own
 
     async def _refuse_origin(self, send: Send) -> None:
         await refuse(
@@ -71,10 +87,12 @@ class Guard:
         )
 
 
-async def refuse(send: Send, status: int, code: str, message: str) -> None:
+async def refuse(
+    send: Send, status: int, code: str, message: str, more_headers: Iterable[tuple[bytes, bytes]] = ()
+) -> None:
     """Answer with an error."""
     body = compact({"error": {"code": code, "message": message}})
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *more_headers]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
@@ -83,7 +101,7 @@ async def _answer_preflight(send: Send, origin: bytes) -> None:
     headers = [
         (b"access-control-allow-origin", origin),
         (b"access-control-allow-methods", _METHODS),
-        (b"access-control-allow-headers", b"content-type, last-event-id"),
+        (b"access-control-allow-headers", b"authorization, content-type, last-event-id"),
         (b"access-control-allow-private-network", b"true"),
         (b"access-control-max-age", b"600"),
         (b"vary", b"origin"),

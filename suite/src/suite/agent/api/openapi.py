@@ -23,6 +23,19 @@ _FLAG: Final = {"type": "boolean"}
 _TIME: Final = {"type": ["string", "null"], "format": "date-time"}
 
 
+_SIGN_IN: Final = {
+    "token": {"type": "http", "scheme": "bearer", "description": "Needed when the agent's settings have a TokenFile."},
+    "cookie": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "presence-agent-8790",
+        "description": "For browsers, set by POST /v1/session. It has the agent's port in its name, and __Host- before it with TLS.",
+    },
+}
+_REFUSALS: Final = ("401", "429")
+"""What every path under /v1 may answer when there is a token."""
+
+
 def openapi(version: str) -> dict[str, Any]:
     """Return the description of the API."""
     return {
@@ -30,8 +43,9 @@ def openapi(version: str) -> dict[str, Any]:
         "info": {
             "title": "Presence agent",
             "version": version or "0",
-            "description": "Presence of colleagues on this machine, put together from all sources.",
+            "description": "Presence of colleagues, put together from all sources.",
         },
+        "security": [{}, {"token": []}, {"cookie": []}],
         "paths": {
             "/v1/sources": _get("The connections of all sources", "Sources"),
             "/v1/users": _get("Everybody on the board", "Users"),
@@ -44,16 +58,18 @@ def openapi(version: str) -> dict[str, Any]:
             "/v1/events": _events(),
             "/v1/telephony": _post("Tell the states of phones", "TelephonyStates"),
             "/v1/presence": _post("Tell rich presence, as the source Local", "RichStates"),
+            "/v1/session": _session(),
             "/openapi.json": {
                 "get": {"summary": "This description", "responses": {"200": {"description": "OpenAPI 3.1"}}}
             },
         },
-        "components": {"schemas": _schemas()},
+        "components": {"schemas": _schemas(), "securitySchemes": _SIGN_IN},
     }
 
 
 def _get(summary: str, schema: str, parameters: Iterable[Any] = (), *, missing: bool = False) -> dict[str, Any]:
-    responses = {"200": _content(schema)} | ({"404": _content("Error")} if missing else {})
+    errors = (*_REFUSALS, "404") if missing else _REFUSALS
+    responses = {"200": _content(schema)} | {code: _content("Error") for code in errors}
     return {"get": {"summary": summary, "parameters": list(parameters), "responses": responses}}
 
 
@@ -63,7 +79,7 @@ def _post(summary: str, schema: str) -> dict[str, Any]:
             "summary": summary,
             "requestBody": {"required": True, "content": {"application/json": {"schema": _ref(schema)}}},
             "responses": {"200": _content("Taken")}
-            | {code: _content("Error") for code in ("400", "408", "413", "415", "503")},
+            | {code: _content("Error") for code in ("400", "408", "413", "415", "503", *_REFUSALS)},
         }
     }
 
@@ -87,10 +103,26 @@ def _events() -> dict[str, Any]:
             ],
             "responses": {
                 "200": {"description": described, "content": {"text/event-stream": {"schema": _TEXT}}},
-                "400": _content("Error"),
-                "503": _content("Error"),
-            },
+            }
+            | {code: _content("Error") for code in ("400", "503", *_REFUSALS)},
         }
+    }
+
+
+def _session() -> dict[str, Any]:
+    errors = {code: _content("Error") for code in ("400", "408", "413", *_REFUSALS)}
+    body = {"type": "object", "properties": {"token": _TEXT}, "required": ["token"]}
+    return {
+        "get": {
+            "summary": "Whether a token is needed, and whether the browser is signed in",
+            "responses": {"200": _content("Session")},
+        },
+        "post": {
+            "summary": "Sign a browser in with the token, or renew its cookie when there is no body",
+            "requestBody": {"required": False, "content": {"application/json": {"schema": body}}},
+            "responses": {"200": _content("Session")} | errors,
+        },
+        "delete": {"summary": "Sign a browser out", "responses": {"200": _content("Session")}},
     }
 
 
@@ -134,6 +166,11 @@ def _schemas() -> dict[str, Any]:
                 "description": "A later state of the connector was here before.",
             },
             unknown_users={"type": "array", "items": _TEXT},
+        ),
+        "Session": _object(
+            token_needed=_FLAG,
+            signed_in=_FLAG,
+            expires_in_s={"type": ["integer", "null"], "description": "Of the cookie; null with the token itself."},
         ),
         "Error": _object(error=_object(code=_TEXT, message=_TEXT)),
     }

@@ -1,5 +1,6 @@
 """Uvicorn on a port, with bounds on what a peer may make it keep or wait for.
 
+a TLS handshake               `HANDSHAKE_S`, else closed
 a head                        `HEAD_S` from its first byte, or from the connection's, else closed
 bytes of a head               `HEAD_BYTES`, else 400
 connections                   as many as consoles may be, and `MORE_CONNECTIONS`; others are closed at once
@@ -18,10 +19,11 @@ from typing import TYPE_CHECKING, Any, Final
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from suite.agent.api.accepting import Acceptor, ServerTls
 from suite.system import claim_port
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Generator
+    from collections.abc import AsyncIterator, Callable, Generator
 
 HEAD_S: Final = 10.0
 HEAD_BYTES: Final = 16 * 1024
@@ -35,7 +37,7 @@ STOP_S: Final = 2
 class BoundedProtocol(H11Protocol):
     """One connection, which is closed when a request's head does not come in time."""
 
-    most_connections = MORE_CONNECTIONS
+    leave: Callable[[], None]
     head_s = HEAD_S
     read_s = READ_S
     _late: asyncio.TimerHandle | None = None
@@ -43,10 +45,7 @@ class BoundedProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if len(self.connections) > self.most_connections:
-            transport.abort()
-        else:
-            self._expect_head()
+        self._expect_head()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -70,6 +69,7 @@ class BoundedProtocol(H11Protocol):
         self._cancel()
         if self._unread is not None:
             self._unread.cancel()
+        self.leave()
         super().connection_lost(exc)
 
     def _expect_head(self) -> None:
@@ -88,6 +88,35 @@ class BoundedProtocol(H11Protocol):
 
 
 class _Server(uvicorn.Server):
+    """Uvicorn's server, whose connections are accepted by an `Acceptor`."""
+
+    def __init__(self, config: uvicorn.Config, bound: socket.socket, tls: ServerTls | None, most: int) -> None:
+        super().__init__(config)
+        self.servers = []
+        self._acceptor = Acceptor(bound, self._protocol, tls, most)
+        self._accepting: asyncio.Task[None] | None = None
+
+    def _protocol(self, leave: Callable[[], None]) -> BoundedProtocol:
+        protocol = BoundedProtocol(self.config, self.server_state, self.lifespan.state)
+        protocol.leave = leave
+        return protocol
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await self.lifespan.startup()
+        self._accepting = asyncio.create_task(self._acceptor.run(), name="api-accept")
+        self.started = True
+
+    async def on_tick(self, counter: int) -> bool:
+        if self._accepting is not None and self._accepting.done():
+            self._accepting.result()  # raises what broke it
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._accepting is not None:
+            self._accepting.cancel()
+            await asyncio.wait({self._accepting})
+        await super().shutdown(sockets)
+
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         """Leave the process's signals to the agent."""
@@ -114,18 +143,20 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 @contextlib.asynccontextmanager
-async def serving(app: Any, bound: socket.socket, consoles: int) -> AsyncIterator[asyncio.Task[None]]:
+async def serving(
+    app: Any, bound: socket.socket, consoles: int, tls: ServerTls | None = None
+) -> AsyncIterator[asyncio.Task[None]]:
     """Serve an application while the context lasts, and yield the task that does.
 
     Args:
         app: the ASGI application.
         bound: where it listens; it is closed at the end.
         consoles: event streams that may be open at once.
+        tls: None serves plain HTTP.
     """
-    protocol = type("_Protocol", (BoundedProtocol,), {"most_connections": consoles + MORE_CONNECTIONS})
     config = uvicorn.Config(
         app,
-        http=protocol,
+        http=BoundedProtocol,
         ws="none",
         lifespan="off",
         log_config=None,
@@ -137,7 +168,7 @@ async def serving(app: Any, bound: socket.socket, consoles: int) -> AsyncIterato
         timeout_graceful_shutdown=STOP_S,
         h11_max_incomplete_event_size=HEAD_BYTES,
     )
-    server = _Server(config)
+    server = _Server(config, bound, tls, consoles + MORE_CONNECTIONS)
     task = asyncio.create_task(server.serve(sockets=[bound]), name="api")
     try:
         yield task

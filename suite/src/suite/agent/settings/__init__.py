@@ -4,6 +4,7 @@ watching.py  notice a new version; a broken one leaves the old one in force
 explain.py   the settings as text for a person, and as a page of the documentation
 load.py      the file -> AgentSettings, with what is wrong by line
 schema.py    every setting: section, name, kind, default, meaning
+access.py    the token of the local API
 kinds.py     the kinds of values: text -> value, or why it is none
 reading.py   the file's text -> entries by line, whatever is in it
 """

@@ -74,17 +74,22 @@ def _span(text: str) -> timedelta:
     return value
 
 
-def _loopback(text: str) -> str:
+def _address(text: str) -> str:
     bare = text.strip("[]")
     if bare.lower() == "localhost":
         return "127.0.0.1"
     try:
-        is_loopback = ipaddress.ip_address(bare).is_loopback
+        return str(ipaddress.ip_address(bare))
     except ValueError:
-        is_loopback = False
-    if not is_loopback:
-        raise ValueError("It must be an address of this machine only: 127.0.0.1 or ::1. The API has no sign-in yet.")
-    return bare
+        raise ValueError(
+            "It must be an address such as 127.0.0.1, ::1 or 192.168.1.20; 0.0.0.0 is all of the machine's."
+        ) from None
+
+
+def is_loopback(address: str) -> bool:
+    """Return True for an address that only programs of this machine can reach."""
+    parsed = ipaddress.ip_address(address)
+    return (getattr(parsed, "ipv4_mapped", None) or parsed).is_loopback
 
 
 def _origins(text: str) -> tuple[str, ...]:
@@ -108,5 +113,5 @@ FLAG: Final = Kind("0 or 1", _flag)
 TEXT: Final = Kind("text", _text)
 PATH: Final = Kind("path; a relative one begins in the folder of this file", _text)
 SPAN: Final = Kind("time: 30s, 5m, 1h", _span)
-LOOPBACK: Final = Kind("127.0.0.1 or ::1", _loopback)
+ADDRESS: Final = Kind("IP address", _address)
 ORIGINS: Final = Kind("origins, separated by commas", _origins)

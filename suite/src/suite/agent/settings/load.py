@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from suite.agent.certificate import ServerCertificate, server_context
 from suite.agent.core.values import SourceName
 from suite.agent.files import decode, read_bounded
+from suite.agent.settings.access import checked_token
+from suite.agent.settings.kinds import is_loopback
 from suite.agent.settings.reading import IniEntry, LineFault, listed, read_ini
 from suite.agent.settings.schema import BY_KEY, OWN_SECTIONS, SETTINGS, Setting
 from suite.errors import ConfigError
@@ -24,6 +27,7 @@ MOST_BYTES: Final = 1024 * 1024
 """Limit of the settings file; a hundred times what the vendor's suites have."""
 _KEY_BYTES: Final = 4096
 _CA_BYTES: Final = 4 * 1024 * 1024
+_KEY_FILE_BYTES: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,10 +52,17 @@ class TeamsSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiSettings:
-    """The local API: its address, the web pages that may use it, and the most event streams at once."""
+    """The local API: its address, who may use it, and the most event streams at once.
+
+    Attributes:
+        token: that every request must carry; empty when none must.
+        certificate: None serves plain HTTP.
+    """
 
     host: str = "127.0.0.1"
     port: int = 8790
+    token: str = field(default="", repr=False)
+    certificate: ServerCertificate | None = None
     origins: tuple[str, ...] = ()
     consoles: int = 1000
 
@@ -85,7 +96,7 @@ class LoadedSettings:
 
 
 def load(path: Path) -> LoadedSettings:
-    """Read a settings file, and the key and CA files that it names. Nothing is raised: what is wrong is in the faults."""
+    """Read a settings file, and the files with keys and certificates that it names. Nothing is raised: what is wrong is in the faults."""
     try:
         text = decode(read_bounded(path, "settings file", MOST_BYTES))
     except ConfigError as error:
@@ -146,18 +157,78 @@ class _Loading:
     def _settings(self) -> AgentSettings:
         get = self._values.__getitem__
         users_file = get("Agent.UsersFile")
+        teams, api = self._teams(), self._api()
+        if api.token and api.token == teams.key:
+            self._break("Agent.TokenFile", "Agent.TokenFile has the relay's suite key. Make a token of its own.")
         return AgentSettings(
-            teams=self._teams(),
-            api=ApiSettings(
-                host=get("Agent.Host"),
-                port=get("Agent.Port"),
-                origins=get("Agent.Origins") or (),
-                consoles=get("Agent.Consoles"),
-            ),
+            teams=teams,
+            api=api,
             winning=SourceName(get("RichPresence.WinningTechnology")),
             users_file=self._beside(users_file) if users_file else None,
             store=self._beside(get("Agent.Store")),
         )
+
+    def _api(self) -> ApiSettings:
+        get = self._values.__getitem__
+        api = ApiSettings(
+            host=get("Agent.Host"),
+            port=get("Agent.Port"),
+            token=self._token(),
+            certificate=self._certificate(),
+            origins=get("Agent.Origins") or (),
+            consoles=get("Agent.Consoles"),
+        )
+        missing = [name for name in ("TokenFile", "CertificateFile", "PrivateKeyFile") if not get(f"Agent.{name}")]
+        if not is_loopback(api.host) and missing:
+            self._break(
+                "Agent.Host", f"Other machines can reach Agent.Host {api.host}. That needs Agent.{missing[0]} too."
+            )
+        return api
+
+    def _token(self) -> str:
+        raw = self._private_file("Agent.TokenFile", "token file", _KEY_BYTES)
+        if raw is None:
+            return ""
+        try:
+            token = checked_token(decode_or_empty(raw))
+        except ValueError as error:
+            self._break("Agent.TokenFile", f"Agent.TokenFile cannot be used. {error}")
+            return ""
+        return token
+
+    def _certificate(self) -> ServerCertificate | None:
+        chain_file, key_file = self._values["Agent.CertificateFile"], self._values["Agent.PrivateKeyFile"]
+        if not chain_file and not key_file:
+            return None
+        if not chain_file or not key_file:
+            given, missing = (
+                ("CertificateFile", "PrivateKeyFile") if chain_file else ("PrivateKeyFile", "CertificateFile")
+            )
+            self._break(f"Agent.{given}", f"Agent.{given} needs Agent.{missing} too.")
+            return None
+        chain = self._file("Agent.CertificateFile", self._beside(chain_file), "certificate file", _CA_BYTES)
+        key = self._private_file("Agent.PrivateKeyFile", "private key file", _KEY_FILE_BYTES)
+        if chain is None or key is None:
+            return None
+        found = ServerCertificate(
+            chain_pem=decode_or_empty(chain).encode(), key_pem=decode_or_empty(key).encode()
+        )  # without byte-order marks
+        try:
+            server_context(found)
+        except ValueError as error:
+            self._break("Agent.CertificateFile", f"Agent.CertificateFile cannot be used. {error}")
+        return found
+
+    def _private_file(self, setting: str, what: str, most_bytes: int) -> bytes | None:
+        """Return the bytes of a file that only the agent's account may read; None without one."""
+        named = self._values[setting]
+        if not named:
+            return None
+        path = self._beside(named)
+        raw = self._file(setting, path, what, most_bytes)
+        if raw is not None and is_open_to_others(path):
+            self._break(setting, f"The {what} {path} can be read by others; {how_to_close(path)}.")
+        return raw
 
     def _teams(self) -> TeamsSettings:
         get = self._values.__getitem__
@@ -203,7 +274,7 @@ class _Loading:
     def _key(self) -> str:
         """Return the suite key, of its file before that of the settings file itself."""
         if named := self._values["Relay.KeyFile"]:
-            return self._key_of(self._beside(named))
+            return self._key_of(named)
         key = self._values["Relay.Key"] or ""
         if not key:
             return ""
@@ -218,15 +289,15 @@ class _Loading:
             )
         return str(key)
 
-    def _key_of(self, path: Path) -> str:
-        raw = self._file("Relay.KeyFile", path, "key file", _KEY_BYTES)
+    def _key_of(self, named: str) -> str:
+        raw = self._private_file("Relay.KeyFile", "key file", _KEY_BYTES)
         if raw is None:
             return ""
-        if is_open_to_others(path):
-            self._break("Relay.KeyFile", f"The key file {path} can be read by others; {how_to_close(path)}.")
         key = decode_or_empty(raw).strip()
         if not _is_key(key):
-            self._break("Relay.KeyFile", f"The key file {path} has no suite key: it must begin with psk_.")
+            self._break(
+                "Relay.KeyFile", f"The key file {self._beside(named)} has no suite key: it must begin with psk_."
+            )
         return key
 
     def _ca(self) -> bytes | None:

@@ -1,0 +1,31 @@
+"""The token of the local API, as a file has it."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import Final
+
+LEAST_TOKEN_CHARS: Final = 24
+MOST_TOKEN_CHARS: Final = 512
+
+
+def checked_token(text: str) -> str:
+    """Return the token without white space around it.
+
+    Raises:
+        ValueError: it is none, or one that can be guessed; the message does not repeat it.
+    """
+    bare = text.strip()
+    if not re.fullmatch(r"[\x21-\x7e]+", bare) or not LEAST_TOKEN_CHARS <= len(bare) <= MOST_TOKEN_CHARS:
+        raise ValueError(
+            f"A token has {LEAST_TOKEN_CHARS} to {MOST_TOKEN_CHARS} letters, digits or signs, and no blanks."
+        )
+    if len(set(bare)) < LEAST_TOKEN_CHARS // 3:
+        raise ValueError("The token can be guessed: it has too few different characters.")
+    return bare
+
+
+def new_token() -> str:
+    """Return a token that nobody can guess. It has the form of a suite key, so that programs written for the relay take it."""
+    return f"psk_agent_{secrets.token_urlsafe(32)}"
