@@ -142,17 +142,20 @@ def test_the_agent_runs_where_its_extra_is_installed_too(suite_wheel: Path, tmp_
     assert ran(scripts / "python", "-c", imports) == (0, "", "")
 
 
-def test_the_relays_wheel_has_every_file_of_its_packages(relay_wheel: Path):
+def listed(project: Path, *folders: str) -> set[str]:
+    """The files of a project's folders."""
+    command = ["git", "ls-files", *folders]
+    return set(subprocess.run(command, cwd=project, capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_each_wheel_has_every_file_of_its_packages(relay_wheel: Path, suite_wheel: Path):
     """Pages, texts in other languages and Lua scripts are files beside the code."""
-    listed = subprocess.run(
-        ["git", "ls-files", "relay", "pages", "onboarding", "console"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split()
-    assert {Path(name).suffix for name in listed} >= {".py", ".html", ".css", ".lua"}
-    assert set(listed) - set(zipfile.ZipFile(relay_wheel).namelist()) == set()
+    relays = listed(ROOT, "relay", "pages", "onboarding", "console")
+    assert {Path(name).suffix for name in relays} >= {".py", ".html", ".css", ".lua"}
+    assert relays - set(zipfile.ZipFile(relay_wheel).namelist()) == set()
+    suites = listed(ROOT / "suite" / "src", ".")
+    assert {Path(name).suffix for name in suites} >= {".py", ".html", ".css", ".js"}
+    assert suites - set(zipfile.ZipFile(suite_wheel).namelist()) == set()
 
 
 def test_the_relay_runs_where_nothing_but_its_dependencies_is_installed(

@@ -2,6 +2,7 @@
 
 app.py        the routes
 stream.py     the event stream of one console
+page.py       the page at `/`, whose files are in `static`
 openapi.py    the description of the API
 bodies.py     request bodies, bounded and checked
 shapes.py     the board's entries as JSON

@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from suite.agent.api.bodies import ApiError, read_object, told_states
 from suite.agent.api.openapi import openapi
+from suite.agent.api.page import page_routes
 from suite.agent.api.shapes import compact, connector_of
 from suite.agent.api.sign_in import SESSION_PATH, SignIn, SignInCheck
 from suite.agent.api.stream import EventStream, Wire
@@ -72,6 +73,7 @@ class LocalApi:
                 Route(SESSION_PATH, self.sign_in.open, methods=["POST"]),
                 Route(SESSION_PATH, self.sign_in.close, methods=["DELETE"]),
                 Route("/openapi.json", self._openapi, methods=["GET"]),
+                *page_routes(),
             ],
             middleware=[Middleware(SignInCheck, self.sign_in)],
             exception_handlers={ApiError: _answer_error, HTTPException: _answer_http},

@@ -1,0 +1,112 @@
+// The page of the agent: one stream of events, and what is drawn of it.
+
+import { drawConnections } from "./connections.js";
+import { about, drawDetails, openDetails } from "./details.js";
+import { Stream } from "./events.js";
+import { Link } from "./link.js";
+import { People } from "./people.js";
+import { drawRow, makeRow } from "./row.js";
+import { Rows } from "./rows.js";
+import { Watch } from "./watch.js";
+import { name, number, onLanguage, say, values } from "./words.js";
+
+const LOADING_MS = 250; // between two drawings while everybody comes
+const at = (id) => document.getElementById(id);
+const [byUser, byRich, byPhone] = ["by-user", "by-rich", "by-phone"].map(at);
+
+const people = new People();
+const rows = new Rows(at("list"), () => makeRow(open), (row, id) => drawRow(row, people.find(id), sources));
+const watch = new Watch(() => sources);
+const link = new Link(() => stream.retry());
+const stream = new Stream("/v1/events", take, (state, problem) => link.set(state, problem));
+let sources = {};
+let isComplete = false;
+let listTimer = 0;
+
+/** Takes events in the order in which the agent sent them. */
+function take(events) {
+  for (const [kind, data] of events) {
+    if (kind === "state") {
+      people.put(data);
+      rows.changed(data.user);
+    } else if (kind === "removed") people.remove(data.user);
+    else if (kind === "sources") setSources(data.sources);
+    else if (kind === "everything") people.forget();
+    else if (kind === "complete") {
+      people.complete();
+      isComplete = true;
+    }
+    if (about() && about() === data.user) drawDetails(people.find(data.user), sources);
+  }
+  listSoon();
+}
+
+function setSources(found) {
+  sources = found;
+  drawConnections(sources);
+  rows.redraw(); // why somebody is uncertain depends on the connections
+  watch.draw();
+  if (about()) drawDetails(people.find(about()), sources);
+}
+
+/** Finds out soon who is shown: in the next frame, or now and then while everybody comes. */
+function listSoon() {
+  if (listTimer) return;
+  listTimer = setTimeout(() => {
+    listTimer = 0;
+    list();
+  }, isComplete ? 16 : LOADING_MS);
+}
+
+function list() {
+  const filter = { text: byUser.value, rich: byRich.value, phone: byPhone.value };
+  const shown = people.shown(filter);
+  rows.show(shown);
+  const said = isComplete ? say("shown", { shown: number(shown.length), all: number(people.size) }) : say("loading");
+  if (at("shown").textContent !== said) at("shown").textContent = said;
+  at("list").hidden = !shown.length;
+  at("nobody").hidden = shown.length > 0 || !isComplete;
+  at("everybody").hidden = !people.size;
+  at("nobody-text").textContent = say(people.size ? "nobody.matches" : "nobody");
+}
+
+function open(id) {
+  openDetails(people.find(id), sources, (closed) => rows.focus(closed));
+}
+
+/** Says to screen readers how many are shown, when a person has changed a filter. */
+let sayTimer = 0;
+function filtered() {
+  list();
+  scrollTo({ top: Math.min(scrollY, at("filters").getBoundingClientRect().top + scrollY), behavior: "instant" });
+  clearTimeout(sayTimer);
+  sayTimer = setTimeout(() => {
+    at("shown-said").textContent = at("shown").textContent;
+  }, 500);
+}
+
+function options(select, kind, any) {
+  const chosen = select.value;
+  select.replaceChildren(new Option(say(any), ""), ...values(kind).map((value) => new Option(name(kind, value), value)));
+  select.value = chosen;
+}
+
+onLanguage(() => {
+  options(byRich, "rich", "filter.any");
+  options(byPhone, "phone", "filter.any");
+  people.resort();
+  drawConnections(sources);
+  rows.redraw();
+  list();
+  if (about()) drawDetails(people.find(about()), sources);
+});
+at("filters").addEventListener("input", filtered);
+at("filters").addEventListener("submit", (event) => event.preventDefault());
+at("everybody").addEventListener("click", () => {
+  at("filters").reset();
+  filtered();
+  byUser.focus();
+});
+addEventListener("online", () => stream.retry());
+document.addEventListener("visibilitychange", () => document.hidden || stream.retry());
+stream.start();

@@ -1,0 +1,105 @@
+// Watch one person for a minute: a stream of its own, which the agent counts as a console that wants this name.
+
+import { Stream } from "./events.js";
+import { below, nameOf, statusName, why, winner } from "./explain.js";
+import { drawIcon, look } from "./looks.js";
+import { onLanguage, say } from "./words.js";
+
+const WATCH_MS = 60000;
+
+const at = (id) => document.getElementById(id);
+const [form, input, fault, box] = ["watch", "watch-name", "watch-fault", "watched"].map(at);
+
+export class Watch {
+  #sources;
+  #stream = null;
+  #user = null;
+  #asked = "";
+  #ends = 0;
+  #timer = 0;
+  #faultKey = "";
+
+  /** sources(): returns source -> the state of its connection. */
+  constructor(sources) {
+    this.#sources = sources;
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#begin(input.value.trim());
+    });
+    at("watched-stop").addEventListener("click", () => {
+      this.#end();
+      input.focus();
+    });
+    onLanguage(() => {
+      this.draw();
+      this.#drawFault();
+    });
+  }
+
+  #begin(asked) {
+    this.#end();
+    this.#fault(asked ? "" : "watch.empty");
+    if (!asked) return;
+    this.#asked = asked;
+    this.#ends = Date.now() + WATCH_MS;
+    this.#stream = new Stream(
+      `/v1/events?user=${encodeURIComponent(asked)}`,
+      (events) => this.#take(events),
+      (state, problem) => {
+        if (problem?.status === 400) {
+          this.#end();
+          this.#fault("watch.wrong");
+        } else if (problem?.status === 503) {
+          this.#end();
+          this.#fault("watch.full");
+        }
+      },
+    );
+    this.#stream.start();
+    this.#timer = setInterval(() => this.#tick(), 1000);
+    this.#tick();
+    box.hidden = false;
+    this.draw();
+  }
+
+  #end() {
+    this.#stream?.stop();
+    clearInterval(this.#timer);
+    this.#stream = this.#user = null;
+    box.hidden = true;
+  }
+
+  #tick() {
+    const left = Math.ceil((this.#ends - Date.now()) / 1000);
+    if (left > 0) at("watched-left").textContent = say("watch.left", { seconds: left });
+    else this.#end();
+  }
+
+  #take(events) {
+    for (const [kind, data] of events) if (kind === "state") this.#user = data;
+    this.draw();
+  }
+
+  /** Writes it anew. */
+  draw() {
+    const user = this.#user;
+    drawIcon(box.querySelector("svg"), look(user?.status ?? "unknown"));
+    at("watched-name").textContent = user ? nameOf(user) : this.#asked;
+    at("watched-status").textContent = user ? statusName(user.status) : say("watch.waiting");
+    const because = user && [user.reason ? "" : winner(user), user.reason ? "" : why(user), below(user, this.#sources())];
+    at("watched-why").textContent = because ? because.filter(Boolean).join(" · ") : "";
+  }
+
+  #fault(key) {
+    this.#faultKey = key;
+    this.#drawFault();
+    if (key) input.focus();
+  }
+
+  #drawFault() {
+    fault.textContent = this.#faultKey ? say(this.#faultKey) : "";
+    fault.hidden = !this.#faultKey;
+    input.ariaInvalid = this.#faultKey ? "true" : null;
+    input.parentElement.classList.toggle("is-wrong", Boolean(this.#faultKey));
+  }
+}
