@@ -9,6 +9,7 @@ FOR_ALL := $(VENV)/.installed
 FOR_CHART := $(VENV)/.installed-chart
 FOR_DOCS := $(VENV)/.installed-docs
 FOR_PROXIES := $(VENV)/.installed-proxies
+FOR_SIP := $(VENV)/.installed-sip
 PYTEST := $(BIN)/python -m pytest
 # Most tests wait for something most of the time, so many more processes than cores are of use.
 TEST_PROCESSES ?= 7
@@ -79,7 +80,7 @@ $(FOR_DOCS): requirements/docs.txt | $(VENV)/pyvenv.cfg
 run: setup-run ## run a whole relay on this machine: Valkey, a local Microsoft cloud, all roles, a tenant to try
 	@exec $(BIN)/presence-relay dev
 
-test: setup $(FOR_CHART) $(FOR_PROXIES) browser promtool examples ## run every test but those of `make check`
+test: setup $(FOR_CHART) $(FOR_PROXIES) $(FOR_SIP) browser promtool examples ## run every test but those of `make check`
 	@$(PYTEST) -m 'not soak' --numprocesses $(TEST_PROCESSES) --dist worksteal --durations=20 $(CHECK_TESTS:%=--ignore=%) $(if $(COVERED_TOO),,$(COVERED:%=--ignore=%))
 
 # Measuring costs Python 3.11 three quarters more time, so it is done over the tests of single packages. CI runs these here, and the rest by
@@ -136,6 +137,18 @@ $(FOR_PROXIES): requirements/proxies.txt | $(VENV)/pyvenv.cfg
 	    $(PROXY_PACKAGES) && for package in $(PROXIES)/packages/*.deb; do dpkg-deb -x $$package $(PROXIES) || exit 1; done && rm -r $(PROXIES)/packages; })
 	@$(PYTHON) -m venv --clear $(PROXIES)/mitmproxy
 	@$(call quietly,$(PROXIES)/mitmproxy/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes -r requirements/proxies.txt)
+	@touch $@
+
+# The presence server that SIP is tested against: Debian's packages, not as a service.
+SIP_SERVER := $(VENV)/sip
+SIP_PACKAGES := kamailio kamailio-presence-modules kamailio-sqlite-modules kamailio-tls-modules
+$(FOR_SIP): | $(VENV)/pyvenv.cfg
+	@command -v apt-get >/dev/null || { echo "The SIP server of the tests is unpacked from Debian's packages, and apt is not here." >&2; exit 1; }
+	@echo "Installing the SIP server of the tests into $(SIP_SERVER) ..."
+	@rm -rf $(SIP_SERVER) && mkdir -p $(SIP_SERVER)/packages/partial
+	@$(call quietly,{ { [ "$$(id -u)" != 0 ] || apt-get update -q; } \
+	  && apt-get install -qy --no-install-recommends --download-only -o Debug::NoLocking=1 -o Dir::Cache::archives=$(CURDIR)/$(SIP_SERVER)/packages/ \
+	    $(SIP_PACKAGES) && for package in $(SIP_SERVER)/packages/*.deb; do dpkg-deb -x $$package $(SIP_SERVER) || exit 1; done && rm -r $(SIP_SERVER)/packages; })
 	@touch $@
 
 topologies: setup ## run every test of the store on every topology of Redis

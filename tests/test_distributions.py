@@ -32,6 +32,8 @@ OF_THE_SERVER = {
 
 OF_THE_AGENT = ("suite.agent.api.", "suite.agent.run")
 """Modules that need the extra `agent`."""
+OF_SIP = ("suite.sip.",)
+"""Modules that need the extra `sip`."""
 
 
 def built(project: Path, folder: Path) -> Path:
@@ -128,8 +130,8 @@ def test_the_suite_runs_where_nothing_but_its_dependencies_is_installed(suite_wh
     scripts = installed([suite_wheel], needs(suite_wheel), tmp_path)
     code, said, errors = ran(scripts / "presence-suite", "--help")
     assert (code, "watch" in said, errors) == (0, True, "")
-    # Each of the wheel's modules can be imported there, but for those that need the extra `agent`, and the command says so.
-    modules = [name for name in modules_of(suite_wheel) if not name.startswith(OF_THE_AGENT)]
+    # Each of the wheel's modules can be imported there, but for those that need an extra, and the command says so.
+    modules = [name for name in modules_of(suite_wheel) if not name.startswith(OF_THE_AGENT + OF_SIP)]
     imports = f"import importlib\nfor name in {modules}: importlib.import_module(name)"
     assert ran(scripts / "python", "-c", imports) == (0, "", "")
     code, _, errors = ran(scripts / "presence-suite", "agent", "--settings", "Presence.ini")
@@ -138,7 +140,15 @@ def test_the_suite_runs_where_nothing_but_its_dependencies_is_installed(suite_wh
 
 def test_the_agent_runs_where_its_extra_is_installed_too(suite_wheel: Path, tmp_path: Path):
     scripts = installed([suite_wheel], needs(suite_wheel) + extra_needs(suite_wheel, "agent"), tmp_path)
-    imports = f"import importlib\nfor name in {modules_of(suite_wheel)}: importlib.import_module(name)"
+    modules = [name for name in modules_of(suite_wheel) if not name.startswith(OF_SIP)]
+    imports = f"import importlib\nfor name in {modules}: importlib.import_module(name)"
+    assert ran(scripts / "python", "-c", imports) == (0, "", "")
+
+
+def test_sip_can_be_imported_where_its_extra_is_installed(suite_wheel: Path, tmp_path: Path):
+    scripts = installed([suite_wheel], needs(suite_wheel) + extra_needs(suite_wheel, "sip"), tmp_path)
+    modules = [name for name in modules_of(suite_wheel) if name.startswith(OF_SIP)]
+    imports = f"import importlib\nfor name in {modules}: importlib.import_module(name)"
     assert ran(scripts / "python", "-c", imports) == (0, "", "")
 
 

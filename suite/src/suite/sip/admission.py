@@ -1,0 +1,55 @@
+"""Bounds on strangers: requests a second of one address, connections of one address. Pure: the time goes in."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class _Bucket:
+    left: float
+    at: float
+
+
+@dataclass(slots=True, kw_only=True)
+class RateLimit:
+    """A bucket of tokens for each address: `per_s` come in, up to `burst`.
+
+    Of at most `addresses`, the ones heard of last are kept. One that is forgotten begins with a full bucket.
+    """
+
+    per_s: float
+    burst: float
+    addresses: int = 4096
+    _buckets: OrderedDict[str, _Bucket] = field(default_factory=OrderedDict)
+
+    def wait_s(self, address: str, now: float) -> float:
+        """Take a token and return 0; without one, return the seconds until there is one."""
+        bucket = self._buckets.get(address)
+        if bucket is None:
+            bucket = self._buckets[address] = _Bucket(self.burst, now)
+            if len(self._buckets) > self.addresses:
+                self._buckets.popitem(last=False)
+        else:
+            bucket.left = min(self.burst, bucket.left + (now - bucket.at) * self.per_s)
+            bucket.at = now
+        if bucket.left >= 1:
+            bucket.left -= 1
+            self._buckets.move_to_end(address)
+            return 0.0
+        return (1 - bucket.left) / self.per_s
+
+
+@dataclass(slots=True)
+class Pacer:
+    """Spreads what we begin: one turn every 1/`per_s` seconds, in the order of asking."""
+
+    per_s: float
+    _next: float = 0.0
+
+    def wait_s(self, now: float) -> float:
+        """Take the next turn, and return the seconds until it comes."""
+        turn = max(now, self._next)
+        self._next = turn + 1 / self.per_s
+        return turn - now

@@ -1,0 +1,188 @@
+"""Who tries how often: a client answers challenges, and one wrong password never loops; a server makes nonces and checks answers.
+
+Client: a request is sent with what the realm asked for last, if anything. Challenged, it is sent again with the answer. Challenged
+again by the same realm, it is denied, unless the server says that the nonce was stale: then once more. A request goes out four times at
+most, whatever realms and nonces come.
+
+Server: nonces carry their time under a seal, so that none is kept before its answer proved right. Of those, the highest count is
+kept, so that no answer works twice.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from typing import Final
+
+from suite.sip.digest import HASHES, Challenge, Login, answered, expected_response, parse_answer, parse_challenges
+from suite.sip.errors import MalformedMessage, SipDenied
+from suite.sip.message import SipRequest, SipResponse
+from suite.sip.uris import parse_uri
+
+_ANSWER_FIELD: Final = {401: "authorization", 407: "proxy-authorization"}
+_CHALLENGE_FIELD: Final = {401: "www-authenticate", 407: "proxy-authenticate"}
+_REALMS_KEPT: Final = 4
+"""Realms of one login; a server that makes up new ones makes the oldest forgotten."""
+_MOST_TRIES: Final = 4
+"""A proxy asks, then the server behind it asks, then one of the two had a stale nonce."""
+
+
+@dataclass(slots=True)
+class _Known:
+    """What a realm asked for last."""
+
+    status: int
+    challenge: Challenge
+    count: int = 0
+
+
+@dataclass(slots=True)
+class DigestClient:
+    """Answers challenges for one login. Requests of many dialogs may share it: they count up one nonce."""
+
+    login: Login | None
+    _realms: OrderedDict[str, _Known] = field(default_factory=OrderedDict)
+
+    def prepare(self, request: SipRequest) -> SipRequest:
+        """Return the request with answers to what was asked for last; as it is if nothing was."""
+        if self.login is None:
+            return request
+        fields = [self._answer(self.login, known, request) for known in self._realms.values()]
+        return request.with_headers(request.headers.plus(*fields)) if fields else request
+
+    def challenged(self, response: SipResponse, sent: SipRequest, tries: int) -> None:
+        """Take a 401 or 407 to a request as it was sent, for the `tries`th time; return if it is to be prepared and sent again.
+
+        Raises:
+            SipDenied: it is not, and why.
+        """
+        if self.login is None:
+            raise SipDenied(response.status, f"{response.reason}: it asks for a user name and password")
+        offered = parse_challenges(response.headers.lines(_CHALLENGE_FIELD[response.status]))
+        known = next((each for each in offered if each.is_known), None)
+        if known is None:
+            raise SipDenied(response.status, f"{response.reason}: it asks for no digest with MD5 or SHA-256")
+        answers = _answers_in(sent)
+        answered_before = known.realm in answers
+        stale = known.stale and answers.get(known.realm) != known.nonce
+        self._realms[known.realm] = _Known(response.status, known)
+        self._realms.move_to_end(known.realm)
+        while len(self._realms) > _REALMS_KEPT:
+            self._realms.popitem(last=False)
+        if tries >= _MOST_TRIES or (answered_before and tries >= 2 and not (stale and tries == 2)):
+            del self._realms[known.realm]
+            raise SipDenied(response.status, f"{response.reason}: it does not take the user name and password")
+
+    def _answer(self, login: Login, known: _Known, request: SipRequest) -> tuple[str, str]:
+        known.count += 1
+        answer = answered(
+            known.challenge,
+            login,
+            method=request.method,
+            uri=request.uri,
+            body=request.body,
+            cnonce=secrets.token_hex(8),
+            count=known.count,
+        )
+        return _ANSWER_FIELD[known.status], answer.written()
+
+
+def _is_for(answered_uri: str, request_uri: str) -> bool:
+    """Whether an answer is for this request: the user is the same. A proxy may have put another host into the request since."""
+    try:
+        return parse_uri(answered_uri).user == parse_uri(request_uri).user
+    except MalformedMessage:
+        return False
+
+
+def _answers_in(request: SipRequest) -> dict[str, str]:
+    """Return realm -> nonce of the answers that a request of ours carries."""
+    values = [value for name in _ANSWER_FIELD.values() for value in request.headers.lines(name)]
+    return {answer.realm: answer.nonce for answer in map(parse_answer, values)}
+
+
+@dataclass(frozen=True, slots=True)
+class AuthenticatedUser:
+    """Somebody whose answer was right; made by `DigestServer` only."""
+
+    name: str
+
+
+@dataclass(slots=True, kw_only=True)
+class DigestServer:
+    """Challenges requests and checks answers. `password_of` returns a user's password, or None for nobody."""
+
+    realm: str
+    password_of: Callable[[str], str | None]
+    algorithms: tuple[str, ...] = ("SHA-256", "MD5")
+    """In the order of preference: each is offered with a challenge of its own."""
+    lifetime_s: float = 300.0
+    nonces_kept: int = 20_000
+    _seal: bytes = field(default_factory=lambda: secrets.token_bytes(32))
+    _counts: OrderedDict[str, int] = field(default_factory=OrderedDict)
+    _forgotten_until: float = 0.0
+    """Nonces made before this are stale, because their counts are no longer kept."""
+
+    def challenges(self, now: float, *, stale: bool = False) -> list[tuple[str, str]]:
+        """Return the fields of a 401."""
+        made = self._nonce(now)
+        return [
+            (
+                "WWW-Authenticate",
+                Challenge(realm=self.realm, nonce=made, algorithm=each, qop=("auth",), stale=stale).written(),
+            )
+            for each in self.algorithms
+        ]
+
+    def check(self, request: SipRequest, now: float) -> AuthenticatedUser | list[tuple[str, str]]:
+        """Return who sent the request, or the fields of the 401 to send. `now` is in seconds of a monotonic clock."""
+        for value in request.headers.lines("authorization"):
+            try:
+                answer = parse_answer(value)
+            except MalformedMessage:
+                continue
+            if answer.realm != self.realm or answer.algorithm not in self.algorithms or answer.algorithm not in HASHES:
+                continue
+            made = self._made_at(answer.nonce)
+            if made is None or answer.qop not in (None, "auth"):
+                continue
+            password = self.password_of(answer.user)
+            # Somebody who is nobody costs the same time as a wrong password.
+            expected = expected_response(replace(answer, response=""), password or "", method=request.method)
+            right = hmac.compare_digest(expected.encode(), answer.response.encode("utf-8", "replace"))
+            if password is None or not right or not _is_for(answer.uri, request.uri):
+                continue
+            if self._is_new(answer.nonce, answer.count, made, now):
+                return AuthenticatedUser(answer.user)
+            return self.challenges(now, stale=True)
+        return self.challenges(now)
+
+    def _nonce(self, now: float) -> str:
+        text = f"{now:.3f}.{secrets.token_hex(8)}"
+        return f"{text}.{self._sealed(text)}"
+
+    def _sealed(self, text: str) -> str:
+        return hmac.new(self._seal, text.encode("utf-8", "surrogateescape"), sha256).hexdigest()[:32]
+
+    def _made_at(self, nonce: str) -> float | None:
+        text, _, seal = nonce.rpartition(".")
+        if not hmac.compare_digest(self._sealed(text).encode(), seal.encode("utf-8", "replace")):
+            return None
+        return float(text.rpartition(".")[0])
+
+    def _is_new(self, nonce: str, count: int, made: float, now: float) -> bool:
+        """Whether this count of this nonce was not used before. Without `qop` there is no count, and a nonce works once."""
+        if made < now - self.lifetime_s or made < self._forgotten_until:
+            return False
+        if count <= self._counts.get(nonce, -1):
+            return False
+        self._counts[nonce] = count
+        self._counts.move_to_end(nonce)
+        while len(self._counts) > self.nonces_kept:
+            old, _ = self._counts.popitem(last=False)
+            self._forgotten_until = max(self._forgotten_until, self._made_at(old) or 0.0)
+        return True

@@ -1,0 +1,308 @@
+"""Flows: one connection, or our UDP socket towards one peer. They read messages, send bytes, and keep to limits.
+
+    bytes ──► DatagramEndpoint ──┐
+                                 ├──► Receiver.received(message, flow)
+    bytes ──► StreamFlow ────────┘
+
+A connection answers pings, and pings when it is ours (RFC 5626 3.5.1). It ends when its peer overdoes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import Counter, deque
+from dataclasses import dataclass
+from typing import Literal, Protocol, cast
+
+from suite.sip.errors import MalformedMessage
+from suite.sip.message import LIMITS, MessageLimits, SipMessage, SipRequest, StreamParser, parse_datagram
+
+SipProtocol = Literal["udp", "tcp", "tls"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransportLimits:
+    """Bounds of a transport."""
+
+    message: MessageLimits = LIMITS
+    connections: int = 4096
+    connections_of_an_address: int = 256
+    unsent_bytes: int = 4 * 1024 * 1024
+    """A peer that reads more slowly loses its connection."""
+    half_message_s: float = 30.0
+    idle_s: float = 7200.0
+    """A connection over which nothing came. Longer than subscriptions, because NOTIFY goes back over it."""
+    connect_s: float = 10.0
+    ping_s: float = 30.0
+    """Between two pings; a peer that answered one and does not answer the next is gone."""
+    requests_per_s: float = 500.0
+    """Of one address. A proxy sends those of all its phones, so this is generous."""
+    burst: float = 1000.0
+
+
+class Receiver(Protocol):
+    """Takes what comes in. Calls never overlap, and must not wait."""
+
+    def received(self, message: SipMessage, flow: Flow) -> None:
+        """A message came over a flow."""
+
+    def unreadable(self, error: MalformedMessage, flow: Flow) -> None:
+        """Something that is no message came over a flow. A connection is closed after this."""
+
+    def closed(self, flow: Flow) -> None:
+        """A connection is gone."""
+
+
+class FlowOwner(Protocol):
+    """All flows of a user agent."""
+
+    counts: Counter[str]
+    receiver: Receiver
+    limits: TransportLimits
+
+    def admits(self, data: bytes, address: str) -> bool:
+        """Whether a datagram is read."""
+
+    def wait_s(self, address: str) -> float:
+        """Count a request of an address; return how long to wait before it is handed on."""
+
+    def opened(self, flow: StreamFlow) -> bool:
+        """Take a connection in, or refuse it."""
+
+    def gone(self, flow: StreamFlow) -> None:
+        """Take a connection out."""
+
+
+class StreamFlow(asyncio.Protocol):
+    """One connection. Messages are handed on as they are whole; over the rate, reading waits."""
+
+    reliable = True
+
+    def __init__(self, owner: FlowOwner, protocol: SipProtocol, *, ours: bool = False) -> None:
+        self.protocol = protocol
+        self.peer: tuple[str, int] = ("", 0)
+        self.local: tuple[str, int] = ("", 0)
+        self.is_closed = True
+        self._owner = owner
+        self._loop = asyncio.get_running_loop()
+        self._ours = ours
+        self._parser = StreamParser(owner.limits.message)
+        self._waiting: deque[SipMessage] = deque()
+        self._resumes: asyncio.TimerHandle | None = None
+        self._checks: asyncio.TimerHandle | None = None
+        self._pings: asyncio.TimerHandle | None = None
+        self._heard_at = 0.0
+        self._half_since: float | None = None
+        self._pong_seen = False
+        self._pinged = False
+        self._counted = False
+
+    # ---- asyncio.Protocol -----------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin; refuse if there are too many."""
+        self._transport = cast("asyncio.Transport", transport)
+        peer, local = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
+        if peer is None or local is None:  # gone already
+            self._transport.abort()
+            return
+        self.peer, self.local = peer[:2], local[:2]
+        self._counted = self._owner.opened(self)
+        if not self._counted:
+            self._transport.abort()
+            return
+        self.is_closed = False
+        self._heard_at = self._loop.time()
+        self._check()
+        if self._ours:
+            self._pings = self._loop.call_later(self._owner.limits.ping_s, self._ping)
+
+    def data_received(self, data: bytes) -> None:
+        """Cut messages out."""
+        if self.is_closed:
+            return
+        self._heard_at = self._loop.time()
+        pings, pongs = self._parser.pings, self._parser.pongs
+        try:
+            messages = self._parser.feed(data)
+        except MalformedMessage as error:
+            self._owner.receiver.unreadable(error, self)
+            self.close()
+            return
+        if self._parser.pings > pings:
+            self.send(b"\r\n")
+        if self._parser.pongs > pongs:
+            self._pong_seen, self._pinged = True, False
+        if not self._parser.in_the_middle:
+            self._half_since = None
+        elif self._half_since is None or messages:
+            self._half_since = self._heard_at
+        self._waiting.extend(messages)
+        if self._resumes is None:
+            self._hand_on()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End."""
+        self.is_closed = True
+        for timer in (self._checks, self._pings, self._resumes):
+            if timer is not None:
+                timer.cancel()
+        self._waiting.clear()
+        if self._counted:
+            self._counted = False
+            self._owner.gone(self)
+
+    # ---- what others ask ------------------------------------------------------------------------------------------------
+
+    def send(self, data: bytes) -> None:
+        """Send; nothing happens on a closed connection. A peer that does not read loses it."""
+        if self.is_closed:
+            return
+        self._transport.write(data)
+        if self._transport.get_write_buffer_size() > self._owner.limits.unsent_bytes:
+            self._end("unsent")
+
+    def close(self) -> None:
+        """Close, after what is unsent."""
+        if not self.is_closed:
+            self.is_closed = True
+            self._transport.close()
+
+    # ---- inside ---------------------------------------------------------------------------------------------------------
+
+    def _hand_on(self) -> None:
+        self._resumes = None
+        while self._waiting and not self.is_closed:
+            message = self._waiting[0]
+            wait = self._owner.wait_s(self.peer[0]) if isinstance(message, SipRequest) else 0.0
+            if wait:
+                self._transport.pause_reading()
+                self._resumes = self._loop.call_later(wait, self._hand_on)
+                return
+            self._waiting.popleft()
+            self._owner.receiver.received(message, self)
+        if not self.is_closed:
+            self._transport.resume_reading()
+
+    def _check(self) -> None:
+        limits, now = self._owner.limits, self._loop.time()
+        if self._half_since is not None and now - self._half_since > limits.half_message_s:
+            self._end("half_message")
+        elif now - self._heard_at > limits.idle_s:
+            self._end("idle")
+        else:
+            self._checks = self._loop.call_later(min(limits.half_message_s, limits.idle_s) / 2, self._check)
+
+    def _ping(self) -> None:
+        if self._pinged and self._pong_seen:
+            self._end("silent")
+            return
+        self._pinged = True
+        self.send(b"\r\n\r\n")
+        self._pings = self._loop.call_later(self._owner.limits.ping_s, self._ping)
+
+    def _end(self, why: str) -> None:
+        self._owner.counts[why] += 1
+        self.is_closed = True
+        self._transport.abort()
+
+
+@dataclass(frozen=True, slots=True)
+class DatagramFlow:
+    """Our UDP socket towards one peer."""
+
+    endpoint: DatagramEndpoint
+    peer: tuple[str, int]
+
+    protocol = "udp"
+    reliable = False
+    is_closed = False
+
+    @property
+    def local(self) -> tuple[str, int]:
+        """Our address as the peer sees it, if no NAT is between."""
+        return self.endpoint.local_towards(self.peer)
+
+    def send(self, data: bytes) -> None:
+        """Send a datagram; it may be lost."""
+        self.endpoint.send(data, self.peer)
+
+
+class DatagramEndpoint(asyncio.DatagramProtocol):
+    """One UDP socket."""
+
+    def __init__(self, owner: FlowOwner) -> None:
+        self._owner = owner
+        self._socket: asyncio.DatagramTransport | None = None
+        self._local: dict[str, str] = {}
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the socket."""
+        self._socket = cast("asyncio.DatagramTransport", transport)
+
+    def error_received(self, exc: Exception) -> None:
+        """Leave an ICMP error to the timers: it may be forged."""
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        """Read one datagram."""
+        peer = addr[:2]
+        if not self._owner.admits(data, peer[0]):
+            return
+        if not data.strip(b"\r\n\x00"):
+            return  # a keep-alive
+        flow = DatagramFlow(self, peer)
+        try:
+            message = parse_datagram(data, self._owner.limits.message)
+        except MalformedMessage as error:
+            self._owner.receiver.unreadable(error, flow)
+        else:
+            self._owner.receiver.received(message, flow)
+
+    @property
+    def family(self) -> socket.AddressFamily:
+        """IPv4 or IPv6."""
+        assert self._socket is not None
+        return cast("socket.AddressFamily", self._socket.get_extra_info("socket").family)
+
+    @property
+    def port(self) -> int:
+        """The port that it is bound to."""
+        assert self._socket is not None
+        return cast("int", self._socket.get_extra_info("sockname")[1])
+
+    def send(self, data: bytes, peer: tuple[str, int]) -> None:
+        """Send a datagram."""
+        if self._socket is not None and not self._socket.is_closing():
+            self._socket.sendto(data, peer)
+
+    def local_towards(self, peer: tuple[str, int]) -> tuple[str, int]:
+        """Return our address as a peer sees it: the system's choice if the socket is bound to all addresses."""
+        assert self._socket is not None
+        host, port = self._socket.get_extra_info("sockname")[:2]
+        if host not in ("0.0.0.0", "::"):  # noqa: S104 - a comparison
+            return host, port
+        if peer[0] not in self._local:
+            if len(self._local) >= 1024:
+                self._local.clear()
+            self._local[peer[0]] = _local_host(peer)
+        return self._local[peer[0]], port
+
+    def close(self) -> None:
+        """Close the socket."""
+        if self._socket is not None:
+            self._socket.close()
+
+
+def _local_host(peer: tuple[str, int]) -> str:
+    family = socket.AF_INET6 if ":" in peer[0] else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.settimeout(0)
+        try:
+            probe.connect(peer)  # sends nothing
+        except OSError:
+            return "::1" if family == socket.AF_INET6 else "127.0.0.1"
+        return cast("str", probe.getsockname()[0])
+
+
+Flow = DatagramFlow | StreamFlow

@@ -1,0 +1,258 @@
+"""Non-INVITE transactions of RFC 3261 (17.1.2, 17.2.2), without I/O: messages and the time go in, actions come out.
+
+    client   send ──► Trying ──1xx──► Proceeding ──2xx-6xx──► Completed ──timer K──► gone
+                        │ timer E: again, on UDP │              (absorbs repeated responses, UDP only)
+                        └──── timer F, 32 s ─────┴──► TimedOut
+
+    server   request ──► Trying ──respond──► Completed ──timer J──► gone
+                        (a repeated request is absorbed)   (a repeated request gets the same response, UDP only)
+
+A response belongs to a client transaction by the branch of its Via and the method of its CSeq; one with another branch is dropped.
+A request belongs to a server transaction by branch, sent-by and method, or without RFC 3261's cookie by what RFC 2543 compared.
+Numbers are bounded: requests beyond `most_server` are answered 503 without keeping anything.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import Final
+
+from suite.sip.errors import MalformedMessage
+from suite.sip.message import SipRequest, SipResponse, cseq
+from suite.sip.replies import reply
+from suite.sip.uris import host_port, parse_via
+
+BRANCH_COOKIE: Final = "z9hG4bK"
+_ALWAYS_KEPT: Final = 1024
+"""Timers that are kept although their transactions are gone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timers:
+    """Seconds, as RFC 3261 table 4 has them."""
+
+    t1: float = 0.5
+    """Round trip."""
+    t2: float = 4.0
+    """Longest pause between two retransmissions."""
+    t4: float = 5.0
+    """Longest time that a message stays in the network."""
+
+    @property
+    def timeout(self) -> float:
+        """Timers F, J and N."""
+        return 64 * self.t1
+
+
+@dataclass(frozen=True, slots=True)
+class Transmit:
+    """Send these bytes over this flow."""
+
+    data: bytes
+    flow: Hashable
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A response to a request of ours, the first final one or a provisional one."""
+
+    branch: str
+    response: SipResponse
+
+
+@dataclass(frozen=True, slots=True)
+class TimedOut:
+    """A request of ours was not answered in time."""
+
+    branch: str
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A request to answer, by `respond` with this key."""
+
+    key: str
+    request: SipRequest
+    flow: Hashable
+
+
+Action = Transmit | Answered | TimedOut | Arrived
+
+
+@dataclass(slots=True, eq=False)
+class _Client:
+    data: bytes
+    flow: Hashable
+    reliable: bool
+    ends_at: float
+    pause: float
+    done: bool = False
+    proceeding: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class _Serving:
+    flow: Hashable
+    reliable: bool
+    ends_at: float
+    response: bytes | None = None
+
+
+@dataclass(slots=True)
+class Transactions:
+    """All transactions of one user agent. A flow is anything hashable that the caller sends over."""
+
+    timers: Timers = field(default_factory=Timers)
+    most_client: int = 50_000
+    most_server: int = 50_000
+    dropped_responses: int = 0
+    """Responses to nothing that was asked."""
+    _clients: dict[tuple[str, str], _Client] = field(default_factory=dict)
+    _serving: dict[str, _Serving] = field(default_factory=dict)
+    _due: list[tuple[float, int, tuple[str, str] | str]] = field(default_factory=list)
+    _numbers: itertools.count[int] = field(default_factory=itertools.count)
+
+    def __len__(self) -> int:
+        """Return the number of transactions that are kept."""
+        return len(self._clients) + len(self._serving)
+
+    def next_due(self) -> float | None:
+        """Return when `expire` has something to do."""
+        return self._due[0][0] if self._due else None
+
+    # ---- client ---------------------------------------------------------------------------------------------------------
+
+    def send(self, request: SipRequest, flow: Hashable, *, reliable: bool, now: float) -> list[Action]:
+        """Begin a transaction. The request's first Via has a branch that nothing else has.
+
+        Raises:
+            OverflowError: there are too many.
+        """
+        if len(self._clients) >= self.most_client:
+            raise OverflowError
+        key = (branch_of(request), request.method)
+        client = _Client(request.to_bytes(), flow, reliable, now + self.timers.timeout, self.timers.t1)
+        self._clients[key] = client
+        self._again_at(key, client, now)
+        return [Transmit(client.data, flow)]
+
+    def receive_response(self, response: SipResponse, now: float) -> list[Action]:
+        """Take a response; repeated ones and those to nothing are absorbed."""
+        try:
+            key = (branch_of(response), cseq(response.headers)[1])
+        except MalformedMessage:
+            key = ("", "")
+        client = self._clients.get(key)
+        if client is None:
+            self.dropped_responses += 1
+            return []
+        if client.done:
+            return []
+        if response.status < 200:
+            client.proceeding = True
+            return [Answered(key[0], response)]
+        client.done = True
+        if client.reliable:
+            del self._clients[key]
+        else:
+            self._push(now + self.timers.t4, key)
+            client.ends_at = now + self.timers.t4
+        return [Answered(key[0], response)]
+
+    def abandon(self, branch: str, method: str) -> None:
+        """Forget a transaction of ours: its flow is gone, or nobody waits for it any more."""
+        self._clients.pop((branch, method), None)
+
+    def _again_at(self, key: tuple[str, str], client: _Client, now: float) -> None:
+        at = client.ends_at if client.reliable else min(now + client.pause, client.ends_at)
+        self._push(at, key)
+
+    # ---- server ---------------------------------------------------------------------------------------------------------
+
+    def receive_request(self, request: SipRequest, flow: Hashable, *, reliable: bool, now: float) -> list[Action]:
+        """Take a request; a repeated one is absorbed, or gets the response again.
+
+        Raises:
+            MalformedMessage: its Via is not valid, and it cannot be answered.
+        """
+        key = server_key(request)
+        serving = self._serving.get(key)
+        if serving is not None:
+            return [Transmit(serving.response, flow)] if serving.response is not None else []
+        if request.method == "ACK":
+            return []
+        if len(self._serving) >= self.most_server:
+            return [Transmit(reply(request, 503, "Too Many Requests", ("Retry-After", "10")).to_bytes(), flow)]
+        # One that is never answered ends too.
+        self._serving[key] = _Serving(flow, reliable, now + 2 * self.timers.timeout)
+        self._push(now + 2 * self.timers.timeout, key)
+        return [Arrived(key, request, flow)]
+
+    def respond(self, key: str, response: SipResponse, now: float) -> list[Action]:
+        """Send the response to a request, its final one. Nothing happens when that was long ago."""
+        serving = self._serving.get(key)
+        if serving is None or serving.response is not None:
+            return []
+        serving.response = response.to_bytes()
+        if serving.reliable:
+            del self._serving[key]
+        else:
+            serving.ends_at = now + self.timers.timeout
+            self._push(serving.ends_at, key)
+        return [Transmit(serving.response, serving.flow)]
+
+    # ---- time -----------------------------------------------------------------------------------------------------------
+
+    def expire(self, now: float) -> list[Action]:
+        """Do what is due by now."""
+        actions: list[Action] = []
+        while self._due and self._due[0][0] <= now:
+            _, _, key = heapq.heappop(self._due)
+            if isinstance(key, tuple):
+                actions += self._client_due(key, now)
+            elif (serving := self._serving.get(key)) is not None and serving.ends_at <= now:
+                del self._serving[key]
+        return actions
+
+    def _client_due(self, key: tuple[str, str], now: float) -> list[Action]:
+        client = self._clients.get(key)
+        if client is None:
+            return []
+        if now >= client.ends_at:
+            del self._clients[key]
+            return [] if client.done else [TimedOut(key[0])]
+        if client.done or client.reliable:
+            return []
+        client.pause = self.timers.t2 if client.proceeding else min(2 * client.pause, self.timers.t2)
+        self._again_at(key, client, now)
+        return [Transmit(client.data, client.flow)]
+
+    def _push(self, at: float, key: tuple[str, str] | str) -> None:
+        heapq.heappush(self._due, (at, next(self._numbers), key))
+        if len(self._due) > 4 * len(self) + _ALWAYS_KEPT:
+            self._forget_timers_of_the_gone()
+
+    def _forget_timers_of_the_gone(self) -> None:
+        self._due = [each for each in self._due if each[2] in self._clients or each[2] in self._serving]
+        heapq.heapify(self._due)
+
+
+def branch_of(message: SipRequest | SipResponse) -> str:
+    """Return the branch of the first Via, or ""."""
+    vias = message.headers.values("via")
+    return parse_via(vias[0]).parameters.get("branch", "") if vias else ""
+
+
+def server_key(request: SipRequest) -> str:
+    """Return what is the same for a request and its retransmissions, and different for any other (RFC 3261 17.2.3)."""
+    [first, *_] = request.headers.values("via") or [""]
+    via = parse_via(first)
+    branch = via.parameters.get("branch", "")
+    method = "INVITE" if request.method == "ACK" else request.method
+    if branch.startswith(BRANCH_COOKIE):
+        return f"{branch} {host_port(via.host, via.port)} {method}"
+    said = [request.headers.first(name) or "" for name in ("from", "to", "call-id")]
+    return "\n".join([request.uri, *said, str(cseq(request.headers)[0]), first, method])

@@ -1,0 +1,166 @@
+"""Flows over UDP, TCP and TLS by asyncio: where messages come in and go out.
+
+A flow is a connection, or for UDP our socket with the peer's address. Connections are reused: what came over one is answered over it, and
+requests to a peer go over the connection that is there (RFC 5923). All is bounded: connections, what one may have unsent, how long half a
+message is waited for, requests a second of one address. Over that rate, datagrams are dropped before they are read, and connections wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+from suite.sip.admission import RateLimit
+from suite.sip.errors import SipUnreachable
+from suite.sip.flows import DatagramEndpoint, DatagramFlow, Flow, Receiver, SipProtocol, StreamFlow, TransportLimits
+
+DATAGRAM_BYTES: Final = 1300
+"""Larger requests go over TCP (RFC 3261 18.1.1)."""
+
+
+@dataclass(slots=True, eq=False)
+class SipTransport:
+    """All sockets of a user agent. Call `close` at the end."""
+
+    receiver: Receiver
+    limits: TransportLimits = field(default_factory=TransportLimits)
+    counts: Counter[str] = field(default_factory=Counter)
+    """Refusals by reason: `rate`, `connections`, `unsent`, `half_message`, `idle`, `silent`."""
+    _rate: RateLimit = field(init=False)
+    _udp: list[DatagramEndpoint] = field(default_factory=list)
+    _servers: list[asyncio.Server] = field(default_factory=list)
+    _streams: set[StreamFlow] = field(default_factory=set)
+    _of_address: Counter[str] = field(default_factory=Counter)
+    _connecting: dict[tuple[SipProtocol, str, int], asyncio.Task[StreamFlow]] = field(default_factory=dict)
+    _connected: dict[tuple[SipProtocol, str, int], StreamFlow] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._rate = RateLimit(per_s=self.limits.requests_per_s, burst=self.limits.burst)
+
+    # ---- listening ------------------------------------------------------------------------------------------------------
+
+    async def listen(
+        self, protocol: SipProtocol, host: str, port: int = 0, tls: ssl.SSLContext | None = None
+    ) -> tuple[str, int]:
+        """Listen, and return the address. `tls` is needed for TLS.
+
+        Raises:
+            OSError: the address cannot be had.
+        """
+        loop = asyncio.get_running_loop()
+        if protocol == "udp":
+            _, endpoint = await loop.create_datagram_endpoint(lambda: DatagramEndpoint(self), local_addr=(host, port))
+            self._udp.append(endpoint)
+            return host, endpoint.port
+        server = await loop.create_server(
+            lambda: StreamFlow(self, protocol), host, port, ssl=tls if protocol == "tls" else None, backlog=256
+        )
+        self._servers.append(server)
+        return host, server.sockets[0].getsockname()[1]
+
+    # ---- what flows ask -------------------------------------------------------------------------------------------------
+
+    def admits(self, data: bytes, address: str) -> bool:
+        """Whether a datagram is read: responses always, requests at a rate."""
+        return data[:8] == b"SIP/2.0 " or self.wait_s(address) == 0
+
+    def wait_s(self, address: str) -> float:
+        """Count a request of an address, and return 0; over the rate, return the seconds to wait."""
+        wait = self._rate.wait_s(address, asyncio.get_running_loop().time())
+        self.counts["rate"] += wait > 0
+        return wait
+
+    def opened(self, flow: StreamFlow) -> bool:
+        """Take a connection in; False if there are too many."""
+        address = flow.peer[0]
+        most = self.limits.connections_of_an_address
+        if len(self._streams) >= self.limits.connections or self._of_address[address] >= most:
+            self.counts["connections"] += 1
+            return False
+        self._of_address[address] += 1
+        self._streams.add(flow)
+        return True
+
+    def gone(self, flow: StreamFlow) -> None:
+        """Take a connection out."""
+        self._streams.discard(flow)
+        self._of_address[flow.peer[0]] -= 1
+        if not self._of_address[flow.peer[0]]:
+            del self._of_address[flow.peer[0]]
+        for key in [key for key, each in self._connected.items() if each is flow]:
+            del self._connected[key]
+        self.receiver.closed(flow)
+
+    # ---- connecting -----------------------------------------------------------------------------------------------------
+
+    async def flow_to(
+        self, protocol: SipProtocol, host: str, port: int, *, tls: ssl.SSLContext | None = None, tls_name: str = ""
+    ) -> Flow:
+        """Return a flow to an IP address; a connection that is there is used again.
+
+        Raises:
+            SipUnreachable: there is none, and why.
+        """
+        if protocol == "udp":
+            return DatagramFlow(await self._socket_for(host), (host, port))
+        key = (protocol, host, port)
+        held = self._connected.get(key)
+        if held is not None and not held.is_closed:
+            return held
+        if key not in self._connecting:
+            self._connecting[key] = asyncio.create_task(self._connect(key, tls, tls_name), name=f"sip connect {key}")
+            self._connecting[key].add_done_callback(lambda _: self._connecting.pop(key, None))
+        # Several wait for one connection, and one that is cancelled takes it from no other.
+        return await asyncio.shield(self._connecting[key])
+
+    async def _connect(
+        self, key: tuple[SipProtocol, str, int], tls: ssl.SSLContext | None, tls_name: str
+    ) -> StreamFlow:
+        protocol, host, port = key
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self.limits.connect_s):
+                _, flow = await loop.create_connection(
+                    lambda: StreamFlow(self, protocol, ours=True),
+                    host,
+                    port,
+                    ssl=tls if protocol == "tls" else None,
+                    server_hostname=(tls_name or host) if protocol == "tls" else None,
+                )
+        except TimeoutError:
+            raise SipUnreachable(f"No connection to {host}:{port} within {self.limits.connect_s:g} s.") from None
+        except (OSError, ssl.SSLError) as error:
+            raise SipUnreachable(f"No connection to {host}:{port}: {error}") from None
+        if flow.is_closed:
+            raise SipUnreachable(f"The connection to {host}:{port} was closed at once.")
+        self._connected[key] = flow
+        return flow
+
+    async def _socket_for(self, host: str) -> DatagramEndpoint:
+        wanted = socket.AF_INET6 if ":" in host else socket.AF_INET
+        for endpoint in self._udp:
+            if endpoint.family == wanted:
+                return endpoint
+        await self.listen("udp", "::" if wanted == socket.AF_INET6 else "0.0.0.0")  # noqa: S104 - our own socket for requests
+        return self._udp[-1]
+
+    async def close(self) -> None:
+        """Close all sockets. What is unsent is sent if the peer reads at once."""
+        for task in list(self._connecting.values()):
+            task.cancel()
+            with suppress(asyncio.CancelledError, SipUnreachable):
+                await task
+        for server in self._servers:
+            server.close()
+        for flow in list(self._streams):
+            flow.close()
+        for endpoint in self._udp:
+            endpoint.close()
+        for server in self._servers:
+            await server.wait_closed()
+        await asyncio.sleep(0)

@@ -1,0 +1,147 @@
+"""Addresses: URIs, name-addr, Via. Values are those of `sipmessage`; this module guards its entrance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from sipmessage import URI
+
+from suite.sip.errors import MalformedMessage
+from suite.sip.headers import parameters, unquoted
+
+_LONGEST: Final = 2048
+"""Longer addresses are refused before a regular expression sees them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NameAddr:
+    """A value of From, To, Contact, Route or Record-Route."""
+
+    uri: URI
+    text: str
+    """The URI as it was written: a remote target is used byte by byte."""
+    name: str = ""
+    parameters: dict[str, str]
+
+    @property
+    def tag(self) -> str:
+        """The tag, or ""."""
+        return self.parameters.get("tag", "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViaHop:
+    """One Via."""
+
+    transport: str
+    host: str
+    port: int | None
+    parameters: dict[str, str]
+
+
+def parse_uri(text: str) -> URI:
+    """Read a sip, sips or tel URI.
+
+    Raises:
+        MalformedMessage: it is none.
+    """
+    try:
+        if len(text) > _LONGEST:
+            raise ValueError  # noqa: TRY301 - one way out
+        scheme, colon, rest = text.partition(":")
+        return URI.parse(f"{scheme.lower()}{colon}{rest.partition('?')[0]}")
+    except (ValueError, TypeError):  # TypeError: a parameter named as one of Python's arguments
+        raise MalformedMessage("A URI is not valid.") from None
+
+
+def parse_name_addr(text: str) -> NameAddr:
+    """Read `"Name" <uri>;parameters` or `uri;parameters`. Parameters of a bare URI are those of the header (RFC 3261 20.10).
+
+    Raises:
+        MalformedMessage: it is neither.
+    """
+    if len(text) > _LONGEST:
+        raise MalformedMessage("An address is too long.")
+    start = _outside_quotes(text, "<")
+    if start < 0:
+        uri, found = parameters(text)
+        return NameAddr(uri=parse_uri(uri), text=uri, parameters=found)
+    end = text.find(">", start)
+    if end < 0:
+        raise MalformedMessage("An address does not end.")
+    uri = text[start + 1 : end].strip()
+    _, found = parameters(text[end + 1 :])
+    return NameAddr(uri=parse_uri(uri), text=uri, name=unquoted(text[:start]), parameters=found)
+
+
+def _outside_quotes(text: str, wanted: str) -> int:
+    quoted = escaped = False
+    for at, each in enumerate(text):
+        if escaped:
+            escaped = False
+        elif quoted:
+            escaped, quoted = each == "\\", each != '"'
+        elif each == '"':
+            quoted = True
+        elif each == wanted:
+            return at
+    return -1
+
+
+def parse_via(text: str) -> ViaHop:
+    """Read one Via.
+
+    Raises:
+        MalformedMessage: it is none.
+    """
+    sent, found = parameters(text)
+    words = sent.replace("/", " / ").split()
+    if len(words) != 6 or [words[0].upper(), *words[1:4]] != ["SIP", "/", "2.0", "/"]:
+        raise MalformedMessage("Via is not valid.")
+    host, port = split_host_port(words[5])
+    return ViaHop(transport=words[4].upper(), host=host, port=port, parameters=found)
+
+
+def split_host_port(text: str) -> tuple[str, int | None]:
+    """Split `host:port`; an IPv6 address stands in brackets, and is returned without them.
+
+    Raises:
+        MalformedMessage: the port is none.
+    """
+    if text.startswith("["):
+        host, _, rest = text[1:].partition("]")
+        colon, port = rest[:1], rest[1:]
+    else:
+        host, colon, port = text.partition(":")
+    if not host or (port and not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536)):
+        raise MalformedMessage("A host or port is not valid.")
+    return host, int(port) if colon and port else None
+
+
+def host_port(host: str, port: int | None) -> str:
+    """Return `host:port` as a URI or a Via has it."""
+    named = f"[{host}]" if ":" in host else host
+    return named if port is None else f"{named}:{port}"
+
+
+def same_resource(one: str, other: str) -> bool:
+    """Whether two URIs name the same resource: user by letter, host whatever its case, parameters do not count."""
+    return resource_key(one) == resource_key(other)
+
+
+def resource_key(uri: str) -> str:
+    """Return a URI as `scheme:user@host[:port]`, without parameters, so that URIs of one resource are the same text.
+
+    Something that is no URI stays as it is, trimmed.
+    """
+    text = uri.strip()
+    try:
+        read = parse_uri(text)
+    except MalformedMessage:
+        return text
+    if read.scheme == "tel":
+        return f"tel:{read.user}"
+    user = f"{read.user}@" if read.user else ""
+    scheme = read.scheme.removesuffix("s")
+    return f"{scheme}:{user}{host_port(read.host.lower(), read.port)}"
