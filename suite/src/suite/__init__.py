@@ -4,6 +4,7 @@
     conformance.py    finds the conformance kit, which comes with the relay
     doctor/           find the hop that fails on the way to presence, and say what to do
     agent/            the agent on the customer's premises: settings, sources, the local API
+    sip/              a SIP user agent for presence, both ways
     inputs.py         read the key, the certificates and the users from files
     watching.py       run a client until a person stops it
     table.py          draw the live table

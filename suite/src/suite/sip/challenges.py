@@ -1,4 +1,4 @@
-"""Who tries how often: a client answers challenges, and one wrong password never loops; a server makes nonces and checks answers.
+"""Rules of trying: a client answers challenges, and one wrong password never loops; a server makes nonces and checks answers.
 
 Client: a request is sent with what the realm asked for last, if anything. Challenged, it is sent again with the answer. Challenged
 again by the same realm, it is denied, unless the server says that the nonce was stale: then once more. A request goes out four times at
@@ -33,7 +33,7 @@ _MOST_TRIES: Final = 4
 
 @dataclass(slots=True)
 class _Known:
-    """What a realm asked for last."""
+    """The last challenge of a realm."""
 
     status: int
     challenge: Challenge
@@ -92,7 +92,7 @@ class DigestClient:
 
 
 def _is_for(answered_uri: str, request_uri: str) -> bool:
-    """Whether an answer is for this request: the user is the same. A proxy may have put another host into the request since."""
+    """Return whether an answer is for this request: the user is the same. A proxy may have put another host into the request since."""
     try:
         return parse_uri(answered_uri).user == parse_uri(request_uri).user
     except MalformedMessage:
@@ -175,7 +175,7 @@ class DigestServer:
         return float(text.rpartition(".")[0])
 
     def _is_new(self, nonce: str, count: int, made: float, now: float) -> bool:
-        """Whether this count of this nonce was not used before. Without `qop` there is no count, and a nonce works once."""
+        """Return whether this count of this nonce was not used before. Without `qop` there is no count, and a nonce works once."""
         if made < now - self.lifetime_s or made < self._forgotten_until:
             return False
         if count <= self._counts.get(nonce, -1):

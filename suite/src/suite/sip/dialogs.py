@@ -82,7 +82,7 @@ class Dialog:
 
     @property
     def id(self) -> DialogId:
-        """What a message of this dialog is found by."""
+        """Its key."""
         return (self.call_id, self.local_tag, self.remote_tag)
 
     def request(self, method: str, *fields: tuple[str, str], body: bytes = b"") -> SipRequest:
@@ -123,7 +123,7 @@ class Dialog:
         self.move_target(request.headers)
 
     def in_order(self, request: SipRequest) -> bool:
-        """Whether a request of the peer is newer than those before it; then it counts from now on."""
+        """Return whether a request of the peer is newer than those before it; then it counts from now on."""
         number, _ = cseq(request.headers)
         if self.remote_cseq is not None and number <= self.remote_cseq:
             return False

@@ -44,7 +44,7 @@ class Challenge:
 
     @property
     def is_known(self) -> bool:
-        """Whether it can be answered here."""
+        """Return whether it can be answered here."""
         return self.algorithm in HASHES and (not self.qop or any(each in _QOPS for each in self.qop))
 
     @property

@@ -1,4 +1,4 @@
-"""What can go wrong in SIP.
+"""Errors of SIP.
 
 SipError
   MalformedMessage   a message that cannot be read; `status` is the answer, if there can be one

@@ -62,7 +62,7 @@ class FlowOwner(Protocol):
     limits: TransportLimits
 
     def admits(self, data: bytes, address: str) -> bool:
-        """Whether a datagram is read."""
+        """Return whether a datagram is read."""
 
     def wait_s(self, address: str) -> float:
         """Count a request of an address; return how long to wait before it is handed on."""

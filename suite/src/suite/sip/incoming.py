@@ -68,7 +68,7 @@ class MergedRequests:
     _seen: OrderedDict[tuple[str, str, int, str], tuple[str, float]] = field(default_factory=OrderedDict)
 
     def is_merged(self, request: SipRequest, key: str, now: float) -> bool:
-        """Whether a request outside of dialogs is one that came before in another transaction."""
+        """Return whether a request outside of dialogs is one that came before in another transaction."""
         if address(request.headers, "to").tag:
             return False
         number, method = cseq(request.headers)

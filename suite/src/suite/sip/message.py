@@ -26,7 +26,7 @@ _NEEDED: Final = ("via", "from", "to", "call-id", "cseq")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageLimits:
-    """What a message may have at most."""
+    """Bounds of a message."""
 
     head_bytes: int = 32 * 1024
     line_bytes: int = 8 * 1024
@@ -195,7 +195,7 @@ class StreamParser:
 
     @property
     def in_the_middle(self) -> bool:
-        """Whether a part of a message waits for the rest."""
+        """Return whether a part of a message waits for the rest."""
         return self._head is not None or bool(self._buffer)
 
     def feed(self, data: bytes) -> list[SipMessage]:

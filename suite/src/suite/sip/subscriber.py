@@ -33,7 +33,7 @@ _UNTIL_TOLD_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionWish:
-    """What to subscribe to."""
+    """A resource to subscribe to, and how."""
 
     uri: str
     event: str = "presence"
@@ -303,7 +303,7 @@ class Subscriber:
 
 
 def _may_come_from(host: str, subscription: Subscription) -> bool:
-    """Whether a NOTIFY may come from this IP address: those of the server, and the networks that were set."""
+    """Return whether a NOTIFY may come from this IP address: those of the server, and the networks that were set."""
     if host in subscription.allowed_from:
         return True
     came = ipaddress.ip_address(host.partition("%")[0])

@@ -39,13 +39,13 @@ class Notification:
 
     @property
     def is_end(self) -> bool:
-        """Whether nothing comes after it."""
+        """Return whether nothing comes after it."""
         return self.state == "terminated"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionEnd:
-    """Why a subscription ended."""
+    """The end of a subscription, and its reason."""
 
     reason: str
     """A reason of RFC 6665 4.1.3 (`deactivated`, `timeout`, `probation`, `rejected`, `giveup`, `noresource`, `invariant`), or `refused`,
@@ -139,7 +139,7 @@ class SubscriberState:
             self.notify_by = now + NOTIFY_PATIENCE_S
 
     def belongs(self, request: SipRequest) -> bool:
-        """Whether a NOTIFY with this dialog's Call-ID and our tag is of this subscription: same peer, same event."""
+        """Return whether a NOTIFY with this dialog's Call-ID and our tag is of this subscription: same peer, same event."""
         try:
             sender = address(request.headers, "from").tag
         except MalformedMessage:
@@ -179,6 +179,6 @@ class SubscriberState:
 
 
 def same_event(one: str, other: str) -> bool:
-    """Whether two values of Event are the same: package, and `id`."""
+    """Return whether two values of Event are the same: package, and `id`."""
     (package, said), (other_package, other_said) = parameters(one), parameters(other)
     return package.lower() == other_package.lower() and said.get("id") == other_said.get("id")

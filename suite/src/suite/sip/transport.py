@@ -66,7 +66,7 @@ class SipTransport:
     # ---- what flows ask -------------------------------------------------------------------------------------------------
 
     def admits(self, data: bytes, address: str) -> bool:
-        """Whether a datagram is read: responses always, requests at a rate."""
+        """Return whether a datagram is read: responses always, requests at a rate."""
         return data[:8] == b"SIP/2.0 " or self.wait_s(address) == 0
 
     def wait_s(self, address: str) -> float:

@@ -126,7 +126,7 @@ def host_port(host: str, port: int | None) -> str:
 
 
 def same_resource(one: str, other: str) -> bool:
-    """Whether two URIs name the same resource: user by letter, host whatever its case, parameters do not count."""
+    """Return whether two URIs name the same resource: user by letter, host whatever its case, parameters do not count."""
     return resource_key(one) == resource_key(other)
 
 

@@ -37,7 +37,7 @@ _SIP_PORT: Final = 5060
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserAgentSettings:
-    """What a user agent says of itself, and its bounds."""
+    """A user agent's words for itself, and its bounds."""
 
     name: str = "presence-suite"
     """User-Agent and Server."""
