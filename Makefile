@@ -14,7 +14,8 @@ PYTEST := $(BIN)/python -m pytest
 # Most tests wait for something most of the time, so many more processes than cores are of use.
 TEST_PROCESSES ?= 7
 # What `make check` runs and `make test` does not run again.
-CHECK_TESTS := tests/test_project.py tests/test_structure.py tests/test_house.py tests/test_site.py tests/test_documented_figures.py tests/chart/test_policies.py
+CHECK_TESTS := tests/test_project.py tests/test_structure.py tests/test_house.py tests/test_site.py tests/test_documented_figures.py \
+  tests/test_distributions.py tests/test_locks.py tests/chart/test_policies.py
 CODE := relay pages onboarding console emulator suite bench tests protos requirements deploy examples
 API := suite/src/presence_api/v1
 PROMISE := protos/v1.txtpb
@@ -154,6 +155,8 @@ $(FOR_SIP): | $(VENV)/pyvenv.cfg
 topologies: setup ## run every test of the store on every topology of Redis
 	@$(PYTEST) -m 'not soak' --numprocesses $(TEST_PROCESSES) --dist worksteal --each-topology tests/store
 
+# With pictures of all pages, in tests/artifacts/screenshots.
+soak: export PICTURES := 1
 soak: setup ## run the long sweeps, and each property with 1,000 examples
 	@$(PYTEST) -m soak --timeout 5400
 	@$(PYTEST) -m 'hypothesis and not soak' --hypothesis-profile thorough --timeout 5400 --numprocesses 2

@@ -16,7 +16,8 @@ TOOLS: Final = ROOT / ".venv" / "chart"
 MAJORS: Final = ("v3", "v4")
 NEWEST: Final = "v1.37.0"
 
-_Loader: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""Of YAML: the safe one, in C where that is there, which takes a tenth of the time."""
 
 
 class RenderFailed(Exception):
@@ -113,7 +114,7 @@ class Helm:
             is_upgrade=is_upgrade,
             api_versions=["monitoring.coreos.com/v1"],
         )
-        documents = [each for each in yaml.load_all(text, Loader=_Loader) if each]
+        documents = [each for each in yaml.load_all(text, Loader=LOADER) if each]
         return Rendering(text, documents)
 
     def lint(self, values: dict[str, Any], *, major: str = "v4") -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
-from tests.chart.engine import CHART
+from tests.chart.engine import CHART, LOADER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,9 +54,9 @@ class Value:
 def documented() -> Value:
     """Return all values, as a tree whose root has no path."""
     text = (CHART / "values.yaml").read_text()
-    root = Value((), "", yaml.safe_load(text), is_set=True)
+    root = Value((), "", yaml.load(text, Loader=LOADER), is_set=True)
     # A document with the unset keys set, for their types.
-    whole = yaml.safe_load(re.sub(r"^( *)#([A-Za-z][\w-]*:)", r"\1\2", text, flags=re.MULTILINE))
+    whole = yaml.load(re.sub(r"^( *)#([A-Za-z][\w-]*:)", r"\1\2", text, flags=re.MULTILINE), Loader=LOADER)
     open_values, comments = [(-1, root)], []
     for line in text.splitlines():
         if found := _COMMENT.match(line):

@@ -1,4 +1,4 @@
-"""Every page of the console in every state, in real Chromium: axe finds nothing, and a picture of each is kept.
+"""Every page of the console in every state, in real Chromium: axe finds nothing, and a picture of each is kept where they are wanted.
 
 One browser for all rows, which are by turns in English and Italian, wide and light or dark on a phone; `make soak` looks at each
 row in both. The first row of a page is looked at whole.

@@ -1,9 +1,14 @@
-"""Real Chromium: pages that trust our CAs, are looked at by axe, and leave a screenshot of each size and colour scheme."""
+"""Real Chromium: pages that trust our CAs, and are looked at by axe.
+
+With PICTURES=1 in the environment, as in `make soak` and `make test PICTURES=1`, each look leaves a screenshot for people in
+`tests/artifacts/screenshots`. No test compares them, and to paint one costs more than the page.
+"""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import re
 import shutil
 from collections.abc import AsyncIterator
@@ -72,14 +77,19 @@ class Watched:
     async def as_new(self) -> None:
         """Leave the page behind, with its cookies, its routes and what it complained about."""
         await self.page.unroute_all()
-        await self.page.goto("about:blank")
+        if self.page.url.startswith("https:"):
+            # The page leaves by itself: where the browser is told to, it starts another process for the page that follows.
+            await self.page.evaluate("location.replace('about:blank')")
+            await self.page.wait_for_url("about:blank")
+        else:
+            await self.page.goto("about:blank")
         await self.page.context.clear_cookies()
         await self.page.set_viewport_size(SMALL)
         await self.page.emulate_media(color_scheme="light", reduced_motion="reduce")
         self.complaints.clear()
 
     async def look(self, name: str, looks: tuple[Look, ...] = LOOKS, *, is_whole: bool = True) -> None:
-        """Let axe look at the page in both colour schemes, each in one size, and keep screenshots; or check only that it is not too wide."""
+        """Let axe look at the page in both colour schemes, each in one size; or check only that it is not too wide."""
         for look, viewport, scheme in looks:
             await self.page.set_viewport_size(viewport)
             await self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
@@ -89,13 +99,14 @@ class Watched:
                 await self._fits(f"{name}-{look}")
 
     async def keep(self, name: str) -> None:
-        """Let axe look at the page as it is, and keep a screenshot."""
-        ARTIFACTS.mkdir(parents=True, exist_ok=True)
+        """Let axe look at the page as it is, and keep a screenshot where these are wanted."""
         await self._fits(name)
         found: Any = (await Axe().run(self.page, options={"resultTypes": ["violations"]})).response
         told = [f"{one['id']}: {[node['target'] for node in one['nodes']]}" for one in found["violations"]]
         assert not told, f"{name}: {told}"
-        await self.page.screenshot(path=ARTIFACTS / f"{name}.png", full_page=True, animations="disabled")
+        if os.environ.get("PICTURES"):
+            ARTIFACTS.mkdir(parents=True, exist_ok=True)
+            await self.page.screenshot(path=ARTIFACTS / f"{name}.png", full_page=True, animations="disabled")
 
     async def _fits(self, where: str) -> None:
         overflow = await self.page.evaluate("document.documentElement.scrollWidth - innerWidth")

@@ -1,4 +1,4 @@
-"""Every page in every state: in real Chromium, with pictures of each and axe runs that find nothing.
+"""Every page in every state: in real Chromium, with axe runs that find nothing, and pictures of each where they are wanted.
 
 Each row is visited once in `make test`: by turns in English or in Italian, and wide and light or dark on a phone. The first row of each
 page is looked at whole; of the others axe and the picture are left out, which cost more than all the rest. `make soak` looks at every row

@@ -1,4 +1,4 @@
-"""The pages × states: one row each, visited in Chromium, looked at by axe, and kept as pictures.
+"""The pages × states: one row each, visited in Chromium, looked at by axe, and kept as pictures where these are wanted.
 
 A module here has the rows of one part of the pages. A row is a function that brings the browser to one page in one state:
 
