@@ -13,6 +13,8 @@ FOR_SIP := $(VENV)/.installed-sip
 PYTEST := $(BIN)/python -m pytest
 # Most tests wait for something most of the time, so many more processes than cores are of use.
 TEST_PROCESSES ?= 7
+# With something in it, browser tests leave a picture of each page that they look at.
+PICTURES ?=
 # What `make check` runs and `make test` does not run again.
 CHECK_TESTS := tests/test_project.py tests/test_structure.py tests/test_house.py tests/test_site.py tests/test_documented_figures.py \
   tests/test_distributions.py tests/test_locks.py tests/chart/test_policies.py

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Collection, Generator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -136,6 +136,7 @@ def _is_test(node: ast.stmt) -> bool:
     return isinstance(node, _FUNCTION) and node.name.startswith("test_")
 
 
+@cache
 def named_tests() -> frozenset[str]:
     """Return the node ids, without parameters, of all tests that the README's rows name."""
     return frozenset(read(README.read_text()).tests)
@@ -144,13 +145,14 @@ def named_tests() -> frozenset[str]:
 class NeverSkipped:
     """A plugin of pytest: a test that the parity table names fails when it is skipped."""
 
-    def __init__(self, tests: frozenset[str]) -> None:
+    def __init__(self, tests: Callable[[], Collection[str]] = named_tests) -> None:
+        """Watch the tests that `tests` returns; it is asked at the first skip, for the table takes half a second to read."""
         self._tests = tests
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
-        if report.skipped and item.nodeid.partition("[")[0] in self._tests:
+        if report.skipped and item.nodeid.partition("[")[0] in self._tests():
             report.outcome = "failed"
             report.longrepr = f"{item.nodeid} is named in the parity table: it must not be skipped"
         return report

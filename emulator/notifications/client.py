@@ -7,6 +7,7 @@ import ssl
 import time
 import uuid
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote_plus
@@ -73,16 +74,21 @@ class Client:
 
     def _opened(self) -> aiohttp.ClientSession:
         """Opened at the first use, for reading the system's authorities takes longer than starting a cloud."""
-        trust = ssl.create_default_context()
-        if self._ca_pem:
-            trust.load_verify_locations(cadata=self._ca_pem.decode())
-        if self._ca_file is not None:
-            trust.load_verify_locations(cafile=self._ca_file)
+        trust = _trust(self._ca_pem.decode(), self._ca_file.read_text() if self._ca_file is not None else "")
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=trust, limit=MOST_CONNECTIONS),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None),
         )
+
+
+@lru_cache(maxsize=4)
+def _trust(*ca_pems: str) -> ssl.SSLContext:
+    """Trust the system's authorities and these; once for all clouds of a process, most of which have the same."""
+    trust = ssl.create_default_context()
+    for ca_pem in filter(None, ca_pems):
+        trust.load_verify_locations(cadata=ca_pem)
+    return trust
 
 
 async def _beginning(content: aiohttp.StreamReader) -> bytes:

@@ -44,7 +44,6 @@ class HookSender:
         self._context: ssl.SSLContext | None = None
 
     async def __aenter__(self) -> Self:
-        self._context = ssl.create_default_context(cadata=self._settings.ca_pem)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -76,8 +75,13 @@ class HookSender:
         found = await addresses.resolve(host, port, private=self._settings.private_addresses)
         target = httpx.URL(url).copy_with(host=found[0])
         request = headers | {"host": parts.netloc, "content-type": "application/json", "user-agent": "presence-relay"}
-        async with httpx.AsyncClient(verify=self._context or True, trust_env=False, timeout=None) as client:  # noqa: S113  bounded as a whole
+        async with httpx.AsyncClient(verify=self._trust(), trust_env=False, timeout=None) as client:  # noqa: S113  bounded as a whole
             # The certificate must be the host's, although the connection goes to one of its addresses.
             options = {"sni_hostname": host}
             async with client.stream("POST", target, headers=request, content=body, extensions=options) as answer:
                 return answer.status_code
+
+    def _trust(self) -> ssl.SSLContext:
+        """Made at the first use: reading the system's authorities takes a good part of a worker's start, and few tenants have a hook."""
+        self._context = self._context or ssl.create_default_context(cadata=self._settings.ca_pem)
+        return self._context

@@ -107,7 +107,9 @@ async def scraping(
         "--log.level=error",
     )
     try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{own}", trust_env=False, timeout=30) as client:
+        async with httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{own}", verify=False, trust_env=False, timeout=30
+        ) as client:
             prometheus = Prometheus(client)
             await eventually(prometheus.is_ready, timeout=90)
             yield prometheus

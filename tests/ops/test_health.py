@@ -21,7 +21,7 @@ async def ops() -> AsyncIterator[tuple[Health, OpsServer]]:
 
 
 async def get(server: OpsServer, path: str, method: str = "GET") -> httpx.Response:
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(verify=False, trust_env=False) as client:
         return await client.request(method, f"http://127.0.0.1:{server.port}{path}")
 
 

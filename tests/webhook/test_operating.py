@@ -167,5 +167,5 @@ async def test_a_port_that_is_taken_ends_the_role_with_its_name(valkey: ValkeySe
 
 async def test_health_knows_the_role(valkey: ValkeyServer, tmp_path: Path):
     which = settings(valkey.url, tmp_path, Tls.make(), free_port())
-    async with role_running(which) as running, httpx.AsyncClient(trust_env=False) as http:
+    async with role_running(which) as running, httpx.AsyncClient(verify=False, trust_env=False) as http:
         assert (await http.get(f"http://127.0.0.1:{running.ops_port}/readyz")).status_code == 200
