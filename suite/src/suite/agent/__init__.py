@@ -1,6 +1,8 @@
 """The agent: it runs on the customer's premises, beside a suite that does not speak gRPC, and serves presence there.
 
 commands.py   the commands `agent` and `settings`
+checking.py   check for an installer whether an agent can start
+logs.py       the log file, of bounded size
 run.py        put an agent together, and follow its settings
 api/          the local API: HTTP/JSON and server-sent events
 sources/      Teams by the relay, and what programs of this machine tell

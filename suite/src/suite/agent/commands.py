@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from suite.agent.logs import begin_logging, logs_to_standard_error
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from suite.agent.run import Agent
     from suite.agent.settings.reading import LineFault
+
+log = logging.getLogger(__name__)
 
 EXIT_BROKEN: Final = 1
 EXIT_USAGE: Final = 2
@@ -77,14 +81,23 @@ def new_token_file(
 
 def agent(
     settings: Annotated[Path, typer.Option(metavar="FILE", help="The settings file, Presence.ini. It is only read.")],
+    *,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check",
+            help="Check whether an agent can start: settings, key, colleagues, store, log and port. Writes and sends nothing. "
+            "Exit code 2: it cannot.",
+        ),
+    ] = False,
 ) -> None:
     """Serve the presence of colleagues on this machine until stopped. Needs the extra: pip install 'presence-suite[agent]'."""
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from suite.agent.settings.load import load
-    from suite.errors import ConfigError
-    from suite.watching import until_stopped
 
     try:
+        from suite.agent.checking import CheckState
+        from suite.agent.checking import check as checked
         from suite.agent.run import Agent
     except ModuleNotFoundError as error:
         typer.echo(
@@ -93,13 +106,25 @@ def agent(
         raise typer.Exit(EXIT_USAGE) from None
 
     loaded = load(settings)
+    if check:
+        findings = list(checked(settings, loaded))
+        for finding in findings:
+            typer.echo(str(finding))
+        raise typer.Exit(EXIT_USAGE if any(one.state is CheckState.FAILED for one in findings) else 0)
     if loaded.settings is None:
         print_faults(settings, loaded.faults, err=True)
         raise typer.Exit(EXIT_USAGE)
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    begin_logging(loaded.settings.log)
+    _run(Agent(settings, loaded))
+
+
+def _run(agent: Agent) -> None:
+    """Run an agent until it is stopped. Errors become a line and an exit code, and a line of the log when that is a file."""
+    from suite.errors import ConfigError
+    from suite.watching import until_stopped
 
     async def run() -> None:
-        await until_stopped(asyncio.create_task(Agent(settings, loaded).run(), name="agent"))
+        await until_stopped(asyncio.create_task(agent.run(), name="agent"))
 
     try:
         asyncio.run(run())
@@ -107,9 +132,11 @@ def agent(
         pass
     except ConfigError as error:
         typer.echo(str(error), err=True)
+        if not logs_to_standard_error():
+            log.error("The agent ends: %s", error)  # noqa: TRY400  it is no bug
         raise typer.Exit(EXIT_USAGE) from None
     except Exception:
-        logging.getLogger(__name__).exception("The agent has a bug. Report it.")
+        log.exception("The agent has a bug. Report it.")
         raise typer.Exit(EXIT_BROKEN) from None
 
 

@@ -167,7 +167,8 @@ class Agent:
         self._apply_access(old.api, new.api)
         if _fixed(new) != _fixed(old):
             log.warning(
-                "settings: Host, Port, Consoles and Store, and whether there is a certificate, count from the next start"
+                "settings: Host, Port, Consoles, Store and those of the log, and whether there is a certificate, "
+                "count from the next start"
             )
 
     def _apply_access(self, old: ApiSettings, new: ApiSettings) -> None:
@@ -244,7 +245,7 @@ class Agent:
 def _fixed(settings: AgentSettings) -> tuple[object, ...]:
     """Return the settings that count from the next start."""
     api = settings.api
-    return api.host, api.port, api.consoles, api.certificate is None, settings.store
+    return api.host, api.port, api.consoles, api.certificate is None, settings.store, settings.log
 
 
 def _bound(settings: AgentSettings) -> socket:

@@ -18,7 +18,7 @@ from suite.agent.settings.schema import BY_KEY, OWN_SECTIONS, SETTINGS, Setting
 from suite.errors import ConfigError
 from suite.inputs import checked_key
 from suite.proxy import parse_proxy
-from suite.system import how_to_close, is_open_to_others
+from suite.system import credential, how_to_close, is_open_to_others
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,6 +68,15 @@ class ApiSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogSettings:
+    """The log: its file, None for standard error; its size, and the number of older files that are kept."""
+
+    file: Path | None = None
+    megabytes: int = 10
+    files: int = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgentSettings:
     """All settings of an agent. Two are equal when nothing would be different, including the contents of the files that they name."""
 
@@ -76,6 +85,7 @@ class AgentSettings:
     winning: SourceName
     users_file: Path | None
     store: Path
+    log: LogSettings = field(default_factory=LogSettings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +176,16 @@ class _Loading:
             winning=SourceName(get("RichPresence.WinningTechnology")),
             users_file=self._beside(users_file) if users_file else None,
             store=self._beside(get("Agent.Store")),
+            log=self._log(),
+        )
+
+    def _log(self) -> LogSettings:
+        get = self._values.__getitem__
+        named = get("Agent.LogFile")
+        return LogSettings(
+            file=self._beside(named) if named else None,
+            megabytes=get("Agent.LogMegabytes"),
+            files=get("Agent.LogFiles"),
         )
 
     def _api(self) -> ApiSettings:
@@ -224,7 +244,7 @@ class _Loading:
         named = self._values[setting]
         if not named:
             return None
-        path = self._beside(named)
+        path = credential(named) or self._beside(named)
         raw = self._file(setting, path, what, most_bytes)
         if raw is not None and is_open_to_others(path):
             self._break(setting, f"The {what} {path} can be read by others; {how_to_close(path)}.")

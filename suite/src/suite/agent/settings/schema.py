@@ -81,7 +81,8 @@ SETTINGS: Final = (
         name="KeyFile",
         kind=kinds.PATH,
         default="",
-        meaning="File with the suite key, `psk_…`. A file that others can read is refused.",
+        meaning="File with the suite key, `psk_…`. A file that others can read is refused. A name without a folder is looked for among "
+        "the credentials that systemd gives to the service, and then beside this file.",
         when_absent="`Relay.Key` counts",
     ),
     Setting(
@@ -146,7 +147,7 @@ SETTINGS: Final = (
         name="TokenFile",
         kind=kinds.PATH,
         default="",
-        meaning="File with the token that consoles must send. A file that others can read is refused. `settings new-token` makes one.",
+        meaning="File with the token that consoles must send. It is found and refused as `KeyFile` is. `settings new-token` makes one.",
         when_absent="every program of this machine may use the local API",
     ),
     Setting(
@@ -162,7 +163,7 @@ SETTINGS: Final = (
         name="PrivateKeyFile",
         kind=kinds.PATH,
         default="",
-        meaning="PEM file with the private key of the certificate, without a password. A file that others can read is refused.",
+        meaning="PEM file with the private key of the certificate, without a password. It is found and refused as `KeyFile` is.",
         when_absent="the local API is served without TLS",
     ),
     Setting(
@@ -186,6 +187,28 @@ SETTINGS: Final = (
         kind=kinds.PATH,
         default="presence-agent.db",
         meaning="File in which the last answers are kept, so that a restart shows at once what was known.",
+    ),
+    Setting(
+        section="Agent",
+        name="LogFile",
+        kind=kinds.PATH,
+        default="",
+        meaning="File of the log. Only the agent's account can read it.",
+        when_absent="standard error",
+    ),
+    Setting(
+        section="Agent",
+        name="LogMegabytes",
+        kind=kinds.whole(1, 1000),
+        default="10",
+        meaning="Size at which the log file is set aside as `.1`, and a new one begins.",
+    ),
+    Setting(
+        section="Agent",
+        name="LogFiles",
+        kind=kinds.whole(1, 100),
+        default="5",
+        meaning="Log files that were set aside and are kept; the oldest one goes.",
     ),
     Setting(
         section="Agent",

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import secrets
 import sqlite3
 import stat
 from typing import TYPE_CHECKING, Final
 
 from suite.errors import ConfigError
-from suite.system import make_private, replace_file
+from suite.system import is_locked_by_another, make_private, replace_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _VERSION: Final = 1
+_SHARED_LOCK: Final = 0x40000002, 510
+"""The part of a file that SQLite locks: first byte and length, of its file format. https://www.sqlite.org/src/file/src/os.h"""
 _TABLES: Final = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE names (name TEXT PRIMARY KEY, user_id TEXT, status INTEGER) WITHOUT ROWID;
@@ -54,6 +57,27 @@ def open_database(path: Path) -> sqlite3.Connection:
             return _opened(path)
     except (OSError, sqlite3.Error) as error:
         raise ConfigError(f"The store {path} cannot be used: {error}.") from None
+
+
+def inspect_database(path: Path) -> bool:
+    """Return True when there is a file that an agent can open, and False when there is none. Nothing is written.
+
+    Never call it for a file that this process has open: it would lose its locks.
+
+    Raises:
+        StoreInUse: another agent has it open.
+        ConfigError: this account cannot use it.
+        OSError: it cannot be looked at.
+    """
+    if not path.exists():
+        return False
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ConfigError(f"The store {path} is not a regular file.")
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise ConfigError(f"The store {path} cannot be written by this account.")
+    if is_locked_by_another(path, *_SHARED_LOCK):
+        raise StoreInUse(f"The store {path} is in use by another agent.")
+    return True
 
 
 def _opened(path: Path) -> sqlite3.Connection:

@@ -1,0 +1,157 @@
+"""Check for an installer whether an agent can start with these settings. Nothing is written, and nothing is sent.
+
+    presence-suite agent --settings Presence.ini --check
+
+The relay is not asked: an agent starts without it, and `presence-suite doctor` examines the way to it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import os
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from suite.agent.api.serving import listen
+from suite.agent.store.database import inspect_database
+from suite.agent.users.reading import load_users
+from suite.errors import ConfigError
+from suite.system import is_open_to_others
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from suite.agent.settings.load import AgentSettings, ApiSettings, LoadedSettings, TeamsSettings
+
+
+class CheckState(enum.Enum):
+    """The outcome of one check. Only FAILED keeps an agent from doing what its settings say."""
+
+    OK = "ok"
+    NOTE = "note"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the answer: what was checked, how it is, and a sentence."""
+
+    state: CheckState
+    what: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.state.value:<8}{self.what:<12}{self.text}"
+
+
+def check(path: Path, loaded: LoadedSettings) -> Iterator[Finding]:
+    """Yield what is found of a settings file, and of all that it names.
+
+    Args:
+        path: the settings file.
+        loaded: what it said.
+    """
+    for fault in loaded.faults:
+        yield Finding(CheckState.FAILED if fault.breaks else CheckState.NOTE, "settings", f"{path.name}: {fault}")
+    settings = loaded.settings
+    if settings is None:
+        yield Finding(CheckState.FAILED, "settings", f"{path} cannot be used.")
+        return
+    yield Finding(CheckState.OK, "settings", f"{path} can be used.")
+    yield from _teams(settings.teams, path)
+    yield from _access(settings.api)
+    yield from _colleagues(settings.users_file)
+    yield _store(settings.store)
+    yield _log(settings.log.file)
+    yield _port(settings)
+
+
+def _teams(teams: TeamsSettings, path: Path) -> Iterator[Finding]:
+    if not teams.enabled:
+        yield Finding(CheckState.NOTE, "relay", "Teams presence is off: MSTeamsPresence.Enable is 0.")
+        return
+    if teams.key:
+        yield Finding(CheckState.OK, "key", "There is a suite key.")
+    else:
+        yield Finding(CheckState.FAILED, "key", "There is no suite key: set Relay.KeyFile.")
+    if teams.address:
+        asks = f"{teams.address} was not asked. To examine the way: presence-suite doctor --settings {path}"
+        yield Finding(CheckState.OK, "relay", asks)
+    else:
+        yield Finding(CheckState.FAILED, "relay", "There is no address of the relay: set Relay.Address.")
+
+
+def _access(api: ApiSettings) -> Iterator[Finding]:
+    if api.token:
+        yield Finding(CheckState.OK, "token", "Consoles must send the token.")
+    if api.certificate is not None:
+        yield Finding(CheckState.OK, "certificate", "Certificate and private key belong together.")
+
+
+def _colleagues(path: Path | None) -> Iterator[Finding]:
+    if path is None:
+        yield Finding(CheckState.OK, "colleagues", "No file: colleagues are those whom consoles ask for.")
+        return
+    found = load_users(path)
+    for fault in found.faults:
+        yield Finding(CheckState.FAILED if fault.breaks else CheckState.NOTE, "colleagues", f"{path.name}: {fault}")
+    if found.colleagues is not None:
+        yield Finding(CheckState.OK, "colleagues", f"{path} has {len(found.colleagues):,} colleagues.")
+
+
+def _store(path: Path) -> Finding:
+    try:
+        is_there = inspect_database(path)
+        if not is_there:
+            _check_can_be_made(path)
+    except (ConfigError, OSError) as error:
+        return Finding(CheckState.FAILED, "store", _words(path, error))
+    return Finding(CheckState.OK, "store", f"{path} {'can be used' if is_there else 'can be made'}.")
+
+
+def _log(path: Path | None) -> Finding:
+    if path is None:
+        return Finding(CheckState.OK, "log", "Standard error.")
+    try:
+        if not path.exists():
+            _check_can_be_made(path)
+            return Finding(CheckState.OK, "log", f"{path} can be made.")
+        if not stat.S_ISREG(path.stat().st_mode) or not os.access(path, os.W_OK):
+            return Finding(CheckState.FAILED, "log", f"{path} is not a file that this account can write.")
+        if is_open_to_others(path):
+            return Finding(CheckState.NOTE, "log", f"{path} can be read by others.")
+    except (ConfigError, OSError) as error:
+        return Finding(CheckState.FAILED, "log", _words(path, error))
+    return Finding(CheckState.OK, "log", f"{path} can be written.")
+
+
+def _port(settings: AgentSettings) -> Finding:
+    host, port = settings.api.host, settings.api.port
+    try:
+        with contextlib.closing(listen(host, port)):
+            return Finding(CheckState.OK, "port", f"{host}, port {port} is free.")
+    except OSError as error:
+        why = error.strerror or error
+        return Finding(
+            CheckState.FAILED, "port", f"{host}, port {port} cannot be had: {why}. Does an agent run already?"
+        )
+
+
+def _check_can_be_made(path: Path) -> None:
+    """Check that this account may make a file, and the folders that it lacks.
+
+    Raises:
+        ConfigError: it may not.
+    """
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not folder.is_dir():
+        raise ConfigError(f"{folder} is not a folder.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigError(f"{path} cannot be made: this account may not write in {folder}.")
+
+
+def _words(path: Path, error: Exception) -> str:
+    return str(error) if isinstance(error, ConfigError) else f"{path} cannot be read: {error}."

@@ -1,0 +1,126 @@
+"""The log of the agent: standard error, or a file of bounded size that only the agent's account can read.
+
+`agent.log` is full at so many megabytes; it is then `agent.log.1`, that one `agent.log.2`, and the oldest is gone. On Windows a file that a
+program has open cannot be renamed. Its lines are then copied, and the file is emptied, so that the bound holds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import shutil
+import sys
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from suite.system import make_private
+
+if TYPE_CHECKING:
+    from io import TextIOWrapper
+
+    from suite.agent.settings.load import LogSettings
+
+log = logging.getLogger(__name__)
+
+LINE_CHARS: Final = 8192
+"""Limit of an entry; a traceback is shorter."""
+_FORMAT: Final = "%(asctime)s %(levelname)s %(name)s %(message)s"
+
+
+def begin_logging(settings: LogSettings) -> None:
+    """Log to the file of the settings; to standard error without one, and when it cannot be opened, which is told there."""
+    if settings.file is None:
+        logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=_FORMAT)
+        return
+    try:
+        handler: logging.Handler = BoundedLog(settings.file, settings.megabytes * 1024 * 1024, settings.files)
+    except OSError as error:
+        logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=_FORMAT)
+        log.error("log: the file %s cannot be opened: %s.", settings.file, error.strerror or error)  # noqa: TRY400
+        return
+    logging.basicConfig(handlers=[handler], level=logging.INFO, format=_FORMAT)
+
+
+def logs_to_standard_error() -> bool:
+    """Return True when the log is seen by whoever sees standard error."""
+    return not any(isinstance(handler, BoundedLog) for handler in logging.getLogger().handlers)
+
+
+class BoundedLog(RotatingFileHandler):
+    """A log file, and a number of older ones. Together they have `(files + 1) * most_bytes` bytes at most, which is much more than an entry.
+
+    A full or broken disk loses entries, and never ends the agent: it is told once on standard error, and each entry is tried.
+    """
+
+    def __init__(self, path: Path, most_bytes: int, files: int) -> None:
+        """Open the file, and make it and its folder if need be.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._failed = self._is_told = False
+        super().__init__(path, maxBytes=most_bytes, backupCount=files, encoding="utf-8", errors="backslashreplace")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return an entry as text, without what is too long of it."""
+        text = super().format(record)
+        return text if len(text) <= LINE_CHARS else f"{text[:LINE_CHARS]}…"
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write an entry."""
+        self._failed = False
+        super().emit(record)
+        if not self._failed:
+            self._is_told = False
+
+    def shouldRollover(self, record: logging.LogRecord) -> bool:  # noqa: N802  the library's name
+        """Return True when the file has no room for an entry. The library counts characters, and here bytes count."""
+        path = Path(self.baseFilename)
+        size = path.stat().st_size if path.is_file() else 0
+        needed = len(f"{self.format(record)}\n".encode("utf-8", "backslashreplace"))
+        return size > 0 and size + needed > self.maxBytes
+
+    def doRollover(self) -> None:  # noqa: N802  the library's name
+        """Begin an empty file."""
+        self._close_stream()
+        path = Path(self.baseFilename)
+        names = [path, *(path.with_name(f"{path.name}.{number}") for number in range(1, self.backupCount + 1))]
+        for source, target in reversed(list(itertools.pairwise(names))):
+            with contextlib.suppress(FileNotFoundError):
+                _move(source, target)
+        self.stream = self._open()
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  the library's name
+        """Tell once that the file cannot be written, and open it anew for the next entry."""
+        self._failed = True
+        self._close_stream()
+        if not self._is_told and sys.stderr is not None:
+            with contextlib.suppress(OSError, ValueError):
+                print(f"The log file {self.baseFilename} cannot be written: {sys.exc_info()[1]}.", file=sys.stderr)  # noqa: T201
+        self._is_told = True
+
+    def _open(self) -> TextIOWrapper:
+        make_private(Path(self.baseFilename))
+        return super()._open()
+
+    def _close_stream(self) -> None:
+        # The library opens it again for the next entry. What a full disk left in its buffer goes with it.
+        stream, self.stream = self.stream, None
+        if stream is not None:
+            with contextlib.suppress(OSError, ValueError):
+                stream.close()
+
+
+def _move(source: Path, target: Path) -> None:
+    """Rename a file. One that somebody has open on Windows is copied and emptied, or only emptied."""
+    try:
+        source.replace(target)
+    except PermissionError:
+        with contextlib.suppress(OSError):
+            make_private(target)
+            shutil.copyfile(source, target)
+        with source.open("r+b") as file:
+            file.truncate()
