@@ -106,7 +106,7 @@ def edge_process(
         process = subprocess.Popen(wrapped, env={**kept, **given}, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
     try:
         deadline = time.monotonic() + _START_S
-        with httpx.Client(trust_env=False, timeout=2) as client:
+        with httpx.Client(verify=False, trust_env=False, timeout=2) as client:
             while True:
                 assert process.poll() is None, log.read_text()
                 assert time.monotonic() < deadline, log.read_text()
