@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Final, TypeAlias
 
+from relay.core.presence import UserId
 from relay.core.push import subscription as rules
 from relay.core.push.coverage import Rates, assign_users, weight
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable
 
-    from relay.core.presence import UserId
     from relay.ops.clock import Clock
     from relay.worker.push.book import SubscriptionBook
 
+CountWatchers: TypeAlias = Callable[[], Awaitable[Mapping[UserId, int]]]
+"""Returns user who could be subscribed to -> number of edges that watch."""
 _PLAN_EVERY_S: Final = 30.0
 """Seconds between two plans, beside those made because watched users came or went."""
 
@@ -59,32 +62,28 @@ class CoveragePlanner:
         self._rates.forget(gone)
         self._answered -= gone
 
-    def begin(self, now: float, users: int) -> bool:
-        """Return whether it is time to plan, and begin to wait for the next time if so.
-
-        Call it before the watchers are counted: a read that ends while they are counted may be left out, and has the next plan made.
+    async def plan_if_due(self, now: float, users: int, count: CountWatchers) -> None:
+        """Assign users to the grants' subscriptions if it is time; a grant that died gives up its own, which ends by itself.
 
         Args:
             now: by the monotonic clock.
             users: how many are watched in all.
+            count: counts the watchers. Reads may end meanwhile.
         """
-        is_due = (
+        if self._is_due(now, users):
+            # Before the count: a read that ends meanwhile may be left out of it, and has the next plan made.
+            self._planned_at, self._planned_for, self._has_news = now, users, False
+            self._plan(now, await count())
+
+    def _is_due(self, now: float, users: int) -> bool:
+        return (
             self._has_news
             or users != self._planned_for
             or now - self._planned_at >= _PLAN_EVERY_S
             or set(self._accounts()) != self._book.grants.keys()
         )
-        if is_due:
-            self._planned_at, self._planned_for, self._has_news = now, users, False
-        return is_due
 
-    def plan(self, now: float, watchers: Mapping[UserId, int]) -> None:
-        """Assign users to the grants' subscriptions; a grant that died gives up its own, which ends by itself.
-
-        Args:
-            now: by the monotonic clock.
-            watchers: user who could be subscribed to -> number of edges that watch, counted after `begin`.
-        """
+    def _plan(self, now: float, watchers: Mapping[UserId, int]) -> None:
         book, usable = self._book, self._accounts()
         for account in book.grants.keys() - set(usable):
             if (record := book.grants.pop(account).record) is not None:

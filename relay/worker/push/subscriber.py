@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from relay.worker.grants.pool import GrantPool
     from relay.worker.ownership import Ownership
     from relay.worker.push.book import GrantSubscription
+    from relay.worker.push.coverage import CountWatchers
 
 log = structlog.get_logger(__name__)
 
@@ -157,18 +158,18 @@ class Subscriber:
 
     # Coverage
 
-    def sweep(self, now: float, watchers: Mapping[UserId, int] | None) -> float:
+    async def sweep(self, now: float, users: int, count: CountWatchers) -> float:
         """Look after all subscriptions. To be called once a second.
 
         Args:
             now: by the monotonic clock.
-            watchers: user who could be subscribed to -> number of edges that watch; None: no plan is due, see `begin_plan`.
+            users: how many are watched in all.
+            count: counts the watchers, where a plan is due.
 
         Returns:
             Seconds between two reads of a covered user, by how well changes are announced.
         """
-        if watchers is not None:
-            self.coverage.plan(now, watchers)
+        await self.coverage.plan_if_due(now, users, count)
         self._push.certificates.reload_if_changed()
         loss = 0.0
         for grant in self.book:
@@ -177,10 +178,6 @@ class Subscriber:
         self.book.refresh()
         usual, least = self._settings.reconcile_interval, self._settings.poll_interval
         return reconcile_after(loss, usual.total_seconds(), least.total_seconds())
-
-    def begin_plan(self, now: float, users: int) -> bool:
-        """Return whether `sweep` needs the watchers, to be counted after this; `users`: how many are watched in all."""
-        return self.coverage.begin(now, users)
 
     def covering(self, user: UserId) -> tuple[UserId, datetime] | None:
         """Return the account whose subscription covers the user, and when it ends unless renewed; None when none does."""

@@ -361,8 +361,7 @@ class TenantWorker:
     async def _sweep_subscriptions(self, push: Push, now: float) -> None:
         subscriber, schedule = push.subscriber, self._schedule
         users = schedule.covered + schedule.polled if self._standing.is_read else 0
-        watchers = await self._watchers() if subscriber.begin_plan(now, users) else None
-        reconcile_s = subscriber.sweep(now, watchers)
+        reconcile_s = await subscriber.sweep(now, users, self._watchers)
         schedule.cover(subscriber.book.covered, reconcile_s)
         await subscriber.publish(pushed=schedule.covered, polled=schedule.polled)
 
