@@ -17,7 +17,7 @@ TEST_PROCESSES ?= 7
 PICTURES ?=
 # What `make check` runs and `make test` does not run again.
 CHECK_TESTS := tests/test_project.py tests/test_structure.py tests/test_house.py tests/test_site.py tests/test_documented_figures.py \
-  tests/test_distributions.py tests/test_locks.py tests/chart/test_policies.py
+  tests/test_distributions.py tests/test_locks.py $(filter-out tests/chart/test_trial.py,$(wildcard tests/chart/test_*.py))
 CODE := relay pages onboarding console emulator suite bench tests protos requirements deploy examples
 API := suite/src/presence_api/v1
 PROMISE := protos/v1.txtpb
@@ -204,9 +204,10 @@ types: setup ## check types: mypy, strict
 contracts: setup ## check which package imports which
 	@$(BIN)/lint-imports --no-cache
 
-# The project about itself: locks and settings table in step, nothing of one machine in a file, no import circle, short modules.
+# The project about itself: locks and settings table in step, nothing of one machine in a file, no import circle, short modules; and what
+# the chart renders to.
 project-check: setup $(FOR_CHART) $(VENV)/checkov
-	@$(PYTEST) -p no:randomly $(CHECK_TESTS)
+	@$(PYTEST) -p no:randomly -m 'not soak' --numprocesses 2 --dist worksteal $(CHECK_TESTS)
 
 # Each documented behaviour of the local cloud has a test; `make test` runs it.
 parity-check: setup
