@@ -9,6 +9,9 @@ test_doubt.py       how far the relay's answers are trusted
 test_teams.py       the Teams source, against a scripted relay
 test_local.py       states that programs of the machine tell
 test_api.py         the local API, over a real socket
+test_notes.py       the rules of notes
+test_note_keeper.py notes on the disk and on the board
+test_api_notes.py   notes over the local API
 test_agent.py       a whole agent
 agents.py           an agent in the test's process
 consoles.py         a console of the agent

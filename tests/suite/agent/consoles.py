@@ -16,6 +16,7 @@ class Console:
 
     Attributes:
         users: user -> what was said last.
+        notes: user -> the note about them; without one, they are absent.
         seen: the name of each event, in order.
         last_event_id: of the newest event.
     """
@@ -23,7 +24,9 @@ class Console:
     def __init__(self, url: str) -> None:
         self.url = url
         self.users: dict[str, dict[str, Any]] = {}
+        self.notes: dict[str, dict[str, Any]] = {}
         self.sources: dict[str, Any] = {}
+        self.notes_state: dict[str, Any] = {}
         self.seen: list[str] = []
         self.status = 0
         self.last_event_id = ""
@@ -33,6 +36,10 @@ class Console:
         """The status, `?` behind it when uncertain; the reason when unknown; None for somebody who is not shown."""
         found = self.users.get(user)
         return None if found is None else found["reason"] or f"{found['status']}{'?' if found['uncertain'] else ''}"
+
+    def note_of(self, user: str) -> str | None:
+        """The text of the note about a user; None when there is none."""
+        return self.notes[user]["text"] if user in self.notes else None
 
     async def listen(
         self, query: str = "", headers: dict[str, str] | None = None, client: httpx.AsyncClient | None = None
@@ -64,12 +71,18 @@ class Console:
         self.seen.append(name)
         if name == "everything":
             self.users.clear()
+            self.notes.clear()
         elif name == "state":
             self.users[data["user"]] = data
         elif name == "removed":
             self.users.pop(data["user"], None)
+            self.notes.pop(data["user"], None)
+        elif name == "note" and data["note"] is not None:
+            self.notes[data["user"]] = data["note"]
+        elif name == "note":
+            self.notes.pop(data["user"], None)
         elif name == "sources":
-            self.sources = data["sources"]
+            self.sources, self.notes_state = data["sources"], data["notes"]
 
 
 @contextlib.asynccontextmanager

@@ -30,6 +30,8 @@ from suite.agent.certificate import ServerCertificate, server_context
 from suite.agent.core.values import SourceName
 from suite.agent.settings.access import new_token
 from suite.agent.settings.load import LoadedSettings, load
+from suite.agent.notekeeping.clock import NoteClock
+from suite.agent.notekeeping.keeper import NoteKeeper
 from suite.agent.sources.local import LocalStates
 from suite.agent.users.reading import Colleague
 from suite.cli import app
@@ -70,6 +72,7 @@ async def lan(cert: trustme.LeafCert, ca_pem: bytes) -> AsyncIterator[Lan]:
     api = LocalApi(
         board=board,
         local=LocalStates(board, asyncio.get_running_loop().time),
+        notes=NoteKeeper(board, None, NoteClock()),
         connectors=dict,
         version="1",
         consoles=10,

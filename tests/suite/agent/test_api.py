@@ -24,8 +24,12 @@ from suite.agent.api.serving import BoundedProtocol, listen, serving
 from suite.agent.api.stream import EventStream
 from suite.agent.board import Board
 from suite.agent.core.values import RichState, RichStatement, SourceName
+from suite.agent.notekeeping.clock import NoteClock
+from suite.agent.notekeeping.keeper import NoteKeeper
 from suite.agent.sources.local import LocalStates
 from suite.agent.sources.source import Connector, ConnectorState
+from suite.agent.store.database import Database
+from suite.agent.store.notes import NoteStore
 from suite.agent.users.reading import Colleague
 from suite.names import key_of
 from tests.suite.agent.consoles import Console, listening
@@ -47,6 +51,7 @@ class Scene:
     port: int
     client: httpx.AsyncClient
     connector: ConnectorState
+    notes: NoteKeeper
 
     def says(self, user: str, state: str) -> None:
         self.board.state_rich(key_of(user), TEAMS, RichStatement(state=RichState(state)))
@@ -56,9 +61,11 @@ class Scene:
 
 
 @contextlib.asynccontextmanager
-async def served(consoles: int = 100, send_buffer: int = 0) -> AsyncIterator[Scene]:
+async def served(consoles: int = 100, send_buffer: int = 0, database: Database | None = None) -> AsyncIterator[Scene]:
     board = Board(TEAMS)
     board.set_colleagues([ADA, BEN])
+    notes = NoteKeeper(board, NoteStore(database) if database is not None else None, NoteClock())
+    await notes.load()
     bound = listen("127.0.0.1", 0)
     if send_buffer:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
@@ -66,6 +73,7 @@ async def served(consoles: int = 100, send_buffer: int = 0) -> AsyncIterator[Sce
     api = LocalApi(
         board=board,
         local=LocalStates(board, asyncio.get_running_loop().time),
+        notes=notes,
         connectors=lambda: {TEAMS: scene.connector},
         version="1.2.3",
         consoles=consoles,
@@ -75,7 +83,7 @@ async def served(consoles: int = 100, send_buffer: int = 0) -> AsyncIterator[Sce
         serving(Guard(api.app(), port, ["https://console.example"]), bound, consoles),
         httpx.AsyncClient(base_url=url, trust_env=False) as client,
     ):
-        scene = Scene(board, api, url, port, client, ConnectorState(Connector.UP_AND_RUNNING))
+        scene = Scene(board, api, url, port, client, ConnectorState(Connector.UP_AND_RUNNING), notes)
         try:
             yield scene
         finally:
@@ -198,6 +206,9 @@ async def test_every_answer_is_as_the_description_says_and_the_description_has_e
         ("/v1/users", "Users"),
         ("/v1/sources", "Sources"),
         ("/v1/session", "Session"),
+        ("/v1/notes", "Notes"),
+        ("/v1/users/ada/note", "UserNote"),
+        ("/v1/users/ada/notes", "NoteHistory"),
         ("/v1/users/x", "Error"),
     ):
         answer = (await scene.client.get(path)).json()

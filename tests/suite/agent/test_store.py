@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 
 from suite.agent.settings.load import TeamsSettings
 from suite.agent.store.answers import AnswerStore, owner_of
-from suite.agent.store.database import StoreInUse
+from suite.agent.store.database import Database, StoreInUse
 from suite.agent.store.encoding import decode_presence, encode_presence
 from suite.errors import ConfigError
 from suite.held import Answer, Held, Resolution
@@ -52,20 +53,21 @@ def file(tmp_path: Path) -> Path:
 
 
 def kept(file: Path, owner: str = "r k") -> Held:
-    store = AnswerStore(file)
-    try:
-        return store.load(owner)
-    finally:
-        store.close()
+    with contextlib.closing(Database(file)) as database:
+        return AnswerStore(database).load(owner)
 
 
 def keep(file: Path, held: Held, owner: str = "r k", gone: frozenset[str] = frozenset()) -> str:
-    store = AnswerStore(file)
-    try:
+    with contextlib.closing(Database(file)) as database:
+        store = AnswerStore(database)
         assert store.save(owner, held, gone)
         return store.instance_id
-    finally:
-        store.close()
+
+
+def fill(database: Database) -> None:
+    """Leave no room for another page: SQLite then says what it says on a full disk."""
+    [(pages,)] = database.rows("PRAGMA page_count")
+    database.rows(f"PRAGMA max_page_count = {pages}")
 
 
 def test_what_is_kept_is_what_was_held(file: Path):
@@ -123,11 +125,10 @@ def test_a_page_that_was_overwritten_is_found_at_the_start(file: Path):
 
 
 def test_a_second_agent_is_told_that_the_file_is_in_use(file: Path):
-    store = AnswerStore(file)
-    with pytest.raises(StoreInUse, match="another agent"):
-        AnswerStore(file)
-    assert store.save("r k", HELD, ())
-    store.close()
+    with contextlib.closing(Database(file)) as database:
+        with pytest.raises(StoreInUse, match="another agent"):
+            Database(file)
+        assert AnswerStore(database).save("r k", HELD, ())
     assert kept(file) == HELD
 
 
@@ -135,21 +136,21 @@ def test_a_place_that_cannot_hold_a_store_is_told(tmp_path: Path):
     (tmp_path / "file").write_text("x")
     for place in (tmp_path / "file" / "agent.db", tmp_path):
         with pytest.raises(ConfigError, match="store"):
-            AnswerStore(place)
+            Database(place)
 
 
 def test_a_full_disk_keeps_what_was_there_and_is_told_once(file: Path, caplog: pytest.LogCaptureFixture):
     keep(file, HELD)
-    store = AnswerStore(file)
-    [pages] = store._connection.execute("PRAGMA page_count").fetchone()
-    store._connection.execute(f"PRAGMA max_page_count = {pages}")  # SQLite then says what it says on a full disk
+    database = Database(file)
+    store = AnswerStore(database)
+    fill(database)
     many = Held(token="t2", names={f"u{number}@x.org": Resolution(None, Status.NOT_FOUND) for number in range(2000)})
     assert [store.save("r k", many, ()) for _ in range(2)] == [False, False]
     assert len([record for record in caplog.records if "full" in record.getMessage()]) == 1
     assert store.load("r k") == HELD
-    store._connection.execute("PRAGMA max_page_count = 100000")
+    database.rows("PRAGMA max_page_count = 100000")
     assert store.save("r k", many, ())
-    store.close()
+    database.close()
     assert kept(file).token == "t2"
 
 
@@ -157,9 +158,10 @@ _WRITES: str = """
 import sys
 from pathlib import Path
 from suite.agent.store.answers import AnswerStore
+from suite.agent.store.database import Database
 from suite.held import Held, Resolution
 from suite.values import Status
-store = AnswerStore(Path(sys.argv[1]))
+store = AnswerStore(Database(Path(sys.argv[1])))
 for number in range(1, 1_000_000):
     names = {f"u{one}@x.org": Resolution(f"{number}", None) for one in range(20)}
     from suite.held import Answer

@@ -20,6 +20,7 @@ from suite.agent.sources import teams
 from suite.agent.sources.source import Connector, ConnectorState
 from suite.agent.sources.teams import TeamsSource
 from suite.agent.store.answers import AnswerStore
+from suite.agent.store.database import Database
 from suite.agent.users.reading import Colleague
 from suite.backoff import Backoff
 from suite.names import key_of
@@ -210,7 +211,8 @@ async def test_a_source_that_is_off_or_not_set_up_says_so(settings, board, chang
 
 
 async def test_a_restart_shows_what_was_known_and_asks_for_what_changed_only(settings, board, relay, tmp_path: Path):
-    store = AnswerStore(tmp_path / "agent.db")
+    database = Database(tmp_path / "agent.db")
+    store = AnswerStore(database)
     async with running(settings, board, store):
         stream = await relay.stream()
         stream.started()
@@ -234,11 +236,12 @@ async def test_a_restart_shows_what_was_known_and_asks_for_what_changed_only(set
     async with running(settings, board, store):
         stream = await relay.stream()
         assert (stream.token, sorted(stream.held), stream.asked) == ("t3", ["Ada@x.org", "eve@x.org"], ["ben@x.org"])
-    store.close()
+    database.close()
 
 
 async def test_a_name_that_left_and_came_back_is_not_covered_by_what_is_kept(settings, board, relay, tmp_path: Path):
-    store = AnswerStore(tmp_path / "agent.db")
+    database = Database(tmp_path / "agent.db")
+    store = AnswerStore(database)
     async with running(settings, board, store):
         stream = await relay.stream()
         stream.started()
@@ -253,7 +256,7 @@ async def test_a_name_that_left_and_came_back_is_not_covered_by_what_is_kept(set
     async with running(settings, board, store):
         stream = await relay.stream()
         assert (stream.token, stream.held, sorted(stream.asked)) == ("", {}, ["Ada@x.org", "ben@x.org"])
-    store.close()
+    database.close()
 
 
 async def test_a_reset_is_shown_as_uncertain_until_everything_was_told(settings, board, relay):

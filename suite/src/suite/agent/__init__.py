@@ -7,7 +7,9 @@ run.py        put an agent together, and follow its settings
 api/          the local API: HTTP/JSON and server-sent events
 sources/      Teams by the relay, and what programs of this machine tell
 board.py      all colleagues, what sources say of them, what consoles are shown
-store/        the last answers, over a restart
+notekeeping/  the notes of a running agent
+notes/        the rules of notes
+store/        the last answers and the notes, over a restart
 users/        the file of colleagues
 settings/     Presence.ini
 core/         the rules: what all sources say of a user -> what consoles show

@@ -23,7 +23,7 @@ from suite.agent.users.reading import MOST_COLLEAGUES, Colleague
 from suite.names import Key, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 MOST_REMOVED: Final = 10_000
 """Removals that are remembered for consoles that resume; one that missed more gets everything anew."""
@@ -37,6 +37,7 @@ class BoardEntry:
         rich: source -> its statement; sources that said nothing are absent.
         shown: what consoles show.
         revision: of the newest change of `shown`.
+        note_revision: of the newest change of the note about the colleague; 0 when there never was one.
     """
 
     colleague: Colleague
@@ -44,6 +45,12 @@ class BoardEntry:
     telephony: TelephonyStatement | None = None
     shown: Aggregation = field(default_factory=Aggregation)
     revision: int = 0
+    note_revision: int = 0
+
+    @property
+    def subject(self) -> Key:
+        """Return the name under which notes about the colleague are kept: agents that share notes know people by their UPN."""
+        return key_of(self.colleague.upn or self.colleague.login)
 
 
 class BoardListener:
@@ -57,12 +64,19 @@ class BoardListener:
         self.only = only
         self.everything = False
         self._changed: dict[Key, None] = {}
+        self._notes: dict[Key, None] = {}
         self._news = asyncio.Event()
 
     def tell(self, key: Key) -> None:
         """Note that a colleague changed, or was removed."""
         if self.only is None or key in self.only:
             self._changed[key] = None
+            self._news.set()
+
+    def tell_note(self, key: Key) -> None:
+        """Note that the note about a colleague changed."""
+        if self.only is None or key in self.only:
+            self._notes[key] = None
             self._news.set()
 
     def wake(self) -> None:
@@ -74,6 +88,11 @@ class BoardListener:
         changed, self._changed = list(self._changed), {}
         self._news.clear()
         return changed
+
+    def take_notes(self) -> list[Key]:
+        """Return those about whom the note changed since the last call, each once. No await stands between this and `take`."""
+        notes, self._notes = list(self._notes), {}
+        return notes
 
     async def wait(self) -> None:
         """Wait until somebody changed."""
@@ -87,12 +106,14 @@ class Board:
         epoch: a word that no other run of the agent has; revisions of another epoch say nothing.
         revision: of the newest change.
         on_watched: called when other colleagues are to be watched.
+        has_note: returns True for a subject about whom there is a note.
     """
 
     def __init__(self, winning: SourceName) -> None:
         self.epoch = secrets.token_hex(4)
         self.revision = 0
         self.on_watched: Callable[[], None] = lambda: None
+        self.has_note: Callable[[Key], bool] = lambda _: False
         self._winning = winning
         self._directory = Directory()
         self._of_the_file: frozenset[Key] = frozenset()
@@ -102,6 +123,10 @@ class Board:
         self._entries: dict[Key, BoardEntry] = {}
         self._order: dict[Key, None] = {}
         """Keys in the order of their newest change, for consoles that resume."""
+        self._note_order: dict[Key, None] = {}
+        """Keys in the order of the newest change of the note about them."""
+        self._subjects: dict[Key, list[Key]] = {}
+        """The name under which notes are kept -> the colleagues whom it stands for."""
         self._removed: deque[tuple[int, Key]] = deque(maxlen=MOST_REMOVED)
         self._forgotten = 0
         self._listeners: set[BoardListener] = set()
@@ -165,7 +190,9 @@ class Board:
             present.setdefault(key, Colleague(upn=name))
         is_changed = False
         for key in [key for key in self._entries if key not in present]:
+            self._leave_subject(key, self._entries[key].subject)
             del self._entries[key], self._order[key]
+            self._note_order.pop(key, None)
             self._remember_removed(key)
             is_changed = True
         for key, colleague in present.items():
@@ -173,12 +200,15 @@ class Board:
             if entry is None:
                 entry = self._entries[key] = BoardEntry(colleague)
                 self._show(key, entry)
+                self._join_subject(key, entry)
                 is_changed = True
             elif entry.colleague != colleague:
                 if entry.colleague.upn != colleague.upn:
                     entry.rich.pop(SourceName.TEAMS, None)
+                self._leave_subject(key, entry.subject)
                 entry.colleague = colleague
                 self._show(key, entry)
+                self._join_subject(key, entry)
                 is_changed = True
         if is_changed:
             self.on_watched()
@@ -223,6 +253,37 @@ class Board:
                 if (shown := self._aggregated(entry)) != entry.shown:
                     self._change(key, entry, shown)
 
+    # Notes
+
+    def about(self, subject: Key) -> Sequence[Key]:
+        """Return the colleagues whom a name stands for under which notes are kept; none when nobody of it is on the board."""
+        return self._subjects.get(subject, ())
+
+    def note_changed(self, subject: Key) -> None:
+        """Take note that the note about somebody is another one now, or is none any more."""
+        for key in self.about(subject):
+            self._change_note(key, self._entries[key])
+
+    def _change_note(self, key: Key, entry: BoardEntry) -> None:
+        self.revision += 1
+        entry.note_revision = self.revision
+        self._note_order.pop(key, None)
+        self._note_order[key] = None
+        for listener in self._listeners:
+            listener.tell_note(key)
+
+    def _join_subject(self, key: Key, entry: BoardEntry) -> None:
+        self._subjects.setdefault(entry.subject, []).append(key)
+        if entry.note_revision or self.has_note(entry.subject):
+            self._change_note(key, entry)
+
+    def _leave_subject(self, key: Key, subject: Key) -> None:
+        self._subjects[subject].remove(key)
+        if not self._subjects[subject]:
+            del self._subjects[subject]
+
+    # What is shown
+
     def _show(self, key: Key, entry: BoardEntry) -> None:
         self._change(key, entry, self._aggregated(entry))
 
@@ -256,6 +317,8 @@ class Board:
         listener.everything = missed is None
         for key in self._entries if missed is None else missed:
             listener.tell(key)
+        for key in self._missed_notes(0 if missed is None or since is None else since[1]):
+            listener.tell_note(key)
         self._listeners.add(listener)
         try:
             yield listener
@@ -278,6 +341,16 @@ class Board:
                 break
             changed.append(key)
         return list(dict.fromkeys([*missed, *reversed(changed)]))
+
+    def _missed_notes(self, since: int) -> list[Key]:
+        """Return those about whom the note changed since a revision, in order; since 0, those about whom there is one."""
+        changed: list[Key] = []
+        for key in reversed(self._note_order):
+            if self._entries[key].note_revision <= since:
+                break
+            if since or self.has_note(self._entries[key].subject):
+                changed.append(key)
+        return changed[::-1]
 
     def _tell(self, key: Key) -> None:
         for listener in self._listeners:

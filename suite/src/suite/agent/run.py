@@ -16,13 +16,16 @@ from suite.agent.board import Board
 from suite.agent.certificate import server_context
 from suite.agent.core.values import SourceName
 from suite.agent.files import LOOK_EVERY_S
+from suite.agent.notekeeping.clock import NoteClock
+from suite.agent.notekeeping.keeper import NoteKeeper
 from suite.agent.settings.kinds import is_loopback
 from suite.agent.settings.watching import SettingsWatch
 from suite.agent.sources.local import LocalStates
 from suite.agent.sources.source import Connector, ConnectorState
 from suite.agent.sources.teams import TeamsSource
 from suite.agent.store.answers import AnswerStore
-from suite.agent.store.database import StoreInUse
+from suite.agent.store.database import Database, StoreInUse
+from suite.agent.store.notes import NoteStore
 from suite.agent.users.watching import UsersWatch
 from suite.errors import ConfigError
 
@@ -67,7 +70,7 @@ class Agent:
         self._backoff = backoff
         self._version = _version()
         self._users: UsersWatch | None = None
-        self._store: AnswerStore | None = None
+        self._answers: AnswerStore | None = None
         self._teams: TeamsSource | None = None
         self._teams_task: asyncio.Task[None] | None = None
         api, certificate = self._settings.api, self._settings.api.certificate
@@ -85,36 +88,48 @@ class Agent:
         """
         self._tell(self._path, self._watch.in_force.faults)
         settings = self._settings
-        self._store = await asyncio.to_thread(_store, settings.store)
+        database = await asyncio.to_thread(_database, settings.store)
         try:
+            self._answers = AnswerStore(database) if database is not None else None
+            notes = NoteKeeper(self.board, NoteStore(database) if database is not None else None, NoteClock())
+            await notes.load()
             await self._read_users()
-            clock = asyncio.get_running_loop().time
-            local = LocalStates(self.board, clock)
-            api = LocalApi(
-                board=self.board,
-                local=local,
-                connectors=self._connectors,
-                version=self._version,
-                consoles=settings.api.consoles,
-                sign_in=self._sign_in,
-            )
-            guard = self._guard(api)
-            async with serving(guard, _bound(settings), settings.api.consoles, self._tls) as server:
-                self._told_address()
-                try:
-                    await self._run(guard, local, server)
-                finally:
-                    api.stopping.set()
+            try:
+                await self._serve(notes)
+            finally:
+                await self._stop_teams()
+                await notes.close()
         finally:
-            await self._stop_teams()
-            if self._store is not None:
-                self._store.close()
+            if database is not None:
+                database.close()
 
-    async def _run(self, guard: Guard, local: LocalStates, server: asyncio.Task[None]) -> None:
+    async def _serve(self, notes: NoteKeeper) -> None:
+        """Serve the local API."""
+        settings = self._settings
+        local = LocalStates(self.board, asyncio.get_running_loop().time)
+        api = LocalApi(
+            board=self.board,
+            local=local,
+            notes=notes,
+            connectors=self._connectors,
+            version=self._version,
+            consoles=settings.api.consoles,
+            sign_in=self._sign_in,
+        )
+        guard = self._guard(api)
+        async with serving(guard, _bound(settings), settings.api.consoles, self._tls) as server:
+            self._told_address()
+            try:
+                await self._run(guard, local, notes, server)
+            finally:
+                api.stopping.set()
+
+    async def _run(self, guard: Guard, local: LocalStates, notes: NoteKeeper, server: asyncio.Task[None]) -> None:
         self._start_teams()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow(guard), name="follow")
             group.create_task(self._expire(local), name="expire")
+            group.create_task(notes.run(), name="notes")
             await asyncio.wait(
                 {server}
             )  # and not `await server`, which would cancel it in the middle of its connections
@@ -217,7 +232,7 @@ class Agent:
         self._teams = TeamsSource(
             self._settings.teams,
             self.board,
-            self._store,
+            self._answers,
             on_connector=self.board.wake_all,
             version=self._version,
             backoff=self._backoff,
@@ -256,18 +271,20 @@ def _bound(settings: AgentSettings) -> socket:
         raise ConfigError(f"The agent cannot listen on {host}, port {port}: {error.strerror or error}.") from None
 
 
-def _store(path: Path) -> AnswerStore | None:
+def _database(path: Path) -> Database | None:
     """Open the store; None when it cannot be used, because presence is worth more than what is kept of it.
 
     Raises:
         StoreInUse: another agent has it open.
     """
     try:
-        return AnswerStore(path)
+        return Database(path)
     except StoreInUse:
         raise
     except ConfigError as error:
-        log.warning("store: %s The agent runs without it: a restart asks for everything.", error)
+        log.warning(
+            "store: %s The agent runs without it: a restart asks for everything, and no note can be written.", error
+        )
         return None
 
 

@@ -3,9 +3,11 @@
 app.py        the routes
 stream.py     the event stream of one console
 page.py       the page at `/`, whose files are in `static`
-openapi.py    the description of the API
+notes.py      the routes of notes
+openapi.py    the description of the API; openapi_notes.py that of notes, describing.py what both are made of
 bodies.py     request bodies, bounded and checked
-shapes.py     the board's entries as JSON
+shapes.py     the board's entries and notes as JSON
+answers.py    an answer with a JSON body
 sign_in.py    who may use the API when there is a token
 token.py      the token, and the cookie that stands for it
 guard.py      which Host and Origin may use the API

@@ -13,10 +13,12 @@ from starlette.middleware import Middleware
 from starlette.responses import Response
 from starlette.routing import Route
 
+from suite.agent.api.answers import json_answer
 from suite.agent.api.bodies import ApiError, read_object, told_states
+from suite.agent.api.notes import NotesApi
 from suite.agent.api.openapi import openapi
 from suite.agent.api.page import page_routes
-from suite.agent.api.shapes import compact, connector_of
+from suite.agent.api.shapes import compact, connector_of, notes_state_of
 from suite.agent.api.sign_in import SESSION_PATH, SignIn, SignInCheck
 from suite.agent.api.stream import EventStream, Wire
 from suite.agent.core.values import RichState, SourceName, TelephonyState
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from suite.agent.board import Board
+    from suite.agent.notekeeping.keeper import NoteKeeper
     from suite.agent.sources.local import LocalStates, ToldState
 
 MOST_NAMES: Final = 1000
@@ -49,6 +52,7 @@ class LocalApi:
 
     board: Board
     local: LocalStates
+    notes: NoteKeeper
     connectors: Connectors
     version: str
     consoles: int
@@ -57,7 +61,7 @@ class LocalApi:
     _wire: Wire = field(init=False)
 
     def __post_init__(self) -> None:
-        self._wire = Wire(self.board)
+        self._wire = Wire(self.board, self.notes)
 
     def app(self) -> Starlette:
         """Return the ASGI application."""
@@ -65,6 +69,7 @@ class LocalApi:
             routes=[
                 Route("/v1/sources", self._sources, methods=["GET"]),
                 Route("/v1/users", self._users, methods=["GET"]),
+                *NotesApi(self.board, self.notes).routes(),
                 Route("/v1/users/{name:path}", self._user, methods=["GET"]),
                 Route("/v1/events", self._events, methods=["GET"]),
                 Route("/v1/telephony", self._telephony, methods=["POST"]),
@@ -80,7 +85,7 @@ class LocalApi:
         )
 
     async def _sources(self, _request: Request) -> Response:
-        return _json(self._sources_json())
+        return json_answer(self._sources_json())
 
     async def _users(self, _request: Request) -> Response:
         parts: list[bytes] = []
@@ -88,13 +93,13 @@ class LocalApi:
             parts.append(self._wire.json(key, entry))
             if number % 500 == 499:
                 await asyncio.sleep(0)  # others have their turn
-        return _json(b'{"users":[' + b",".join(parts) + b"]}")
+        return json_answer(b'{"users":[' + b",".join(parts) + b"]}")
 
     async def _user(self, request: Request) -> Response:
         found = self.board.find(request.path_params["name"])
         if found is None:
             raise ApiError(404, "unknown_user", "Nobody on the board has this login, UPN, SIP address or extension.")
-        return _json(self._wire.json(*found))
+        return json_answer(self._wire.json(*found))
 
     async def _events(self, request: Request) -> EventStream | Response:
         if request.method == "HEAD":  # Starlette adds it to each GET; its answer has no body, and so would never end
@@ -118,7 +123,7 @@ class LocalApi:
         return self._take(*told_states(await read_object(request), RichState))
 
     async def _openapi(self, _request: Request) -> Response:
-        return _json(compact(openapi(self.version)))
+        return json_answer(compact(openapi(self.version)))
 
     def _take(self, connector: str, states: list[ToldState]) -> Response:
         found: dict[Taken, list[str]] = {taken: [] for taken in Taken}
@@ -129,7 +134,7 @@ class LocalApi:
             raise ApiError(
                 503, "too_many_connectors", "Too many connectors have told states. Use one name each."
             ) from None
-        return _json(
+        return json_answer(
             compact(
                 {
                     "accepted": len(found[Taken.ACCEPTED]),
@@ -140,16 +145,13 @@ class LocalApi:
         )
 
     def _sources_json(self) -> bytes:
-        return compact({"sources": {name.value: connector_of(state) for name, state in self.connectors().items()}})
-
-
-def _json(body: bytes, status: int = 200) -> Response:
-    return Response(body, status, media_type="application/json", headers={"cache-control": "no-store"})
+        sources = {name.value: connector_of(state) for name, state in self.connectors().items()}
+        return compact({"sources": sources, "notes": notes_state_of(self.notes)})
 
 
 async def _answer_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)
-    answer = _json(compact({"error": {"code": error.code, "message": str(error)}}), error.status)
+    answer = json_answer(compact({"error": {"code": error.code, "message": str(error)}}), error.status)
     answer.headers.update(error.headers)
     return answer
 
@@ -157,4 +159,4 @@ async def _answer_error(_request: Request, error: Exception) -> Response:
 async def _answer_http(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "not_valid")
-    return _json(compact({"error": {"code": code, "message": error.detail}}), error.status_code)
+    return json_answer(compact({"error": {"code": code, "message": error.detail}}), error.status_code)

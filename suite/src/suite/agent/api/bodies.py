@@ -73,45 +73,58 @@ def told_states(body: dict[str, Any], kind: type[TelephonyState] | type[RichStat
     Raises:
         ApiError: something in it is wrong; then none of it counts.
     """
-    _only(body, {"connector", "states"}, "the body")
+    check_fields(body, {"connector", "states"}, "the body")
     connector, states = body.get("connector", "default"), body.get("states")
     if not isinstance(connector, str) or not 0 < len(connector) <= CONNECTOR_CHARS:
-        raise _wrong(f"connector must be a text of 1 to {CONNECTOR_CHARS} characters.")
+        raise not_valid(f"connector must be a text of 1 to {CONNECTOR_CHARS} characters.")
     if not isinstance(states, list) or len(states) > MOST_STATES:
-        raise _wrong(f"states must be a list of at most {MOST_STATES:,}.")
+        raise not_valid(f"states must be a list of at most {MOST_STATES:,}.")
     return connector, [_told(state, kind, f"states[{place}]") for place, state in enumerate(states)]
 
 
 def _told(state: Any, kind: type[TelephonyState] | type[RichState], where: str) -> ToldState:
     if not isinstance(state, dict):
-        raise _wrong(f"{where} must be an object.")
-    _only(state, {"user", "state", "sequence", "expires_s"}, where)
+        raise not_valid(f"{where} must be an object.")
+    check_fields(state, {"user", "state", "sequence", "expires_s"}, where)
     user, word = state.get("user"), state.get("state")
     if not isinstance(user, str) or not 0 < len(user) <= MAX_NAME_CHARS:
-        raise _wrong(f"{where}.user must be a login, UPN, SIP address or extension.")
+        raise not_valid(f"{where}.user must be a login, UPN, SIP address or extension.")
     if not isinstance(word, str) or word not in set(kind):
-        raise _wrong(f"{where}.state must be one of {', '.join(kind)}.")
+        raise not_valid(f"{where}.state must be one of {', '.join(kind)}.")
     return ToldState(
         user=user,
         state=kind(word),
-        sequence=_whole(state.get("sequence"), 0, LARGEST_SEQUENCE, f"{where}.sequence"),
+        sequence=whole_number(state.get("sequence"), 0, LARGEST_SEQUENCE, f"{where}.sequence"),
         lifetime=timedelta(
-            seconds=_whole(state.get("expires_s", DEFAULT_LIFETIME_S), 1, LONGEST_LIFETIME_S, f"{where}.expires_s")
+            seconds=whole_number(
+                state.get("expires_s", DEFAULT_LIFETIME_S), 1, LONGEST_LIFETIME_S, f"{where}.expires_s"
+            )
         ),
     )
 
 
-def _whole(value: Any, least: int, most: int, where: str) -> int:
+def whole_number(value: Any, least: int, most: int, where: str) -> int:
+    """Return a value that is a whole number between two limits, both included.
+
+    Raises:
+        ApiError: it is not.
+    """
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise _wrong(f"{where} must be a whole number from {least} to {most}.")
+        raise not_valid(f"{where} must be a whole number from {least} to {most}.")
     return value
 
 
-def _only(value: dict[str, Any], known: set[str], where: str) -> None:
+def check_fields(value: dict[str, Any], known: set[str], where: str) -> None:
+    """Check that an object has only known fields.
+
+    Raises:
+        ApiError: it has another.
+    """
     unknown = sorted(value.keys() - known)
     if unknown:
-        raise _wrong(f"{where} has {unknown[0][:40]!r}, which is not known.")
+        raise not_valid(f"{where} has {unknown[0][:40]!r}, which is not known.")
 
 
-def _wrong(message: str) -> ApiError:
+def not_valid(message: str) -> ApiError:
+    """Return the error for a request that is not as it must be."""
     return ApiError(400, "not_valid", message)

@@ -11,16 +11,14 @@ from suite.agent.api.bodies import (
     LONGEST_LIFETIME_S,
     MOST_STATES,
 )
+from suite.agent.api.describing import FLAG, REFUSALS, TEXT, TIME, content, enum_of, errors, object_of, parameter, ref
+from suite.agent.api.openapi_notes import NOTE_PATHS, NOTE_SCHEMAS
 from suite.agent.core.values import RichState, Rule, ShownStatus, SourceName, TelephonyState
 from suite.agent.sources.source import Connector
 from suite.names import MAX_NAME_CHARS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-_TEXT: Final = {"type": "string"}
-_FLAG: Final = {"type": "boolean"}
-_TIME: Final = {"type": ["string", "null"], "format": "date-time"}
 
 
 _SIGN_IN: Final = {
@@ -32,8 +30,6 @@ _SIGN_IN: Final = {
         "description": "For browsers, set by POST /v1/session. It has the agent's port in its name, and __Host- before it with TLS.",
     },
 }
-_REFUSALS: Final = ("401", "429")
-"""What every path under /v1 may answer when there is a token."""
 
 
 def openapi(version: str) -> dict[str, Any]:
@@ -52,9 +48,10 @@ def openapi(version: str) -> dict[str, Any]:
             "/v1/users/{name}": _get(
                 "One colleague, by login, UPN, SIP address or extension",
                 "User",
-                [_parameter("name", "path")],
+                [parameter("name", "path")],
                 missing=True,
             ),
+            **NOTE_PATHS,
             "/v1/events": _events(),
             "/v1/telephony": _post("Tell the states of phones", "TelephonyStates"),
             "/v1/presence": _post("Tell rich presence, as the source Local", "RichStates"),
@@ -68,8 +65,7 @@ def openapi(version: str) -> dict[str, Any]:
 
 
 def _get(summary: str, schema: str, parameters: Iterable[Any] = (), *, missing: bool = False) -> dict[str, Any]:
-    errors = (*_REFUSALS, "404") if missing else _REFUSALS
-    responses = {"200": _content(schema)} | {code: _content("Error") for code in errors}
+    responses = {"200": content(schema)} | errors(*REFUSALS, *(["404"] if missing else []))
     return {"get": {"summary": summary, "parameters": list(parameters), "responses": responses}}
 
 
@@ -77,108 +73,108 @@ def _post(summary: str, schema: str) -> dict[str, Any]:
     return {
         "post": {
             "summary": summary,
-            "requestBody": {"required": True, "content": {"application/json": {"schema": _ref(schema)}}},
-            "responses": {"200": _content("Taken")}
-            | {code: _content("Error") for code in ("400", "408", "413", "415", "503", *_REFUSALS)},
+            "requestBody": {"required": True, "content": {"application/json": {"schema": ref(schema)}}},
+            "responses": {"200": content("Taken")} | errors("400", "408", "413", "415", "503", *REFUSALS),
         }
     }
 
 
 def _events() -> dict[str, Any]:
     described = (
-        "Server-sent events: `everything` (forget all, everybody follows), `state` (a User), `removed` (its `user`), `sources` "
-        "(Sources), `complete` (everybody was sent; changes follow). Send the id of the last event as Last-Event-ID to resume."
+        "Server-sent events: `everything` (forget all, everybody follows), `state` (a User), `note` (a UserNote), "
+        "`removed` (its `user`), `sources` (Sources), `complete` (everybody was sent; changes follow). Send the id of the last event as Last-Event-ID to resume."
     )
     return {
         "get": {
             "summary": "Changes as they happen",
             "parameters": [
-                _parameter(
+                parameter(
                     "user",
                     "query",
                     "Only these colleagues. A UPN that is not in the file of colleagues is watched meanwhile.",
                 )
-                | {"schema": {"type": "array", "items": _TEXT}, "required": False},
-                _parameter("Last-Event-ID", "header", "The id of the last event that was read.") | {"required": False},
+                | {"schema": {"type": "array", "items": TEXT}, "required": False},
+                parameter("Last-Event-ID", "header", "The id of the last event that was read.") | {"required": False},
             ],
             "responses": {
-                "200": {"description": described, "content": {"text/event-stream": {"schema": _TEXT}}},
+                "200": {"description": described, "content": {"text/event-stream": {"schema": TEXT}}},
             }
-            | {code: _content("Error") for code in ("400", "503", *_REFUSALS)},
+            | errors("400", "503", *REFUSALS),
         }
     }
 
 
 def _session() -> dict[str, Any]:
-    errors = {code: _content("Error") for code in ("400", "408", "413", *_REFUSALS)}
-    body = {"type": "object", "properties": {"token": _TEXT}, "required": ["token"]}
+    body = {"type": "object", "properties": {"token": TEXT}, "required": ["token"]}
     return {
         "get": {
             "summary": "Whether a token is needed, and whether the browser is signed in",
-            "responses": {"200": _content("Session")},
+            "responses": {"200": content("Session")},
         },
         "post": {
             "summary": "Sign a browser in with the token, or renew its cookie when there is no body",
             "requestBody": {"required": False, "content": {"application/json": {"schema": body}}},
-            "responses": {"200": _content("Session")} | errors,
+            "responses": {"200": content("Session")} | errors("400", "408", "413", *REFUSALS),
         },
-        "delete": {"summary": "Sign a browser out", "responses": {"200": _content("Session")}},
+        "delete": {"summary": "Sign a browser out", "responses": {"200": content("Session")}},
     }
 
 
 def _schemas() -> dict[str, Any]:
     return {
-        "User": _object(
-            user=_TEXT | {"description": "The name by which the agent tells colleagues apart."},
-            login=_TEXT,
-            upn=_TEXT,
-            sip_uri=_TEXT,
-            extension=_TEXT,
-            voicemail=_TEXT,
-            status=_enum(ShownStatus) | {"description": "The one state to draw."},
-            rule=_enum(Rule) | {"description": "The rule that decided."},
-            reason=_TEXT | {"description": "Why nothing is known; empty otherwise."},
-            since=_TIME,
-            uncertain=_FLAG | {"description": "The state cannot be confirmed at the moment: draw it as uncertain."},
-            rich=_object(state=_enum(RichState), source={"enum": [*(one.value for one in SourceName), None]}),
-            telephony=_enum(TelephonyState),
+        "User": object_of(
+            user=TEXT | {"description": "The name by which the agent tells colleagues apart."},
+            login=TEXT,
+            upn=TEXT,
+            sip_uri=TEXT,
+            extension=TEXT,
+            voicemail=TEXT,
+            status=enum_of(ShownStatus) | {"description": "The one state to draw."},
+            rule=enum_of(Rule) | {"description": "The rule that decided."},
+            reason=TEXT | {"description": "Why nothing is known; empty otherwise."},
+            since=TIME,
+            uncertain=FLAG | {"description": "The state cannot be confirmed at the moment: draw it as uncertain."},
+            rich=object_of(state=enum_of(RichState), source={"enum": [*(one.value for one in SourceName), None]}),
+            telephony=enum_of(TelephonyState),
             sources={
                 "type": "object",
-                "propertyNames": _enum(SourceName),
-                "additionalProperties": _object(state=_enum(RichState), reason=_TEXT, since=_TIME, uncertain=_FLAG),
+                "propertyNames": enum_of(SourceName),
+                "additionalProperties": object_of(state=enum_of(RichState), reason=TEXT, since=TIME, uncertain=FLAG),
             },
         ),
-        "Users": _object(users={"type": "array", "items": _ref("User")}),
-        "Sources": _object(
+        "Users": object_of(users={"type": "array", "items": ref("User")}),
+        "Sources": object_of(
             sources={
                 "type": "object",
-                "propertyNames": _enum(SourceName),
-                "additionalProperties": _object(state=_enum(Connector), detail=_TEXT),
-            }
+                "propertyNames": enum_of(SourceName),
+                "additionalProperties": object_of(state=enum_of(Connector), detail=TEXT),
+            },
+            notes=ref("NotesState"),
         ),
-        "TelephonyStates": _states(_enum(TelephonyState)),
-        "RichStates": _states(_enum(RichState)),
-        "Taken": _object(
+        "TelephonyStates": _states(enum_of(TelephonyState)),
+        "RichStates": _states(enum_of(RichState)),
+        "Taken": object_of(
             accepted={"type": "integer"},
             outdated={
                 "type": "array",
-                "items": _TEXT,
+                "items": TEXT,
                 "description": "A later state of the connector was here before.",
             },
-            unknown_users={"type": "array", "items": _TEXT},
+            unknown_users={"type": "array", "items": TEXT},
         ),
-        "Session": _object(
-            token_needed=_FLAG,
-            signed_in=_FLAG,
+        "Session": object_of(
+            token_needed=FLAG,
+            signed_in=FLAG,
             expires_in_s={"type": ["integer", "null"], "description": "Of the cookie; null with the token itself."},
         ),
-        "Error": _object(error=_object(code=_TEXT, message=_TEXT)),
+        "Error": object_of(error=object_of(code=TEXT, message=TEXT)),
+        **NOTE_SCHEMAS,
     }
 
 
 def _states(state: dict[str, Any]) -> dict[str, Any]:
-    told = _object(
-        user=_TEXT
+    told = object_of(
+        user=TEXT
         | {"minLength": 1, "maxLength": MAX_NAME_CHARS, "description": "Login, UPN, SIP address or extension."},
         state=state,
         sequence={"type": "integer", "minimum": 0, "maximum": LARGEST_SEQUENCE},
@@ -189,29 +185,9 @@ def _states(state: dict[str, Any]) -> dict[str, Any]:
     return {
         "type": "object",
         "properties": {
-            "connector": _TEXT | {"minLength": 1, "maxLength": CONNECTOR_CHARS, "default": "default"},
+            "connector": TEXT | {"minLength": 1, "maxLength": CONNECTOR_CHARS, "default": "default"},
             "states": {"type": "array", "maxItems": MOST_STATES, "items": told},
         },
         "required": ["states"],
         "additionalProperties": False,
     }
-
-
-def _object(**properties: Any) -> dict[str, Any]:
-    return {"type": "object", "properties": properties, "required": [*properties]}
-
-
-def _enum(kind: Iterable[Any]) -> dict[str, Any]:
-    return {"type": "string", "enum": [one.value for one in kind]}
-
-
-def _ref(schema: str) -> dict[str, str]:
-    return {"$ref": f"#/components/schemas/{schema}"}
-
-
-def _content(schema: str) -> dict[str, Any]:
-    return {"description": schema, "content": {"application/json": {"schema": _ref(schema)}}}
-
-
-def _parameter(name: str, place: str, description: str = "") -> dict[str, Any]:
-    return {"name": name, "in": place, "required": True, "schema": _TEXT, "description": description}

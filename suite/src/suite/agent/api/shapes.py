@@ -1,14 +1,20 @@
-"""The board's entries and the sources' connections as JSON."""
+"""The board's entries, notes and the sources' connections as JSON."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
 
+from suite.agent.notekeeping.clock import date_of_ms
+from suite.agent.sources.source import Connector
+
 if TYPE_CHECKING:
     from datetime import datetime
 
     from suite.agent.board import BoardEntry
+    from suite.agent.notekeeping.clock import NoteClock
+    from suite.agent.notekeeping.keeper import NoteKeeper
+    from suite.agent.notes.values import Kept
     from suite.agent.sources.source import ConnectorState
     from suite.names import Key
 
@@ -45,6 +51,37 @@ def user_of(key: Key, entry: BoardEntry) -> dict[str, Any]:
 def connector_of(connector: ConnectorState) -> dict[str, Any]:
     """Return the state of a source's connection."""
     return {"state": connector.state.value, "detail": connector.detail}
+
+
+def note_of(kept: Kept | None, clock: NoteClock) -> dict[str, Any] | None:
+    """Return a note; None when there is none."""
+    if kept is None:
+        return None
+    version = kept.version
+    return {
+        "text": version.text,
+        "author": version.author,
+        "written_at": _time(date_of_ms(version.written_ms)),
+        "expires_at": _time(clock.date(kept.ends))
+        if version.lifetime_s is not None and kept.ends is not None
+        else None,
+    }
+
+
+def earlier_note_of(kept: Kept, shown: Kept | None, clock: NoteClock) -> dict[str, Any]:
+    """Return a version of the history of a note."""
+    is_shown = shown is not None and kept.version.id == shown.version.id
+    return {**(note_of(kept, clock) or {}), "cleared": kept.version.is_cleared, "in_force": is_shown}
+
+
+def notes_state_of(notes: NoteKeeper) -> dict[str, Any]:
+    """Return whether notes can be kept, and how they are shared."""
+    store = Connector.CONNECTION_ERROR if notes.trouble else Connector.UP_AND_RUNNING
+    sharing = notes.sharing
+    return {
+        "store": {"state": store.value, "detail": notes.trouble or notes.told},
+        "sharing": {"state": sharing.state.value, "detail": sharing.detail, "unsent": sharing.unsent},
+    }
 
 
 def compact(value: Any) -> bytes:

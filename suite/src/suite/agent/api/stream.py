@@ -2,6 +2,7 @@
 
     event: everything    a console that could not resume forgets what it has; everybody follows
     event: state         a colleague; the `id` is where a resume goes on
+    event: note          the note about a colleague; null when there is none any more
     event: removed       a colleague is not on the board any more
     event: sources       the connections of all sources
     event: complete      everybody was sent; changes follow
@@ -17,26 +18,31 @@ import contextlib
 import zlib
 from typing import TYPE_CHECKING, Any, Final
 
-from suite.agent.api.shapes import compact, user_of
+from suite.agent.api.shapes import compact, note_of, user_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from suite.agent.api.guard import Message, Receive, Send
     from suite.agent.board import Board, BoardEntry, BoardListener
+    from suite.agent.notekeeping.keeper import NoteKeeper
     from suite.names import Key
 
 ALIVE_S: Final = 15.0
+_STATE: Final = b"state"
+_NOTE: Final = b"note"
 EVENTS_A_PIECE: Final = 100
 """Events that are written at once: some 60 KB. Then other consoles have their turn."""
 
 
 class Wire:
-    """The JSON of colleagues, made once for all consoles."""
+    """The JSON of colleagues and of notes about them, made once for all consoles."""
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, board: Board, notes: NoteKeeper) -> None:
         self._board = board
+        self._notes = notes
         self._made: dict[Key, tuple[BoardEntry, int, bytes]] = {}
+        self._made_notes: dict[Key, tuple[BoardEntry, int, bytes]] = {}
 
     def json(self, key: Key, entry: BoardEntry) -> bytes:
         """Return a colleague as JSON."""
@@ -45,6 +51,16 @@ class Wire:
             made = self._made[key] = entry, entry.revision, compact(user_of(key, entry))
             if len(self._made) > 2 * len(self._board) + 100:
                 self._made = {one: kept for one, kept in self._made.items() if one in self._board.entries}
+        return made[2]
+
+    def note_json(self, key: Key, entry: BoardEntry) -> bytes:
+        """Return the note about a colleague as JSON, with whom it is about."""
+        made = self._made_notes.get(key)
+        if made is None or made[0] is not entry or made[1] != entry.note_revision:
+            note = note_of(self._notes.shown(entry.subject), self._notes.clock)
+            made = self._made_notes[key] = entry, entry.note_revision, compact({"user": key, "note": note})
+            if len(self._made_notes) > 2 * len(self._board) + 100:
+                self._made_notes = {one: kept for one, kept in self._made_notes.items() if one in self._board.entries}
         return made[2]
 
 
@@ -104,12 +120,12 @@ class EventStream:
         await _write(send, b"retry: 1000\n" + opening + _event(b"sources", sources))
         is_complete = False
         while True:
-            # No await between these two: a source whose state changes while something is written would not be told.
-            changed, now = listener.take(), self._sources()
+            # No await between these: a source whose state changes while something is written would not be told.
+            changed, notes, now = listener.take(), listener.take_notes(), self._sources()
             if now != sources:
                 sources = now
                 await _write(send, _event(b"sources", sources))
-            await self._send_changes(changed, epoch, send)
+            await self._send_changes(changed, notes, epoch, send)
             if not is_complete:
                 await _write(send, b"event: complete\ndata: {}\n\n")
                 is_complete = True
@@ -119,18 +135,20 @@ class EventStream:
             except TimeoutError:
                 await _write(send, b": alive\n\n")
 
-    async def _send_changes(self, changed: list[Key], epoch: str, send: Send) -> None:
-        """Send colleagues in the order of their revisions, so that each id stands for everything before it."""
+    async def _send_changes(self, changed: list[Key], notes: list[Key], epoch: str, send: Send) -> None:
+        """Send colleagues and notes in the order of their revisions, so that each id stands for everything before it."""
         entries = self._board.entries
         removed = [key for key in changed if key not in entries]
-        present = sorted((entries[key].revision, key) for key in changed if key in entries)
+        present = [(entries[key].revision, _STATE, key) for key in changed if key in entries]
+        present += [(entries[key].note_revision, _NOTE, key) for key in notes if key in entries]
         for piece in _pieces(removed):
             await _write(send, b"".join(_event(b"removed", compact({"user": key})) for key in piece))
-        for piece in _pieces(present):
+        json_of = {_STATE: self._wire.json, _NOTE: self._wire.note_json}
+        for piece in _pieces(sorted(present)):
             # A colleague may have changed since; then its newest state is sent now, and again when its turn comes.
             written = [
-                _event(b"state", self._wire.json(key, entries[key]), f"{epoch}-{revision}")
-                for revision, key in piece
+                _event(name, json_of[name](key, entries[key]), f"{epoch}-{revision}")
+                for revision, name, key in piece
                 if key in entries
             ]
             await _write(send, b"".join(written))

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import secrets
 import sqlite3
 from typing import TYPE_CHECKING
 
-from suite.agent.store.database import open_database
+from suite.agent.store.database import instance_id
 from suite.agent.store.encoding import decode_presence, encode_presence
 from suite.held import Answer, Held, Resolution
 from suite.values import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
-    from pathlib import Path
+    from collections.abc import Collection
 
     from suite.agent.settings.load import TeamsSettings
+    from suite.agent.store.database import Database
 
 log = logging.getLogger(__name__)
 
@@ -34,19 +32,10 @@ class AnswerStore:
         instance_id: a word by which the relay knows this agent over restarts.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Open the file.
-
-        Raises:
-            ConfigError: it cannot be used; `StoreInUse` when another agent has it open.
-        """
-        self._connection = open_database(path)
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._is_failing = False
-        found = self._meta("instance_id")
-        self.instance_id = found or secrets.token_hex(16)
-        if not found:
-            with contextlib.suppress(sqlite3.Error):
-                self._set_meta("instance_id", self.instance_id)
+        self.instance_id = instance_id(database)
 
     def load(self, owner: str) -> Held:
         """Return what is kept of an owner: nothing when the file has another's, which must never be shown."""
@@ -63,8 +52,8 @@ class AnswerStore:
             False when nothing could be written: what is kept is as before, and belongs together.
         """
         try:
-            with self._transaction():
-                self._save(owner, held, gone)
+            with self._database.transaction() as run:
+                self._save(run, owner, held, gone)
         except sqlite3.Error as error:
             if not self._is_failing:
                 log.warning(
@@ -78,29 +67,24 @@ class AnswerStore:
         self._is_failing = False
         return True
 
-    def close(self) -> None:
-        """Close the file."""
-        self._connection.close()
-
     def _load(self, owner: str) -> Held:
-        if self._meta("owner") != owner:
+        if self._database.meta("owner") != owner:
             return Held()
         answers = {
             user_id: Answer(decode_presence(presence), None) if presence is not None else Answer(None, Status(status))
-            for user_id, presence, status in self._connection.execute("SELECT user_id, presence, status FROM answers")
+            for user_id, presence, status in self._database.rows("SELECT user_id, presence, status FROM answers")
         }
         names = {
             name: Resolution(user_id, None if user_id is not None else Status(status))
-            for name, user_id, status in self._connection.execute("SELECT name, user_id, status FROM names")
+            for name, user_id, status in self._database.rows("SELECT name, user_id, status FROM names")
         }
-        return Held(token=self._meta("token"), names=names, answers=answers)
+        return Held(token=self._database.meta("token"), names=names, answers=answers)
 
-    def _save(self, owner: str, held: Held, gone: Collection[str]) -> None:
-        run = self._connection
-        if self._meta("owner") != owner:
+    def _save(self, run: sqlite3.Connection, owner: str, held: Held, gone: Collection[str]) -> None:
+        if run.execute("SELECT value FROM meta WHERE key = 'owner'").fetchone() != (owner,):
             run.execute("DELETE FROM names")
             run.execute("DELETE FROM answers")
-            self._set_meta("owner", owner)
+            _set_meta(run, "owner", owner)
         run.executemany("DELETE FROM names WHERE name = ?", [(name,) for name in gone])
         run.executemany(
             "INSERT OR REPLACE INTO names VALUES (?, ?, ?)",
@@ -117,22 +101,8 @@ class AnswerStore:
             run.execute(
                 "DELETE FROM answers WHERE user_id NOT IN (SELECT user_id FROM names WHERE user_id IS NOT NULL)"
             )
-        self._set_meta("token", held.token)
+        _set_meta(run, "token", held.token)
 
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._connection.execute("COMMIT")
-        except BaseException:
-            with contextlib.suppress(sqlite3.Error):
-                self._connection.execute("ROLLBACK")
-            raise
 
-    def _meta(self, key: str) -> str:
-        row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return str(row[0]) if row else ""
-
-    def _set_meta(self, key: str, value: str) -> None:
-        self._connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+def _set_meta(run: sqlite3.Connection, key: str, value: str) -> None:
+    run.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))

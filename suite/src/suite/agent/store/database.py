@@ -12,12 +12,14 @@ import os
 import secrets
 import sqlite3
 import stat
-from typing import TYPE_CHECKING, Final
+import threading
+from typing import TYPE_CHECKING, Any, Final
 
 from suite.errors import ConfigError
 from suite.system import is_locked_by_another, make_private, replace_file
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -26,37 +28,104 @@ _VERSION: Final = 1
 _SHARED_LOCK: Final = 0x40000002, 510
 """The part of a file that SQLite locks: first byte and length, of its file format. https://www.sqlite.org/src/file/src/os.h"""
 _TABLES: Final = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE names (name TEXT PRIMARY KEY, user_id TEXT, status INTEGER) WITHOUT ROWID;
-CREATE TABLE answers (user_id TEXT PRIMARY KEY, presence TEXT, status INTEGER) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS names (name TEXT PRIMARY KEY, user_id TEXT, status INTEGER) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS answers (user_id TEXT PRIMARY KEY, presence TEXT, status INTEGER) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS notes (subject TEXT, stamp INTEGER, agent TEXT, text TEXT NOT NULL, author TEXT NOT NULL, written_ms INTEGER NOT NULL,
+    lifetime_s INTEGER, ends_ms INTEGER, PRIMARY KEY (subject, stamp, agent)) WITHOUT ROWID;
 """
+"""A later version adds tables, and leaves those that are: the file of an older agent is completed, and an older agent can still use it."""
 
 
 class StoreInUse(ConfigError):
     """Another agent has the file open."""
 
 
-def open_database(path: Path) -> sqlite3.Connection:
-    """Open the file, made and readable by its owner only when there is none. It may be used by any one thread at a time.
+class Database:
+    """The file of one agent, open. Transactions of several threads wait for each other.
 
-    Raises:
-        StoreInUse: another agent has it open.
-        ConfigError: it can neither be opened nor made.
+    Attributes:
+        set_aside: the name under which a damaged file was kept when this one was opened; empty when there was none.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and not stat.S_ISREG(path.stat().st_mode):
-            raise ConfigError(f"The store {path} is not a regular file.")
-        make_private(path)
+
+    def __init__(self, path: Path) -> None:
+        """Open the file; it is made, and readable by its owner only, when there is none.
+
+        Raises:
+            StoreInUse: another agent has it open.
+            ConfigError: it can neither be opened nor made.
+        """
+        self.set_aside = ""
+        self._lock = threading.Lock()
         try:
-            return _opened(path)
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError) and not _is_damage(error):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.exists() and not stat.S_ISREG(path.stat().st_mode):
+                raise ConfigError(f"The store {path} is not a regular file.")
+            make_private(path)
+            try:
+                self._connection = _opened(path)
+            except sqlite3.DatabaseError as error:
+                if isinstance(error, sqlite3.OperationalError) and not _is_damage(error):
+                    raise
+                self.set_aside = _set_aside(path)
+                self._connection = _opened(path)
+        except (OSError, sqlite3.Error) as error:
+            raise ConfigError(f"The store {path} cannot be used: {error}.") from None
+
+    @contextlib.contextmanager
+    def transaction(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
+        """Change the file, as a whole or not at all.
+
+        Args:
+            durable: wait until the disk has it, so that it is there after the machine lost its power. Without, it is there after the
+                agent was killed.
+
+        Raises:
+            sqlite3.Error: nothing was changed.
+        """
+        with self._lock:
+            if durable:
+                self._connection.execute("PRAGMA synchronous = FULL")
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    self._connection.execute("ROLLBACK")
                 raise
-            _set_aside(path)
-            return _opened(path)
-    except (OSError, sqlite3.Error) as error:
-        raise ConfigError(f"The store {path} cannot be used: {error}.") from None
+            finally:
+                if durable:
+                    self._connection.execute("PRAGMA synchronous = NORMAL")
+
+    def rows(self, query: str, *values: str) -> list[tuple[Any, ...]]:
+        """Return the rows of a query.
+
+        Raises:
+            sqlite3.Error: the file cannot be read.
+        """
+        with self._lock:
+            return self._connection.execute(query, values).fetchall()
+
+    def meta(self, key: str) -> str:
+        """Return a word that the file keeps; empty when it keeps none."""
+        rows = self.rows("SELECT value FROM meta WHERE key = ?", key)
+        return str(rows[0][0]) if rows else ""
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
+
+
+def instance_id(database: Database) -> str:
+    """Return a word that stands for this agent over restarts."""
+    found = database.meta("instance_id")
+    made = found or secrets.token_hex(16)
+    if not found:
+        with contextlib.suppress(sqlite3.Error), database.transaction() as run:
+            run.execute("INSERT INTO meta VALUES ('instance_id', ?)", (made,))
+    return made
 
 
 def inspect_database(path: Path) -> bool:
@@ -91,9 +160,9 @@ def _opened(path: Path) -> sqlite3.Connection:
         [version] = connection.execute("PRAGMA user_version").fetchone()
         [checked] = connection.execute("PRAGMA quick_check(1)").fetchone()
         _check(version in (0, _VERSION) and checked == "ok")
+        for statement in filter(None, map(str.strip, _TABLES.split(";"))):
+            connection.execute(statement)
         if version == 0:
-            for statement in filter(None, map(str.strip, _TABLES.split(";"))):
-                connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {_VERSION}")
         connection.execute("COMMIT")
     except sqlite3.OperationalError as error:
@@ -116,8 +185,8 @@ def _is_damage(error: sqlite3.OperationalError) -> bool:
     return getattr(error, "sqlite_errorname", "").startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR"))
 
 
-def _set_aside(path: Path) -> None:
-    """Give a file that cannot be read another name, with what SQLite keeps beside it."""
+def _set_aside(path: Path) -> str:
+    """Give a file that cannot be read another name, without what SQLite keeps beside it, and return that."""
     aside = path.with_name(f"{path.name}.damaged-{secrets.token_hex(3)}")
     replace_file(path, aside)
     for beside in ("-wal", "-shm", "-journal"):
@@ -125,3 +194,4 @@ def _set_aside(path: Path) -> None:
             path.with_name(path.name + beside).unlink()
     make_private(path)
     log.warning("store: the file is damaged. It is kept as %s, and the agent begins with an empty one.", aside.name)
+    return aside.name

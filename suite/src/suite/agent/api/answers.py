@@ -1,0 +1,11 @@
+"""Answers with a JSON body."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+
+def json_answer(body: bytes, status: int = 200) -> Response:
+    """Return an answer that nobody may keep, and that no browser takes for a page."""
+    headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+    return Response(body, status, media_type="application/json", headers=headers)

@@ -1,0 +1,256 @@
+"""The keeper of notes: each change is planned, written to the disk, made, and told to the board and to agents that follow.
+
+operator ──► write, clear ─┐                           ┌──► board ──► consoles
+                           ├──► plan ──► disk ──► make ┤
+other agents ──► take ─────┘                           └──► feed ──► other agents
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from suite.agent.notekeeping.feed import NoteFeed
+from suite.agent.notes.notebook import Notebook, Plan
+from suite.agent.sources.source import Connector
+from suite.agent.store.notes import NotesNotKept
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from suite.agent.board import Board
+    from suite.agent.notekeeping.clock import NoteClock
+    from suite.agent.notes.values import Kept, VersionId
+    from suite.agent.store.notes import NoteStore
+    from suite.names import Key
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_S: Final = 0.5
+MOST_WAITING: Final = 200
+"""Changes that wait for the disk; more are refused. A disk writes hundreds a second, so the last one waits about a second."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharingState:
+    """The connection to the agent through which notes are shared.
+
+    Attributes:
+        state: DISABLED when this agent follows no other.
+        detail: a sentence for a person where there is more to say.
+        unsent: versions that the other agent does not have yet.
+    """
+
+    state: Connector = Connector.DISABLED
+    detail: str = ""
+    unsent: int = 0
+
+
+class NotesBusy(Exception):
+    """Too many changes wait for the disk."""
+
+
+class TooManyNotes(Exception):
+    """There is no page left for somebody about whom there was no note yet."""
+
+
+class NoteKeeper:
+    """All notes of this agent.
+
+    Attributes:
+        run_id: a word that no other run of the agent has.
+        feed: the order in which versions came here.
+        trouble: a sentence about the disk when notes cannot be kept; empty otherwise.
+        told: a sentence about what happened to notes when the agent started; empty otherwise.
+        sharing: the connection to the agent through which notes are shared.
+    """
+
+    def __init__(self, board: Board, store: NoteStore | None, clock: NoteClock) -> None:
+        self.run_id = secrets.token_hex(8)
+        self.clock = clock
+        self.feed = NoteFeed()
+        self.trouble = "" if store is not None else "The agent runs without its store, so notes cannot be kept."
+        self.told = ""
+        self.sharing = SharingState()
+        self._store = store
+        self._board = board
+        self._notebook = Notebook(store.agent if store is not None else secrets.token_hex(16))
+        self._shown: dict[Key, VersionId] = {}
+        """Subject -> the note that was told to the board; absent when there is none."""
+        self._lock = asyncio.Lock()
+        self._changes: set[asyncio.Task[list[VersionId]]] = set()
+        board.has_note = self._shown.__contains__
+
+    async def load(self) -> None:
+        """Read the notes that the disk has. Damaged ones are told, and left out."""
+        if self._store is None:
+            return
+        try:
+            kept = await asyncio.to_thread(self._store.load, self.clock.machine_ms(), self.clock.now())
+        except NotesNotKept as error:
+            self._failed(f"Notes cannot be read: {error}.")
+            return
+        if self._store.set_aside:
+            self.told = (
+                f"The store was damaged, and is kept as {self._store.set_aside}. The agent began without its notes."
+            )
+        await self._shielded(lambda: kept, must_keep=False)
+
+    # What is written
+
+    async def write(self, subject: Key, text: str, author: str, lifetime_s: int | None) -> None:
+        """Write the note about somebody. It is on the disk when this returns. No text clears the note.
+
+        Args:
+            subject: the name under which notes about them are kept.
+            text: cleaned.
+            author: cleaned.
+            lifetime_s: seconds after which it is cleared; None keeps it.
+
+        Raises:
+            NotesNotKept, NotesBusy, TooManyNotes: nothing was changed.
+        """
+        refused = await self._shielded(
+            lambda: [self._notebook.draft(subject, text, author, lifetime_s, self.clock.stamp_ms(), self.clock.now())]
+        )
+        if refused:
+            raise TooManyNotes
+
+    async def take(self, versions: list[Kept], *, must_keep: bool) -> list[VersionId]:
+        """Take versions of other agents, those that are here already included.
+
+        Args:
+            versions: of whatever people, in whatever order.
+            must_keep: when the disk refuses them, take none. Otherwise they are shown all the same.
+
+        Returns:
+            Those for which there is no room.
+
+        Raises:
+            NotesNotKept, NotesBusy: nothing was changed.
+        """
+        return await self._shielded(lambda: versions, must_keep=must_keep)
+
+    async def _shielded(self, arriving: Callable[[], list[Kept]], *, must_keep: bool = True) -> list[VersionId]:
+        """Make a change whole, also when whoever asked for it leaves meanwhile."""
+        if len(self._changes) >= MOST_WAITING:
+            raise NotesBusy
+        task = asyncio.create_task(self._change(arriving, must_keep=must_keep), name="note")
+        self._changes.add(task)
+        task.add_done_callback(self._changes.discard)
+        return await asyncio.shield(task)
+
+    async def _change(self, arriving: Callable[[], list[Kept]], *, must_keep: bool) -> list[VersionId]:
+        async with self._lock:
+            return await self._made(self._notebook.plan(arriving(), self.clock.now()), must_keep=must_keep)
+
+    async def _made(self, plan: Plan, *, must_keep: bool = True) -> list[VersionId]:
+        if plan.put or plan.gone:
+            try:
+                await self._keep(plan)
+            except NotesNotKept:
+                if must_keep:
+                    raise
+        now = self.clock.now()
+        self._notebook.apply(plan, now)
+        self.feed.remove(plan.gone)
+        self.feed.add(kept.version.id for kept in plan.news)
+        self._tell_board(plan.pages, now)
+        return plan.refused
+
+    async def _keep(self, plan: Plan) -> None:
+        if self._store is None:
+            raise NotesNotKept(self.trouble)
+        try:
+            await asyncio.to_thread(self._store.save, plan.put, plan.gone, self.clock.machine_ms(), self.clock.now())
+        except NotesNotKept as error:
+            self._failed(f"Notes cannot be kept: {error}.")
+            raise
+        if self.trouble:
+            log.info("notes: they can be kept again.")
+            self.trouble = ""
+            self._board.wake_all()
+
+    def share(self, sharing: SharingState) -> None:
+        """Tell consoles how notes are shared."""
+        if sharing != self.sharing:
+            if sharing.state is not self.sharing.state:
+                log.info("notes: sharing: %s %s", sharing.state.value, sharing.detail)
+            self.sharing = sharing
+            self._board.wake_all()
+
+    def _failed(self, trouble: str) -> None:
+        if trouble != self.trouble:
+            log.warning("notes: %s", trouble)
+            self.trouble = trouble
+            self._board.wake_all()
+
+    def _tell_board(self, subjects: Iterable[Key], now: float) -> None:
+        """Tell the board of those whose note is another than before."""
+        for subject in subjects:
+            kept = self._notebook.shown(subject, now)
+            version_id = kept.version.id if kept is not None else None
+            if version_id == self._shown.get(subject):
+                continue
+            if version_id is None:
+                del self._shown[subject]
+            else:
+                self._shown[subject] = version_id
+            self._board.note_changed(subject)
+
+    # What is read
+
+    def shown(self, subject: Key) -> Kept | None:
+        """Return the note about somebody; None when there is none."""
+        return self._notebook.shown(subject, self.clock.now())
+
+    def history(self, subject: Key) -> list[Kept]:
+        """Return the versions of somebody's last day, newest first."""
+        return self._notebook.history(subject, self.clock.now())
+
+    def knows(self, subject: Key) -> bool:
+        """Return True when there is, or was, a note about somebody."""
+        return subject in self._notebook.pages
+
+    def subjects(self) -> list[Key]:
+        """Return those about whom there is a note."""
+        return list(self._shown)
+
+    def find(self, version_id: VersionId) -> Kept | None:
+        """Return a version; None when it is not here."""
+        return self._notebook.find(version_id)
+
+    def versions(self) -> Iterator[Kept]:
+        """Yield every version."""
+        return self._notebook.versions()
+
+    # What ends
+
+    async def run(self) -> None:
+        """Clear the notes whose time is over, and forget history that is older than a day, until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            await self.look()
+
+    async def look(self) -> None:
+        """Do this once."""
+        now = self.clock.now()
+        due = self._notebook.take_due(now)
+        if not due:
+            return
+        self._tell_board(due, now)
+        async with self._lock:
+            plan = self._notebook.plan_aging(due, now)
+            if plan.pages:
+                try:
+                    await self._made(plan)
+                except NotesNotKept:
+                    return  # the notebook asks again in a minute
+
+    async def close(self) -> None:
+        """Wait for the changes that are being written."""
+        if self._changes:
+            await asyncio.wait(self._changes)
