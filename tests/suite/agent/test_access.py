@@ -28,10 +28,10 @@ from suite.agent.api.token import COOKIE_S, AccessToken
 from suite.agent.board import Board
 from suite.agent.certificate import ServerCertificate, server_context
 from suite.agent.core.values import SourceName
-from suite.agent.settings.access import new_token
-from suite.agent.settings.load import LoadedSettings, load
 from suite.agent.notekeeping.clock import NoteClock
 from suite.agent.notekeeping.keeper import NoteKeeper
+from suite.agent.settings.access import new_token
+from suite.agent.settings.load import LoadedSettings, load
 from suite.agent.sources.local import LocalStates
 from suite.agent.users.reading import Colleague
 from suite.cli import app
