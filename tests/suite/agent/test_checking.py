@@ -128,8 +128,8 @@ def test_a_port_that_is_taken_is_named(folder: Path):
 
 def test_a_store_that_an_agent_has_open_is_named(folder: Path):
     hold = (
-        "import sys; from pathlib import Path; from suite.agent.store.database import open_database;"
-        "held = open_database(Path(sys.argv[1])); print('ready', flush=True); sys.stdin.read()"
+        "import sys; from pathlib import Path; from suite.agent.store.database import Database;"
+        "held = Database(Path(sys.argv[1])); print('ready', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", hold, str(folder / "presence-agent.db")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as agent:
