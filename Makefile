@@ -88,11 +88,11 @@ test: setup $(FOR_CHART) $(FOR_PROXIES) $(FOR_SIP) browser promtool examples ## 
 
 # Measuring costs Python 3.11 three quarters more time, so it is done over the tests of single packages. CI runs these here, and the rest by
 # `make test COVERED_TOO=`.
-COVERED := tests/core tests/edge tests/graph tests/store tests/suite tests/webhook
+COVERED := tests/core tests/edge tests/graph tests/sip tests/store tests/suite tests/webhook
 COVERED_TOO ?= yes
 coverage: coverage-run floors ## the tests of single packages, with the share of lines that they run and a floor for each package
 
-coverage-run: setup
+coverage-run: setup $(FOR_SIP)
 	@rm -rf .coverage && mkdir .coverage
 	@$(BIN)/python -m coverage run -m pytest -m 'not soak' --each-topology --numprocesses $(TEST_PROCESSES) --dist worksteal $(COVERED)
 

@@ -18,6 +18,16 @@ servers.py         the far end that requests go to
 incoming.py        a request of a peer, and what each is checked for
 user_agent.py      sockets, transactions and time put together
 subscriber.py      subscriptions of ours, kept alive
+watchers.py        the life of a subscription of others
+notifier.py        subscriptions of others, answered
+publications.py    states that others publish to us
+publisher.py       states that we publish, kept alive
+publish_door.py    PUBLISH requests of others, answered
+documents.py       XML of strangers, within limits
+pidf.py            presence documents
+dialoginfo.py      dialogs of a phone
+multipart.py       bodies of several parts
+resource_lists.py  the states of many in one notification
 errors.py          what can go wrong
 
     subscriber ──► user_agent ──► transactions ──► message
@@ -25,14 +35,30 @@ errors.py          what can go wrong
                        ▼  │ requests, responses      │
                     transport ──► flows ─────────────┘
 
-Modules that do I/O are flows, transport, servers, user_agent and subscriber; all others are rules: messages and the time go in.
+Modules that do I/O are flows, transport, servers, user_agent, subscriber, notifier, publisher and publish_door; all others are rules: messages and
+the time go in. Callbacks are called on the event loop and must not wait.
 
-    login = DigestClient(Login(user="suite", password="..."))
+Watch somebody:
+
+    login = DigestClient(Login(user="suite", password="..."))       # one for all requests to a server
     server = SipServer.at("pbx.example:5060", "tcp", digest=login)
     async with UserAgent() as agent:
-        subscriber = Subscriber(agent)
+        subscriber = Subscriber(agent, per_s=50)                    # begins and refreshes at most 50 a second
         wish = SubscriptionWish(uri="sip:1001@pbx.example", own_uri="sip:suite@pbx.example")
-        subscription = subscriber.subscribe(server, wish, print)   # print is called with each SubscriptionEvent
-        ...
-        await subscription.unsubscribe()
+        await subscriber.fetch(server, wish)                        # once; raises SipRefusal, SipDenied, SipTimeout, SipUnreachable
+        subscription = subscriber.subscribe(server, wish, tell)     # tell(SubscriptionEvent), until SubscriptionEnd
+
+    tell gets         and the caller
+    SubscriptionAccepted  looks at `lists`: False for a wish with `resource_list` means that the server has no such list
+    Notification          reads `body` by `content_type`: read_pidf, read_dialog_info into DialogsHeld, read_list(content_type_line, body) into
+                          ListHeld; after "gap" ends the subscription and begins another. No body: the server knows nothing of the user
+    SubscriptionTrouble   shows states as uncertain; it is tried again by itself, the next Notification ends it
+    SubscriptionEnd       asks `retry_s(end)`: None is for good (denied, 403, 404, rejected), else it subscribes anew after so many seconds, spread
+
+Be watched: `Notifier(agent, rules, {"presence": pidf.CONTENT_TYPE, "dialog": dialoginfo.CONTENT_TYPE})` asks its `NotifierRules` whom to admit (by
+`incoming.flow.peer`, by `DigestServer.check`) and what to tell. `watcher.changed()` tells the state of then; `watcher.state.version` counts for documents
+with a version. Publish: `Publication(agent, server, uri).update(body)`. Take publications: `PublishDoor(agent, rules, events)`.
+
+At the end call `close` of each of them, then leave the user agent. Bounds are `TransportLimits`, `NotifierLimits` and `Publications`; refusals by
+reason are in `agent.transport.counts`. Redirections (3xx) are refusals, so they cannot loop. Names are resolved to addresses, without SRV records.
 """

@@ -124,8 +124,8 @@ class DigestServer:
     nonces_kept: int = 20_000
     _seal: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     _counts: OrderedDict[str, int] = field(default_factory=OrderedDict)
-    _forgotten_until: float = 0.0
-    """Nonces made before this are stale, because their counts are no longer kept."""
+    _forgotten_until: float = -1.0
+    """Nonces made until this are stale, because their counts are no longer kept."""
 
     def challenges(self, now: float, *, stale: bool = False) -> list[tuple[str, str]]:
         """Return the fields of a 401."""
@@ -176,7 +176,7 @@ class DigestServer:
 
     def _is_new(self, nonce: str, count: int, made: float, now: float) -> bool:
         """Return whether this count of this nonce was not used before. Without `qop` there is no count, and a nonce works once."""
-        if made < now - self.lifetime_s or made < self._forgotten_until:
+        if made < now - self.lifetime_s or made <= self._forgotten_until:
             return False
         if count <= self._counts.get(nonce, -1):
             return False

@@ -107,9 +107,12 @@ class Dialog:
             MalformedMessage: To is not valid.
         """
         tag = address(response.headers, "to").tag
+        routes = tuple(reversed(response.headers.values("record-route")))
         if not self.remote_tag:
-            self.remote_tag = tag
-            self.routes = tuple(reversed(response.headers.values("record-route")))
+            self.remote_tag, self.routes = tag, routes
+        elif not self.routes and self.remote_tag == tag:
+            # A NOTIFY was first, and the proxy on the way put itself into the answer only.
+            self.routes = routes
         self.move_target(response.headers)
 
     def established_by(self, request: SipRequest) -> None:

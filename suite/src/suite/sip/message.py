@@ -124,6 +124,21 @@ def with_body(message: SipMessage, body: bytes) -> SipMessage:
 
 def parse_head(data: bytes, limits: MessageLimits = LIMITS) -> SipMessage:
     """Read the first line and the headers, without the blank line at their end."""
+    first, fields = _lines(data, limits)
+    return _begun(first.strip(), Headers(tuple(_field(line) for line in fields)))
+
+
+def parse_fields(data: bytes, limits: MessageLimits = LIMITS) -> Headers:
+    """Read header fields without a first line, as parts of a multipart body have them.
+
+    Raises:
+        MalformedMessage: they are none, or over a limit.
+    """
+    first, fields = _lines(data, limits)
+    return Headers(tuple(_field(line) for line in (first, *fields)))
+
+
+def _lines(data: bytes, limits: MessageLimits) -> tuple[str, list[str]]:
     if len(data) > limits.head_bytes:
         raise MalformedMessage("The headers are too long.", status=513)
     text = _FOLD.sub(" ", data.decode("utf-8", "surrogateescape"))
@@ -134,8 +149,7 @@ def parse_head(data: bytes, limits: MessageLimits = LIMITS) -> SipMessage:
         raise MalformedMessage("A line is too long.", status=513)
     if _FORBIDDEN.search(text.replace("\r\n", "\n")):
         raise MalformedMessage("There is a control character.")
-    headers = Headers(tuple(_field(line) for line in lines[1:]))
-    return _begun(lines[0].strip(), headers)
+    return lines[0], lines[1:]
 
 
 def _field(line: str) -> tuple[str, str]:

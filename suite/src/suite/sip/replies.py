@@ -5,7 +5,7 @@ from __future__ import annotations
 from suite.sip.errors import MalformedMessage, SipRefusal
 from suite.sip.headers import Headers
 from suite.sip.message import SipRequest, SipResponse
-from suite.sip.uris import parse_name_addr, parse_via
+from suite.sip.uris import first_via, parse_name_addr
 
 _COPIED = ("via", "from", "to", "call-id", "cseq")
 
@@ -13,8 +13,12 @@ _COPIED = ("via", "from", "to", "call-id", "cseq")
 def reply(
     request: SipRequest, status: int, reason: str, *fields: tuple[str, str], body: bytes = b"", to_tag: str = ""
 ) -> SipResponse:
-    """Return a response: Via, From, To, Call-ID and CSeq byte by byte, and `to_tag` for a To that has no tag."""
-    kept = [each for each in request.headers if each[0] in _COPIED]
+    """Return a response: Via, From, To, Call-ID and CSeq byte by byte, and `to_tag` for a To that has no tag.
+
+    One of success has the Record-Route too, which is the peer's way back to us in a dialog.
+    """
+    copied = (*_COPIED, "record-route") if status < 300 else _COPIED
+    kept = [each for each in request.headers if each[0] in copied]
     if to_tag and not _tagged(request):
         kept = [(name, f"{value};tag={to_tag}" if name == "to" else value) for name, value in kept]
     return SipResponse(status=status, reason=reason, headers=Headers(tuple(kept)).plus(*fields), body=body)
@@ -33,9 +37,8 @@ def stamped(request: SipRequest, host: str, port: int) -> SipRequest:
     Raises:
         MalformedMessage: its first Via is not valid.
     """
-    line = request.headers.lines("via")[0]
-    first = request.headers.values("via")[0]
-    via = parse_via(first)
+    via = first_via(request.headers.values("via"))
+    line, first = request.headers.lines("via")[0], request.headers.values("via")[0]
     stamp = f";received={host}" if via.host != host or "rport" in via.parameters else ""
     marked = first
     if "rport" in via.parameters:

@@ -22,7 +22,7 @@ from suite.sip.incoming import Incoming
 from suite.sip.message import SipRequest, SipResponse
 from suite.sip.replies import refusal_of
 from suite.sip.servers import SipServer
-from suite.sip.subscriptions import NOTIFY_PATIENCE_S, Notification, SubscriberState, SubscriptionEnd
+from suite.sip.subscriptions import Notification, SubscriberState, SubscriptionEnd
 from suite.sip.user_agent import UserAgent
 
 _TRY_AGAIN_S: Final = (2.0, 30.0)
@@ -72,7 +72,13 @@ class Subscription:
         share = random.uniform(0.75, 0.9)  # noqa: S311 - spreads load
         self.wish = wish
         self.server = server
-        self.state = SubscriberState(dialog=dialog, event=wish.event, expires_s=wish.expires_s, share=share)
+        self.state = SubscriberState(
+            dialog=dialog,
+            event=wish.event,
+            expires_s=wish.expires_s,
+            share=share,
+            patience_s=subscriber.agent.settings.timers.timeout,
+        )
         self.allowed_from: frozenset[str] = frozenset()
         self._subscriber = subscriber
         self._tell = tell
@@ -91,13 +97,12 @@ class Subscription:
         """End it in order: tell the server, wait a little for its last NOTIFY, and tell the listener."""
         if self._end is None and self.state.dialog.remote_tag:
             self.state.expires_s = 0
-            with suppress(SipError):
+            with suppress(SipError, TimeoutError):
                 await self._send()
                 async with asyncio.timeout(_UNTIL_TOLD_S):
                     while self._end is None:
                         self._wakes.clear()
                         await self._wakes.wait()
-            # The time may be over: the peer told nothing.
         await self.drop()
 
     async def drop(self) -> None:
@@ -269,7 +274,7 @@ class Subscriber:
         self._subscriptions[dialog.call_id, dialog.local_tag] = asked
         try:
             await asked._send()
-            async with asyncio.timeout(NOTIFY_PATIENCE_S):
+            async with asyncio.timeout(self.agent.settings.timers.timeout):
                 return await came
         except TimeoutError:
             raise SipTimeout("The server took the subscription and tells nothing.") from None

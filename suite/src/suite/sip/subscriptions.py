@@ -17,8 +17,6 @@ from suite.sip.headers import parameters
 from suite.sip.message import SipRequest, SipResponse
 from suite.sip.replies import delta_s
 
-NOTIFY_PATIENCE_S: Final = 32.0
-"""Timer N: 64 * T1."""
 _SHORTEST_S: Final = 5.0
 _LONGEST_S: Final = 24 * 3600.0
 Due = Literal["refresh", "silent", "expired"]
@@ -103,6 +101,8 @@ class SubscriberState:
     """What we ask for."""
     share: float = 0.85
     """Refresh after this share of the time. Callers draw it, so that many subscriptions do not refresh at once."""
+    patience_s: float = 32.0
+    """Timer N: how long the first NOTIFY is waited for."""
     expires_at: float | None = None
     refresh_at: float | None = None
     notify_by: float | None = None
@@ -136,7 +136,7 @@ class SubscriberState:
         else:
             self.expires_at = self.refresh_at = None  # its last NOTIFY ends it
         if not self.told:
-            self.notify_by = now + NOTIFY_PATIENCE_S
+            self.notify_by = now + self.patience_s
 
     def belongs(self, request: SipRequest) -> bool:
         """Return whether a NOTIFY with this dialog's Call-ID and our tag is of this subscription: same peer, same event."""

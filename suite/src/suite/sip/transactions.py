@@ -23,7 +23,7 @@ from typing import Final
 from suite.sip.errors import MalformedMessage
 from suite.sip.message import SipRequest, SipResponse, cseq
 from suite.sip.replies import reply
-from suite.sip.uris import host_port, parse_via
+from suite.sip.uris import first_via, host_port
 
 BRANCH_COOKIE: Final = "z9hG4bK"
 _ALWAYS_KEPT: Final = 1024
@@ -241,18 +241,20 @@ class Transactions:
 
 
 def branch_of(message: SipRequest | SipResponse) -> str:
-    """Return the branch of the first Via, or ""."""
-    vias = message.headers.values("via")
-    return parse_via(vias[0]).parameters.get("branch", "") if vias else ""
+    """Return the branch of the first Via, or "".
+
+    Raises:
+        MalformedMessage: it is not valid.
+    """
+    return first_via(message.headers.values("via")).parameters.get("branch", "")
 
 
 def server_key(request: SipRequest) -> str:
     """Return what is the same for a request and its retransmissions, and different for any other (RFC 3261 17.2.3)."""
-    [first, *_] = request.headers.values("via") or [""]
-    via = parse_via(first)
+    via = first_via(request.headers.values("via"))
     branch = via.parameters.get("branch", "")
     method = "INVITE" if request.method == "ACK" else request.method
     if branch.startswith(BRANCH_COOKIE):
         return f"{branch} {host_port(via.host, via.port)} {method}"
     said = [request.headers.first(name) or "" for name in ("from", "to", "call-id")]
-    return "\n".join([request.uri, *said, str(cseq(request.headers)[0]), first, method])
+    return "\n".join([request.uri, *said, str(cseq(request.headers)[0]), request.headers.values("via")[0], method])

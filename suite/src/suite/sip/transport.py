@@ -31,6 +31,8 @@ class SipTransport:
     limits: TransportLimits = field(default_factory=TransportLimits)
     counts: Counter[str] = field(default_factory=Counter)
     """Refusals by reason: `rate`, `connections`, `unsent`, `half_message`, `idle`, `silent`."""
+    trusted: set[str] = field(default_factory=set)
+    """IP addresses of servers that we use: the rate does not hold for them."""
     _rate: RateLimit = field(init=False)
     _udp: list[DatagramEndpoint] = field(default_factory=list)
     _servers: list[asyncio.Server] = field(default_factory=list)
@@ -71,6 +73,8 @@ class SipTransport:
 
     def wait_s(self, address: str) -> float:
         """Count a request of an address, and return 0; over the rate, return the seconds to wait."""
+        if address in self.trusted:
+            return 0.0
         wait = self._rate.wait_s(address, asyncio.get_running_loop().time())
         self.counts["rate"] += wait > 0
         return wait

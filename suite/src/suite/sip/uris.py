@@ -103,6 +103,17 @@ def parse_via(text: str) -> ViaHop:
     return ViaHop(transport=words[4].upper(), host=host, port=port, parameters=found)
 
 
+def first_via(values: list[str]) -> ViaHop:
+    """Read the first of the values of Via.
+
+    Raises:
+        MalformedMessage: there is none, or it is not valid.
+    """
+    if not values:
+        raise MalformedMessage("Via is not valid.")
+    return parse_via(values[0])
+
+
 def split_host_port(text: str) -> tuple[str, int | None]:
     """Split `host:port`; an IPv6 address stands in brackets, and is returned without them.
 
@@ -110,7 +121,9 @@ def split_host_port(text: str) -> tuple[str, int | None]:
         MalformedMessage: the port is none.
     """
     if text.startswith("["):
-        host, _, rest = text[1:].partition("]")
+        host, bracket, rest = text[1:].partition("]")
+        if not bracket or rest[:1] not in ("", ":"):
+            raise MalformedMessage("A host or port is not valid.")
         colon, port = rest[:1], rest[1:]
     else:
         host, colon, port = text.partition(":")

@@ -6,8 +6,9 @@ import asyncio
 import secrets
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final, Self
+from typing import Final, Self, cast
 
 from suite.sip.dialogs import new_tag
 from suite.sip.errors import MalformedMessage, SipTimeout, SipUnreachable
@@ -28,7 +29,7 @@ from suite.sip.transactions import (
     Transmit,
 )
 from suite.sip.transport import DATAGRAM_BYTES, SipTransport
-from suite.sip.uris import host_port, parse_via
+from suite.sip.uris import first_via, host_port
 
 Handler = Callable[[Incoming], None]
 """Takes a request. It answers at once or later, and must not wait."""
@@ -152,7 +153,7 @@ class UserAgent:
             return await future
         finally:
             del self._asking[branch]
-            if future.cancelled() or future.exception() is not None:
+            if not future.done() or future.cancelled() or future.exception() is not None:
                 self.transactions.abandon(branch, request.method)
 
     def contact(self, flow: Flow) -> str:
@@ -197,20 +198,25 @@ class UserAgent:
     # ---- inside ---------------------------------------------------------------------------------------------------------
 
     async def _flow_to(self, server: SipServer, request: SipRequest) -> Flow:
-        host = (await server.addresses())[0]
+        hosts = await server.addresses()
+        self.transport.trusted.update(hosts)
         if server.protocol == "udp" and len(request.to_bytes()) > DATAGRAM_BYTES - 300:
+            with suppress(SipUnreachable):  # else in pieces, as RFC 3261 18.1.1 has it
+                return await self.transport.flow_to("tcp", hosts[0], server.port)
+        unreachable = SipUnreachable(f"{server.host} has no address.")
+        for host in hosts:
             try:
-                return await self.transport.flow_to("tcp", host, server.port)
-            except SipUnreachable:
-                pass  # then in pieces, as RFC 3261 18.1.1 has it
-        return await self.transport.flow_to(
-            server.protocol, host, server.port, tls=server.tls, tls_name=server.tls_name or server.host
-        )
+                return await self.transport.flow_to(
+                    server.protocol, host, server.port, tls=server.tls, tls_name=server.tls_name or server.host
+                )
+            except SipUnreachable as error:
+                unreachable = error
+        raise unreachable
 
     @staticmethod
     def _way_back(request: SipRequest, flow: Flow) -> Flow:
         """Return the flow of a response: to the port of the source if it asked for that (RFC 3581), else to that of its Via."""
-        via = parse_via(request.headers.values("via")[0])
+        via = first_via(request.headers.values("via"))
         if not isinstance(flow, DatagramFlow) or "rport" in via.parameters:
             return flow
         return DatagramFlow(flow.endpoint, (flow.peer[0], via.port or _SIP_PORT))
@@ -218,8 +224,7 @@ class UserAgent:
     def _act(self, actions: list[Action]) -> None:
         for action in actions:
             if isinstance(action, Transmit):
-                assert not isinstance(action.flow, str)
-                action.flow.send(action.data)  # type: ignore[attr-defined]
+                cast("Flow", action.flow).send(action.data)
             elif isinstance(action, Arrived):
                 self._arrived(action)
             elif asking := self._asking.get(action.branch):
@@ -236,7 +241,7 @@ class UserAgent:
             asking.future.set_result(action.response)
 
     def _arrived(self, arrived: Arrived) -> None:
-        incoming = Incoming(arrived.request, arrived.flow, arrived.key, self._respond)  # type: ignore[arg-type]
+        incoming = Incoming(arrived.request, cast("Flow", arrived.flow), arrived.key, self._respond)
         handler = self._handlers.get(arrived.request.method)
         refused = refusal(arrived.request, self.allowed if handler is None else None)
         if refused is None and self._merged.is_merged(arrived.request, arrived.key, self._loop.time()):

@@ -1,0 +1,250 @@
+"""Subscriptions of others, answered: phones, PBXs and presence servers that watch somebody of ours.
+
+    SUBSCRIBE ──► NotifierRules.admit ──► 200 ──► NOTIFY ──► NOTIFY when told `changed` ──► … ──► the last NOTIFY
+
+One NOTIFY of a subscription is under way at a time. Changes meanwhile are told by one more after it, with the state of then: the newest state
+always arrives, those between may not. A subscription ends when its time is over, when it is told to, or when a NOTIFY is refused or not answered.
+NOTIFYs go back over the connection of the newest SUBSCRIBE. When that is gone, a new one is made only to the address that the SUBSCRIBE
+came from, so that nobody makes us connect elsewhere; without one, the next SUBSCRIBE is told the state.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from typing import Protocol
+
+from suite.sip.dialogs import Dialog, DialogId, address
+from suite.sip.errors import MalformedMessage, SipError, SipUnreachable
+from suite.sip.flows import Flow
+from suite.sip.incoming import Incoming, Refusal
+from suite.sip.uris import parse_name_addr
+from suite.sip.user_agent import UserAgent
+from suite.sip.watchers import (
+    NotifierLimits,
+    NotifyBody,
+    WatcherState,
+    accepts,
+    dialog_of,
+    event_package,
+    wanted_s,
+)
+
+
+class NotifierRules(Protocol):
+    """The owner of the states. Calls must not wait."""
+
+    def admit(self, incoming: Incoming) -> Refusal | None:
+        """Refuse a first SUBSCRIBE, or a fetch: 403, 404, or a 401 by `DigestServer.check`. None admits it."""
+
+    def is_list(self, incoming: Incoming) -> bool:
+        """Return whether bodies will be those of a list (RFC 4662); asked only if the SUBSCRIBE supports lists."""
+
+    def body(self, watcher: Watcher) -> NotifyBody | None:
+        """Return what a NOTIFY tells now. None: nothing is known, and the NOTIFY has no body."""
+
+    def ended(self, watcher: Watcher) -> None:
+        """A subscription is over. One that was only a fetch comes here too."""
+
+
+class Watcher:
+    """One subscription of somebody to `uri`, as the SUBSCRIBE had it."""
+
+    def __init__(self, notifier: Notifier, incoming: Incoming, dialog: Dialog, expires_at: float) -> None:
+        request = incoming.request
+        self.state = WatcherState(dialog=dialog, event=request.headers.first("event") or "", expires_at=expires_at)
+        self.event = event_package(request)
+        self.uri = request.uri
+        self.request = request
+        """The newest SUBSCRIBE: its Accept, Supported and From."""
+        self.flow = incoming.flow
+        self.is_over = False
+        self._notifier = notifier
+        self._changed = asyncio.Event()
+        self._reason = ""
+        self._retry_after_s: int | None = None
+        self._task = asyncio.create_task(self._run(), name=f"sip watcher {self.event}")
+
+    @property
+    def id(self) -> DialogId:
+        """Its key."""
+        return self.state.dialog.id
+
+    def changed(self) -> None:
+        """Tell the state soon: `NotifierRules.body` is asked when the NOTIFY is written."""
+        self._changed.set()
+
+    def end(self, reason: str = "noresource", retry_after_s: int | None = None) -> None:
+        """End it with a last NOTIFY. Reasons are those of RFC 6665 4.1.3: `deactivated` makes phones subscribe again at once."""
+        if not self._reason:
+            self._reason, self._retry_after_s = reason, retry_after_s
+            self._changed.set()
+
+    def refreshed(self, incoming: Incoming, expires_at: float) -> None:
+        """Take a SUBSCRIBE within the dialog."""
+        self.request, self.flow = incoming.request, incoming.flow
+        self.state.dialog.move_target(incoming.request.headers)
+        self.state.expires_at = expires_at
+        self._changed.set()
+
+    async def drop(self) -> None:
+        """End it without a NOTIFY."""
+        self._task.cancel()
+        await asyncio.wait([self._task])
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._changed.set()  # the first NOTIFY follows the answer at once
+        try:
+            while not self.is_over:
+                try:
+                    async with asyncio.timeout_at(self.state.expires_at):
+                        await self._changed.wait()
+                except TimeoutError:
+                    self._reason = self._reason or "timeout"
+                self._changed.clear()
+                if loop.time() >= self.state.expires_at:
+                    self._reason = self._reason or "timeout"
+                await self._tell(loop.time())
+        finally:
+            self.is_over = True
+            self._notifier.over(self)
+
+    async def _tell(self, now: float) -> None:
+        self.is_over = bool(self._reason)
+        told = self._notifier.rules.body(self)
+        request = self.state.notify(now, told, reason=self._reason, retry_after_s=self._retry_after_s)
+        self.state.version += 1
+        try:
+            response = await self._notifier.agent.transact(request, await self._notifier.way_to(self))
+        except SipUnreachable:
+            # Its refresh may come over another connection, and is told the state then.
+            self._notifier.agent.transport.counts["notify_lost"] += 1
+        except SipError:
+            self.is_over = True
+            self._notifier.agent.transport.counts["notify_lost"] += 1
+        else:
+            # 481: it knows no such subscription; others may pass (RFC 6665 4.2.2 ends on those without Retry-After).
+            refused = response.status >= 300 and response.headers.first("retry-after") is None
+            self.is_over = self.is_over or refused
+
+
+class Notifier:
+    """All subscriptions of others for some event packages: event -> the content type that it is told in."""
+
+    def __init__(
+        self, agent: UserAgent, rules: NotifierRules, events: dict[str, str], limits: NotifierLimits | None = None
+    ) -> None:
+        self.agent = agent
+        self.rules = rules
+        self._events = events
+        self._limits = limits or NotifierLimits()
+        self._watchers: dict[DialogId, Watcher] = {}
+        self._of_address: Counter[str] = Counter()
+        self._address_of: dict[DialogId, str] = {}
+        agent.handle("SUBSCRIBE", self._subscribed)
+
+    def __iter__(self) -> Iterator[Watcher]:
+        """All subscriptions of the moment."""
+        return iter(list(self._watchers.values()))
+
+    def __len__(self) -> int:
+        """Return the number of subscriptions."""
+        return len(self._watchers)
+
+    async def close(self, reason: str = "deactivated") -> None:
+        """End all with a last NOTIFY; those that do not take it at once are dropped."""
+        watchers = list(self)
+        for each in watchers:
+            each.end(reason)
+        if watchers:
+            await asyncio.wait([each._task for each in watchers], timeout=2.0)
+        for each in watchers:
+            await each.drop()
+
+    def over(self, watcher: Watcher) -> None:
+        """Forget a subscription."""
+        if self._watchers.pop(watcher.id, None) is None:
+            return
+        came_from = self._address_of.pop(watcher.id)
+        self._of_address[came_from] -= 1
+        if not self._of_address[came_from]:
+            del self._of_address[came_from]
+        self.rules.ended(watcher)
+
+    async def way_to(self, watcher: Watcher) -> Flow:
+        """Return the flow to a watcher.
+
+        Raises:
+            SipUnreachable: its connection is gone, and its route or Contact is at another address than it came from.
+        """
+        if not watcher.flow.is_closed:
+            return watcher.flow
+        dialog = watcher.state.dialog
+        try:
+            target = parse_name_addr(dialog.routes[0] if dialog.routes else f"<{dialog.remote_target}>").uri
+        except MalformedMessage:
+            raise SipUnreachable("The watcher's Contact is not valid.") from None
+        host = target.host.strip("[]")
+        if host != watcher.flow.peer[0] or watcher.flow.protocol != "tcp":
+            raise SipUnreachable("The watcher's connection is gone.")
+        watcher.flow = await self.agent.transport.flow_to("tcp", host, target.port or 5060)
+        return watcher.flow
+
+    # ---- SUBSCRIBE ------------------------------------------------------------------------------------------------------
+
+    def _subscribed(self, incoming: Incoming) -> None:
+        event = event_package(incoming.request)
+        if event not in self._events:
+            incoming.respond(489, "Bad Event", ("Allow-Events", ", ".join(sorted(self._events))))
+            return
+        seconds = wanted_s(incoming.request, self._limits)
+        if seconds is None:
+            incoming.respond(423, "Interval Too Brief", ("Min-Expires", str(self._limits.shortest_s)))
+        elif address(incoming.request.headers, "to").tag:
+            self._again(incoming, seconds)
+        else:
+            self._first(incoming, event, seconds)
+
+    def _again(self, incoming: Incoming, seconds: int) -> None:
+        watcher = self._watchers.get(dialog_of(incoming.request))
+        if watcher is None or watcher.is_over:
+            incoming.respond(481, "Subscription Does Not Exist")
+        elif not watcher.state.dialog.in_order(incoming.request):
+            incoming.respond(500, "Out Of Order")
+        else:
+            self._accept(incoming, seconds)
+            watcher.refreshed(incoming, asyncio.get_running_loop().time() + seconds)
+
+    def _first(self, incoming: Incoming, event: str, seconds: int) -> None:
+        refused = self.rules.admit(incoming) or self._refused(incoming, event)
+        if refused is not None:
+            incoming.respond(refused[0], refused[1], *refused[2])
+            return
+        try:
+            dialog = Dialog.of_request(incoming.request)
+        except MalformedMessage as error:
+            incoming.respond(400, str(error).rstrip("."))
+            return
+        dialog.local_tag = incoming.tag
+        self._accept(incoming, seconds)
+        watcher = Watcher(self, incoming, dialog, asyncio.get_running_loop().time() + seconds)
+        self._watchers[watcher.id] = watcher
+        self._address_of[watcher.id] = incoming.flow.peer[0]
+        self._of_address[incoming.flow.peer[0]] += 1
+
+    def _refused(self, incoming: Incoming, event: str) -> Refusal | None:
+        if not accepts(incoming.request, self._events[event]):
+            return 406, "Not Acceptable", (("Accept", self._events[event]),)
+        of_address = self._of_address[incoming.flow.peer[0]]
+        if len(self._watchers) >= self._limits.watchers or of_address >= self._limits.watchers_of_an_address:
+            return 503, "Too Many Subscriptions", (("Retry-After", "60"),)
+        return None
+
+    def _accept(self, incoming: Incoming, seconds: int) -> None:
+        supported = incoming.request.headers.tokens("supported") | incoming.request.headers.tokens("require")
+        is_list = "eventlist" in supported and self.rules.is_list(incoming)
+        lists = (("Require", "eventlist"),) if is_list else ()
+        contact = ("Contact", self.agent.contact(incoming.flow))
+        incoming.respond(200, "OK", ("Expires", str(seconds)), contact, *lists)
