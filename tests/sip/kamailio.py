@@ -33,12 +33,16 @@ _TABLES: Final = (
     "rls_presentity",
     "rls_watchers",
 )
-_LIST: Final = "everyone"
+_LISTS: Final = {
+    "everyone": [f"{user}@{DOMAIN}" for user in ("ada", "ben", "eve")],
+    "mixed": [f"ben@{DOMAIN}", "ada@teams.example"],
+}
+"""Name -> its entries, of the watcher suite."""
 
 
 @dataclass(slots=True)
 class Kamailio:
-    """A running one. The list `sip:everyone@pbx.example`, of ada, ben and eve, is the watcher suite's."""
+    """A running one. It has the lists `sip:everyone@pbx.example` and `sip:mixed@pbx.example`, of which one user is behind it."""
 
     folder: Path
     authority: trustme.CA
@@ -137,12 +141,14 @@ def _write_tables(folder: Path) -> None:
         # As they are shipped, they cannot be loaded again once a column is empty.
         nullable = head.replace("(string)", "(string,null)").replace("(int)", "(int,null)")
         (tables / name).write_text(nullable + newline + rest)
-    entries = "".join(f'<rl:entry uri="sip:{user}@{DOMAIN}"/>' for user in ("ada", "ben", "eve"))
     names = 'xmlns="urn:ietf:params:xml:ns:rls-services" xmlns:rl="urn:ietf:params:xml:ns:resource-lists"'
-    document = (
-        f'<rls-services {names}><service uri="sip:{_LIST}@{DOMAIN}"><list name="{_LIST}">{entries}</list>'
-        "<packages><package>presence</package></packages></service></rls-services>"
+    services = "".join(
+        f'<service uri="sip:{name}@{DOMAIN}"><list name="{name}">'
+        + "".join(f'<rl:entry uri="sip:{entry}"/>' for entry in entries)
+        + "</list><packages><package>presence</package></packages></service>"
+        for name, entries in _LISTS.items()
     )
+    document = f"<rls-services {names}>{services}</rls-services>"
     escaped = re.sub(r"([\\:])", r"\\\1", document)
     with (tables / "xcap").open("a") as table:
         table.write(f"1:suite:{DOMAIN}:{escaped}:8:1:0:rls-services/suite/index:0\n")

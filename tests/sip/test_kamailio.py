@@ -196,6 +196,36 @@ async def test_phones_behind_the_server_see_our_states(kamailio: Kamailio):
             await eventually(lambda notifier=notifier: len(notifier) == 0)
 
 
+async def test_a_list_of_the_server_subscribes_to_us_beside_its_own_users(kamailio: Kamailio):
+    events: list[SubscriptionEvent] = []
+    teams = b'<presence xmlns="urn:ietf:params:xml:ns:pidf" entity="sip:ada@teams.example"><tuple id="t"><status><basic>open</basic></status></tuple></presence>'
+    shown = Shown(states={"ada": teams.decode()})
+    async with UserAgent() as agent, UserAgent() as phone:
+        await agent.listen("tcp", "127.0.0.1", kamailio.behind_port)
+        notifier = Notifier(agent, shown, {"presence": pidf.CONTENT_TYPE})
+        publication = Publication(phone, own_server(kamailio, "ben"), "sip:ben@pbx.example")
+        publication.update(busy("ben"))
+        await eventually(lambda: publication.tag)
+        list_wish = replace(wish("mixed"), resource_list=True)
+        subscription = Subscriber(phone).subscribe(server_at(kamailio, "tcp"), list_wish, events.append)
+
+        def is_open() -> dict[str, bool | None]:
+            held = ListHeld()
+            for each in events:
+                if isinstance(each, Notification) and each.body:
+                    held.take(read_list(each.content_type_line, each.body))
+            return {key: read_pidf(each.body).is_open for key, each in held.resources.items() if each.body}
+
+        await eventually(lambda: is_open() == {"sip:ben@pbx.example": True, "sip:ada@teams.example": True})
+        shown.states["ada"] = teams.decode().replace("open", "closed")
+        for watcher in notifier:
+            watcher.changed()
+        await eventually(lambda: is_open()["sip:ada@teams.example"] is False)
+        await publication.withdraw()
+        await subscription.unsubscribe()
+        await notifier.close()
+
+
 def shown_to(events: list[SubscriptionEvent]) -> list[str]:
     return [each.body.decode() for each in events if isinstance(each, Notification)]
 

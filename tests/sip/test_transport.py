@@ -206,3 +206,14 @@ def test_turns_are_spread():
     pacer = Pacer(10)
     assert [pacer.wait_s(5.0) for _ in range(3)] == pytest.approx([0, 0.1, 0.2])
     assert pacer.wait_s(100.0) == 0
+
+
+async def test_leaving_a_user_agent_leaves_no_connection_behind():
+    async with served("tls") as place:
+        async with UserAgent() as phone:
+            await Subscriber(phone).fetch(place.server, WISH)
+            assert phone.transport._streams
+        assert not phone.transport._streams
+        async with UserAgent() as phone:
+            await phone.transport.flow_to("tcp", "127.0.0.1", place.port)  # one that says nothing to a TLS port
+        assert not phone.transport._streams

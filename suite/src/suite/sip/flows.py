@@ -169,6 +169,11 @@ class StreamFlow(asyncio.Protocol):
             self.is_closed = True
             self._transport.close()
 
+    def abort(self) -> None:
+        """Close at once."""
+        self.is_closed = True
+        self._transport.abort()
+
     # ---- inside ---------------------------------------------------------------------------------------------------------
 
     def _hand_on(self) -> None:
@@ -204,8 +209,7 @@ class StreamFlow(asyncio.Protocol):
 
     def _end(self, why: str) -> None:
         self._owner.counts[why] += 1
-        self.is_closed = True
-        self._transport.abort()
+        self.abort()
 
 
 @dataclass(frozen=True, slots=True)

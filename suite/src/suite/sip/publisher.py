@@ -48,6 +48,7 @@ class Publication:
         self._wanted = b""
         self._sent = b""
         self._wakes = asyncio.Event()
+        self._publishing = asyncio.Lock()
         self._pause_s = _TRY_AGAIN_S[0]
         self._troubled = False
         self._task: asyncio.Task[None] | None = None
@@ -66,11 +67,12 @@ class Publication:
 
     async def withdraw(self) -> None:
         """Take the state back, once, and end."""
-        await self.drop()
-        if self._tag is not None:
-            with suppress(SipError):
-                await self._publish(b"", 0)
-            self._tag = None
+        async with self._publishing:  # else the tag of a request under way would not be known
+            await self.drop()
+            if self._tag is not None:
+                with suppress(SipError):
+                    await self._publish(b"", 0)
+                self._tag = None
 
     async def drop(self) -> None:
         """End, and leave the state at the server until its time is over."""
@@ -88,7 +90,8 @@ class Publication:
                     await self._wakes.wait()
             self._wakes.clear()
             try:
-                lasts_s = await self._publish_newest()
+                async with self._publishing:
+                    lasts_s = await self._publish_newest()
             except SipDenied as error:
                 self._trouble(error)
                 return

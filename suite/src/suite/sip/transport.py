@@ -21,6 +21,8 @@ from suite.sip.flows import DatagramEndpoint, DatagramFlow, Flow, Receiver, SipP
 
 DATAGRAM_BYTES: Final = 1300
 """Larger requests go over TCP (RFC 3261 18.1.1)."""
+_GOODBYE_S: Final = 1.0
+"""How long connections may take to close."""
 
 
 @dataclass(slots=True, eq=False)
@@ -38,6 +40,7 @@ class SipTransport:
     _servers: list[asyncio.Server] = field(default_factory=list)
     _streams: set[StreamFlow] = field(default_factory=set)
     _of_address: Counter[str] = field(default_factory=Counter)
+    _emptied: asyncio.Event = field(default_factory=asyncio.Event)
     _connecting: dict[tuple[SipProtocol, str, int], asyncio.Task[StreamFlow]] = field(default_factory=dict)
     _connected: dict[tuple[SipProtocol, str, int], StreamFlow] = field(default_factory=dict)
 
@@ -93,6 +96,8 @@ class SipTransport:
     def gone(self, flow: StreamFlow) -> None:
         """Take a connection out."""
         self._streams.discard(flow)
+        if not self._streams:
+            self._emptied.set()
         self._of_address[flow.peer[0]] -= 1
         if not self._of_address[flow.peer[0]]:
             del self._of_address[flow.peer[0]]
@@ -154,7 +159,7 @@ class SipTransport:
         return self._udp[-1]
 
     async def close(self) -> None:
-        """Close all sockets. What is unsent is sent if the peer reads at once."""
+        """Close all sockets. What is unsent is sent if the peer reads soon; TLS says good-bye."""
         for task in list(self._connecting.values()):
             task.cancel()
             with suppress(asyncio.CancelledError, SipUnreachable):
@@ -165,6 +170,13 @@ class SipTransport:
             flow.close()
         for endpoint in self._udp:
             endpoint.close()
+        self._emptied.clear()
+        if self._streams:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_GOODBYE_S):
+                    await self._emptied.wait()
+        for flow in list(self._streams):
+            flow.abort()
         for server in self._servers:
             await server.wait_closed()
         await asyncio.sleep(0)
