@@ -361,3 +361,15 @@ async def test_a_phone_whose_connection_broke_is_told_the_state_over_the_next_on
             writer.close()
             await eventually(lambda: place.agent.transport.counts["notify_lost"] == len(said))
         assert len(place.notifier) == 1
+
+
+async def test_a_bug_in_a_handler_fails_one_request_and_not_the_connection(caplog: pytest.LogCaptureFixture):
+    async with served("tcp") as place, UserAgent() as phone:
+        place.shown.states = None  # type: ignore[assignment]
+        with pytest.raises(SipRefusal) as refused:
+            await Subscriber(phone).fetch(place.server, WISH)
+        place.shown.states = {"ada": "available"}
+        assert (await Subscriber(phone).fetch(place.server, WISH)).body == b"available"
+        assert len(place.agent.transport._streams) == 1
+    assert refused.value.status == 500
+    assert sum(each.name == "suite.sip.user_agent" for each in caplog.records) == 1

@@ -245,3 +245,19 @@ async def test_trouble_at_a_refresh_is_told_and_ends_with_the_time(subscriber: S
         end = events[-1]
         assert isinstance(end, SubscriptionEnd)
         assert end.reason == "expired"
+
+
+async def test_a_bug_in_a_listener_does_not_end_the_subscription(
+    subscriber: Subscriber, caplog: pytest.LogCaptureFixture
+):
+    told: list[SubscriptionEvent] = []
+
+    def listener(event: SubscriptionEvent) -> None:
+        told.append(event)
+        raise ValueError("bug")
+
+    async with peer(lambda request: [accepted(request), notify(request), notify(request, number=2)]) as server:
+        subscriber.subscribe(SipServer.at(f"127.0.0.1:{server.port}"), WISH, listener)
+        await eventually(lambda: [each.status for each in server.responses] == [200, 200])
+        await eventually(lambda: len(told) == 3)
+    assert any(each.name == "suite.sip.subscriber" for each in caplog.records)

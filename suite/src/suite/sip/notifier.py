@@ -11,6 +11,7 @@ came from, so that nobody makes us connect elsewhere; without one, the next SUBS
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Iterator
 from typing import Protocol
@@ -31,12 +32,18 @@ from suite.sip.watchers import (
     wanted_s,
 )
 
+log = logging.getLogger(__name__)
+
 
 class NotifierRules(Protocol):
     """The owner of the states. Calls must not wait."""
 
     def admit(self, incoming: Incoming) -> Refusal | None:
-        """Refuse a first SUBSCRIBE, or a fetch: 403, 404, or a 401 by `DigestServer.check`. None admits it."""
+        """Refuse a first SUBSCRIBE, or a fetch: 403, 404, or a 401 by `DigestServer.check`. None admits it.
+
+        On UDP anybody can forge the address that a request comes from, and an admitted one is sent NOTIFYs there: ask for a login, or
+        admit known networks only.
+        """
 
     def is_list(self, incoming: Incoming) -> bool:
         """Return whether bodies will be those of a list (RFC 4662); asked only if the SUBSCRIBE supports lists."""
@@ -107,6 +114,8 @@ class Watcher:
                 if loop.time() >= self.state.expires_at:
                     self._reason = self._reason or "timeout"
                 await self._tell(loop.time())
+        except Exception:
+            log.exception("A SIP subscription of somebody could not be told its state. This is a bug. Report it.")
         finally:
             self.is_over = True
             self._notifier.over(self)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 import random
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,6 +26,7 @@ from suite.sip.servers import SipServer
 from suite.sip.subscriptions import Notification, SubscriberState, SubscriptionEnd
 from suite.sip.user_agent import UserAgent
 
+log = logging.getLogger(__name__)
 _TRY_AGAIN_S: Final = (2.0, 30.0)
 """Shortest and longest pause between attempts to refresh."""
 _UNTIL_TOLD_S: Final = 5.0
@@ -81,7 +83,7 @@ class Subscription:
         )
         self.allowed_from: frozenset[str] = frozenset()
         self._subscriber = subscriber
-        self._tell = tell
+        self._listener = tell
         self._wakes = asyncio.Event()
         self._flow: Flow | None = None
         self._end: SubscriptionEnd | None = None
@@ -131,7 +133,7 @@ class Subscription:
         if notification is None:
             return
         self._pause_s = _TRY_AGAIN_S[0]
-        self._tell(notification)
+        self._say(notification)
         if notification.is_end:
             reason = "unsubscribed" if self.state.expires_s == 0 else notification.reason or "ended"
             self._finish(SubscriptionEnd(reason=reason, retry_after_s=notification.retry_after_s))
@@ -148,12 +150,19 @@ class Subscription:
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
 
+    def _say(self, event: SubscriptionEvent) -> None:
+        try:
+            self._listener(event)
+        except Exception:
+            # A bug of the listener ends neither this subscription nor the connection of the others.
+            log.exception("The listener of a SIP subscription failed. This is a bug. Report it.")
+
     def _finish(self, end: SubscriptionEnd) -> None:
         if self._end is None:
             self._end = end
             self._subscriber.forget(self)
             self._wakes.set()
-            self._tell(end)
+            self._say(end)
 
     async def _run(self) -> None:
         await self._attempt()
@@ -201,12 +210,12 @@ class Subscription:
                 reason = "no_answer" if isinstance(error, SipTimeout) else "unreachable"
                 self._finish(SubscriptionEnd(reason=reason, text=str(error)))
         else:
-            self._tell(SubscriptionAccepted("eventlist" in response.headers.tokens("require")))
+            self._say(SubscriptionAccepted("eventlist" in response.headers.tokens("require")))
 
     def _try_again(self, error: SipError) -> None:
         self.state.try_again_at(self._now() + self._pause_s)
         self._pause_s = min(2 * self._pause_s, _TRY_AGAIN_S[1])
-        self._tell(SubscriptionTrouble(error))
+        self._say(SubscriptionTrouble(error))
 
     async def _send(self) -> SipResponse:
         """Send SUBSCRIBE; after 423 once more with the time that the server wants."""

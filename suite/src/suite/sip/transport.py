@@ -62,8 +62,14 @@ class SipTransport:
             _, endpoint = await loop.create_datagram_endpoint(lambda: DatagramEndpoint(self), local_addr=(host, port))
             self._udp.append(endpoint)
             return host, endpoint.port
+        secured = protocol == "tls"
         server = await loop.create_server(
-            lambda: StreamFlow(self, protocol), host, port, ssl=tls if protocol == "tls" else None, backlog=256
+            lambda: StreamFlow(self, protocol),
+            host,
+            port,
+            ssl=tls if secured else None,
+            ssl_handshake_timeout=self.limits.connect_s if secured else None,
+            backlog=256,
         )
         self._servers.append(server)
         return host, server.sockets[0].getsockname()[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import ssl
 from collections.abc import Callable
@@ -34,6 +35,7 @@ from suite.sip.uris import first_via, host_port
 Handler = Callable[[Incoming], None]
 """Takes a request. It answers at once or later, and must not wait."""
 _SIP_PORT: Final = 5060
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,7 +251,16 @@ class UserAgent:
         if refused is not None:
             incoming.respond(refused[0], refused[1], *refused[2])
         elif handler is not None:
+            self._handled(incoming, handler)
+
+    @staticmethod
+    def _handled(incoming: Incoming, handler: Handler) -> None:
+        try:
             handler(incoming)
+        except Exception:
+            # One request fails, not the connection that brings the requests of others too.
+            log.exception("A SIP request could not be handled. This is a bug. Report it.")
+            incoming.respond(500, "Server Internal Error")
 
     def _respond(self, key: str, response: SipResponse) -> None:
         self._act(self.transactions.respond(key, response, self._loop.time()))
