@@ -24,7 +24,9 @@ def test_addresses_in_the_forms_that_peers_write():
     assert parse_uri("sip:ada@[::1]:5070").port == 5070
 
 
-@pytest.mark.parametrize("text", ["", "<", "<sip:a@b", "sip:a b@c", "<sip:b;self=2>", "x" * 3000, "<>"])
+@pytest.mark.parametrize(
+    "text", ["", "<", "<sip:a@b", "sip:a b@c", "<sip:b;self=2>", "x" * 3000, "<>", "tel:" + "1" * 65]
+)
 def test_an_address_that_is_none_is_refused(text: str):
     with pytest.raises(MalformedMessage):
         parse_name_addr(text)

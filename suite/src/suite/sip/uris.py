@@ -10,8 +10,10 @@ from sipmessage import URI
 from suite.sip.errors import MalformedMessage
 from suite.sip.headers import parameters, unquoted
 
-_LONGEST: Final = 2048
+_LONGEST: Final = 1024
 """Longer addresses are refused before a regular expression sees them."""
+_LONGEST_NUMBER: Final = 64
+"""Of a tel URI: the regular expression takes 180 ms for 2,000 digits, a time that grows by the square."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,9 +49,9 @@ def parse_uri(text: str) -> URI:
         MalformedMessage: it is none.
     """
     try:
-        if len(text) > _LONGEST:
-            raise ValueError  # noqa: TRY301 - one way out
         scheme, colon, rest = text.partition(":")
+        if len(text) > _LONGEST or (scheme.lower() == "tel" and len(rest.partition(";")[0]) > _LONGEST_NUMBER):
+            raise ValueError  # noqa: TRY301 - one way out
         return URI.parse(f"{scheme.lower()}{colon}{rest.partition('?')[0]}")
     except (ValueError, TypeError):  # TypeError: a parameter named as one of Python's arguments
         raise MalformedMessage("A URI is not valid.") from None
