@@ -63,11 +63,11 @@ class Premises:
         return False
 
     @contextlib.asynccontextmanager
-    async def agent(self) -> AsyncIterator[Agent]:
+    async def agent(self, look_every_s: float = 0.05) -> AsyncIterator[Agent]:
         """Run an agent while the context lasts. It serves when the context begins."""
         loaded = load(self.file)
         assert loaded.settings is not None, loaded.faults
-        agent = Agent(self.file, loaded, look_every_s=0.05, backoff=Backoff(lambda low, high: min(high, 0.1)))
+        agent = Agent(self.file, loaded, look_every_s=look_every_s, backoff=Backoff(lambda low, high: min(high, 0.1)))
         task = asyncio.create_task(agent.run())
         try:
             await eventually(lambda: self._is_serving(task))

@@ -45,6 +45,8 @@ REFUSED_WAIT_S: Final = 60.0
 """When the relay refuses, a person must act there; the agent asks again, so that nobody has to restart it."""
 _OF_THE_KEY: Final = frozenset({"ERROR_REASON_SUITE_KEY_UNKNOWN", "UNAUTHENTICATED"})
 """Reasons of the relay for a key that it does not know. A revoked key is known, and forbidden."""
+_OF_A_PERSON: Final = frozenset({Connector.NOT_CONFIGURED, Connector.FORBIDDEN, Connector.CREDENTIALS_NOT_FOUND})
+"""States that last until a person does something."""
 
 
 class TeamsSource:
@@ -262,7 +264,8 @@ class TeamsSource:
     def _connected(self, connector: ConnectorState) -> None:
         if connector != self.connector:
             if connector.state is not self.connector.state:
-                log.info("teams: %s %s", connector.state.value, connector.detail)
+                level = logging.WARNING if connector.state in _OF_A_PERSON else logging.INFO
+                log.log(level, "teams: %s %s", connector.state.value, connector.detail)
             self.connector = connector
             self._on_connector()
 
