@@ -14,18 +14,23 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
+from suite.agent.notes.values import Kept, Version
 from suite.agent.store.answers import AnswerStore
+from suite.agent.store.database import Database
+from suite.agent.store.notes import NoteStore
 from suite.held import Answer, Held, Resolution
+from suite.names import Key
 from suite.values import Status
 
 ONE, OTHER = "relay.example:443 one", "relay.example:443 other"
+NOW_MS: Final = 1_795_000_000_000
 DAMAGED: Final = b"not a database at all" * 100
 _PYTHONS: Final = frozenset({"os.rename", "os.remove", "os.mkdir"})
-_BEGINNINGS: Final = {"nothing": 6, "a store": 2, "a damaged file": 1}
+_BEGINNINGS: Final = {"nothing": 8, "a store": 2, "a damaged file": 1}
 """What the agent finds when it starts -> how many steps it lives."""
 
 
@@ -39,29 +44,60 @@ def held(token: str, *names: str, status: Status = Status.STALE, many: int = 0) 
     )
 
 
-STEPS: Final[tuple[Callable[[AnswerStore], bool], ...]] = (
-    lambda store: store.save(ONE, held("t1", "ada", "ben", "chloe"), ()),
-    lambda store: store.save(ONE, held("t2", "ada", status=Status.NOT_FOUND), {"ben"}),
-    lambda store: store.save(ONE, held("t3", many=60), ()),
-    lambda store: store.save(ONE, held("t4", "ada"), {f"user{number}@contoso.example" for number in range(40)}),
-    lambda store: store.save(OTHER, held("t5", "eve"), ()),
-    lambda store: store.save(OTHER, held("t6", "eve", status=Status.SUSPENDED), ()),
+class Stores:
+    """The file of an agent, with what is kept in it."""
+
+    def __init__(self, file: Path) -> None:
+        self._database = Database(file)
+        self.answers = AnswerStore(self._database)
+        self.notes = NoteStore(self._database)
+
+    def kept(self) -> dict[str, Any]:
+        """Everything that a restart would show: the answers of each owner, and the notes."""
+        notes = sorted(repr(kept.version) for kept in self.notes.load(NOW_MS, 0.0))
+        return {"notes": notes, **{owner: repr(self.answers.load(owner)) for owner in (ONE, OTHER)}}
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+
+def note(stamp: int, text: str) -> Kept:
+    """A version of the note about Ada."""
+    return Kept(
+        Version(subject=Key("ada"), stamp=stamp, agent="a", text=text, author="Ben", written_ms=NOW_MS, lifetime_s=60),
+        ends=60.0,
+    )
+
+
+def wrote(stores: Stores, put: Iterable[Kept], gone: Iterable[Kept] = ()) -> bool:
+    """Write notes; what an agent acknowledges after that is on the disk."""
+    stores.notes.save(put, [kept.version.id for kept in gone], NOW_MS, 0.0)
+    return True
+
+
+STEPS: Final[tuple[Callable[[Stores], bool], ...]] = (
+    lambda stores: stores.answers.save(ONE, held("t1", "ada", "ben", "chloe"), ()),
+    lambda stores: wrote(stores, [note(1, "on leave")]),
+    lambda stores: stores.answers.save(ONE, held("t2", "ada", status=Status.NOT_FOUND), {"ben"}),
+    lambda stores: wrote(stores, [note(2, "back on Monday"), note(3, "")], [note(1, "")]),
+    lambda stores: stores.answers.save(ONE, held("t3", many=60), ()),
+    lambda stores: stores.answers.save(
+        ONE, held("t4", "ada"), {f"user{number}@contoso.example" for number in range(40)}
+    ),
+    lambda stores: stores.answers.save(OTHER, held("t5", "eve"), ()),
+    lambda stores: stores.answers.save(OTHER, held("t6", "eve", status=Status.SUSPENDED), ()),
 )
 
 
-def kept(store: AnswerStore) -> dict[str, Any]:
-    """Everything that a restart would show, of each owner."""
-    return {owner: repr(store.load(owner)) for owner in (ONE, OTHER)}
-
-
-def live(file: Path, beginning: str, said: Callable[[int, AnswerStore], None]) -> None:
+def live(file: Path, beginning: str, said: Callable[[int, Stores], None]) -> None:
     """Live one life, and say after each step that it is done."""
-    store = AnswerStore(file)
-    said(0, store)
+    stores = Stores(file)
+    said(0, stores)
     for number, step in enumerate(STEPS[: _BEGINNINGS[beginning]], start=1):
-        assert step(store)
-        said(number, store)
-    store.close()
+        assert step(stores)
+        said(number, stores)
+    stores.close()
 
 
 # What is taken over
@@ -139,9 +175,9 @@ def begin(folder: Path, beginning: str) -> Path:
     if beginning != "nothing":
         file.parent.mkdir(parents=True)
     if beginning == "a store":
-        store = AnswerStore(file)
-        assert store.save(ONE, held("t0", "ada"), ())
-        store.close()
+        stores = Stores(file)
+        assert stores.answers.save(ONE, held("t0", "ada"), ())
+        stores.close()
     elif beginning == "a damaged file":
         file.touch(0o600)
         file.write_bytes(DAMAGED)
@@ -155,7 +191,7 @@ def killed(folder: Path, beginning: str, at: int, *, torn: bool) -> tuple[bool, 
     child = os.fork()
     if child == 0:
         Killer(at, torn=torn).install()
-        live(file, beginning, lambda done, store: void(os.write(writing, f"{done} {store.instance_id}\n".encode())))
+        live(file, beginning, lambda done, stores: void(os.write(writing, f"{done} {stores.notes.agent}\n".encode())))
         os._exit(0)
     os.close(writing)
     with os.fdopen(reading) as pipe:
@@ -172,7 +208,7 @@ def void(_: object) -> None:
 def expected(folder: Path, beginning: str) -> list[dict[str, Any]]:
     """What is kept after each step, when nobody is killed; at first what is kept before any."""
     found: list[dict[str, Any]] = []
-    live(begin(folder, beginning), beginning, lambda _, store: found.append(kept(store)))
+    live(begin(folder, beginning), beginning, lambda _, stores: found.append(stores.kept()))
     return found
 
 
@@ -200,18 +236,18 @@ def main(folder: Path) -> None:
 def after(folder: Path, states: list[dict[str, Any]], said: list[str]) -> dict[str, Any]:
     """Start again, and say what is there: `step` is None when it is no moment that there was after what was said to be done."""
     file = folder / "state" / "agent.db"
-    store = AnswerStore(file)
+    stores = Stores(file)
     done = int(said[-1].split()[0]) if said else 0
-    found = kept(store)
+    found = stores.kept()
     possible = [number for number in (done, done + 1) if number < len(states) and states[number] == found]
-    works = STEPS[0](store)
-    store.close()
+    works = STEPS[0](stores)
+    stores.close()
     aside = [one.read_bytes() == DAMAGED for one in file.parent.iterdir() if "damaged" in one.name]
     return {
         "done": done,
         "step": possible[0] if possible else None,
         "works": works,
-        "is_same_agent": not said or said[0].split()[1] == store.instance_id,
+        "is_same_agent": not said or said[0].split()[1] == stores.notes.agent,
         "aside": aside,
         "open_to_others": any(one.stat().st_mode & 0o077 for one in file.parent.iterdir()),
     }

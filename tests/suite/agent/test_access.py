@@ -98,6 +98,9 @@ async def test_every_path_of_the_api_needs_the_token(lan: Lan):
             if not route.path.startswith("/v1/") or route.path == "/v1/session":
                 continue
             answer = await lan.client.request(method, route.path.replace("{name:path}", "ada"))
+            if not route.path.startswith("/v1/"):  # a file of the page, which signs in then
+                assert "ada" not in answer.text, route.path
+                continue
             assert (answer.status_code, "ada" in answer.text) == (401, False), route.path
             assert answer.headers["www-authenticate"].startswith("Bearer")
     assert (await lan.get("/v1/%75sers")).status_code == 401
