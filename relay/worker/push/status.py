@@ -7,19 +7,17 @@ from typing import TYPE_CHECKING
 from relay.store.presence.push import PushStatus
 
 if TYPE_CHECKING:
-    from relay.core.presence import TenantId
-    from relay.worker.context import Resources
-    from relay.worker.ownership import Ownership
+    from collections.abc import Awaitable, Callable
+
     from relay.worker.push.book import SubscriptionBook
 
 
 class PushStatusWriter:
     """Stores the status when it has changed."""
 
-    def __init__(self, tenant_id: TenantId, resources: Resources, ownership: Ownership, book: SubscriptionBook) -> None:
-        self._tenant_id = tenant_id
-        self._statuses = resources.push_statuses
-        self._ownership = ownership
+    def __init__(self, put: Callable[[PushStatus], Awaitable[None]], book: SubscriptionBook) -> None:
+        """Have nothing written yet; `put` stores a status, `book` has the subscriptions."""
+        self._put = put
         self._book = book
         self._status = PushStatus()
         self._is_written = False
@@ -41,9 +39,12 @@ class PushStatusWriter:
         )
         if status == self._status and self._is_written:
             return
-        await self._statuses.put(self._ownership.lease, self._tenant_id, status)
-        self._status = status
-        self._is_written = True
+        self._status, self._is_written = status, True  # now, because `forget` may be called while it is being stored
+        try:
+            await self._put(status)
+        except BaseException:
+            self.forget()
+            raise
 
     def forget(self) -> None:
         """Write the status again next time: the store may have lost it."""

@@ -82,7 +82,9 @@ class Subscriber:
         self.book = SubscriptionBook()
         self.coverage = CoveragePlanner(self.book, lambda: pool.accounts, self._settings.subscription_size, self._clock)
         self._graph = GraphSubscriptions(tenant_id, resources, ownership, self.book, pool, push)
-        self._status = PushStatusWriter(tenant_id, resources, ownership, self.book)
+        self._status = PushStatusWriter(
+            lambda status: resources.push_statuses.put(ownership.lease, tenant_id, status), self.book
+        )
 
     # Life
 
