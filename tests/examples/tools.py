@@ -1,7 +1,7 @@
 """Build the examples: `python -m tests.examples.tools`, which `make examples` runs. What it needs it puts into `.venv/examples`.
 
 Compilers and libraries of Go and Java come from Debian's packages, unpacked there, so that nothing of the system changes. What is built
-is kept until its sources, the protos or this module change.
+is kept until its sources, the protos or this module change. `python -m tests.examples.tools agent/csharp` builds one.
 """
 
 from __future__ import annotations
@@ -41,6 +41,15 @@ _JARS: Final = (
     "netty-transport", "netty-transport-native-unix-common", "guava", "gson", "protobuf", "perfmark-api", "geronimo-annotation-1.3-spec",
     "netty-tcnative",
 )  # fmt: skip
+
+
+_MONO_PACKAGES: Final = (
+    "mono-mcs", "mono-runtime-sgen", "mono-runtime-common", "libmono-corlib4.5-cil", "libmono-corlib4.5-dll", "libmono-system4.0-cil",
+    "libmono-system-core4.0-cil", "libmono-system-xml4.0-cil", "libmono-system-runtime-serialization4.0-cil",
+    "libmono-system-configuration4.0-cil", "libmono-security4.0-cil", "libmono-system-servicemodel-internals0.0-cil",
+    "libmono-smdiagnostics0.0-cil",
+)  # fmt: skip
+_BROKER_PACKAGES: Final = ("mosquitto", "libmosquitto1", "libcjson1", "libdlt2", "libwrap0")
 
 
 class Missing(Exception):
@@ -99,6 +108,37 @@ def java() -> None:
     _run(["javac", "-nowarn", "-proc:none", "-d", str(classes), "-cp", _class_path(), *sources], folder)
 
 
+def framework() -> None:
+    """Compile the console for .NET Framework with Mono's compiler, in the version of C# that Visual Studio 2012 has."""
+    _debian(_MONO_PACKAGES)
+    source, program = EXAMPLES / "agent/csharp/Console.cs", _emptied(BUILT / "framework") / "Console.exe"
+    options = ["-langversion:5", "-warnaserror", "-r:System.Runtime.Serialization.dll", f"-out:{program}"]
+    _run([*_mono(), f"{DEBIAN}/usr/lib/mono/4.5/mcs.exe", *options, str(source)], BUILT)
+
+
+def broker() -> None:
+    """Unpack mosquitto, for the example that speaks MQTT."""
+    _debian(_BROKER_PACKAGES)
+
+
+def agent_consoles() -> dict[str, list[str]]:
+    """Language -> the command that starts its console of the agent."""
+    return {
+        "python": [sys.executable, str(EXAMPLES / "agent/python/console.py")],
+        "node": ["node", str(EXAMPLES / "agent/node/console.js")],
+        "csharp": [*_mono(), str(BUILT / "framework/Console.exe")],
+    }
+
+
+def broker_command() -> list[str]:
+    """Return the command that starts mosquitto."""
+    return ["env", f"LD_LIBRARY_PATH={libraries()}", str(DEBIAN / "usr/sbin/mosquitto")]
+
+
+def _mono() -> list[str]:
+    return ["env", f"MONO_CFG_DIR={DEBIAN}/etc", f"LD_LIBRARY_PATH={DEBIAN}/usr/lib", str(DEBIAN / "usr/bin/mono-sgen")]
+
+
 def commands() -> dict[str, list[str]]:
     """Language -> the command that starts its example, for languages that run here."""
     # The first compiler suffices for a short run and costs less than the second.
@@ -112,7 +152,14 @@ def commands() -> dict[str, list[str]]:
     }
 
 
-BUILDERS: Final[Mapping[str, Callable[[], None]]] = {"node": node, "go": go, "java": java}
+BUILDERS: Final[Mapping[str, Callable[[], None]]] = {
+    "node": node,
+    "go": go,
+    "java": java,
+    "agent/csharp": framework,
+    "agent/homeassistant": broker,
+}
+"""Folder of the example -> what builds it, or gets what it needs."""
 
 
 def is_built(language: str) -> bool:
@@ -122,7 +169,7 @@ def is_built(language: str) -> bool:
 
 
 def _stamp(language: str) -> Path:
-    return BUILT / f"{language}.built"
+    return BUILT / f"{language.replace('/', '-')}.built"
 
 
 def _sources(language: str) -> str:
@@ -214,10 +261,10 @@ def _apt(command: list[str], folder: Path = BUILT) -> str:
 
 
 def main() -> None:
-    """Build what is not built."""
+    """Build what is not built: all of it, or the examples that are named."""
     BUILT.mkdir(parents=True, exist_ok=True)
     for language, build in BUILDERS.items():
-        if not is_built(language):
+        if not is_built(language) and (not sys.argv[1:] or language in sys.argv[1:]):
             print(f"Building the example for {language} ...", flush=True)  # noqa: T201
             sources = _sources(language)
             try:
