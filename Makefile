@@ -26,7 +26,7 @@ PROMISE := protos/v1.txtpb
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run run test topologies coverage coverage-run floors browser examples packages check soak chaos alerts dashboard-pictures bench bench-push format lint types contracts protos protos-promise protos-check monitoring promtool recording lock project-check parity-check locks-check chart-check chart-policies chart-snapshots image image-arm64 profiles docs site
+.PHONY: help setup setup-run run test topologies coverage coverage-run floors browser examples packages check soak chaos alerts dashboard-pictures page-picture bench bench-push format lint types contracts protos protos-promise protos-check monitoring promtool recording lock project-check parity-check locks-check chart-check chart-policies chart-snapshots image image-arm64 profiles docs site
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-18s %s\n", $$1, $$2 }'
@@ -176,6 +176,9 @@ alerts: setup promtool ## make every alert fire and clear, with real processes a
 
 dashboard-pictures: setup promtool ## draw the pictures of the dashboards from a real run
 	@$(BIN)/python -m tests.monitoring.drawn
+
+page-picture: setup browser ## draw the picture of the agent's page
+	@$(BIN)/python -m tests.suite.agent.drawn
 
 bench: setup ## run the benchmarks: tables, and one JSON line each
 	@for name in fanout poll webhook push-latency emulator; do $(BIN)/python -m bench $$name || exit 1; done

@@ -13,6 +13,9 @@ test_notes.py       the rules of notes
 test_note_keeper.py notes on the disk and on the board
 test_api_notes.py   notes over the local API
 test_agent.py       a whole agent
+test_page.py        the page of a whole agent, in a real browser
+drawn.py            the picture of the page in the documentation
+pages.py            an agent and a browser before its page
 agents.py           an agent in the test's process
 consoles.py         a console of the agent
 """

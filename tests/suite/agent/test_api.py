@@ -243,6 +243,14 @@ async def test_only_programs_of_this_machine_and_named_pages_are_answered(scene:
     assert allowed == (headers.get("Origin") if status == 200 else None)
 
 
+async def test_links_lead_to_the_page_and_to_nothing_else(scene: Scene):
+    followed = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    assert (await scene.client.get("/", headers=followed)).status_code == 200
+    assert (await scene.client.get("/v1/users", headers=followed)).status_code == 403
+    assert (await scene.client.get("/", headers={**followed, "Sec-Fetch-Dest": "iframe"})).status_code == 403
+    assert (await scene.client.get("/", headers={**followed, "Host": "evil.example"})).status_code == 403
+
+
 async def test_a_page_of_the_agents_own_address_and_a_preflight_of_a_named_page_are_answered(scene: Scene):
     for name in ("localhost", "127.0.0.1"):
         own = f"{name}:{scene.port}"

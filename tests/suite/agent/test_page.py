@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
@@ -16,81 +14,16 @@ import trustme
 from playwright.async_api import Browser, Page
 from starlette.applications import Starlette
 
-from presence_api.v1 import presence_pb2 as pb
 from suite.agent.api.page import page_routes
 from suite.agent.core.values import RichState, Rule, ShownStatus, SourceName, TelephonyState
 from suite.agent.sources.source import Connector
 from suite.icons import REASONS
-from tests.onboarding.chromium import LOOKS, ON_ITS_LOOP, PHONE, Watched, window
-from tests.suite.agent.agents import Premises
+from tests.onboarding.chromium import LOOKS, ON_ITS_LOOP, PHONE
+from tests.suite.agent.pages import COLLEAGUES, says, scene
 from tests.suite.agent.test_teams import tell
-from tests.suite.scripted_relay import OpenedStream, ScriptedRelay
-from tests.support.valkey import free_port
 from tests.support.waiting import eventually
 
-COLLEAGUES = "login;upn;extension\nada;ada@x.org;1001\nben;ben@x.org;1002\ncarla;carla@x.org;1003\n"
 STATIC = resources.files("suite.agent.api").joinpath("static")
-
-
-@dataclass
-class Scene:
-    """An agent at work, and a browser window before its page."""
-
-    premises: Premises
-    relay: ScriptedRelay
-    watched: Watched
-
-    @property
-    def page(self) -> Page:
-        return self.watched.page
-
-    async def opened(self) -> OpenedStream:
-        """The agent's stream, on which everybody has been told."""
-        stream = await self.relay.stream()
-        stream.started()
-        tell(stream, ada=("A", "IN_A_MEETING"), ben=("B", pb.UNKNOWN_REASON_NOT_FOUND), carla=("C", "AWAY"))
-        return stream
-
-    async def enter(self) -> None:
-        await self.page.goto(self.premises.url)
-        await self.page.wait_for_selector("#link.chip--good")
-
-    async def row(self, name: str) -> str:
-        """The words of a colleague's row."""
-        found = self.page.locator("#rows-body tr", has=self.page.get_by_role("button", name=name, exact=True))
-        return " ".join((await found.inner_text()).split()) if await found.count() else ""
-
-    async def shows(self, name: str, words: str) -> None:
-        await eventually(lambda: self._shows(name, words))
-
-    async def _shows(self, name: str, words: str) -> bool:
-        return words in await self.row(name)
-
-    async def posts(self, path: str, **state: object) -> None:
-        async with httpx.AsyncClient(trust_env=False) as connector:
-            (await connector.post(f"{self.premises.url}{path}", json={"states": [state]})).raise_for_status()
-
-
-@contextlib.asynccontextmanager
-async def scene(
-    browser: Browser,
-    folder: Path,
-    cert: trustme.LeafCert,
-    ca_pem: bytes,
-    colleagues: str = COLLEAGUES,
-    **options: object,
-) -> AsyncIterator[Scene]:
-    """Everything but the agent, whose files are written."""
-    relay = ScriptedRelay()
-    await relay.listen(cert)
-    premises = Premises(folder, f"localhost:{relay.port}", free_port())
-    premises.write(colleagues, ca_pem)
-    context = await window(browser, **options)
-    try:
-        yield Scene(premises, relay, Watched(await context.new_page()))
-    finally:
-        await context.close()
-        await relay.kill()
 
 
 # What a person sees
@@ -118,24 +51,24 @@ async def test_a_person_sees_who_said_what_and_why_live_and_finds_people_by_thei
         await at.shows("ben", "Available")
 
         await page.select_option("#by-rich", "in_a_meeting")
-        await eventually(lambda: _is(page, "#shown", "1 of 3 shown"))
+        await says(page, "#shown", "1 of 3 shown")
         await page.select_option("#by-phone", "ringing")
-        await eventually(lambda: _is(page, "#nobody-text", "Nobody matches."))
+        await says(page, "#nobody-text", "Nobody matches.")
         await at.posts("/v1/telephony", user="1001", state="ringing", sequence=2)
         await at.shows("ada", "Phone ringing")
         await page.select_option("#by-phone", "")
         await page.select_option("#by-rich", "")
         await page.fill("#by-user", "1003")
-        await eventually(lambda: _is(page, "#shown", "1 of 3 shown"))
+        await says(page, "#shown", "1 of 3 shown")
         await page.fill("#by-user", "")
 
         await at.relay.kill()
-        await eventually(lambda: _is(page, "li[data-source=MSTeams] .chip", "connection error"))
+        await says(page, "li[data-source=MSTeams] .chip", "connection error")
         assert "presence-suite doctor" in await page.inner_text("li[data-source=MSTeams]")
         await page.keyboard.press("Escape")
         await page.get_by_role("button", name="ada", exact=True).press("ArrowDown")
         await page.keyboard.press("Enter")  # ben
-        await eventually(lambda: _is(page, "#details-name", "ben"))
+        await says(page, "#details-name", "ben")
         assert "ben@x.org" in await page.inner_text("#details")
         await at.watched.look("agent-details", LOOKS[1:])
         await page.keyboard.press("Escape")
@@ -145,10 +78,6 @@ async def test_a_person_sees_who_said_what_and_why_live_and_finds_people_by_thei
         await at.shows("ada", "Telefono che squilla")
         await at.watched.look("agent-page")
         assert [one for one in at.watched.complaints if "ERR_" not in one] == []
-
-
-async def _is(page: Page, selector: str, text: str) -> bool:
-    return await page.inner_text(selector) == text
 
 
 @ON_ITS_LOOP
@@ -166,7 +95,7 @@ async def test_somebody_whom_the_file_has_not_is_watched_for_a_minute(
         await at.page.keyboard.press("Enter")
         await stream.until(lambda: any("Eve@x.org" in change.subscribe_users for change in stream.changes))
         tell(stream, Eve=("E", "FOCUSING"))
-        await eventually(lambda: _is(at.page, "#watched-status", "Concentrato"))
+        await says(at.page, "#watched-status", "Concentrato")
         await at.shows("Eve@x.org", "Concentrato")
         await at.page.clock.fast_forward(61_000)
         await eventually(lambda: len(agent.board) == 3)
@@ -200,7 +129,100 @@ async def test_an_agent_that_is_gone_is_told_and_the_page_goes_on_with_the_next_
             await at.page.click("#retry")
             await at.shows("ada", "Available")
             assert await at.page.is_hidden("#lost")
-            await eventually(lambda: _is(at.page, "#shown", "2 of 2 shown"))
+            await says(at.page, "#shown", "2 of 2 shown")
+
+
+# Notes
+
+
+@ON_ITS_LOOP
+@pytest.mark.timeout(120)
+async def test_notes_are_written_changed_and_cleared_live_on_every_page_and_script_in_one_stays_text(
+    chromium: Browser, tmp_path: Path, cert: trustme.LeafCert, ca_pem: bytes
+):
+    script = "<script>document.title='pwned'</script><img src=x onerror=\"document.title='pwned'\">"
+    async with scene(chromium, tmp_path, cert, ca_pem) as at, at.premises.agent():
+        await at.opened()
+        await at.enter()
+        page = at.page
+        await page.get_by_role("button", name="ada", exact=True).click()
+        await page.fill("#note-text", script)
+        await page.click("#note-form button[type=submit]")
+        await says(page, "#note-said", "Enter your name, so that others know who wrote it.")
+        await page.fill("#note-author", "Eva")
+        await page.select_option("#note-until", "hour")
+        await page.click("#note-form button[type=submit]")
+        await says(page, "#note-said", "The note is saved.")
+        await says(page, "#note-now-text", script)
+        assert re.match(r"Eva, .+, until ", await page.inner_text("#note-now-by"))
+
+        async with httpx.AsyncClient(base_url=at.premises.url, trust_env=False) as other:
+            changed = {"text": "At the dentist\nuntil three", "author": "<b>Tom</b>"}
+            (await other.put("/v1/users/ada/note", json=changed)).raise_for_status()
+        await says(page, "#note-now-text", changed["text"])
+        await eventually(lambda: page.locator("#note-history li").count(), explain=lambda: "no history")
+        assert await page.input_value("#note-text") == script  # what is being typed stays
+        await eventually(lambda: _has_words(page, "#note-history li:nth-child(1)", "dentist"))
+        await eventually(lambda: _has_words(page, "#note-history li:nth-child(2)", script))
+        await at.watched.look("agent-note", LOOKS[1:])
+        await page.keyboard.press("Escape")
+        await at.shows("ada", "At the dentist until three <b>Tom</b>")
+
+        await page.keyboard.press("Enter")  # the focus is where it was
+        await page.click("#note-clear")
+        await says(page, "#note-said", "The note is cleared.")
+        await page.wait_for_selector("#note-now", state="hidden")
+        await eventually(lambda: _has_words(page, "#note-history li:nth-child(1)", "cleared"))
+        await page.keyboard.press("Escape")
+        assert "dentist" not in await at.row("ada")
+        assert await page.title() == "Presence agent"
+        assert at.watched.complaints == []
+
+
+async def _has_words(page: Page, selector: str, words: str) -> bool:
+    found = page.locator(selector)
+    return bool(await found.count()) and words in await found.inner_text()
+
+
+# Who may see it
+
+
+@ON_ITS_LOOP
+@pytest.mark.timeout(60)
+async def test_with_a_token_people_sign_in_and_a_new_token_signs_them_out(
+    chromium: Browser, tmp_path: Path, cert: trustme.LeafCert, ca_pem: bytes
+):
+    tokens = ["1f2e3d4c5b6a79880123456789abcdef", "ffffffffffffffff0123456789abcdef"]
+    async with scene(chromium, tmp_path, cert, ca_pem) as at:
+        (tmp_path / "console.token").touch(0o600)
+        (tmp_path / "console.token").write_text(tokens[0])
+        at.premises.more = "TokenFile = console.token"
+        at.premises.write_settings()
+        async with at.premises.agent():
+            await at.opened()
+            await at.page.goto(at.premises.url)
+            await at.page.wait_for_selector("#sign-in")
+            assert await at.page.is_hidden("#rows")
+            await at.watched.look("agent-sign-in", LOOKS[1:])
+            await at.page.fill("#token", tokens[1])
+            await at.page.keyboard.press("Enter")
+            await says(at.page, "#token-fault", "This is not the agent’s token. Check it.")
+            await at.page.fill("#token", tokens[0])
+            await at.page.keyboard.press("Enter")
+            await at.shows("ada", "In a meeting")
+            assert await at.page.is_hidden("#sign-in")
+            await at.page.reload()
+            await at.shows("ada", "In a meeting")
+
+            (tmp_path / "console.token").write_text(tokens[1])
+            await at.page.wait_for_selector("#sign-in")
+            assert await at.page.is_hidden("#rows")
+            await at.page.fill("#token", tokens[1])
+            await at.page.keyboard.press("Enter")
+            await at.shows("ada", "In a meeting")
+            await at.page.click("#sign-out")
+            await at.page.wait_for_selector("#sign-in")
+            assert tokens[1] not in await at.page.content()
 
 
 # What it must not become
@@ -214,7 +236,7 @@ async def test_markup_in_names_stays_text(chromium: Browser, tmp_path: Path, cer
     async with scene(chromium, tmp_path, cert, ca_pem, colleagues) as at, at.premises.agent():
         await at.enter()
         await at.page.get_by_role("button", name=evil, exact=True).click()
-        await eventually(lambda: _is(at.page, "#details-name", evil))
+        await says(at.page, "#details-name", evil)
         assert await at.page.title() == "Presence agent"
         assert await at.page.locator("main img, dialog img, main script, dialog script").count() == 0
         assert at.watched.complaints == []
@@ -232,7 +254,7 @@ async def test_of_ten_thousand_colleagues_only_those_in_view_are_in_the_page_and
         async with at.premises.agent():
             await at.page.set_viewport_size(PHONE)
             await at.enter()
-            await eventually(lambda: _is(at.page, "#shown", "10,000 of 10,000 shown"))
+            await says(at.page, "#shown", "10,000 of 10,000 shown")
             first = at.page.get_by_role("button", name="user 00001", exact=True)
             await first.press("End")
             await eventually(lambda: at.row("user 10000"))

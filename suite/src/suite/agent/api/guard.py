@@ -63,7 +63,7 @@ class Guard:
             return
         origin = headers.get(b"origin")
         if origin is None:
-            if headers.get(b"sec-fetch-site", b"none") not in _FROM_HERE:
+            if headers.get(b"sec-fetch-site", b"none") not in _FROM_HERE and not _is_visit(scope, headers):
                 await self._refuse_origin(send)
                 return
             await self._app(scope, receive, send)
@@ -85,6 +85,12 @@ class Guard:
         await refuse(
             send, 403, "origin_not_allowed", "The settings of the agent do not name this page in Agent.Origins."
         )
+
+
+def _is_visit(scope: Message, headers: dict[bytes, bytes]) -> bool:
+    """Return whether a person follows a link to the page, which knows nobody by itself and lets no other page frame it."""
+    followed = (headers.get(b"sec-fetch-mode"), headers.get(b"sec-fetch-dest")) == (b"navigate", b"document")
+    return followed and scope["method"] == "GET" and scope["path"] == "/"
 
 
 async def refuse(

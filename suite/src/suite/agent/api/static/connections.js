@@ -1,7 +1,7 @@
 // The connections of the sources, in the words of the vendor's settings page, each with what to do.
 
 import { sourceName } from "./explain.js";
-import { maybe, name } from "./words.js";
+import { maybe, name, number, say } from "./words.js";
 
 const TONES = {
   up_and_running: "good", connecting: "busy", disabled: "",
@@ -9,18 +9,27 @@ const TONES = {
 };
 const list = document.getElementById("connections");
 
-/** Writes them anew: source -> { state, detail }. */
-export function drawConnections(sources) {
-  list.replaceChildren(...Object.entries(sources).map(([source, { state, detail }]) => item(source, state, detail)));
+/** Writes them anew: sources, source -> { state, detail }; and where notes are kept and shared, if the agent has notes. */
+export function drawConnections(sources, notes) {
+  const rows = Object.entries(sources).map(([source, one]) => item(source, sourceName(source), one));
+  if (notes) rows.push(item("notes", say("connection.notes"), notes.store));
+  if (notes && notes.sharing.state !== "disabled") rows.push(sharing(notes.sharing));
+  list.replaceChildren(...rows);
 }
 
-function item(source, state, detail) {
+function sharing(found) {
+  const made = item("sharing", say("connection.sharing"), found);
+  if (found.unsent) made.append(span("connections__todo", say("unsent", { number: number(found.unsent) })));
+  return made;
+}
+
+function item(source, title, { state, detail }) {
   const made = document.createElement("li");
   made.dataset.source = source;
   const chip = span("chip", name("connection", state));
   if (TONES[state]) chip.classList.add(`chip--${TONES[state]}`);
   const head = span("connections__head", "");
-  head.append(Object.assign(document.createElement("strong"), { textContent: sourceName(source) }), chip);
+  head.append(Object.assign(document.createElement("strong"), { textContent: title }), chip);
   made.append(head);
   const todo = maybe(`todo.${source}.${state}`) ?? maybe(`todo.${state}`);
   if (todo) made.append(span("connections__todo", todo));

@@ -2,10 +2,12 @@
 
 import { doubt, nameOf, reason, since, sourceName, statusName, why, winner } from "./explain.js";
 import { drawIcon, look, makeIcon, phoneLook } from "./looks.js";
+import { openNote } from "./note-form.js";
 import { name, say } from "./words.js";
 
 const dialog = document.getElementById("details");
 const facts = document.getElementById("details-facts");
+const more = document.getElementById("details-more");
 let shown = "";
 let closed = () => {};
 
@@ -13,10 +15,11 @@ let closed = () => {};
 export const about = () => (dialog.open ? shown : "");
 
 /** Opens them. whenClosed(user): called when they are closed. */
-export function openDetails(user, sources, whenClosed) {
+export function openDetails(user, sources, note, whenClosed) {
   shown = user.user;
   closed = whenClosed;
   drawDetails(user, sources);
+  openNote(shown, note);
   dialog.showModal();
 }
 
@@ -30,6 +33,7 @@ dialog.addEventListener("click", (event) => {
 export function drawDetails(user, sources) {
   if (!user) {
     facts.replaceChildren(paragraph(say("details.gone")));
+    more.replaceChildren();
     return;
   }
   document.getElementById("details-name").textContent = nameOf(user);
@@ -41,6 +45,8 @@ export function drawDetails(user, sources) {
       ["column.rich", state(look(user.rich.state), statusName(user.rich.state))],
       ["column.phone", state(phoneLook(user.telephony), name("phone", user.telephony))],
     ]),
+  );
+  more.replaceChildren(
     heading(say("details.sources")),
     Object.keys(user.sources).length ? said(user.sources) : paragraph(say("details.silent")),
     heading(say("details.names")),

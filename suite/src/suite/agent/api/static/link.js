@@ -25,7 +25,7 @@ export class Link {
   }
 
   #draw() {
-    const isLost = this.#state === "lost";
+    const isLost = this.#state === "lost" && this.#problem?.status !== 401; // the sign-in says that
     at("link").textContent = say(`link.${this.#state}`);
     at("link").className = `chip chip--${TONES[this.#state]}`;
     document.body.classList.toggle("is-lost", isLost);

@@ -4,9 +4,12 @@ import { drawConnections } from "./connections.js";
 import { about, drawDetails, openDetails } from "./details.js";
 import { Stream } from "./events.js";
 import { Link } from "./link.js";
+import { drawNote, offerNotes } from "./note-form.js";
+import { Notes } from "./notes.js";
 import { People } from "./people.js";
 import { drawRow, makeRow } from "./row.js";
 import { Rows } from "./rows.js";
+import { SignIn } from "./sign-in.js";
 import { Watch } from "./watch.js";
 import { name, number, onLanguage, say, values } from "./words.js";
 
@@ -15,38 +18,66 @@ const at = (id) => document.getElementById(id);
 const [byUser, byRich, byPhone] = ["by-user", "by-rich", "by-phone"].map(at);
 
 const people = new People();
-const rows = new Rows(at("list"), () => makeRow(open), (row, id) => drawRow(row, people.find(id), sources));
+const notes = new Notes();
+const rows = new Rows(at("list"), () => makeRow(open), draw);
 const watch = new Watch(() => sources);
 const link = new Link(() => stream.retry());
-const stream = new Stream("/v1/events", take, (state, problem) => link.set(state, problem));
+const stream = new Stream("/v1/events", take, connected);
+const signIn = new SignIn(() => stream.start());
 let sources = {};
+let ofNotes = null; // where notes are kept; null when the agent has none
 let isComplete = false;
 let listTimer = 0;
 
 /** Takes events in the order in which the agent sent them. */
 function take(events) {
   for (const [kind, data] of events) {
-    if (kind === "state") {
-      people.put(data);
-      rows.changed(data.user);
-    } else if (kind === "removed") people.remove(data.user);
-    else if (kind === "sources") setSources(data.sources);
-    else if (kind === "everything") people.forget();
-    else if (kind === "complete") {
-      people.complete();
-      isComplete = true;
-    }
-    if (about() && about() === data.user) drawDetails(people.find(data.user), sources);
+    if (kind === "state") people.put(data);
+    else if (kind === "note") notes.put(data.user, data.note);
+    else if (kind === "removed") people.remove(data.user);
+    else if (kind === "sources") setSources(data);
+    else if (kind === "everything") {
+      people.forget();
+      notes.forget();
+    } else if (kind === "complete") complete();
+    if (data.user) changed(data.user, kind);
   }
   listSoon();
 }
 
+function changed(id, kind) {
+  rows.changed(id);
+  if (about() !== id) return;
+  if (kind === "note") drawNote(notes.find(id));
+  else drawDetails(people.find(id), sources);
+}
+
+function complete() {
+  people.complete();
+  for (const id of notes.complete()) changed(id, "note");
+  isComplete = true;
+}
+
 function setSources(found) {
-  sources = found;
-  drawConnections(sources);
+  sources = found.sources;
+  ofNotes = found.notes ?? null;
+  offerNotes(ofNotes !== null);
+  drawConnections(sources, ofNotes);
   rows.redraw(); // why somebody is uncertain depends on the connections
   watch.draw();
   if (about()) drawDetails(people.find(about()), sources);
+}
+
+function draw(row, id) {
+  const user = people.find(id);
+  if (user) drawRow(row, user, sources, notes.find(id));
+}
+
+function connected(state, problem) {
+  link.set(state, problem);
+  if (problem?.status !== 401) return;
+  stream.stop();
+  signIn.ask();
 }
 
 /** Finds out soon who is shown: in the next frame, or now and then while everybody comes. */
@@ -71,7 +102,7 @@ function list() {
 }
 
 function open(id) {
-  openDetails(people.find(id), sources, (closed) => rows.focus(closed));
+  openDetails(people.find(id), sources, notes.find(id), (closed) => rows.focus(closed));
 }
 
 /** Says to screen readers how many are shown, when a person has changed a filter. */
@@ -95,7 +126,7 @@ onLanguage(() => {
   options(byRich, "rich", "filter.any");
   options(byPhone, "phone", "filter.any");
   people.resort();
-  drawConnections(sources);
+  drawConnections(sources, ofNotes);
   rows.redraw();
   list();
   if (about()) drawDetails(people.find(about()), sources);

@@ -2,6 +2,7 @@
 
 import { below, nameOf, otherNames, sourceName, statusName, why, winner } from "./explain.js";
 import { UNKNOWN, drawIcon, look, makeIcon, phoneLook } from "./looks.js";
+import { byline } from "./note-form.js";
 import { name, say } from "./words.js";
 
 /** Returns a new row. open(id): called when somebody asks for all about a colleague. */
@@ -20,7 +21,7 @@ export function makeRow(open) {
     shown.append(makeIcon(), line("rows__word"));
     cell(row, "td", kind).append(shown, line("rows__below"));
   }
-  cell(row, "td", "why").append(line("rows__word"), line("rows__below"));
+  for (const kind of ["why", "note"]) cell(row, "td", kind).append(line("rows__word"), line("rows__below"));
   return row;
 }
 
@@ -40,17 +41,19 @@ function line(kind) {
 }
 
 /** Writes a colleague into a row. Only what differs is touched. */
-export function drawRow(row, user, sources) {
-  const [who, status, rich, phone, because] = row.cells;
+export function drawRow(row, user, sources, note) {
+  const [who, status, rich, phone, because, noted] = row.cells;
   write(who, nameOf(user), otherNames(user));
   row.classList.toggle("is-uncertain", user.uncertain);
   state(status, look(user.status), statusName(user.status), below(user, sources));
   state(rich, look(user.rich.state), statusName(user.rich.state), user.rich.source ? sourceName(user.rich.source) : "");
   state(phone, phoneLook(user.telephony), name("phone", user.telephony), "");
   write(because, winner(user) || say("source.none"), why(user));
+  write(noted, note?.text ?? "", note ? byline(note) : "");
   label(rich, "column.rich");
   label(phone, "column.phone");
   label(because, "column.why");
+  label(noted, "note");
 }
 
 function state(cell, shape, first, second) {

@@ -57,7 +57,6 @@ export class Watch {
     );
     this.#stream.start();
     this.#timer = setInterval(() => this.#tick(), 1000);
-    this.#tick();
     box.hidden = false;
     this.draw();
   }
@@ -82,6 +81,8 @@ export class Watch {
 
   /** Writes it anew. */
   draw() {
+    if (!this.#stream) return;
+    this.#tick();
     const user = this.#user;
     drawIcon(box.querySelector("svg"), look(user?.status ?? "unknown"));
     at("watched-name").textContent = user ? nameOf(user) : this.#asked;

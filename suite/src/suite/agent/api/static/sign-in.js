@@ -1,0 +1,93 @@
+// The sign-in, when the agent's settings have a token: the agent answers it with a cookie, which no script can read.
+
+import { check } from "./events.js";
+import { onLanguage, say } from "./words.js";
+
+const SESSION = "/v1/session";
+const RENEW_MS = 3600000; // the cookie lasts twelve hours
+const WRONG = { 401: "sign-in.wrong", 429: "sign-in.too-many", 400: "sign-in.wrong" };
+
+const at = (id) => document.getElementById(id);
+const [section, form, input, fault, out] = ["sign-in", "sign-in-form", "token", "token-fault", "sign-out"].map(at);
+
+export class SignIn {
+  #done;
+  #faultKey = "";
+
+  /** done(): called when the browser has been signed in. */
+  constructor(done) {
+    this.#done = done;
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#send(input.value.trim());
+    });
+    out.addEventListener("click", () => this.#leave());
+    setInterval(() => this.#renew(), RENEW_MS);
+    onLanguage(() => this.#drawFault());
+    this.#look();
+  }
+
+  /** Asks for the token, in the place of everything else. */
+  ask() {
+    document.body.classList.add("is-out");
+    section.hidden = false;
+    out.hidden = true;
+    for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
+    input.focus();
+  }
+
+  async #send(token) {
+    this.#fault(token ? "" : "sign-in.empty");
+    if (!token) return;
+    try {
+      const headers = { "Content-Type": "application/json" };
+      await check(await fetch(SESSION, { method: "POST", headers, body: JSON.stringify({ token }) }));
+    } catch (error) {
+      this.#fault(WRONG[error.status] ?? "lost.title");
+      return;
+    }
+    input.value = "";
+    section.hidden = true;
+    document.body.classList.remove("is-out");
+    this.#done();
+    at("main").focus();
+    this.#look();
+  }
+
+  /** Offers to sign out, where there is something to sign out of. */
+  async #look() {
+    const found = await this.#session("GET");
+    out.hidden = !(found?.token_needed && found.signed_in);
+  }
+
+  async #renew() {
+    if (!out.hidden) await this.#session("POST");
+  }
+
+  async #leave() {
+    await this.#session("DELETE");
+    location.reload(); // nothing of what was shown stays
+  }
+
+  /** Asks the agent about the sign-in; null when it does not answer: the stream of events tells that. */
+  async #session(method) {
+    try {
+      return await (await check(await fetch(SESSION, { method, cache: "no-store" }))).json();
+    } catch {
+      return null;
+    }
+  }
+
+  #fault(key) {
+    this.#faultKey = key;
+    this.#drawFault();
+    if (key) input.focus();
+  }
+
+  #drawFault() {
+    fault.textContent = this.#faultKey ? say(this.#faultKey) : "";
+    fault.hidden = !this.#faultKey;
+    input.ariaInvalid = this.#faultKey ? "true" : null;
+    input.parentElement.classList.toggle("is-wrong", Boolean(this.#faultKey));
+  }
+}
