@@ -91,10 +91,12 @@ class Bridge:
     async def show(self, colleague: dict[str, Any]) -> None:
         """Tell the state of a colleague, and first of all that there is one."""
         key = identity(colleague["user"])
-        if key not in self.shown:
-            await self.publish(f"{PREFIX}/{key}/config", json.dumps(sensor(key, colleague)))
-        self.left_over.discard(key)
+        is_new = key not in self.shown
+        # Before anything is told: the broker echoes it, and `find_left_over` must know the colleague by then.
         self.shown[key] = colleague
+        self.left_over.discard(key)
+        if is_new:
+            await self.publish(f"{PREFIX}/{key}/config", json.dumps(sensor(key, colleague)))
         told = ("status", "reason", "uncertain", "since", "rule", "telephony")
         await self.publish(f"presence_agent/{key}", json.dumps({name: colleague[name] for name in told}))
 
