@@ -12,6 +12,7 @@ test_api.py         the local API, over a real socket
 test_notes.py       the rules of notes
 test_note_keeper.py notes on the disk and on the board
 test_api_notes.py   notes over the local API
+test_note_sharing.py several agents with the same notes
 test_agent.py       a whole agent
 test_page.py        the page of a whole agent, in a real browser
 drawn.py            the picture of the page in the documentation

@@ -17,6 +17,7 @@ from suite.agent.certificate import server_context
 from suite.agent.core.values import SourceName
 from suite.agent.files import LOOK_EVERY_S
 from suite.agent.notekeeping.clock import NoteClock
+from suite.agent.notekeeping.follower import HubFollower
 from suite.agent.notekeeping.keeper import NoteKeeper
 from suite.agent.settings.kinds import is_loopback
 from suite.agent.settings.watching import SettingsWatch
@@ -73,6 +74,8 @@ class Agent:
         self._answers: AnswerStore | None = None
         self._teams: TeamsSource | None = None
         self._teams_task: asyncio.Task[None] | None = None
+        self._notes: NoteKeeper | None = None
+        self._hub_task: asyncio.Task[None] | None = None
         api, certificate = self._settings.api, self._settings.api.certificate
         self._is_local = is_loopback(api.host)
         self._sign_in = SignIn(api.token, port=api.port, is_secure=certificate is not None)
@@ -92,12 +95,14 @@ class Agent:
         try:
             self._answers = AnswerStore(database) if database is not None else None
             notes = NoteKeeper(self.board, NoteStore(database) if database is not None else None, NoteClock())
+            self._notes = notes
             await notes.load()
             await self._read_users()
             try:
                 await self._serve(notes)
             finally:
                 await self._stop_teams()
+                await self._stop_hub()
                 await notes.close()
         finally:
             if database is not None:
@@ -126,6 +131,7 @@ class Agent:
 
     async def _run(self, guard: Guard, local: LocalStates, notes: NoteKeeper, server: asyncio.Task[None]) -> None:
         self._start_teams()
+        self._start_hub()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow(guard), name="follow")
             group.create_task(self._expire(local), name="expire")
@@ -179,6 +185,9 @@ class Agent:
         if new.teams != old.teams:
             await self._stop_teams()
             self._start_teams()
+        if new.hub != old.hub:
+            await self._stop_hub()
+            self._start_hub()
         self._apply_access(old.api, new.api)
         if _fixed(new) != _fixed(old):
             log.warning(
@@ -244,17 +253,29 @@ class Agent:
             self._teams_task.cancel()
             await asyncio.wait({self._teams_task})
 
+    def _start_hub(self) -> None:
+        if self._settings.hub.url and self._notes is not None:
+            follower = HubFollower(self._settings.hub, self._notes, self._backoff)
+            self._hub_task = asyncio.create_task(follower.run(), name="hub")
+
+    async def _stop_hub(self) -> None:
+        if self._hub_task is not None:
+            self._hub_task.cancel()
+            await asyncio.wait({self._hub_task})
+            self._hub_task = None
+
     def _watched(self) -> None:
         if self._teams is not None:
             self._teams.watch()
 
     async def _expire(self, local: LocalStates) -> None:
-        """Withdraw states that expired, and stop when the Teams source has."""
+        """Withdraw states that expired, and stop when the Teams source or the hub's follower has."""
         while True:
             await asyncio.sleep(EXPIRE_EVERY_S)
             local.expire()
-            if self._teams_task is not None and self._teams_task.done() and not self._teams_task.cancelled():
-                self._teams_task.result()  # raises what broke it
+            for task in (self._teams_task, self._hub_task):
+                if task is not None and task.done() and not task.cancelled():
+                    task.result()  # raises what broke it
 
 
 def _fixed(settings: AgentSettings) -> tuple[object, ...]:

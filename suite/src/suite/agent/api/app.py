@@ -21,6 +21,7 @@ from suite.agent.api.page import page_routes
 from suite.agent.api.shapes import compact, connector_of, notes_state_of
 from suite.agent.api.sign_in import SESSION_PATH, SignIn, SignInCheck
 from suite.agent.api.stream import EventStream, Wire
+from suite.agent.api.versions import VersionsApi
 from suite.agent.core.values import RichState, SourceName, TelephonyState
 from suite.agent.sources.local import Taken, TooManyConnectors
 from suite.agent.sources.source import ConnectorState
@@ -69,6 +70,7 @@ class LocalApi:
             routes=[
                 Route("/v1/sources", self._sources, methods=["GET"]),
                 Route("/v1/users", self._users, methods=["GET"]),
+                *VersionsApi(self.notes, self.stopping).routes(),
                 *NotesApi(self.board, self.notes).routes(),
                 Route("/v1/users/{name:path}", self._user, methods=["GET"]),
                 Route("/v1/events", self._events, methods=["GET"]),

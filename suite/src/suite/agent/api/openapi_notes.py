@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from suite.agent.api.describing import FLAG, REFUSALS, TEXT, TIME, content, enum_of, errors, object_of, parameter, ref
-from suite.agent.notes.values import AUTHOR_CHARS, LONGEST_LIFETIME_S, TEXT_CHARS
+from suite.agent.notes.values import AUTHOR_CHARS, LARGEST_STAMP, LONGEST_LIFETIME_S, TEXT_CHARS
+from suite.agent.notes.wire import MOST_VERSIONS
 from suite.agent.sources.source import Connector
 
 _WHO: Final = parameter("name", "path", "Login, UPN, SIP address or extension.")
@@ -35,6 +36,22 @@ NOTE_PATHS: Final[dict[str, Any]] = {
             "summary": "All notes, also about people who are not on the board",
             "responses": {"200": content("Notes")} | errors(*REFUSALS),
         }
+    },
+    "/v1/notes/versions": {
+        "get": {
+            "summary": "For agents that follow this one: all versions of notes, and those that come, as server-sent events",
+            "parameters": [
+                parameter("Last-Event-ID", "header", "The id of the last event that was read.") | {"required": False}
+            ],
+            "responses": {"200": {"description": "Events", "content": {"text/event-stream": {"schema": TEXT}}}}
+            | errors("503", *REFUSALS),
+        },
+        "post": {
+            "summary": "For agents that follow this one: bring versions of notes",
+            "requestBody": {"required": True, "content": {"application/json": {"schema": ref("NoteVersions")}}},
+            "responses": {"200": content("VersionsTaken")}
+            | errors("400", "408", "413", "415", "503", "507", *REFUSALS),
+        },
     },
     "/v1/users/{name}/note": {
         "get": _does("The note about a colleague", "UserNote", errors("404")),
@@ -76,6 +93,23 @@ NOTE_SCHEMAS: Final[dict[str, Any]] = {
         "required": ["text", "author"],
         "additionalProperties": False,
     },
+    "NoteVersions": object_of(versions={"type": "array", "maxItems": MOST_VERSIONS, "items": ref("NoteVersion")}),
+    "NoteVersion": object_of(
+        subject=TEXT | {"description": "The UPN in lower case, or the login where there is no UPN."},
+        stamp={
+            "type": "integer",
+            "minimum": 0,
+            "maximum": LARGEST_STAMP,
+            "description": "The greatest of a subject counts.",
+        },
+        agent=TEXT | {"description": "The agent on which it was written."},
+        text=TEXT | {"description": "Empty when the note was cleared."},
+        author=TEXT,
+        written_ms={"type": "integer", "minimum": 0},
+        lifetime_s={"type": ["integer", "null"]},
+        ends_in_s={"type": ["number", "null"], "description": "Less than 0 when it ended so long ago."},
+    ),
+    "VersionsTaken": object_of(refused={"type": "integer", "minimum": 0}),
     "NotesState": object_of(
         store=object_of(state=enum_of(Connector), detail=TEXT),
         sharing=object_of(state=enum_of(Connector), detail=TEXT, unsent={"type": "integer", "minimum": 0}),

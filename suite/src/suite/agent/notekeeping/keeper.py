@@ -66,6 +66,7 @@ class NoteKeeper:
         trouble: a sentence about the disk when notes cannot be kept; empty otherwise.
         told: a sentence about what happened to notes when the agent started; empty otherwise.
         sharing: the connection to the agent through which notes are shared.
+        follows: True when this agent follows another one.
     """
 
     def __init__(self, board: Board, store: NoteStore | None, clock: NoteClock) -> None:
@@ -75,6 +76,7 @@ class NoteKeeper:
         self.trouble = "" if store is not None else "The agent runs without its store, so notes cannot be kept."
         self.told = ""
         self.sharing = SharingState()
+        self.follows = False
         self._store = store
         self._board = board
         self._notebook = Notebook(store.agent if store is not None else secrets.token_hex(16))
@@ -98,6 +100,11 @@ class NoteKeeper:
                 f"The store was damaged, and is kept as {self._store.set_aside}. The agent began without its notes."
             )
         await self._shielded(lambda: kept, must_keep=False)
+
+    @property
+    def agent(self) -> str:
+        """Return the id of this agent, which its versions carry."""
+        return self._notebook.agent
 
     # What is written
 

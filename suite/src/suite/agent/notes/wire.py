@@ -16,6 +16,8 @@ from suite.agent.notes.values import (
 )
 from suite.names import is_sendable, key_of
 
+MOST_VERSIONS: Final = 100
+"""Versions that agents bring each other at once: half a megabyte at the limit of each field."""
 _FIELDS: Final = frozenset({"subject", "stamp", "agent", "text", "author", "written_ms", "lifetime_s", "ends_in_s"})
 _LONGEST_AGO_S: Final = 100 * 365 * 24 * 3600
 

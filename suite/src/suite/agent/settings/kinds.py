@@ -105,6 +105,20 @@ def _origins(text: str) -> tuple[str, ...]:
     return found
 
 
+def _agent_url(text: str) -> str:
+    bare = text.rstrip("/")
+    parts = urlsplit(bare)
+    try:
+        is_whole = bool(parts.hostname) and parts.port != 0 and f"{parts.scheme}://{parts.netloc}" == bare
+    except ValueError:
+        is_whole = False
+    if not is_whole or "@" in parts.netloc or parts.scheme not in ("http", "https"):
+        raise ValueError("It must be https://host:port, such as https://agent1.example:8790.")
+    if parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "localhost", "::1"):
+        raise ValueError("It must begin with https://, because notes and the token would be read on the way.")
+    return bare
+
+
 def _or(words: tuple[str, ...]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
@@ -114,4 +128,5 @@ TEXT: Final = Kind("text", _text)
 PATH: Final = Kind("path; a relative one begins in the folder of this file", _text)
 SPAN: Final = Kind("time: 30s, 5m, 1h", _span)
 ADDRESS: Final = Kind("IP address", _address)
+AGENT_URL: Final = Kind("https://host:port", _agent_url)
 ORIGINS: Final = Kind("origins, separated by commas", _origins)

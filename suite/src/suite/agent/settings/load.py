@@ -12,6 +12,7 @@ from suite.agent.certificate import ServerCertificate, server_context
 from suite.agent.core.values import SourceName
 from suite.agent.files import decode, read_bounded
 from suite.agent.settings.access import checked_token
+from suite.agent.settings.hub import HubSettings
 from suite.agent.settings.kinds import is_loopback
 from suite.agent.settings.reading import IniEntry, LineFault, listed, read_ini
 from suite.agent.settings.schema import BY_KEY, OWN_SECTIONS, SETTINGS, Setting
@@ -85,6 +86,7 @@ class AgentSettings:
     winning: SourceName
     users_file: Path | None
     store: Path
+    hub: HubSettings = field(default_factory=HubSettings)
     log: LogSettings = field(default_factory=LogSettings)
 
 
@@ -176,6 +178,9 @@ class _Loading:
             winning=SourceName(get("RichPresence.WinningTechnology")),
             users_file=self._beside(users_file) if users_file else None,
             store=self._beside(get("Agent.Store")),
+            hub=HubSettings(
+                url=get("Notes.Hub") or "", token=self._token("Notes.HubTokenFile"), ca_pem=self._ca("Notes.HubCaFile")
+            ),
             log=self._log(),
         )
 
@@ -193,7 +198,7 @@ class _Loading:
         api = ApiSettings(
             host=get("Agent.Host"),
             port=get("Agent.Port"),
-            token=self._token(),
+            token=self._token("Agent.TokenFile"),
             certificate=self._certificate(),
             origins=get("Agent.Origins") or (),
             consoles=get("Agent.Consoles"),
@@ -205,14 +210,14 @@ class _Loading:
             )
         return api
 
-    def _token(self) -> str:
-        raw = self._private_file("Agent.TokenFile", "token file", _KEY_BYTES)
+    def _token(self, setting: str) -> str:
+        raw = self._private_file(setting, "token file", _KEY_BYTES)
         if raw is None:
             return ""
         try:
             token = checked_token(decode_or_empty(raw))
         except ValueError as error:
-            self._break("Agent.TokenFile", f"Agent.TokenFile cannot be used. {error}")
+            self._break(setting, f"{setting} cannot be used. {error}")
             return ""
         return token
 
@@ -264,7 +269,7 @@ class _Loading:
             enabled=enabled,
             address=address,
             key=key,
-            ca_pem=self._ca(),
+            ca_pem=self._ca("Relay.CaFile"),
             server_name=get("Relay.ServerName"),
             proxy=proxy,
             form=get("Relay.Form"),
@@ -320,18 +325,18 @@ class _Loading:
             )
         return key
 
-    def _ca(self) -> bytes | None:
+    def _ca(self, setting: str) -> bytes | None:
         from suite.channel import check_certificates
 
-        named = self._values["Relay.CaFile"]
-        raw = self._file("Relay.CaFile", self._beside(named), "CA file", _CA_BYTES) if named else None
+        named = self._values[setting]
+        raw = self._file(setting, self._beside(named), "CA file", _CA_BYTES) if named else None
         if raw is None:
             return None
         raw = decode_or_empty(raw).encode()  # without a byte-order mark
         try:
             check_certificates(raw)
         except ConfigError as error:
-            self._break("Relay.CaFile", str(error))
+            self._break(setting, str(error))
         return raw
 
     def _file(self, setting: str, path: Path, what: str, most_bytes: int) -> bytes | None:

@@ -217,6 +217,30 @@ SETTINGS: Final = (
         default="2m",
         meaning="Without the relay for so long, Teams presence is unknown. Until then the last answers are shown as uncertain.",
     ),
+    Setting(
+        section="Notes",
+        name="Hub",
+        kind=kinds.AGENT_URL,
+        default="",
+        meaning="The agent through which several agents of one customer share their notes. On that agent itself it is left out.",
+        when_absent="this agent follows no other",
+    ),
+    Setting(
+        section="Notes",
+        name="HubTokenFile",
+        kind=kinds.PATH,
+        default="",
+        meaning="File with the token of the hub, its `Agent.TokenFile`. It is found and refused as `KeyFile` is.",
+        when_absent="no token",
+    ),
+    Setting(
+        section="Notes",
+        name="HubCaFile",
+        kind=kinds.PATH,
+        default="",
+        meaning="PEM file with the CA of the hub's certificate, instead of the public ones.",
+        when_absent="the public ones",
+    ),
 )
 
 SECTIONS: Final = tuple(dict.fromkeys(setting.section for setting in SETTINGS))

@@ -1,0 +1,149 @@
+"""The routes for agents that follow this one: the versions of notes, as they come, and those that such an agent brings.
+
+event: hub        which agent and which run this is, its time, and whether it follows another one itself
+event: version    one version; the `id` is where a resume goes on
+event: complete   all that was here has been sent; what comes follows
+event: now        the time, every `ALIVE_S`, so that both sides notice a dead connection
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from suite.agent.api.answers import json_answer
+from suite.agent.api.bodies import ApiError, check_fields, not_valid, read_object
+from suite.agent.api.notes import refused
+from suite.agent.api.shapes import compact
+from suite.agent.api.stream import until_left
+from suite.agent.notekeeping.keeper import NotesBusy
+from suite.agent.notes.wire import MOST_VERSIONS, decode_version, encode_version
+from suite.agent.store.notes import NotesNotKept
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from suite.agent.api.guard import Message, Receive, Send
+    from suite.agent.notekeeping.keeper import NoteKeeper
+    from suite.agent.notes.values import Kept
+
+MOST_FOLLOWERS: Final = 100
+ALIVE_S: Final = 15.0
+_PATH: Final = "/v1/notes/versions"
+_A_PIECE: Final = 100
+
+
+class VersionsApi:
+    """The routes for agents that follow this one."""
+
+    def __init__(self, notes: NoteKeeper, stopping: asyncio.Event) -> None:
+        self._notes = notes
+        self._stopping = stopping
+
+    def routes(self) -> list[Route]:
+        """Return the routes."""
+        return [Route(_PATH, self._follow, methods=["GET"]), Route(_PATH, self._bring, methods=["POST"])]
+
+    async def _follow(self, request: Request) -> Response | VersionStream:
+        if request.method == "HEAD":  # its answer has no body, and so would never end
+            return Response(media_type="text/event-stream")
+        if self._notes.feed.followers >= MOST_FOLLOWERS:
+            raise ApiError(503, "too_many_followers", f"{MOST_FOLLOWERS} agents follow this one. No more may.")
+        return VersionStream(self._notes, request.headers.get("last-event-id", ""), self._stopping)
+
+    async def _bring(self, request: Request) -> Response:
+        body = await read_object(request)
+        check_fields(body, {"versions"}, "the body")
+        values = body.get("versions")
+        if not isinstance(values, list) or len(values) > MOST_VERSIONS:
+            raise not_valid(f"versions must be a list of at most {MOST_VERSIONS}.")
+        found: list[Kept] = []
+        for value in values:
+            with contextlib.suppress(ValueError):  # whoever brings it is told how many were refused
+                found.append(decode_version(value, self._notes.clock.now()))
+        try:
+            without_room = await self._notes.take(found, must_keep=True)
+        except NotesNotKept as error:
+            raise refused(error) from None
+        except NotesBusy:
+            raise ApiError(503, "busy", "Too many notes are being written. Try again in a second.") from None
+        return json_answer(compact({"refused": len(values) - len(found) + len(without_room)}))
+
+
+class VersionStream:
+    """The answer to one agent that follows, as an ASGI application. It ends when that agent leaves or this one stops."""
+
+    def __init__(self, notes: NoteKeeper, last_event_id: str, stopping: asyncio.Event) -> None:
+        self._notes = notes
+        self._position = _position(last_event_id, notes)
+        self._stopping = stopping
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Send versions until the other agent leaves."""
+        headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-store")]
+        with self._notes.feed.following() as news:
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            sending = asyncio.create_task(self._send(news, send))
+            leaving = asyncio.create_task(until_left(receive))
+            stopping = asyncio.create_task(self._stopping.wait())
+            try:
+                await asyncio.wait({sending, leaving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in (sending, leaving, stopping):
+                    task.cancel()
+                await asyncio.wait({sending, leaving, stopping})
+            if not sending.cancelled():
+                sending.result()
+        with contextlib.suppress(OSError):
+            await send({"type": "http.response.body", "body": b""})
+
+    async def _send(self, news: asyncio.Event, send: Send) -> None:
+        notes = self._notes
+        hub = {"run": notes.run_id, "agent": notes.agent, "follows": notes.follows, "now_ms": notes.clock.stamp_ms()}
+        await _write(send, _event("hub", hub))
+        is_complete = False
+        while True:
+            news.clear()
+            await self._send_new(send)
+            if not is_complete:
+                await _write(send, _event("complete", {}))
+                is_complete = True
+            try:
+                async with asyncio.timeout(ALIVE_S):
+                    await news.wait()
+            except TimeoutError:
+                await _write(send, _event("now", {"now_ms": notes.clock.stamp_ms()}))
+
+    async def _send_new(self, send: Send) -> None:
+        new = self._notes.feed.since(self._position)
+        for start in range(0, len(new), _A_PIECE):
+            written: list[bytes] = []
+            for position, version_id in new[start : start + _A_PIECE]:
+                kept = self._notes.find(version_id)
+                if kept is not None:
+                    value = encode_version(kept, self._notes.clock.now())
+                    written.append(_event("version", value, f"{self._notes.run_id}-{position}"))
+                self._position = position
+            await _write(send, b"".join(written))
+
+
+def _position(last_event_id: str, notes: NoteKeeper) -> int:
+    """Return up to where another agent has seen all versions of this run; 0 when it has seen none."""
+    run, _, number = last_event_id.partition("-")
+    if run != notes.run_id or not (number.isascii() and number.isdigit()) or len(number) > 18:
+        return 0
+    return int(number)
+
+
+def _event(name: str, data: dict[str, Any], event_id: str = "") -> bytes:
+    head = f"id: {event_id}\n" if event_id else ""
+    return f"{head}event: {name}\ndata: ".encode() + compact(data) + b"\n\n"
+
+
+async def _write(send: Send, body: bytes) -> None:
+    if body:
+        await send({"type": "http.response.body", "body": body, "more_body": True})

@@ -1,0 +1,244 @@
+"""Follow the agent through which notes are shared, the hub.
+
+    hub ── versions, as they come ──► keeper ──► consoles of this agent
+     ▲                                   │
+     └── those that the hub did not send ┘
+
+At the beginning of each run of the hub or of this agent, the hub sends all versions, and is sent those that it lacks. So nothing that was
+written while either was away, or lost its disk, is missing on either side, and nothing is kept about what was sent. A version that is
+here already changes nothing and is sent to nobody, so nothing goes in a circle, also where two agents follow each other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx
+
+from suite.agent.notekeeping.event_reader import events_of
+from suite.agent.notekeeping.keeper import NotesBusy, SharingState
+from suite.agent.notes.wire import MOST_VERSIONS, decode_version, encode_version
+from suite.agent.sources.source import Connector
+from suite.backoff import Backoff
+
+if TYPE_CHECKING:
+    from suite.agent.notekeeping.keeper import NoteKeeper
+    from suite.agent.notes.values import Kept, VersionId
+    from suite.agent.settings.hub import HubSettings
+
+log = logging.getLogger(__name__)
+
+PATH: Final = "/v1/notes/versions"
+CONNECT_S: Final = 10.0
+SILENT_S: Final = 45.0
+"""Without a word for so long the connection counts as dead: the hub says something every 15 seconds."""
+REFUSED_WAIT_S: Final = 60.0
+"""When the hub refuses, a person must act; this agent asks again, so that nobody has to restart it."""
+
+
+class HubRefused(Exception):
+    """The hub refuses this agent, or is none; only a person can change that.
+
+    Attributes:
+        state: in the words of connections.
+    """
+
+    def __init__(self, state: Connector, message: str) -> None:
+        super().__init__(message)
+        self.state = state
+
+
+class HubFollower:
+    """Follows one hub. Another one is made when its settings change."""
+
+    def __init__(self, settings: HubSettings, keeper: NoteKeeper, backoff: Backoff | None = None) -> None:
+        self._settings = settings
+        self._keeper = keeper
+        self._backoff = backoff or Backoff()
+        self._hub_run = ""
+        self._last_event_id = ""
+        self._follows = False
+        self._at_hub: set[VersionId] = set()
+        """Versions that this run of the hub is known to have."""
+
+    async def run(self) -> None:
+        """Run until cancelled."""
+        self._keeper.follows = True
+        try:
+            while True:
+                await self._pause(await self._until_broken())
+        finally:
+            self._keeper.follows = False
+            self._keeper.share(SharingState())
+
+    async def _until_broken(self) -> float:
+        """Follow the hub until the connection breaks, tell why it did, and return the seconds to wait."""
+        began = asyncio.get_running_loop().time()
+        try:
+            async with self._client() as client:
+                await self._session(client)
+        except HubRefused as error:
+            self._tell(error.state, str(error))
+            return REFUSED_WAIT_S
+        except (httpx.HTTPError, OSError, ValueError, NotesBusy) as error:
+            self._tell(Connector.CONNECTION_ERROR, _words(error))
+        else:
+            self._tell(Connector.CONNECTION_ERROR, "The hub ended the connection.")
+        lasted = timedelta(seconds=asyncio.get_running_loop().time() - began)
+        return self._backoff.after(lasted).total_seconds()
+
+    def _client(self) -> httpx.AsyncClient:
+        token = self._settings.token
+        trust = ssl.create_default_context()
+        if self._settings.ca_pem is not None:
+            trust = ssl.create_default_context(cadata=self._settings.ca_pem.decode())
+        return httpx.AsyncClient(
+            base_url=self._settings.url,
+            headers={"authorization": f"Bearer {token}"} if token else {},
+            timeout=httpx.Timeout(CONNECT_S, read=SILENT_S),
+            verify=trust,
+            trust_env=False,
+        )
+
+    async def _session(self, client: httpx.AsyncClient) -> None:
+        if self._keeper.sharing.state is Connector.DISABLED:
+            self._tell(Connector.CONNECTING, "")
+        headers = {"last-event-id": self._last_event_id} if self._last_event_id else {}
+        async with client.stream("GET", PATH, headers=headers) as response:
+            self._check(response.status_code)
+            complete = asyncio.Event()
+            reading = asyncio.create_task(self._read(response, complete), name="hub")
+            bringing = asyncio.create_task(self._bring(client, complete), name="bring")
+            try:
+                await asyncio.wait({reading, bringing}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in (reading, bringing):
+                    task.cancel()
+                await asyncio.wait({reading, bringing})
+            for task in (reading, bringing):
+                if not task.cancelled():
+                    task.result()  # raises what broke it
+
+    async def _read(self, response: httpx.Response, complete: asyncio.Event) -> None:
+        """Take what the hub sends, until it ends."""
+        arrived: list[Kept] = []
+        async for event in events_of(response.aiter_bytes()):
+            if event.name == "hub":
+                self._begin(event.data)
+            elif event.name == "now":
+                self._clock(event.data)
+            elif event.name == "version":
+                kept = decode_version(event.data, self._keeper.clock.now())
+                arrived.append(kept)
+                self._at_hub.add(kept.version.id)
+            if arrived and (complete.is_set() or event.name == "complete" or len(arrived) >= MOST_VERSIONS):
+                await self._keeper.take(arrived, must_keep=False)
+                arrived = []
+            if event.event_id and not arrived:
+                self._last_event_id = event.event_id
+            if event.name == "complete":
+                complete.set()
+
+    def _check(self, status: int) -> None:
+        """Check the status of the hub's answer."""
+        if status in (401, 403):
+            if not self._settings.token:
+                raise HubRefused(Connector.CREDENTIALS_NOT_FOUND, "The hub needs a token: set Notes.HubTokenFile.")
+            raise HubRefused(Connector.FORBIDDEN, "The hub refuses the token of Notes.HubTokenFile.")
+        if status in (404, 405):
+            raise HubRefused(Connector.CONNECTION_ERROR, "At Notes.Hub there is no agent that shares notes.")
+        if status != 200:
+            raise ValueError(f"the hub answers with status {status}")
+
+    def _begin(self, hub: dict[str, Any]) -> None:
+        """Note which hub this is, and which run of it."""
+        run = str(hub.get("run", ""))
+        if run == self._keeper.run_id:
+            raise HubRefused(Connector.CONNECTION_ERROR, "Notes.Hub is this agent itself. Leave it out on the hub.")
+        if run != self._hub_run:
+            self._hub_run, self._last_event_id = run, ""
+            self._at_hub.clear()
+        self._clock(hub)
+        self._follows = hub.get("follows") is True
+        if hub.get("agent") == self._keeper.agent:
+            log.warning(
+                "notes: the hub has the id of this agent: one's store is a copy of the other's. Notes are shared all the same."
+            )
+
+    def _clock(self, data: dict[str, Any]) -> None:
+        now_ms = data.get("now_ms")
+        if isinstance(now_ms, int) and not isinstance(now_ms, bool) and 0 <= now_ms < 2**53:
+            self._keeper.clock.hub_says(now_ms)
+
+    # What the hub lacks
+
+    async def _bring(self, client: httpx.AsyncClient, complete: asyncio.Event) -> None:
+        """Bring what the hub lacks, once it has sent all, and whenever there is more."""
+        await complete.wait()
+        with self._keeper.feed.following() as news:
+            lacking = [kept for kept in self._keeper.versions() if kept.version.id not in self._at_hub]
+            while True:
+                position = self._keeper.feed.position
+                await self._bring_all(client, lacking)
+                self._tell(Connector.UP_AND_RUNNING, "The hub follows another agent itself." if self._follows else "")
+                await news.wait()
+                news.clear()
+                found = [self._keeper.find(one) for _, one in self._keeper.feed.since(position)]
+                lacking = [kept for kept in found if kept is not None and kept.version.id not in self._at_hub]
+
+    async def _bring_all(self, client: httpx.AsyncClient, lacking: list[Kept]) -> None:
+        for start in range(0, len(lacking), MOST_VERSIONS):
+            piece = lacking[start : start + MOST_VERSIONS]
+            now = self._keeper.clock.now()
+            answer = await client.post(PATH, json={"versions": [encode_version(kept, now) for kept in piece]})
+            if answer.status_code == 507:
+                raise ValueError("the hub cannot keep notes: its disk is full")
+            self._check(answer.status_code)
+            if many := _refused(answer):
+                log.warning("notes: the hub refused %d of %d versions.", many, len(piece))
+            self._at_hub.update(kept.version.id for kept in piece)
+
+    # How it goes
+
+    def _unsent(self) -> int:
+        mine = self._keeper.agent
+        return sum(
+            kept.version.agent == mine and kept.version.id not in self._at_hub for kept in self._keeper.versions()
+        )
+
+    def _tell(self, state: Connector, detail: str) -> None:
+        self._keeper.share(SharingState(state=state, detail=detail, unsent=self._unsent()))
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, and count meanwhile what is written here."""
+        with self._keeper.feed.following() as news:
+            loop = asyncio.get_running_loop()
+            until = loop.time() + seconds
+            while (left := until - loop.time()) > 0:
+                try:
+                    async with asyncio.timeout(left):
+                        await news.wait()
+                except TimeoutError:
+                    return
+                news.clear()
+                self._tell(self._keeper.sharing.state, self._keeper.sharing.detail)
+
+
+def _refused(answer: httpx.Response) -> int:
+    value = answer.json()
+    many = value.get("refused") if isinstance(value, dict) else None
+    return many if isinstance(many, int) else 0
+
+
+def _words(error: Exception) -> str:
+    """Return a sentence for a person about an error of the connection."""
+    text = str(error)
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return "The hub's certificate is not trusted. Set Notes.HubCaFile, and use the name that the certificate has."
+    if isinstance(error, httpx.TimeoutException):
+        return "The hub does not answer."
+    return f"The hub cannot be reached: {text or type(error).__name__}."
