@@ -30,7 +30,7 @@ OF_THE_SERVER = {
 }
 
 
-OF_THE_AGENT = ("suite.agent.api.", "suite.agent.checking", "suite.agent.run")
+OF_THE_AGENT = ("suite.agent.api.", "suite.agent.checking", "suite.agent.notekeeping.follower", "suite.agent.run")
 """Modules that need the extra `agent`."""
 OF_SIP = ("suite.sip.",)
 """Modules that need the extra `sip`."""

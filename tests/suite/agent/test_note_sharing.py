@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import ssl
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import trustme
 
 from suite.agent.notekeeping.event_reader import MOST_BYTES, events_of
 from suite.agent.settings.load import load
@@ -170,6 +172,38 @@ async def test_a_wrong_token_a_missing_one_and_an_agent_that_follows_itself_are_
         branch.write_settings()
         await eventually(lambda: sharing(console) == "disabled")
     assert TOKEN not in caplog.text
+
+
+async def test_a_hub_on_the_lan_is_followed_with_tls_and_a_token_and_one_that_is_not_trusted_is_told(
+    place: Callable[..., Premises], cert: trustme.LeafCert, ca_pem: bytes
+):
+    hub = place("hub", more="[Agent]\nTokenFile = token\nCertificateFile = lan.crt\nPrivateKeyFile = lan.key")
+    write_token(hub, TOKEN)
+    (hub.folder / "lan.crt").write_bytes(b"".join(pem.bytes() for pem in cert.cert_chain_pems))
+    (hub.folder / "lan.key").touch(0o600)
+    (hub.folder / "lan.key").write_bytes(cert.private_key_pem.bytes())
+    url = f"https://localhost:{hub.port}"
+    branch = place("branch", more=f"[Notes]\nHub = {url}\nHubTokenFile = token\nHubCaFile = ca.pem")
+    write_token(branch, TOKEN)
+    trusting = ssl.create_default_context(cadata=ca_pem.decode())
+    async with (
+        hub.agent(),
+        branch.agent(),
+        console_of(branch) as console,
+        httpx.AsyncClient(
+            base_url=url, verify=trusting, headers={"Authorization": f"Bearer {TOKEN}"}, trust_env=False
+        ) as client,
+    ):
+        await eventually(lambda: sharing(console) == "up_and_running")
+        await put(branch, "ada", "over TLS")
+
+        async def is_at_hub() -> bool:
+            note = (await client.get("/v1/users/ada/note")).json()["note"]
+            return note is not None and note["text"] == "over TLS"
+
+        await eventually(is_at_hub)
+        (branch.folder / "ca.pem").write_bytes(trustme.CA().cert_pem.bytes())
+        await eventually(lambda: "not trusted" in detail(console))
 
 
 def write_token(place: Premises, token: str) -> None:
