@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from relay.core.presence import Status
@@ -9,6 +11,7 @@ from relay.store.custody.suite_keys import SuiteKeys
 from suite.doctor.idle import Idling
 from suite.doctor.rows import State
 from suite.doctor.values import Hop
+from tests.support.clock import SteppedClock
 from tests.support.doctor import KEY, failed, state, told
 from tests.support.ring import PUBLIC_MARKS
 
@@ -27,7 +30,20 @@ async def test_all_is_well(ask, worker, key):
     await worker.contact()
     report = await ask(key, idling=BRIEF)
     assert report.verdict.hop is None, report
-    assert {row.state for row in report.rows if row.hop is not Hop.CLOCK} == {State.OK}
+    assert {row.state for row in report.rows} == {State.OK}
+
+
+@pytest.mark.parametrize(
+    ("ahead", "words"), [(timedelta(minutes=7), "7 min behind"), (-timedelta(hours=2), "120 min ahead of")]
+)
+async def test_this_machines_clock_is_wrong(start_edge, authority, worker, key, ahead, words):
+    await worker.contact()
+    edge = await start_edge(clock=SteppedClock(wall=datetime.now(UTC) + ahead))
+    report = await told(f"localhost:{edge.port}", authority.cert_pem.bytes(), key=key)
+    assert state(report, Hop.CLOCK) is State.NOTE
+    [clock] = [row for row in report.rows if row.hop is Hop.CLOCK]
+    assert f"{words} the relay's: set it" in clock.remedy
+    assert report.verdict.hop is None
 
 
 async def test_a_key_that_the_relay_does_not_know(ask, worker):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import timedelta
+from email.utils import format_datetime
 from typing import TYPE_CHECKING, Final
 
 import grpc
@@ -115,6 +116,7 @@ class Sender:
         """Send until the stream ends. Not cancelled: a write that is cut off leaks in grpcio."""
         self._view = view
         try:
+            await self._call.send_initial_metadata((("date", format_datetime(self._clock.wall(), usegmt=True)),))
             while not self._ending.is_reached:
                 if self._is_due():
                     await self._pause()
