@@ -154,7 +154,8 @@ def _of_transport(ending: Ending, target: Target) -> str:
     if ending is ENDED:
         return "The relay ended the stream."
     if ending is LOST:
-        return f"Nothing has come from {target.address} for too long; the connection must be dead."
+        holds = f", or the proxy {target.proxy.shown} holds back what is sent" if target.proxy else ""
+        return f"Nothing has come from {target.address} for too long; the connection must be dead{holds}."
     via = f" through the proxy {target.proxy.shown}" if target.proxy else ""
     next_hop = f"the proxy {target.proxy.shown}" if target.proxy else target.address
     words = {
@@ -163,6 +164,11 @@ def _of_transport(ending: Ending, target: Target) -> str:
         "via": via,
         "next_hop": next_hop,
         "host": target.proxy.shown.rpartition(":")[0] if target.proxy else target.host,
+        "without_http2": (
+            f"the proxy inspects TLS and does not pass HTTP/2, or it is a web server. Have {target.address} exempted from the inspection"
+            if target.proxy
+            else "it is a web server, not the relay's gRPC port"
+        ),
     }
     for pattern, sentence in _TRANSPORT:
         found = pattern.search(ending.details)
@@ -183,18 +189,19 @@ _TRANSPORT: Final = tuple(
     (re.compile(pattern), sentence)
     for pattern, sentence in (
         (r"HTTP proxy returned response code 407", "{next_hop} wants a user name and password: http://user:password@host:port."),
+        (r"HTTP proxy returned response code 401", "{next_hop} refuses the user name or the password (HTTP 401). Correct them."),
         (r"HTTP proxy returned response code (\d+)", "{next_hop} refuses to connect to {address} (HTTP {0}). Ask for CONNECT to be allowed."),
         (r"WRONG_VERSION_NUMBER", "{address} does not speak TLS{via}: it is a plain-text port, or something else answers there."),
         (r"Hostname Verification Check failed", "The certificate of {address} is not for the name {name!r}. Use the name that is in it (--server-name)."),
         (
             r"unable to get local issuer certificate|self.signed certificate",
-            "The certificate of {address} was not issued by a CA that is trusted here. Give the right CA file (--ca-file); "
+            "The certificate of {address} was not issued by a CA that is trusted here. Give the right CA file (--ca-file, or Relay.CaFile of the agent); "
             "a proxy that inspects TLS has a CA of its own.",
         ),
         (r"certificate has expired", "The certificate of {address} has expired, or this machine's clock is wrong."),
         (r"certificate is not yet valid", "The certificate of {address} is not valid yet; is this machine's clock right?"),
         (r"CERTIFICATE_VERIFY_FAILED", "The certificate of {address} cannot be trusted."),
-        (r"missing selected ALPN property|http1\.x server|Failed parsing HTTP/2", "{address} speaks TLS but not HTTP/2{via}: it is a web server, not the relay's gRPC port."),
+        (r"missing selected ALPN property|http1\.x server|Failed parsing HTTP/2", "{address} speaks TLS but not HTTP/2{via}: {without_http2}."),
         (r"Domain name not found|address lookup failed|DNS server", "The name {host!r} cannot be found. Check the address and this machine's DNS."),
         (r"Connection refused", "Nothing listens at {next_hop} (connection refused)."),
         (r"[Nn]etwork is unreachable|No route to host", "There is no network route to {next_hop}."),

@@ -16,6 +16,10 @@ from tests.support.waiting import eventually
 KEY = "psk_1f2e3d4c_secret"
 
 
+def _quick() -> Backoff:
+    return Backoff(lambda low, high: min(high, 0.1))
+
+
 @dataclass(slots=True)
 class Premises:
     """A folder with the files of an agent: settings, key, CA, colleagues.
@@ -30,6 +34,8 @@ class Premises:
     more: str = ""
     enable: int = 1
     winning: str = "MSTeams"
+    proxy: str = "none"
+    form: str = "watch"
 
     @property
     def file(self) -> Path:
@@ -49,7 +55,8 @@ class Premises:
     def write_settings(self) -> None:
         self.file.write_text(
             f"MSTeamsPresence.Enable = {self.enable}\nWinningTechnology = {self.winning}\n"
-            f"[Relay]\nAddress = {self.address}\nKeyFile = suite.key\nCaFile = ca.pem\nProxy = none\n"
+            f"[Relay]\nAddress = {self.address}\nKeyFile = suite.key\nCaFile = ca.pem\n"
+            f"Proxy = {self.proxy}\nForm = {self.form}\n"
             f"[Agent]\nUsersFile = colleagues.csv\nPort = {self.port}\n{self.more}\n"
         )
 
@@ -63,11 +70,11 @@ class Premises:
         return False
 
     @contextlib.asynccontextmanager
-    async def agent(self, look_every_s: float = 0.05) -> AsyncIterator[Agent]:
+    async def agent(self, look_every_s: float = 0.05, backoff: Backoff | None = None) -> AsyncIterator[Agent]:
         """Run an agent while the context lasts. It serves when the context begins."""
         loaded = load(self.file)
         assert loaded.settings is not None, loaded.faults
-        agent = Agent(self.file, loaded, look_every_s=look_every_s, backoff=Backoff(lambda low, high: min(high, 0.1)))
+        agent = Agent(self.file, loaded, look_every_s=look_every_s, backoff=backoff or _quick())
         task = asyncio.create_task(agent.run())
         try:
             await eventually(lambda: self._is_serving(task))
