@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -104,8 +105,12 @@ def test_more_colleagues_than_a_stream_may_watch_are_refused():
     """A file of 1,000,000 rows is not read beyond the first row too many."""
     assert MOST_COLLEAGUES == MAX_USERS_A_STREAM
     rows = "".join(f"u{number}\n" for number in range(1_001)) + "x,y,z,z,z,z,z\n" * 999_000
+    tracemalloc.start()
     found = read_colleagues(rows, most=1_000)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
     assert (found.colleagues, [fault.line for fault in found.faults]) == (None, [1_001])
+    assert peak_bytes < len(rows) / 4
 
 
 def test_a_file_that_is_too_large_damaged_or_missing_is_told(tmp_path: Path):

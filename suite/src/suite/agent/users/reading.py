@@ -7,7 +7,6 @@ semicolon (Excel, in most of Europe) or tab; Excel's line `sep=;` names it. One 
 from __future__ import annotations
 
 import csv
-import io
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -36,6 +35,7 @@ _TITLES: Final = {
     "voicemail": "voicemail", "voicemailnumber": "voicemail", "mailbox": "voicemail",
 }  # fmt: skip
 """A title, letters and digits only -> its column."""
+_LINE: Final = re.compile(r"([^\r\n]*)(?:\r\n|\r|\n|\Z)")
 _UPN: Final = re.compile(r"[^\s@]+@[^\s@]+|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _SIP: Final = re.compile(r"(?i:sips?:)?([^\s@:;<>\"]+@[^\s@;<>\"]+)")
 _NUMBER: Final = re.compile(r"\+?[0-9*#]{1,32}")
@@ -118,8 +118,10 @@ def _rows(text: str, faults: list[LineFault]) -> Iterator[tuple[int, dict[str, s
     """Yield each row with the number of its line, as column -> cell. Lines that are no row are added to the faults."""
     separator = ""
     columns: tuple[str, ...] = ()
-    for number, line in enumerate(io.StringIO(text, newline=None), start=1):
-        bare = line.strip("\n\ufeff")
+    for number, line in enumerate(
+        _LINE.finditer(text), start=1
+    ):  # one after another: a list of a million would be a copy
+        bare = line[1].strip("\ufeff")
         if number == 1 and bare.lower().startswith("sep=") and len(bare) == len("sep=") + 1:
             separator = bare[-1]
             continue
