@@ -12,7 +12,7 @@ from google.rpc.status_pb2 import Status
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suite.error_details import ErrorDetails, parse_error_details
+from suite.error_details import ErrorDetails, encode_error_details, parse_error_details
 
 
 def encoded(*details) -> bytes:
@@ -45,3 +45,15 @@ def test_details_that_cannot_be_decoded_are_none(status):
 @given(st.binary())
 def test_no_bytes_raise(status):
     parse_error_details(status, "presence.relay")
+
+
+@given(st.text(), st.text(), st.dictionaries(st.text(), st.text()), st.integers(0, 10**6))
+def test_what_is_encoded_here_is_what_google_rpc_reads(message, reason, metadata, seconds):
+    delay = timedelta(seconds=seconds)
+    status = Status.FromString(encode_error_details(14, message, reason, "presence.relay", metadata, delay))
+    info, retry = ErrorInfo(), RetryInfo()
+    assert status.details[0].Unpack(info)
+    assert status.details[1].Unpack(retry)
+    assert (status.code, status.message) == (14, message)
+    assert info == ErrorInfo(reason=reason, domain="presence.relay", metadata=metadata)
+    assert retry.retry_delay == Duration(seconds=seconds)

@@ -1,4 +1,4 @@
-"""The details of a gRPC error: `google.rpc.Status` with `ErrorInfo` and `RetryInfo`, read field by field.
+"""The details of a gRPC error: `google.rpc.Status` with `ErrorInfo` and `RetryInfo`, read and written field by field.
 
 The messages have been frozen for years, and their generated code is in a distribution of its own, which a suite would need for
 these three alone. The field numbers are those of `google/rpc/status.proto` and `google/rpc/error_details.proto`.
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import timedelta
 
-_STATUS_DETAILS: Final = 3
+_TYPES: Final = "type.googleapis.com/google.rpc."
+_STATUS_CODE, _STATUS_MESSAGE, _STATUS_DETAILS = 1, 2, 3
 _ERROR_INFO_REASON, _ERROR_INFO_DOMAIN, _ERROR_INFO_METADATA = 1, 2, 3
 _MAP_KEY, _MAP_VALUE = 1, 2
 _RETRY_INFO_DELAY: Final = 1
@@ -69,3 +70,38 @@ def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
 def _text(message: bytes, wanted: int) -> str:
     values = [value for number, value in _fields(message) if number == wanted]
     return bytes(values[-1]).decode() if values else ""
+
+
+def encode_error_details(
+    code: int,
+    message: str,
+    reason: str,
+    domain: str,
+    metadata: Mapping[str, str],
+    retry_after: timedelta | None,
+) -> bytes:
+    """Return the trailer `grpc-status-details-bin` that says this."""
+    entries = b"".join(
+        _field(_ERROR_INFO_METADATA, _field(_MAP_KEY, key.encode()) + _field(_MAP_VALUE, value.encode()))
+        for key, value in metadata.items()
+    )
+    info = _field(_ERROR_INFO_REASON, reason.encode()) + _field(_ERROR_INFO_DOMAIN, domain.encode()) + entries
+    details = [AnyMessage(type_url=f"{_TYPES}ErrorInfo", value=info)]
+    if retry_after is not None:
+        delay = Duration()
+        delay.FromTimedelta(retry_after)
+        retry = _field(_RETRY_INFO_DELAY, delay.SerializeToString())
+        details.append(AnyMessage(type_url=f"{_TYPES}RetryInfo", value=retry))
+    status = bytes([_STATUS_CODE << 3, code]) + _field(_STATUS_MESSAGE, message.encode())
+    return status + b"".join(_field(_STATUS_DETAILS, detail.SerializeToString()) for detail in details)
+
+
+def _field(number: int, content: bytes) -> bytes:
+    """Return a field of bytes. The numbers here are below 16, and so one byte."""
+    length = bytearray()
+    left = len(content)
+    while left > 0x7F:
+        length.append(left & 0x7F | 0x80)
+        left >>= 7
+    length.append(left)
+    return bytes([number << 3 | 2]) + bytes(length) + content

@@ -8,12 +8,30 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import trustme
+
+from suite.agent.certificate import ServerCertificate
 from suite.agent.run import Agent
 from suite.agent.settings.load import load
 from suite.backoff import Backoff
 from tests.support.waiting import eventually
 
 KEY = "psk_1f2e3d4c_secret"
+TOKEN = "psk_agent_Zb3vXq9LmT2yWk7PcR5d"
+LAN = "Host=0.0.0.0\nTokenFile=token\nCertificateFile=lan.crt\nPrivateKeyFile=lan.key\n"
+
+
+def certificate(leaf: trustme.LeafCert) -> ServerCertificate:
+    chain = b"".join(part.bytes() for part in leaf.cert_chain_pems)
+    return ServerCertificate(chain_pem=chain, key_pem=leaf.private_key_pem.bytes())
+
+
+def write_lan_files(folder: Path, leaf: trustme.LeafCert) -> None:
+    """Write the files that `LAN` names."""
+    made = certificate(leaf)
+    for name, content in (("token", f"{TOKEN}\n".encode()), ("lan.crt", made.chain_pem), ("lan.key", made.key_pem)):
+        (folder / name).touch(0o600)
+        (folder / name).write_bytes(content)
 
 
 def _quick() -> Backoff:

@@ -26,7 +26,7 @@ from suite.agent.api.serving import listen, serving
 from suite.agent.api.sign_in import WRONG_AT_ONCE, SignIn
 from suite.agent.api.token import COOKIE_S, AccessToken
 from suite.agent.board import Board
-from suite.agent.certificate import ServerCertificate, server_context
+from suite.agent.certificate import server_context
 from suite.agent.core.values import SourceName
 from suite.agent.notekeeping.clock import NoteClock
 from suite.agent.notekeeping.keeper import NoteKeeper
@@ -35,19 +35,13 @@ from suite.agent.settings.load import LoadedSettings, load
 from suite.agent.sources.local import LocalStates
 from suite.agent.users.reading import Colleague
 from suite.cli import app
-from tests.suite.agent.agents import Premises
+from tests.suite.agent.agents import LAN, TOKEN, Premises, certificate, write_lan_files
 from tests.suite.agent.consoles import Console
 from tests.suite.scripted_relay import ScriptedRelay
 from tests.support.valkey import free_port
 from tests.support.waiting import eventually
 
-TOKEN = "psk_agent_Zb3vXq9LmT2yWk7PcR5d"
 OTHER = "psk_agent_another-one-0123456789"
-
-
-def certificate(leaf: trustme.LeafCert) -> ServerCertificate:
-    chain = b"".join(part.bytes() for part in leaf.cert_chain_pems)
-    return ServerCertificate(chain_pem=chain, key_pem=leaf.private_key_pem.bytes())
 
 
 class Lan:
@@ -238,14 +232,8 @@ async def test_half_a_handshake_and_plain_http_are_not_waited_for(lan: Lan, monk
 
 @pytest.fixture
 def files(tmp_path: Path, cert: trustme.LeafCert) -> Path:
-    made = certificate(cert)
-    for name, content in (("token", f"{TOKEN}\n".encode()), ("lan.crt", made.chain_pem), ("lan.key", made.key_pem)):
-        (tmp_path / name).touch(0o600)
-        (tmp_path / name).write_bytes(content)
+    write_lan_files(tmp_path, cert)
     return tmp_path
-
-
-WHOLE = "Host=0.0.0.0\nTokenFile=token\nCertificateFile=lan.crt\nPrivateKeyFile=lan.key\n"
 
 
 def loaded(files: Path, lines: str) -> LoadedSettings:
@@ -254,7 +242,7 @@ def loaded(files: Path, lines: str) -> LoadedSettings:
 
 
 def test_the_three_files_open_the_api_to_the_lan(files: Path):
-    found = loaded(files, WHOLE)
+    found = loaded(files, LAN)
     assert found.settings is not None, found.faults
     assert (found.settings.api.host, found.settings.api.token) == ("0.0.0.0", TOKEN)
     assert found.settings.api.certificate is not None
@@ -323,7 +311,7 @@ def test_the_command_makes_a_token_that_settings_take(tmp_path: Path):
 async def test_an_agent_follows_its_token_and_certificate_and_never_goes_without(
     files: Path, relay: ScriptedRelay, ca_pem: bytes, authority: trustme.CA
 ):
-    premises = Premises(files, f"localhost:{relay.port}", free_port(), more=WHOLE)
+    premises = Premises(files, f"localhost:{relay.port}", free_port(), more=LAN)
     premises.write("login;upn\nada;ada@x.org\n", ca_pem)
     url = f"https://127.0.0.1:{premises.port}/v1/users"
 

@@ -5,8 +5,10 @@ checking.py   check for an installer whether an agent can start
 logs.py       the log file, of bounded size
 run.py        put an agent together, and follow its settings
 api/          the local API: HTTP/JSON and server-sent events
+rpc/          the relay's own API, over gRPC
 sources/      Teams by the relay, and what programs of this machine tell
 board.py      all colleagues, what sources say of them, what consoles are shown
+answers.py    the relay's answers, as they are passed on over gRPC
 notekeeping/  the notes of a running agent
 notes/        the rules of notes
 store/        the last answers and the notes, over a restart

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from suite.agent.settings.load import AgentSettings, ApiSettings, LoadedSettings, TeamsSettings
+    from suite.agent.settings.load import ApiSettings, LoadedSettings, TeamsSettings
 
 
 class CheckState(enum.Enum):
@@ -66,7 +66,9 @@ def check(path: Path, loaded: LoadedSettings) -> Iterator[Finding]:
     yield from _colleagues(settings.users_file)
     yield _store(settings.store)
     yield _log(settings.log.file)
-    yield _port(settings)
+    yield _port(settings.api.host, settings.api.port)
+    if settings.api.grpc_port is not None:
+        yield _port(settings.api.host, settings.api.grpc_port)
 
 
 def _teams(teams: TeamsSettings, path: Path) -> Iterator[Finding]:
@@ -128,8 +130,7 @@ def _log(path: Path | None) -> Finding:
     return Finding(CheckState.OK, "log", f"{path} can be written.")
 
 
-def _port(settings: AgentSettings) -> Finding:
-    host, port = settings.api.host, settings.api.port
+def _port(host: str, port: int) -> Finding:
     try:
         with contextlib.closing(listen(host, port)):
             return Finding(CheckState.OK, "port", f"{host}, port {port} is free.")

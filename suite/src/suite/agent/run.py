@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from importlib import metadata
 from typing import TYPE_CHECKING, Final
 
+from suite.agent.answers import RelayAnswers
 from suite.agent.api.accepting import ServerTls
 from suite.agent.api.app import LocalApi
 from suite.agent.api.guard import Guard
@@ -19,6 +21,7 @@ from suite.agent.files import LOOK_EVERY_S
 from suite.agent.notekeeping.clock import NoteClock
 from suite.agent.notekeeping.follower import HubFollower
 from suite.agent.notekeeping.keeper import NoteKeeper
+from suite.agent.rpc.server import RpcTls, rpc_serving
 from suite.agent.settings.kinds import is_loopback
 from suite.agent.settings.watching import SettingsWatch
 from suite.agent.sources.local import LocalStates
@@ -80,6 +83,9 @@ class Agent:
         self._is_local = is_loopback(api.host)
         self._sign_in = SignIn(api.token, port=api.port, is_secure=certificate is not None)
         self._tls = ServerTls(server_context(certificate)) if certificate is not None else None
+        self._rpc_tls = RpcTls(certificate) if certificate is not None else None
+        self._passed_on = RelayAnswers()
+        self._passed_on.on_wanted = self._watched
         self.board = Board(self._settings.winning)
         self.board.on_watched = self._watched
 
@@ -122,7 +128,10 @@ class Agent:
             sign_in=self._sign_in,
         )
         guard = self._guard(api)
-        async with serving(guard, _bound(settings), settings.api.consoles, self._tls) as server:
+        async with (
+            serving(guard, _bound(settings), settings.api.consoles, self._tls) as server,
+            self._rpc_serving(),
+        ):
             self._told_address()
             try:
                 await self._run(guard, local, notes, server)
@@ -146,6 +155,12 @@ class Agent:
         settings = self._settings.api
         scheme = "https" if self._tls is not None else "http"
         return Guard(api.app(), settings.port, settings.origins, scheme=scheme, any_host=not is_loopback(settings.host))
+
+    def _rpc_serving(self) -> contextlib.AbstractAsyncContextManager[object]:
+        api = self._settings.api
+        if api.grpc_port is None:
+            return contextlib.nullcontext()
+        return rpc_serving(api.host, api.grpc_port, self._passed_on, self._sign_in, api.consoles, self._rpc_tls)
 
     def _told_address(self) -> None:
         api = self._settings.api
@@ -191,7 +206,7 @@ class Agent:
         self._apply_access(old.api, new.api)
         if _fixed(new) != _fixed(old):
             log.warning(
-                "settings: Host, Port, Consoles, Store and those of the log, and whether there is a certificate, "
+                "settings: Host, Port, GrpcPort, Consoles, Store and those of the log, and whether there is a certificate, "
                 "count from the next start"
             )
 
@@ -203,6 +218,8 @@ class Agent:
             log.info("api: another token is in force" if new.token else "api: no token is needed any more")
         if self._tls is not None and new.certificate is not None and new.certificate != old.certificate:
             self._tls.context = server_context(new.certificate)
+            if self._rpc_tls is not None:
+                self._rpc_tls.certificate = new.certificate
             log.info("api: another certificate is in force")
 
     async def _read_users(self) -> None:
@@ -242,6 +259,7 @@ class Agent:
             self._settings.teams,
             self.board,
             self._answers,
+            answers=self._passed_on,
             on_connector=self.board.wake_all,
             version=self._version,
             backoff=self._backoff,
@@ -281,7 +299,7 @@ class Agent:
 def _fixed(settings: AgentSettings) -> tuple[object, ...]:
     """Return the settings that count from the next start."""
     api = settings.api
-    return api.host, api.port, api.consoles, api.certificate is None, settings.store, settings.log
+    return api.host, api.port, api.grpc_port, api.consoles, api.certificate is None, settings.store, settings.log
 
 
 def _bound(settings: AgentSettings) -> socket:

@@ -14,5 +14,6 @@ token.py      the token, and the cookie that stands for it
 guard.py      which Host and Origin may use the API
 serving.py    uvicorn on a port, with bounds on what a peer may keep
 accepting.py  connections until HTTP begins on them: TLS in time
+places.py     how many connections there may be, and which gives way
 pace.py       so many at once, then one every so often
 """

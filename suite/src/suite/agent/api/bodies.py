@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
+
+from starlette.requests import ClientDisconnect
 
 from suite.agent.core.values import RichState, TelephonyState
 from suite.agent.sources.local import ToldState
 from suite.names import MAX_NAME_CHARS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from starlette.requests import Request
 
 MOST_BYTES: Final = 1024 * 1024
+SMALL_BYTES: Final = 64 * 1024
+MOST_LARGE: Final = 16
+"""Bodies above `SMALL_BYTES` that are received at once, so that all bodies together take 100 MB at most; another is answered 503."""
 BODY_S: Final = 10.0
 """Time for a whole body; on loopback it takes milliseconds."""
 MOST_STATES: Final = 1000
@@ -50,14 +56,19 @@ async def read_object(request: Request) -> dict[str, Any]:
     if length.isdigit() and int(length[:18]) > MOST_BYTES:
         raise too_large
     body = bytearray()
-    try:
-        async with asyncio.timeout(BODY_S):
-            async for piece in request.stream():
-                body += piece
-                if len(body) > MOST_BYTES:
-                    raise too_large
-    except TimeoutError:
-        raise ApiError(408, "too_slow", "The body did not come in time.") from None
+    with contextlib.ExitStack() as large:
+        try:
+            async with asyncio.timeout(BODY_S):
+                async for piece in request.stream():
+                    if len(body) <= SMALL_BYTES < len(body) + len(piece):
+                        large.enter_context(_one_large())
+                    body += piece
+                    if len(body) > MOST_BYTES:
+                        raise too_large
+        except TimeoutError:
+            raise ApiError(408, "too_slow", "The body did not come in time.", {"connection": "close"}) from None
+        except ClientDisconnect:
+            raise ApiError(400, "not_whole", "The body did not come to its end.") from None  # nobody reads it
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
@@ -65,6 +76,26 @@ async def read_object(request: Request) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ApiError(400, "not_an_object", "The body must be a JSON object.")
     return value
+
+
+_large_now: set[object] = set()
+
+
+@contextlib.contextmanager
+def _one_large() -> Iterator[None]:
+    """Take one of the places for large bodies.
+
+    Raises:
+        ApiError: all are taken.
+    """
+    if len(_large_now) >= MOST_LARGE:
+        raise ApiError(503, "busy", "Too many large bodies are on their way. Try again.", {"retry-after": "1"})
+    place = object()
+    _large_now.add(place)
+    try:
+        yield
+    finally:
+        _large_now.discard(place)
 
 
 def told_states(body: dict[str, Any], kind: type[TelephonyState] | type[RichState]) -> tuple[str, list[ToldState]]:

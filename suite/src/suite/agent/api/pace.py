@@ -6,6 +6,8 @@ import ipaddress
 from collections import OrderedDict
 from typing import Final
 
+LOOPBACK: Final = "loopback"
+"""The network of all programs of this machine."""
 MOST_NETWORKS: Final = 4096
 """Networks whose pace is remembered. The one that was seen longest ago is forgotten first."""
 
@@ -42,7 +44,10 @@ class PaceByNetwork:
 
     def of(self, address: str) -> Pace:
         """Return the pace of the address's network."""
-        network = network_of(address)
+        return self.of_network(network_of(address))
+
+    def of_network(self, network: str) -> Pace:
+        """Return the pace of a network, as `network_of` names it."""
         pace = self._paces.get(network)
         if pace is None:
             pace = self._paces[network] = Pace(self._at_once, self._every_s)
@@ -56,14 +61,14 @@ class PaceByNetwork:
 
 
 def network_of(address: str) -> str:
-    """Return the network of one machine: an IPv4 address, 64 bits of an IPv6 address, or `loopback`."""
+    """Return the network of one machine: an IPv4 address, 64 bits of an IPv6 address, or `LOOPBACK`."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return address[:64]
     parsed = getattr(parsed, "ipv4_mapped", None) or parsed
     if parsed.is_loopback:
-        return "loopback"
+        return LOOPBACK
     if parsed.version == 4:
         return str(parsed)
     return str(ipaddress.ip_network((int(parsed), 64), strict=False))

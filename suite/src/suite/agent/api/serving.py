@@ -3,7 +3,8 @@
 a TLS handshake               `HANDSHAKE_S`, else closed
 a head                        `HEAD_S` from its first byte, or from the connection's, else closed
 bytes of a head               `HEAD_BYTES`, else 400
-connections                   as many as consoles may be, and `MORE_CONNECTIONS`; others are closed at once
+connections                   as many as consoles may be, and `MORE_CONNECTIONS`; then the longest idle one gives way
+requests                      a connection waits after `REQUESTS`, and all of one machine together after `REQUESTS_OF_ONE`
 an idle connection            closed after `IDLE_S`
 """
 
@@ -16,43 +17,88 @@ import contextlib
 import socket
 from typing import TYPE_CHECKING, Any, Final
 
+import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from suite.agent.api.accepting import Acceptor, ServerTls
+from suite.agent.api.pace import LOOPBACK, Pace, PaceByNetwork
+from suite.agent.api.shapes import compact
 from suite.system import claim_port
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Generator
+    from collections.abc import AsyncIterator, Generator
+
+    from suite.agent.api.places import Place, Places
 
 HEAD_S: Final = 10.0
 HEAD_BYTES: Final = 16 * 1024
 IDLE_S: Final = 30
 READ_S: Final = 30.0
+LEFTOVER_S: Final = 1.0
+"""Time for the rest of a body after the answer."""
 MORE_CONNECTIONS: Final = 200
+REQUESTS: Final = (200, 1 / 100)
+"""Requests of one connection: at once, and the seconds between two after that. A sooner one is not read before, and so costs nothing."""
+REQUESTS_OF_ONE: Final = (1000, 1 / 200)
+REQUESTS_OF_LOOPBACK: Final = (4000, 1 / 1000)
+"""The same of all connections of one machine. Whoever has most connections waits most, so a console among them is not kept out."""
 STOP_S: Final = 2
 """Time for requests that are being answered when the agent stops."""
+
+
+_BAD_REQUEST: Final = (
+    b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+)
 
 
 class BoundedProtocol(H11Protocol):
     """One connection, which is closed when a request's head does not come in time."""
 
-    leave: Callable[[], None]
+    places: Places
+    place: Place
+    pace_of_one: Pace
     head_s = HEAD_S
     read_s = READ_S
     _late: asyncio.TimerHandle | None = None
     _unread: asyncio.TimerHandle | None = None
+    _paced: asyncio.TimerHandle | None = None
+    _pace: Pace
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._pace = Pace(*REQUESTS)
+        self._pace.take(self.loop.time())  # the first request; each answer then pays for the next one
+        self.place.abort = transport.abort
         self._expect_head()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self.cycle is not None and not self.cycle.response_complete:
+            self.places.answer(self.place)
             self._cancel()
         else:
             self._expect_head()
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request, when it is due."""
+        now = self.loop.time()
+        wait_s = max(self._pace.take(now), self.pace_of_one.take(now))
+        self.places.wait(self.place)
+        if not wait_s or self.transport.is_closing():
+            self._go_on()
+            return
+        self.flow.pause_reading()
+        self._paced = self.loop.call_later(wait_s, self._go_on)
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is not HTTP; the answer that is being sent cannot be another one any more."""
+        if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
+            self.transport.abort()
+            return
+        body = compact({"error": {"code": "not_http", "message": msg}})
+        self.transport.write(_BAD_REQUEST % len(body) + body)
+        self.transport.close()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -69,8 +115,22 @@ class BoundedProtocol(H11Protocol):
         self._cancel()
         if self._unread is not None:
             self._unread.cancel()
-        self.leave()
+        if self._paced is not None:
+            self._paced.cancel()
+        self.places.leave(self.place)
         super().connection_lost(exc)
+
+    def _go_on(self) -> None:
+        super().on_response_complete()
+        if self.conn.their_state is h11.SEND_BODY and not self.transport.is_closing():
+            # Nobody wants the rest of the body, and it may never end; but the answer must be read before the connection is closed.
+            self.loop.call_later(LEFTOVER_S, self._drop_leftover)
+        if self.cycle is not None and not self.cycle.response_complete:  # the next request was here already
+            self.places.answer(self.place)
+
+    def _drop_leftover(self) -> None:
+        if self.conn.their_state is h11.SEND_BODY and self.cycle.response_complete:
+            self.transport.close()
 
     def _expect_head(self) -> None:
         if self._late is None:
@@ -95,10 +155,14 @@ class _Server(uvicorn.Server):
         self.servers = []
         self._acceptor = Acceptor(bound, self._protocol, tls, most)
         self._accepting: asyncio.Task[None] | None = None
+        self._loopback_pace = Pace(*REQUESTS_OF_LOOPBACK)
+        self._paces = PaceByNetwork(*REQUESTS_OF_ONE)
 
-    def _protocol(self, leave: Callable[[], None]) -> BoundedProtocol:
+    def _protocol(self, place: Place) -> BoundedProtocol:
         protocol = BoundedProtocol(self.config, self.server_state, self.lifespan.state)
-        protocol.leave = leave
+        protocol.places, protocol.place = self._acceptor.places, place
+        is_loopback = place.network == LOOPBACK
+        protocol.pace_of_one = self._loopback_pace if is_loopback else self._paces.of_network(place.network)
         return protocol
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:

@@ -45,6 +45,7 @@ class SignIn:
 
     Attributes:
         token: None when every program that reaches the API may use it.
+        changed: set when another token is in force; there is then another event.
         wrong: the pace of wrong tokens by address, for all doors of the agent together.
     """
 
@@ -61,14 +62,14 @@ class SignIn:
         self._is_secure = is_secure
         # The browser itself refuses to let another host or another path set a cookie with this beginning.
         self._cookie = f"{'__Host-' if is_secure else ''}presence-agent-{port}"
-        self._changed = asyncio.Event()
+        self.changed = asyncio.Event()
         self._telling = Pace(1, TOLD_EVERY_S)
 
     def use(self, token: str) -> None:
         """Go on with another token. Whoever came in with the one before is cut off."""
         self.token = AccessToken(token) if token else None
-        self._changed.set()
-        self._changed = asyncio.Event()
+        self.changed.set()
+        self.changed = asyncio.Event()
 
     # Requests
 
@@ -123,7 +124,7 @@ class SignIn:
 
     async def until_over(self, receive: Receive, left_s: float) -> Receive:
         """Return a `receive` by which a request ends with its sign-in: when its cookie is over, or the token has changed."""
-        changed, clock = self._changed, asyncio.get_running_loop().time
+        changed, clock = self.changed, asyncio.get_running_loop().time
         ends = clock() + left_s
 
         async def receiving() -> Message:

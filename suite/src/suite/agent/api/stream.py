@@ -96,7 +96,7 @@ class EventStream:
             listener = stack.enter_context(self._board.listening(only, _since(self._last_event_id, epoch, self._board)))
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             sending = asyncio.create_task(self._send(listener, epoch, send))
-            leaving = asyncio.create_task(until_left(receive))
+            leaving = asyncio.create_task(_until_left_or_sending(receive))
             stopping = asyncio.create_task(self._stopping.wait())
             try:
                 await asyncio.wait({sending, leaving, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -180,4 +180,10 @@ def _pieces(items: list[Any]) -> Iterator[list[Any]]:
 async def until_left(receive: Receive) -> None:
     """Wait until the peer has left."""
     while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _until_left_or_sending(receive: Receive) -> None:
+    """Wait until a console leaves. One that sends a body, which may never end, is as good as gone."""
+    while (message := await receive())["type"] != "http.disconnect" and not message.get("body"):
         pass

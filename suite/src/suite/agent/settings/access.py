@@ -6,6 +6,9 @@ import re
 import secrets
 from typing import Final
 
+from suite.errors import ConfigError
+from suite.inputs import checked_key
+
 LEAST_TOKEN_CHARS: Final = 24
 MOST_TOKEN_CHARS: Final = 512
 
@@ -29,3 +32,12 @@ def checked_token(text: str) -> str:
 def new_token() -> str:
     """Return a token that nobody can guess. It has the form of a suite key, so that programs written for the relay take it."""
     return f"psk_agent_{secrets.token_urlsafe(32)}"
+
+
+def is_suite_key(text: str) -> bool:
+    """Return whether a text has the form of a suite key."""
+    try:
+        checked_key(text)
+    except ConfigError:
+        return False
+    return True

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from suite.agent.certificate import ServerCertificate, server_context
 from suite.agent.core.values import SourceName
 from suite.agent.files import decode, read_bounded
-from suite.agent.settings.access import checked_token
+from suite.agent.settings.access import checked_token, is_suite_key
 from suite.agent.settings.hub import HubSettings
 from suite.agent.settings.kinds import is_loopback
 from suite.agent.settings.reading import IniEntry, LineFault, listed, read_ini
 from suite.agent.settings.schema import BY_KEY, OWN_SECTIONS, SETTINGS, Setting
 from suite.errors import ConfigError
-from suite.inputs import checked_key
 from suite.proxy import parse_proxy
 from suite.system import credential, how_to_close, is_open_to_others
 
@@ -56,12 +55,14 @@ class ApiSettings:
     """The local API: its address, who may use it, and the most event streams at once.
 
     Attributes:
+        grpc_port: of the relay's own API; None when it is not served.
         token: that every request must carry; empty when none must.
         certificate: None serves plain HTTP.
     """
 
     host: str = "127.0.0.1"
     port: int = 8790
+    grpc_port: int | None = None
     token: str = field(default="", repr=False)
     certificate: ServerCertificate | None = None
     origins: tuple[str, ...] = ()
@@ -198,6 +199,7 @@ class _Loading:
         api = ApiSettings(
             host=get("Agent.Host"),
             port=get("Agent.Port"),
+            grpc_port=get("Agent.GrpcPort"),
             token=self._token("Agent.TokenFile"),
             certificate=self._certificate(),
             origins=get("Agent.Origins") or (),
@@ -207,6 +209,13 @@ class _Loading:
         if not is_loopback(api.host) and missing:
             self._break(
                 "Agent.Host", f"Other machines can reach Agent.Host {api.host}. That needs Agent.{missing[0]} too."
+            )
+        if api.grpc_port == api.port:
+            self._break("Agent.GrpcPort", "Agent.GrpcPort must differ from Agent.Port.")
+        if api.grpc_port and api.token and not is_suite_key(api.token):
+            self._tell(
+                self._line("Agent.TokenFile"),
+                "Programs that were written for the relay take no token that does not begin with psk_.",
             )
         return api
 
@@ -303,7 +312,7 @@ class _Loading:
         key = self._values["Relay.Key"] or ""
         if not key:
             return ""
-        if not _is_key(key):
+        if not is_suite_key(key):
             self._break(
                 "Relay.Key", "Relay.Key is not a suite key: it must begin with psk_ and contain no white space."
             )
@@ -319,7 +328,7 @@ class _Loading:
         if raw is None:
             return ""
         key = decode_or_empty(raw).strip()
-        if not _is_key(key):
+        if not is_suite_key(key):
             self._break(
                 "Relay.KeyFile", f"The key file {self._beside(named)} has no suite key: it must begin with psk_."
             )
@@ -387,11 +396,3 @@ def _meant(entry: IniEntry) -> str:
     names = [one.name for one in SETTINGS if one.section.lower() == entry.section.lower()]
     near = difflib.get_close_matches(entry.key[:80], names, n=1)
     return f" (did you mean {near[0]}?)" if near else ""
-
-
-def _is_key(text: str) -> bool:
-    try:
-        checked_key(text)
-    except ConfigError:
-        return False
-    return True

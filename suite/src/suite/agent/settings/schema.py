@@ -144,6 +144,14 @@ SETTINGS: Final = (
     Setting(section="Agent", name="Port", kind=kinds.whole(1, 65535), default="8790", meaning="Port of the local API."),
     Setting(
         section="Agent",
+        name="GrpcPort",
+        kind=kinds.whole(1, 65535),
+        default="",
+        meaning="Port on which programs that were written for the relay reach the agent. They send the token as their suite key.",
+        when_absent="the agent does not serve the relay's own API",
+    ),
+    Setting(
+        section="Agent",
         name="TokenFile",
         kind=kinds.PATH,
         default="",

@@ -14,8 +14,9 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from suite import events as ev
+from suite.agent.answers import RelayAnswers
 from suite.agent.core.values import SourceName
-from suite.agent.sources.doubt import Trust
+from suite.agent.sources.doubt import Doubt, Trust
 from suite.agent.sources.organisation import connection_to
 from suite.agent.sources.source import Connector, ConnectorState
 from suite.agent.sources.statements import PENDING, TOO_MANY, doubted, statement_of
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from suite.agent.board import Board
     from suite.agent.core.values import RichStatement
     from suite.agent.settings.load import TeamsSettings
-    from suite.agent.sources.doubt import Doubt
     from suite.agent.store.answers import AnswerStore
     from suite.backoff import Backoff
     from suite.names import Key
@@ -64,6 +64,7 @@ class TeamsSource:
         board: Board,
         store: AnswerStore | None = None,
         *,
+        answers: RelayAnswers | None = None,
         on_connector: Callable[[], None] = lambda: None,
         version: str = "",
         backoff: Backoff | None = None,
@@ -72,6 +73,7 @@ class TeamsSource:
         self._settings = settings
         self._board = board
         self._store = store
+        self._answers = answers if answers is not None else RelayAnswers()
         self._on_connector = on_connector
         self._version = version
         self._backoff = backoff
@@ -103,6 +105,7 @@ class TeamsSource:
             await asyncio.Event().wait()
         finally:
             self._board.withdraw(self.name)
+            self._answers.renew()
 
     def _idle(self) -> ConnectorState | None:
         """Return the state of a source that has nothing to do; None when it has."""
@@ -161,6 +164,8 @@ class TeamsSource:
             backoff=self._backoff,
         )
         self._doubt = self._trust.doubt(self._now())
+        self._pass_on_doubt()
+        self._answers.find = client.find
         self._read_all(client)
         # Those who are not watched any more leave the store together with the next token, which does not cover them.
         self._dirty.update(held.names if held is not None else ())
@@ -181,6 +186,10 @@ class TeamsSource:
                 wanted.setdefault(name, []).append(key)
             else:
                 self._board.state_rich(key, self.name, TOO_MANY)
+        for name_key, wanted_name in self._answers.wanted.items():
+            name = spelled.setdefault(name_key, wanted_name)
+            if name in wanted or len(wanted) < most:
+                wanted.setdefault(name, [])
         return wanted
 
     async def _follow_board(self, client: PresenceClient) -> None:
@@ -223,11 +232,14 @@ class TeamsSource:
                 self._is_complete = True
                 self._trust.completed()
                 self._look(client)
-            case ev.TenantStatus(status):
+            case ev.TenantStatus(status, contact_time, poll_interval):
                 self._organisation = status
+                self._answers.contacted(contact_time, poll_interval)
                 self._trust.tenant(status)
                 self._connected(connection_to(status))
                 self._look(client)
+            case ev.Progress(contact_time, poll_interval):
+                self._answers.contacted(contact_time, poll_interval)
 
     def _read_all(self, client: PresenceClient) -> None:
         for name in self._keys:
@@ -237,7 +249,9 @@ class TeamsSource:
         """Show what the client knows of a name."""
         if name in self._keys:
             self._dirty.add(name)
-            self._say(name, statement_of(*client.find(name)))
+            found = client.find(name)
+            self._say(name, statement_of(*found))
+            self._answers.put(name, *found)
 
     def _say(self, name: str, said: RichStatement) -> None:
         self._said[name] = said
@@ -251,6 +265,17 @@ class TeamsSource:
         if doubt != self._doubt:
             self._doubt = doubt
             self._read_all(client)
+        self._pass_on_doubt()
+
+    def _pass_on_doubt(self) -> None:
+        """Tell consoles of the relay's own API how far its answers can be trusted."""
+        degree, _ = self._doubt
+        status = self._organisation if degree is Doubt.UNCERTAIN else Status.NONE
+        if degree is Doubt.UNCERTAIN and status is Status.NONE:
+            status = Status.STALE
+        if degree is Doubt.UNKNOWN:
+            status = Status.SOURCE_UNREACHABLE
+        self._answers.trust(status, is_hidden=degree is Doubt.UNKNOWN)
 
     def _refused(self, error: Refused) -> None:
         is_key = error.reason in _OF_THE_KEY
@@ -258,6 +283,7 @@ class TeamsSource:
         self._connected(ConnectorState(state, str(error)))
         self._trust.refused(state.value)
         self._doubt = self._trust.doubt(self._now())
+        self._pass_on_doubt()
         for name in self._keys:
             self._say(name, self._said.get(name, PENDING))
 
@@ -274,6 +300,7 @@ class TeamsSource:
     async def _tick(self, client: PresenceClient) -> None:
         while True:
             await asyncio.sleep(TICK_S)
+            self._answers.sweep()
             self._look(client)
             if self._is_complete and not client.has_events:
                 await self._keep(client)

@@ -1,0 +1,267 @@
+"""The relay's answers as they are passed on over gRPC: names, what they stand for, the presence of users. No other source counts here.
+
+The Teams source puts answers in; each change has a revision, greater than all before it. A listener has the names that changed, not
+the changes, so a console that reads slowly costs nobody else anything. The names that consoles want are watched beside the board's.
+
+Everything happens in the event loop's thread, and nothing waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from suite.chunking import MAX_USERS_A_STREAM
+from suite.held import Answer, Resolution
+from suite.names import Key, key_of
+from suite.values import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from datetime import datetime, timedelta
+
+    Find = Callable[[str], tuple[Resolution | None, Answer | None]]
+
+PENDING: Final = Resolution(None, Status.PENDING)
+STALE: Final = Answer(None, Status.STALE)
+_UNREACHABLE: Final = Resolution(None, Status.SOURCE_UNREACHABLE)
+LINGER_S: Final = 60.0
+"""A name that no console wants any more is watched for so long: a console that reconnects then finds its answer as it was."""
+
+
+def unreachable(_name: str) -> tuple[Resolution | None, Answer | None]:
+    """Return what is known of a name while there is no relay."""
+    return _UNREACHABLE, None
+
+
+@dataclass(slots=True, eq=False)
+class NameEntry:
+    """The relay's words on one name.
+
+    Attributes:
+        resolution: what the name stands for.
+        answer: of the user; None while there is none.
+        revision: of the newest change.
+        wire: the answer as it is sent, kept for all consoles; empty until somebody needs it.
+    """
+
+    resolution: Resolution = PENDING
+    answer: Answer | None = None
+    revision: int = 0
+    wire: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Freshness:
+    """The state of the whole organisation: NONE when the relay can read it and the agent has its answers."""
+
+    status: Status = Status.SOURCE_UNREACHABLE
+    contact_time: datetime | None = None
+    poll_interval: timedelta | None = None
+
+
+class AnswerListener:
+    """The names that changed and have not been sent to one console.
+
+    Attributes:
+        is_over: True when the answers are of another relay from now on.
+    """
+
+    def __init__(self) -> None:
+        self.is_over = False
+        self.watched: dict[Key, object] = {}
+        self._changed: dict[Key, None] = {}
+        self._news = asyncio.Event()
+
+    def tell(self, key: Key) -> None:
+        """Note that a name's answer changed."""
+        if key in self.watched:
+            self._changed[key] = None
+            self._news.set()
+
+    def wake(self) -> None:
+        """Let `wait` return although no answer changed."""
+        self._news.set()
+
+    def take(self) -> list[Key]:
+        """Return the names that changed since the last call, each once."""
+        changed, self._changed = list(self._changed), {}
+        self._news.clear()
+        return changed
+
+    async def wait(self) -> None:
+        """Wait until something changed."""
+        await self._news.wait()
+
+
+class RelayAnswers:
+    """The relay's answers to all names that consoles want over gRPC.
+
+    Attributes:
+        epoch: a word for these answers; revisions of another epoch say nothing.
+        revision: of the newest change.
+        freshness: of the whole organisation.
+        on_wanted: called when other names are to be watched.
+        find: returns what the source knows of a name now.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.epoch = secrets.token_hex(8)
+        self.revision = 0
+        self.freshness = Freshness()
+        self.on_wanted: Callable[[], None] = lambda: None
+        self.find: Find = unreachable
+        self._clock = clock
+        self._is_hidden = True
+        self._entries: dict[Key, NameEntry] = {}
+        self._spelled: dict[Key, str] = {}
+        self._wanted: Counter[Key] = Counter()
+        self._leaving: dict[Key, float] = {}
+        """Name that no console wants any more -> since when; the one that has waited longest first."""
+        self._listeners: set[AnswerListener] = set()
+
+    # What consoles want
+
+    @property
+    def wanted(self) -> Mapping[Key, str]:
+        """Return each name that a console wants -> a spelling of it."""
+        return self._spelled
+
+    def want(self, names: Iterable[str]) -> None:
+        """Watch these names too. Each call is undone by `release` with the same names."""
+        new: list[str] = []
+        for name in names:
+            key = key_of(name)
+            self._wanted[key] += 1
+            self._leaving.pop(key, None)
+            if key not in self._entries:
+                self._spelled[key] = name
+                self.revision += 1
+                self._entries[key] = NameEntry(revision=self.revision)
+                new.append(name)
+        for name in new:
+            self.put(name, *self.find(name))
+        if new:
+            self.on_wanted()
+
+    def release(self, keys: Iterable[Key]) -> None:
+        """Watch these names no longer, unless another console wants them; see `LINGER_S`."""
+        now = self._clock()
+        for key in keys:
+            self._wanted[key] -= 1
+            if self._wanted[key] <= 0:
+                del self._wanted[key]
+                self._leaving[key] = now
+
+    def sweep(self, linger_s: float = LINGER_S) -> None:
+        """Forget the names that no console has wanted for a time. Somebody calls this now and then."""
+        latest, gone = self._clock() - linger_s, []
+        for key, since in self._leaving.items():
+            if since > latest:
+                break
+            gone.append(key)
+        for key in gone:
+            del self._leaving[key], self._entries[key], self._spelled[key]
+        if gone:
+            self.on_wanted()
+
+    def has_room_for(self, names: Iterable[str]) -> bool:
+        """Return whether no more would be watched with these names than one stream of the relay may."""
+        new = {key_of(name) for name in names} - self._entries.keys()
+        if new and len(self._entries) + len(new) > MAX_USERS_A_STREAM:
+            self.sweep(0.0)
+        return len(self._entries) + len(new) <= MAX_USERS_A_STREAM
+
+    # What the relay says
+
+    def get(self, key: Key) -> NameEntry:
+        """Return what is passed on of a name that is wanted."""
+        return self._entries[key]
+
+    def shown(self, key: Key) -> tuple[Resolution, Answer | None]:
+        """Return what is passed on of a name: without a stream to the relay for long, its answers are STALE."""
+        entry = self._entries[key]
+        if not self._is_hidden or entry.resolution.user_id is None:
+            return entry.resolution, entry.answer
+        return entry.resolution, STALE
+
+    def put(self, name: str, resolution: Resolution | None, answer: Answer | None) -> None:
+        """Take what the relay says of a name. One that no console wants is ignored."""
+        entry = self._entries.get(key_of(name))
+        if entry is None:
+            return
+        resolution = resolution or PENDING
+        if answer is not None and answer.is_uncertain:
+            answer = replace(answer, is_uncertain=False)  # `freshness` says it of all of them
+        if (entry.resolution, entry.answer) != (resolution, answer):
+            entry.resolution, entry.answer = resolution, answer
+            self._change(key_of(name), entry)
+
+    def trust(self, status: Status, *, is_hidden: bool) -> None:
+        """Take how far the answers can be trusted.
+
+        Args:
+            status: NONE when they are the relay's newest.
+            is_hidden: True when they are so old that none may be shown.
+        """
+        if is_hidden is not self._is_hidden:
+            self._is_hidden = is_hidden
+            for key, entry in self._entries.items():
+                if entry.resolution.user_id is not None:
+                    self._change(key, entry)
+        self._fresh(replace(self.freshness, status=status))
+
+    def contacted(self, contact_time: datetime | None, poll_interval: timedelta | None) -> None:
+        """Take when Microsoft last confirmed the answers, and how often they are read."""
+        # Progress is reported at each console's own pace, so nobody is woken.
+        self.freshness = replace(self.freshness, contact_time=contact_time, poll_interval=poll_interval)
+
+    def renew(self) -> None:
+        """Forget all answers, because others follow: of another relay, or of another organisation."""
+        self.epoch = secrets.token_hex(8)
+        self.freshness, self._is_hidden, self.find = Freshness(), True, unreachable
+        for entry in self._entries.values():
+            self.revision += 1
+            entry.resolution, entry.answer, entry.revision, entry.wire = _UNREACHABLE, None, self.revision, b""
+        for listener in self._listeners:
+            listener.is_over = True
+            listener.wake()
+
+    def _change(self, key: Key, entry: NameEntry) -> None:
+        self.revision += 1
+        entry.revision, entry.wire = self.revision, b""
+        for listener in self._listeners:
+            listener.tell(key)
+
+    def _fresh(self, freshness: Freshness) -> None:
+        if freshness != self.freshness:
+            self.freshness = freshness
+            for listener in self._listeners:
+                listener.wake()
+
+    # Who listens
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def listeners(self) -> int:
+        """Return the number of listeners."""
+        return len(self._listeners)
+
+    @contextmanager
+    def listening(self) -> Iterator[AnswerListener]:
+        """Listen to changes while the context lasts; what the listener then still watches is released."""
+        listener = AnswerListener()
+        self._listeners.add(listener)
+        try:
+            yield listener
+        finally:
+            self._listeners.discard(listener)
+            self.release(listener.watched)
+            listener.watched.clear()
