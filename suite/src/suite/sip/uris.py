@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from sipmessage import URI
@@ -12,6 +14,8 @@ from suite.sip.headers import parameters, unquoted
 
 _LONGEST: Final = 1024
 """Longer addresses are refused before a regular expression sees them."""
+_REMEMBERED: Final = 1024
+"""The addresses of a message are looked at several times on its way, so the last ones read are kept: 1 MiB of text at most."""
 _LONGEST_NUMBER: Final = 64
 """Of a tel URI: the regular expression takes 180 ms for 2,000 digits, a time that grows by the square."""
 
@@ -24,7 +28,7 @@ class NameAddr:
     text: str
     """The URI as it was written: a remote target is used byte by byte."""
     name: str = ""
-    parameters: dict[str, str]
+    parameters: Mapping[str, str]
 
     @property
     def tag(self) -> str:
@@ -39,9 +43,10 @@ class ViaHop:
     transport: str
     host: str
     port: int | None
-    parameters: dict[str, str]
+    parameters: Mapping[str, str]
 
 
+@lru_cache(_REMEMBERED)
 def parse_uri(text: str) -> URI:
     """Read a sip, sips or tel URI.
 
@@ -57,6 +62,7 @@ def parse_uri(text: str) -> URI:
         raise MalformedMessage("A URI is not valid.") from None
 
 
+@lru_cache(_REMEMBERED)
 def parse_name_addr(text: str) -> NameAddr:
     """Read `"Name" <uri>;parameters` or `uri;parameters`. Parameters of a bare URI are those of the header (RFC 3261 20.10).
 
@@ -91,6 +97,7 @@ def _outside_quotes(text: str, wanted: str) -> int:
     return -1
 
 
+@lru_cache(_REMEMBERED)
 def parse_via(text: str) -> ViaHop:
     """Read one Via.
 
