@@ -92,7 +92,7 @@ COVERED := tests/core tests/edge tests/graph tests/sip tests/store tests/suite t
 COVERED_TOO ?= yes
 coverage: coverage-run floors ## the tests of single packages, with the share of lines that they run and a floor for each package
 
-coverage-run: setup $(FOR_SIP)
+coverage-run: setup $(FOR_SIP) browser
 	@rm -rf .coverage && mkdir .coverage
 	@$(BIN)/python -m coverage run -m pytest -m 'not soak' --each-topology --numprocesses $(TEST_PROCESSES) --dist worksteal $(COVERED)
 
