@@ -12,6 +12,7 @@
     slow-token    one tenant's token endpoint is slow: the cost for the others
     fairness      one tenant is large, failing, or always changing: how fresh small tenants stay
     takeover      the time until another worker owns and reads everything, by distance to Redis
+    agent         the time from a change at the relay to the last of 50 consoles of an agent, beside bare Starlette
     workers       the users that one, two and four workers read, and the CPU of each read
     push-latency  the time until a change that Graph announces at once is shown, at 200 a second
     push-day      a day of 2,000 users with notifications: requests and ages, beside polling

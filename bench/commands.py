@@ -242,6 +242,33 @@ def _run_takeover(options: argparse.Namespace) -> int:
 # Change notifications
 
 
+def _agent(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    _quick(parser, "measure 500 colleagues and 5 consoles")
+    add("--rate", type=float, default=50.0, metavar="N", help="changes a second (default: 50)")
+    _seconds(parser, 15.0, "length of one run")
+    add(
+        "--many",
+        type=int,
+        default=1000,
+        metavar="N",
+        help="consoles that connect at once at the end (default: 1000; 0 leaves it out)",
+    )
+    add("--whole", action="store_true", help="have those ask for all colleagues, and not for 100 each")
+    add("--profile", default="", metavar="FILE", help="write a profile of the agent, by py-spy")
+
+
+def _run_agent(options: argparse.Namespace) -> int:
+    from bench.agent.run import AgentOptions, run
+
+    size = (
+        {"colleagues": 500, "consoles": 5, "many": min(50, options.many)} if options.quick else {"many": options.many}
+    )
+    return run(
+        AgentOptions(rate=options.rate, seconds=options.seconds, whole=options.whole, profile=options.profile, **size)
+    )
+
+
 def _workers(parser: argparse.ArgumentParser) -> None:
     _seconds(parser, 30.0, "length of the measurement of so many workers")
     parser.add_argument(
@@ -319,6 +346,7 @@ BENCHMARKS: Final = (
     Benchmark(
         "takeover", "workers that join, stop and die: time until shares are fair and all is read, by distance to Redis", _takeover, _run_takeover
     ),
+    Benchmark("agent", "a change from the relay to the last of many consoles of an agent, beside bare Starlette", _agent, _run_agent),
     Benchmark("workers", "the users that one, two and four workers read", _workers, _run_workers),
     Benchmark("push-latency", "the time until a change that Graph announces is shown", _push_latency, _run_push_latency),
     Benchmark("push-day", "a day with notifications, beside polling; by a faster clock", _push_day, _run_push_day),

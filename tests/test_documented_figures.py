@@ -1,4 +1,4 @@
-"""The privacy sheet, the service figures and the tenants' pages state the code's own times and limits."""
+"""The privacy sheet, the service figures, the pages of tenants and of the agent state the code's own times and limits."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from relay.store.custody import access_requests, audit, suite_keys
 from relay.store.presence import interest, pipes, presences
 from relay.store.sealing import short_lived
 from relay.worker.settings import WorkerSettings
+from suite.agent.api import bodies, stream
+from suite.agent.users import reading
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -55,6 +57,14 @@ FIGURES = {
         "replace a key": f"up to {days(suite_keys.MAX_OVERLAP)} more",
         "An organisation may have": f"{suite_keys.MOST_KEYS} keys",
         "*Log* shows": f"for {days(audit.RETENTION)}",
+    },
+    "suites/agent.md": {
+        "A comment comes": f"every {stream.ALIVE_S:g} seconds",
+        "A program that knows the states of phones": f"up to {bodies.MOST_STATES:,} at once",
+        "A body may have": f"{bodies.MOST_BYTES >> 20} MiB",
+    },
+    "suites/agent-settings.md": {
+        "There may be": f"{reading.MOST_COLLEAGUES:,} colleagues and {reading.MOST_BYTES >> 20} MiB"
     },
     "tenants/page.md": {"a fingerprint": days(suite_keys.BURIED)},
     "tenants/onboarding.md": {"the link works once": days(flow.WAITS)},

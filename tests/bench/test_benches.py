@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import bench
+from bench.agent import run as agent
 from bench.cancelled import run as cancelled
 from bench.commands import BENCHMARKS
 from bench.fairness import run as fairness
@@ -46,6 +47,14 @@ def test_fanout_delivers_everything_on_every_side(pages: bool):
     assert runs["nats"][0].expected == runs["relay"][0].expected
     assert set(runs["relay"][0].cost_s) == {"worker", "valkey", "edge 1", "edge 2"}
     assert runs["relay"][0].latencies_ms
+
+
+@pytest.mark.soak
+def test_agent_tells_every_console_every_change(capsys: pytest.CaptureFixture[str]):
+    agent.run(agent.AgentOptions(colleagues=50, consoles=3, rate=50, seconds=1, many=5))
+    said = last_line(capsys)
+    assert said["must"]["every change comes to every console"]
+    assert said["ratios"]["cpu"] > 0
 
 
 @pytest.mark.soak

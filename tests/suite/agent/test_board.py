@@ -69,6 +69,18 @@ def test_colleagues_who_stay_keep_what_was_said_unless_their_upn_is_anothers():
     assert made.entries[B].shown.status is ShownStatus.UNKNOWN
 
 
+def test_the_state_of_a_phone_does_not_follow_whoever_gave_the_extension_away():
+    made = board()
+    made.state_telephony(A, TelephonyStatement(state=TelephonyState.BUSY))
+    made.set_colleagues(
+        [Colleague(login="ada", upn="ada@x.org"), Colleague(login="ben", upn="ben@x.org", extension="1001")]
+    )
+    assert [made.entries[key].shown.telephony for key in (A, B)] == [TelephonyState.UNKNOWN] * 2
+    found = made.find("1001")
+    assert found is not None
+    assert found[0] == B
+
+
 def test_a_wanted_name_is_watched_while_a_console_wants_it():
     made, watched = board(), []
     made.on_watched = lambda: watched.append(sorted(made.entries))

@@ -147,6 +147,23 @@ async def test_others_on_the_board_are_watched_on_the_same_stream(settings, boar
         assert relay.nothing_opened()
 
 
+async def test_a_login_that_becomes_somebody_elses_shows_nothing_of_the_one_before(settings, board, relay):
+    async with running(settings, board):
+        stream = await relay.stream()
+        stream.started()
+        tell(stream, ada=("A", "AWAY"), ben=("B", "BUSY"))
+        await eventually(lambda: (shows(board, "ada"), shows(board, "ben")) == ("away", "busy"))
+        board.set_colleagues([Colleague(login="ada", upn="eve@x.org"), Colleague(login="ben", upn="Ada@x.org")])
+        assert (shows(board, "ada"), shows(board, "ben")) == ("no_source", "no_source")
+        await eventually(lambda: (shows(board, "ada"), shows(board, "ben")) == ("pending", "away"))
+        await stream.until(lambda: any("eve@x.org" in change.subscribe_users for change in stream.changes))
+        tell(stream, eve=("E", "IN_A_CALL"))
+        await eventually(lambda: shows(board, "ada") == "in_a_call")
+        stream.batch({"eve@x.org": "B"})  # the relay resolved the name anew: it is somebody else's now
+        tell(stream, ben=("B", "OFFLINE"))
+        await eventually(lambda: shows(board, "ada") == "offline")
+
+
 async def test_without_the_relay_answers_become_unknown_with_the_reason_and_come_back(settings, board, relay, cert):
     settings = TeamsSettings(
         enabled=True, address=settings.address, key=KEY, ca_pem=settings.ca_pem, proxy="",

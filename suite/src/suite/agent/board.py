@@ -23,7 +23,7 @@ from suite.agent.users.reading import MOST_COLLEAGUES, Colleague
 from suite.names import Key, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 MOST_REMOVED: Final = 10_000
 """Removals that are remembered for consoles that resume; one that missed more gets everything anew."""
@@ -71,6 +71,15 @@ class BoardListener:
         """Note that a colleague changed, or was removed."""
         if self.only is None or key in self.only:
             self._changed[key] = None
+            self._news.set()
+
+    def tell_all(self, keys: Collection[Key]) -> None:
+        """Note that these changed, or were removed."""
+        if self.only is not None:
+            among = keys if isinstance(keys, dict) else set(keys)  # a board may have a hundred thousand
+            keys = [key for key in self.only if key in among]
+        self._changed.update(dict.fromkeys(keys))
+        if self._changed:
             self._news.set()
 
     def tell_note(self, key: Key) -> None:
@@ -206,6 +215,8 @@ class Board:
                 if entry.colleague.upn != colleague.upn:
                     entry.rich.pop(SourceName.TEAMS, None)
                 self._leave_subject(key, entry.subject)
+                if entry.colleague.extension != colleague.extension:
+                    entry.telephony = None  # it is another phone's, and the next state is told of this one
                 entry.colleague = colleague
                 self._show(key, entry)
                 self._join_subject(key, entry)
@@ -313,10 +324,9 @@ class Board:
             since: epoch and revision up to which the listener has seen everything; None when it has seen nothing.
         """
         listener = BoardListener(only)
-        missed = self._missed(since)
+        missed = self.missed(since)
         listener.everything = missed is None
-        for key in self._entries if missed is None else missed:
-            listener.tell(key)
+        listener.tell_all(self._entries if missed is None else missed)
         for key in self._missed_notes(0 if missed is None or since is None else since[1]):
             listener.tell_note(key)
         self._listeners.add(listener)
@@ -330,7 +340,7 @@ class Board:
         for listener in self._listeners:
             listener.wake()
 
-    def _missed(self, since: tuple[str, int] | None) -> list[Key] | None:
+    def missed(self, since: tuple[str, int] | None) -> list[Key] | None:
         """Return who changed since a revision, in order; None when that is not known any more."""
         if since is None or since[0] != self.epoch or not self._forgotten <= since[1] <= self.revision:
             return None

@@ -5,6 +5,7 @@ stream.py     the event stream of one console
 page.py       the page at `/`, whose files are in `static`
 notes.py      the routes of notes
 versions.py   the routes for agents that follow this one
+wire.py       the JSON and events of colleagues, made once for all consoles
 openapi.py    the description of the API; openapi_notes.py that of notes, describing.py what both are made of
 bodies.py     request bodies, bounded and checked
 shapes.py     the board's entries and notes as JSON

@@ -20,8 +20,9 @@ from suite.agent.api.openapi import openapi
 from suite.agent.api.page import page_routes
 from suite.agent.api.shapes import compact, connector_of, notes_state_of
 from suite.agent.api.sign_in import SESSION_PATH, SignIn, SignInCheck
-from suite.agent.api.stream import EventStream, Wire
+from suite.agent.api.stream import EventStream
 from suite.agent.api.versions import VersionsApi
+from suite.agent.api.wire import Wire
 from suite.agent.core.values import RichState, SourceName, TelephonyState
 from suite.agent.sources.local import Taken, TooManyConnectors
 from suite.agent.sources.source import ConnectorState

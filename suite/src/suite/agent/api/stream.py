@@ -18,50 +18,20 @@ import contextlib
 import zlib
 from typing import TYPE_CHECKING, Any, Final
 
-from suite.agent.api.shapes import compact, note_of, user_of
+from suite.agent.api.shapes import compact
+from suite.agent.api.wire import EVENTS_A_PIECE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from suite.agent.api.guard import Message, Receive, Send
-    from suite.agent.board import Board, BoardEntry, BoardListener
-    from suite.agent.notekeeping.keeper import NoteKeeper
+    from suite.agent.api.wire import Wire
+    from suite.agent.board import Board, BoardListener
     from suite.names import Key
 
 ALIVE_S: Final = 15.0
 _STATE: Final = b"state"
 _NOTE: Final = b"note"
-EVENTS_A_PIECE: Final = 100
-"""Events that are written at once: some 60 KB. Then other consoles have their turn."""
-
-
-class Wire:
-    """The JSON of colleagues and of notes about them, made once for all consoles."""
-
-    def __init__(self, board: Board, notes: NoteKeeper) -> None:
-        self._board = board
-        self._notes = notes
-        self._made: dict[Key, tuple[BoardEntry, int, bytes]] = {}
-        self._made_notes: dict[Key, tuple[BoardEntry, int, bytes]] = {}
-
-    def json(self, key: Key, entry: BoardEntry) -> bytes:
-        """Return a colleague as JSON."""
-        made = self._made.get(key)
-        if made is None or made[0] is not entry or made[1] != entry.revision:
-            made = self._made[key] = entry, entry.revision, compact(user_of(key, entry))
-            if len(self._made) > 2 * len(self._board) + 100:
-                self._made = {one: kept for one, kept in self._made.items() if one in self._board.entries}
-        return made[2]
-
-    def note_json(self, key: Key, entry: BoardEntry) -> bytes:
-        """Return the note about a colleague as JSON, with whom it is about."""
-        made = self._made_notes.get(key)
-        if made is None or made[0] is not entry or made[1] != entry.note_revision:
-            note = note_of(self._notes.shown(entry.subject), self._notes.clock)
-            made = self._made_notes[key] = entry, entry.note_revision, compact({"user": key, "note": note})
-            if len(self._made_notes) > 2 * len(self._board) + 100:
-                self._made_notes = {one: kept for one, kept in self._made_notes.items() if one in self._board.entries}
-        return made[2]
 
 
 class EventStream:
@@ -118,22 +88,39 @@ class EventStream:
         sources = self._sources()
         opening = b"event: everything\ndata: {}\n\n" if listener.everything else b""
         await _write(send, b"retry: 1000\n" + opening + _event(b"sources", sources))
+        if listener.everything and listener.only is None:
+            await self._send_everybody(listener, send)
         is_complete = False
         while True:
             # No await between these: a source whose state changes while something is written would not be told.
             changed, notes, now = listener.take(), listener.take_notes(), self._sources()
+            revision = self._board.revision
             if now != sources:
                 sources = now
                 await _write(send, _event(b"sources", sources))
             await self._send_changes(changed, notes, epoch, send)
             if not is_complete:
-                await _write(send, b"event: complete\ndata: {}\n\n")
+                await _write(send, _event(b"complete", b"{}", f"{epoch}-{revision}"))
                 is_complete = True
             try:
                 async with asyncio.timeout(ALIVE_S):
                     await listener.wait()
             except TimeoutError:
                 await _write(send, b": alive\n\n")
+
+    async def _send_everybody(self, listener: BoardListener, send: Send) -> None:
+        """Send all colleagues as they were a moment ago, and let the listener have those that changed since.
+
+        These events have no id: with one, a console that left in the middle would resume without the notes, which follow.
+        """
+        revision, pieces = await self._wire.everybody()
+        missed = self._board.missed((self._board.epoch, revision))
+        if missed is None:
+            return  # the listener has everybody
+        listener.take()
+        listener.tell_all(missed)
+        for piece in pieces:
+            await _write(send, piece)
 
     async def _send_changes(self, changed: list[Key], notes: list[Key], epoch: str, send: Send) -> None:
         """Send colleagues and notes in the order of their revisions, so that each id stands for everything before it."""
