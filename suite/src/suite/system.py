@@ -7,6 +7,8 @@ a file that is opened       may be replaced and moved         may not, until who
 a port                      SO_REUSEADDR: skips TIME_WAIT     SO_EXCLUSIVEADDRUSE; the other would let two programs share a port
 locks on parts of a file    advisory, `fcntl`                 mandatory, `msvcrt`
 secrets of a service        a folder of systemd's             none
+a secret that must be       Linux: a file in memory           a temporary file
+a file for a moment
 
 asyncio's own loop serves everywhere: on Windows it is the proactor's, which has UDP, and which gRPC can use. The branches of Windows have
 not run on Windows. What is told beside a function ran: its rules here, its calls for types only.
@@ -15,11 +17,13 @@ not run on Windows. What is told beside a function ran: its rules here, its call
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
 import stat
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -27,7 +31,7 @@ from typing import TYPE_CHECKING, Any, Final
 from suite import windows_rights
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _TRIES: Final = 20
 _BETWEEN_TRIES_S: Final = 0.05
@@ -66,6 +70,28 @@ def make_private(path: Path) -> None:
         return
     if sys.platform == "win32":
         windows_rights.set_list(str(path), windows_rights.private_list(windows_rights.this_account()))
+
+
+@contextlib.contextmanager
+def file_of_secret(content: bytes) -> Iterator[Path]:
+    """Yield a file with a secret, for a library that reads from files only. It is in memory where the system has such files.
+
+    Elsewhere it is a temporary one that only this account can read, and gone at the end.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    if sys.platform == "linux" and hasattr(os, "memfd_create"):
+        with os.fdopen(os.memfd_create("secret"), "wb") as memory:
+            memory.write(content)
+            memory.flush()
+            yield Path(f"/proc/self/fd/{memory.fileno()}")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "secret"
+        make_private(file)
+        file.write_bytes(content)
+        yield file
 
 
 def how_to_close(path: Path) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import ssl
 import stat
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -154,6 +156,25 @@ async def test_another_token_ends_what_came_in_with_the_one_before(lan: Lan):
     await eventually(lambda: lan.board.listeners == 0)
 
 
+@pytest.mark.parametrize(
+    "others",
+    [
+        'prefs={"a":1}; {}',
+        "half; {}",
+        "{}; a[b]=\u00e9,",
+        'x="un; {}',
+        "; ;={}; {}",
+        "{name}=1-stale; {}",
+        "{}; {name}=2-of-another",
+    ],
+)
+async def test_cookies_of_other_programs_on_the_same_host_do_not_sign_a_browser_out(lan: Lan, others: str):
+    own = (await lan.sign_in()).headers["set-cookie"].partition(";")[0]
+    lan.client.cookies.clear()
+    cookies = others.replace("{name}", own.partition("=")[0]).replace("{}", own)
+    assert (await lan.client.get("/v1/users", headers={"Cookie": cookies.encode("latin-1")})).status_code == 200
+
+
 def test_a_cookie_is_good_for_its_time_and_for_its_token_only():
     token, now = AccessToken(TOKEN), 1_800_000_000.0
     cookie = token.cookie(now)
@@ -285,6 +306,15 @@ def test_settings_that_would_open_it_to_everybody_are_refused(files: Path, lines
     assert found.settings is None
     assert any(words in fault.text and fault.breaks for fault in found.faults), found.faults
     assert "hunter2" not in str(found.faults)
+
+
+def test_a_certificate_needs_no_room_on_the_disk(files: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(files / "full"))
+    assert loaded(files, LAN).settings is not None
+    monkeypatch.delattr(os, "memfd_create")  # as where the system has no files in memory
+    found = loaded(files, LAN)
+    assert [fault.text.partition(".")[0] for fault in found.faults] == ["Agent"]
+    assert (found.settings, "temporary" in found.faults[0].text) == (None, True)
 
 
 def locked_key() -> bytes:

@@ -401,3 +401,19 @@ async def test_a_console_that_reads_nothing_is_closed_and_costs_nobody_else(monk
                 await eventually(lambda: console.status_of("u1") == "busy")
                 await eventually(lambda: scene.board.listeners == 1)
                 assert not console.is_over
+
+
+async def test_an_agent_on_another_address_of_loopback_is_reached_by_that_address():
+    served: list[int] = []
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async def sent(message: Any) -> None:
+        served.append(message.get("status", 0))
+
+    guard = Guard(app, 8790, [], host="127.0.0.2")
+    for given in ("127.0.0.2", "localhost", "127.0.0.3", "evil.example"):
+        head = [(b"host", f"{given}:8790".encode()), (b"origin", f"http://{given}:8790".encode())]
+        await guard({"type": "http", "method": "GET", "path": "/", "headers": head}, None, sent)  # type: ignore[arg-type]
+    assert [status for status in served if status] == [200, 200, 403, 403]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ssl
-import tempfile
 from dataclasses import dataclass, field
-from pathlib import Path
+
+from suite.system import file_of_secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,15 +24,13 @@ def server_context(certificate: ServerCertificate) -> ssl.SSLContext:
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    # Python reads a certificate from a file only. This one is readable by its owner only, and gone at once.
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "server.pem"
-        file.touch(0o600)
-        file.write_bytes(certificate.key_pem + b"\n" + certificate.chain_pem)
-        try:
+    try:
+        with file_of_secret(certificate.key_pem + b"\n" + certificate.chain_pem) as file:
             context.load_cert_chain(file, password=_no_password)
-        except ssl.SSLError as error:
-            raise ValueError(_sentence(error)) from None
+    except ssl.SSLError as error:
+        raise ValueError(_sentence(error)) from None
+    except OSError as error:
+        raise ValueError(f"The temporary file that TLS needs cannot be made: {error.strerror or error}.") from None
     return context
 
 

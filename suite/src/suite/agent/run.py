@@ -154,7 +154,14 @@ class Agent:
     def _guard(self, api: LocalApi) -> Guard:
         settings = self._settings.api
         scheme = "https" if self._tls is not None else "http"
-        return Guard(api.app(), settings.port, settings.origins, scheme=scheme, any_host=not is_loopback(settings.host))
+        return Guard(
+            api.app(),
+            settings.port,
+            settings.origins,
+            host=settings.host,
+            scheme=scheme,
+            any_host=not is_loopback(settings.host),
+        )
 
     def _rpc_serving(self) -> contextlib.AbstractAsyncContextManager[object]:
         api = self._settings.api
@@ -217,7 +224,11 @@ class Agent:
             self._sign_in.use(new.token)
             log.info("api: another token is in force" if new.token else "api: no token is needed any more")
         if self._tls is not None and new.certificate is not None and new.certificate != old.certificate:
-            self._tls.context = server_context(new.certificate)
+            try:
+                self._tls.context = server_context(new.certificate)
+            except ValueError as error:  # it could be used a moment ago: there is no room for it any more
+                log.warning("api: the certificate stays as it was. %s", error)
+                return
             if self._rpc_tls is not None:
                 self._rpc_tls.certificate = new.certificate
             log.info("api: another certificate is in force")

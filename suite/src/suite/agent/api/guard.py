@@ -32,7 +32,14 @@ class Guard:
     """
 
     def __init__(
-        self, app: App, port: int, origins: Iterable[str], *, scheme: str = "http", any_host: bool = False
+        self,
+        app: App,
+        port: int,
+        origins: Iterable[str],
+        *,
+        host: str = "127.0.0.1",
+        scheme: str = "http",
+        any_host: bool = False,
     ) -> None:
         """Guard an application.
 
@@ -40,6 +47,7 @@ class Guard:
             app: the application.
             port: on which it is served.
             origins: of other web pages that may use it.
+            host: the address on which it is served, such as 127.0.0.2 or ::1.
             scheme: of its own pages: `https` when it is served with TLS.
             any_host: True when other machines can reach it.
         """
@@ -47,7 +55,7 @@ class Guard:
         self._app = app
         self._scheme = f"{scheme}://"
         self._any_host = any_host
-        names = ("127.0.0.1", "localhost", "[::1]")
+        names = {"127.0.0.1", "localhost", "[::1]", f"[{host}]" if ":" in host else host}
         self._hosts = {f"{name}:{port}".encode() for name in names} | (
             {name.encode() for name in names} if port == (443 if scheme == "https" else 80) else set()
         )

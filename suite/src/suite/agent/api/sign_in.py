@@ -13,7 +13,6 @@ import asyncio
 import logging
 import math
 import time
-from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.responses import Response
@@ -37,6 +36,8 @@ WRONG_AT_ONCE: Final = 10
 WRONG_EVERY_S: Final = 6.0
 """Wrong tokens from one address that are answered one by one: ten, and then ten a minute."""
 TOLD_EVERY_S: Final = 60.0
+_MOST_COOKIES: Final = 10
+"""Cookies of the agent's name that are looked at in a request."""
 _CHALLENGE: Final = {"www-authenticate": 'Bearer realm="presence agent"'}
 
 
@@ -86,7 +87,8 @@ class SignIn:
         if offered:
             self.check(offered[0], scope)
             return math.inf
-        left_s = self.token.cookie_left_s(self._cookie_of(headers), time.time())
+        now = time.time()
+        left_s = max((self.token.cookie_left_s(cookie, now) for cookie in self._cookies_of(headers)), default=0.0)
         if not left_s:
             raise ApiError(
                 401,
@@ -183,13 +185,14 @@ class SignIn:
             self._cookie, value, max_age=lifetime_s, path="/", secure=self._is_secure, httponly=True, samesite="strict"
         )
 
-    def _cookie_of(self, headers: list[tuple[bytes, bytes]]) -> str:
-        text = "; ".join(value.decode("latin-1") for name, value in headers if name == b"cookie")
-        try:
-            found = SimpleCookie(text).get(self._cookie)
-        except CookieError:
-            return ""
-        return found.value if found is not None else ""
+    def _cookies_of(self, headers: list[tuple[bytes, bytes]]) -> list[str]:
+        """Return the values of the agent's cookie; another program on the same host may have set one of the same name.
+
+        Ports of a host share their cookies, and Python's `SimpleCookie` reads none at all where one of them is not as it must be.
+        """
+        text = ";".join(value.decode("latin-1") for name, value in headers if name == b"cookie")
+        pairs = (part.partition("=") for part in text.split(";"))
+        return [value.strip() for name, _, value in pairs if name.strip() == self._cookie][:_MOST_COOKIES]
 
 
 class SignInCheck:
