@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -19,7 +22,7 @@ from suite.agent.settings.load import TeamsSettings
 from suite.agent.sources import teams
 from suite.agent.sources.source import Connector, ConnectorState
 from suite.agent.sources.teams import TeamsSource
-from suite.agent.store.answers import AnswerStore
+from suite.agent.store.answers import AnswerStore, owner_of
 from suite.agent.store.database import Database
 from suite.agent.users.reading import Colleague
 from suite.backoff import Backoff
@@ -253,6 +256,38 @@ async def test_a_restart_shows_what_was_known_and_asks_for_what_changed_only(set
     async with running(settings, board, store):
         stream = await relay.stream()
         assert (stream.token, sorted(stream.held), stream.asked) == ("t3", ["Ada@x.org", "eve@x.org"], ["ben@x.org"])
+    database.close()
+
+
+class CountingExecutor(ThreadPoolExecutor):
+    """One thread, and how often something was given to it."""
+
+    def __init__(self) -> None:
+        super().__init__(max_workers=1)
+        self.given = 0
+
+    def submit(self, *arguments: Any, **named: Any) -> Future[Any]:
+        self.given += 1
+        return super().submit(*arguments, **named)
+
+
+async def test_an_agent_that_stops_before_a_write_has_begun_keeps_what_it_was_told(
+    settings, board, relay, tmp_path: Path
+):
+    loop, executor, is_free = asyncio.get_running_loop(), CountingExecutor(), threading.Event()
+    loop.set_default_executor(executor)
+    database = Database(tmp_path / "agent.db")
+    store = AnswerStore(database)
+    async with running(settings, board, store):
+        stream = await relay.stream()
+        stream.started()
+        executor.submit(is_free.wait)
+        given = executor.given
+        tell(stream, ada=("A", "AWAY"), token="t1")
+        await eventually(lambda: executor.given > given)
+        loop.call_later(0.1, is_free.set)
+    kept = store.load(owner_of(settings))
+    assert (kept.token, list(kept.names)) == ("t1", ["Ada@x.org"])
     database.close()
 
 

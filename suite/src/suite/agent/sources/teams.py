@@ -313,10 +313,18 @@ class TeamsSource:
         if not self._dirty and held.token == self._stored_token:
             return
         dirty, self._dirty = self._dirty, set()
-        if await asyncio.to_thread(self._store.save, owner_of(self._settings), held, dirty - held.names.keys()):
-            self._stored_token = held.token
-        else:
-            self._dirty |= dirty
+        writing = asyncio.create_task(
+            asyncio.to_thread(self._store.save, owner_of(self._settings), held, dirty - held.names.keys())
+        )
+        try:
+            await asyncio.wait({writing})
+        finally:
+            # A write is not cut short: the last one, when the agent stops, must come after it and know what became of it.
+            await asyncio.wait({writing})
+            if writing.result():
+                self._stored_token = held.token
+            else:
+                self._dirty |= dirty
 
     @staticmethod
     def _now() -> float:
