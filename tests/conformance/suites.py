@@ -1,4 +1,4 @@
-"""Suites for the conformance kit: this project's own, and a small one that does one thing wrong when it is told to."""
+"""Suites for the conformance kit: this project's client, its agent, and a small one that does one thing wrong when it is told to."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from presence_api.v1 import presence_service_pb2 as api
 from presence_api.v1 import presence_service_pb2_grpc as rpc
 from relay.dev.conformance.relay import PlayedRelay
 from suite import Backoff, PresenceClient
+from tests.suite.agent.agents import Premises
+from tests.support.valkey import free_port
 
 USERS = ("ada@contoso.example", "ben@contoso.example", "chloe@contoso.example")
 FINAL = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.INVALID_ARGUMENT)
@@ -35,6 +37,18 @@ async def own_client(relay: PlayedRelay) -> AsyncIterator[None]:
                 pass
 
     async with ending(watch()):
+        yield
+
+
+@asynccontextmanager
+async def agent(relay: PlayedRelay) -> AsyncIterator[None]:
+    """The agent of this project, from its settings file on. Its longest wait is scaled, too."""
+    folder = relay.key_file.parent / "agent"
+    folder.mkdir()
+    premises = Premises(folder, relay.address, free_port())
+    rows = "".join(f"{name.partition('@')[0]},{name}\n" for name in USERS)
+    premises.write(f"login,upn\n{rows}", relay.ca_file.read_bytes(), relay.key_file.read_text())
+    async with premises.agent(backoff=Backoff(lambda low, high: random.uniform(low, min(high, 2.0)))):
         yield
 
 

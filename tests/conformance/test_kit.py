@@ -19,7 +19,7 @@ from relay.dev.conformance.rules import Judged
 from relay.dev.conformance.run import LOG, KitOptions, Suite, conformance, program
 from relay.dev.conformance.scenarios import SCENARIOS
 from suite.cli import app
-from tests.conformance.suites import own_client, small_suite
+from tests.conformance.suites import agent, own_client, small_suite
 from tests.examples import tools
 from tests.support.waiting import eventually_in_thread
 
@@ -52,8 +52,9 @@ def unseen(checks: Sequence[CheckedRule]) -> set[tuple[str, str]]:
 
 
 @pytest.mark.timeout(240)
-async def test_the_projects_own_client_passes_every_scenario(tmp_path: Path):
-    checks = await checklist(tmp_path, own_client)
+@pytest.mark.parametrize("suite", [own_client, agent])
+async def test_the_projects_own_client_and_its_agent_pass_every_scenario(tmp_path: Path, suite: Suite):
+    checks = await checklist(tmp_path, suite)
     assert passes(checks), as_text(checks)
     assert not unseen(checks), as_text(checks)
     assert list(dict.fromkeys(check.scenario for check in checks)) == list(SCENARIOS)
