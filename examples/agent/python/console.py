@@ -93,7 +93,7 @@ def events(response: http.client.HTTPResponse) -> Iterator[tuple[str, dict[str, 
 
 def print_line(line: dict[str, Any]) -> None:
     """Print a line of JSON."""
-    print(json.dumps(line), flush=True)
+    print(json.dumps(line, separators=(",", ":")), flush=True)
 
 
 def main() -> None:

@@ -276,7 +276,7 @@ def test_the_three_files_open_the_api_to_the_lan(files: Path):
     ("lines", "words"),
     [
         ("Host=0.0.0.0", "Other machines can reach"),
-        ("Host=::", "Agent.TokenFile"),
+        ("Host=::", "Agent.TokenFile, Agent.CertificateFile, Agent.PrivateKeyFile"),
         ("Host=192.168.1.20\nTokenFile=token", "Agent.CertificateFile"),
         ("Host=::ffff:10.0.0.1\nCertificateFile=lan.crt\nPrivateKeyFile=lan.key", "Agent.TokenFile"),
         ("Host=intranet", "must be an address"),

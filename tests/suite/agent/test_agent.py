@@ -128,6 +128,10 @@ def test_the_command_refuses_settings_that_cannot_be_used(tmp_path: Path):
     assert load(file).settings is None
 
 
+def test_the_help_names_the_extra():
+    assert "presence-suite[agent]" in CliRunner().invoke(app, ["agent", "--help"]).output
+
+
 def test_the_command_says_what_is_missing_without_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     for name in [name for name in sys.modules if name.startswith(("starlette", "suite.agent.run", "suite.agent.api"))]:
         monkeypatch.delitem(sys.modules, name)

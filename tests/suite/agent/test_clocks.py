@@ -57,7 +57,7 @@ async def test_a_clock_that_is_set_changes_nothing_that_consoles_show(
     relay: ScriptedRelay, ca_pem: bytes, tmp_path: Path
 ):
     """A real agent, whose time of day is set to tomorrow, to last week, to next year and back. It needs Debian's faketime."""
-    premises = Premises(tmp_path, f"localhost:{relay.port}", free_port())
+    premises = Premises(tmp_path, f"localhost:{relay.port}", free_port(), more="LogFile=agent.log\n")
     premises.write("login,upn,extension\nada,ada@x.org,\nben,ben@x.org,1002\n", ca_pem)
     clock, numbers = SteppedClock(tmp_path / "clock"), itertools.count()
     process = await asyncio.create_subprocess_exec(
@@ -96,3 +96,4 @@ async def test_a_clock_that_is_set_changes_nothing_that_consoles_show(
     finally:
         process.terminate()
         assert await process.wait() == 0
+    assert (tmp_path / "agent.log").read_text().endswith("INFO suite.agent.commands stopped\n")

@@ -133,8 +133,10 @@ def test_settings_choose_the_file_and_one_that_cannot_be_opened_leaves_standard_
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
     begin_logging(loaded.log)
     logging.getLogger("suite.agent").info("serving")
+    logging.getLogger("httpx").info("HTTP Request: GET https://hub/v1/notes/versions")
     logging.shutdown()
-    assert "INFO suite.agent serving" in (tmp_path / "log" / "agent.log").read_text()
+    written = (tmp_path / "log" / "agent.log").read_text()
+    assert ("INFO suite.agent serving" in written, "HTTP Request" in written) == (True, False)
     assert not logs.logs_to_standard_error()
 
     monkeypatch.setattr(logging.getLogger(), "handlers", [])

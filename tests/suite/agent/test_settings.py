@@ -341,6 +341,18 @@ def test_check_tells_each_fault_with_its_line_and_ends_with_2(file: Path):
     assert CliRunner().invoke(app, ["settings", "check", str(file)]).exit_code == 0
 
 
+def test_check_reads_the_file_of_colleagues_too(file: Path):
+    colleagues = file.with_name("colleagues.csv")
+    file.write_text("[Agent]\nUsersFile=colleagues.csv\n")
+    colleagues.write_text("login;upn\nada;ada@x.org\nben;nonsense\n")
+    ended = CliRunner().invoke(app, ["settings", "check", str(file)])
+    assert (ended.exit_code, f"{colleagues}:3: note:" in ended.output) == (0, True), ended.output
+    colleagues.unlink()
+    ended = CliRunner().invoke(app, ["settings", "check", str(file)])
+    assert (ended.exit_code, f"{colleagues}: error:" in ended.output) == (2, True), ended.output
+    assert f"{file} cannot be used." in ended.output
+
+
 def test_explain_lists_what_is_in_force_and_shows_no_secret(file: Path):
     file.write_text(f"[Relay]\nKey={KEY}\nProxy=http://me:hunter2@h:1\nForm=stream\n")
     ended = CliRunner().invoke(app, ["settings", "explain", str(file)])

@@ -101,7 +101,8 @@ def _colleagues(path: Path | None) -> Iterator[Finding]:
     for fault in found.faults:
         yield Finding(CheckState.FAILED if fault.breaks else CheckState.NOTE, "colleagues", f"{path.name}: {fault}")
     if found.colleagues is not None:
-        yield Finding(CheckState.OK, "colleagues", f"{path} has {len(found.colleagues):,} colleagues.")
+        many = len(found.colleagues)
+        yield Finding(CheckState.OK, "colleagues", f"{path} has {many:,} colleague{'s' if many != 1 else ''}.")
 
 
 def _store(path: Path) -> Finding:

@@ -33,13 +33,18 @@ def check(file: Annotated[Path, _FILE]) -> None:
     """Check a settings file, and the files that it names. Each fault is told with its line. Exit code 2: it cannot be used."""
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from suite.agent.settings.load import load
+    from suite.agent.users.reading import load_users
 
     loaded = load(file)
     print_faults(file, loaded.faults)
-    if loaded.settings is None:
-        typer.echo(f"{file} cannot be used.")
+    can_be_used = loaded.settings is not None
+    if loaded.settings is not None and (users_file := loaded.settings.users_file) is not None:
+        found = load_users(users_file)
+        print_faults(users_file, found.faults)
+        can_be_used = found.colleagues is not None
+    typer.echo(f"{file} {'can' if can_be_used else 'cannot'} be used.")
+    if not can_be_used:
         raise typer.Exit(EXIT_USAGE)
-    typer.echo(f"{file} can be used.")
 
 
 @settings_app.command("explain")
@@ -91,7 +96,7 @@ def agent(
         ),
     ] = False,
 ) -> None:
-    """Serve the presence of colleagues on this machine until stopped. Needs the extra: pip install 'presence-suite[agent]'."""
+    r"""Serve the presence of colleagues on this machine until stopped. Needs the extra: pip install 'presence-suite\[agent]'."""
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from suite.agent.settings.load import load
 
@@ -138,6 +143,7 @@ def _run(agent: Agent) -> None:
     except Exception:
         log.exception("The agent has a bug. Report it.")
         raise typer.Exit(EXIT_BROKEN) from None
+    log.info("stopped")
 
 
 def print_faults(file: Path, faults: Iterable[LineFault], *, err: bool = False) -> None:

@@ -31,6 +31,7 @@ _FORMAT: Final = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 def begin_logging(settings: LogSettings) -> None:
     """Log to the file of the settings; to standard error without one, and when it cannot be opened, which is told there."""
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it has a line for each request
     if settings.file is None:
         logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=_FORMAT)
         return

@@ -31,7 +31,7 @@ def doctor(
     ] = None,
     settings: Annotated[
         Path | None,
-        typer.Option(help="Settings file of the agent, Presence.ini, for what no option gives. It is only read."),
+        typer.Option(help="Settings file of the agent, Presence.ini, for what the options leave out. It is only read."),
     ] = None,
     key_file: Annotated[
         Path | None,

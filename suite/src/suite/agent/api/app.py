@@ -101,7 +101,7 @@ class LocalApi:
     async def _user(self, request: Request) -> Response:
         found = self.board.find(request.path_params["name"])
         if found is None:
-            raise ApiError(404, "unknown_user", "Nobody on the board has this login, UPN, SIP address or extension.")
+            raise ApiError(404, "unknown_user", "No colleague has this login, UPN, SIP address or extension.")
         return json_answer(self._wire.json(*found))
 
     async def _events(self, request: Request) -> EventStream | Response:
@@ -161,5 +161,12 @@ async def _answer_error(_request: Request, error: Exception) -> Response:
 
 async def _answer_http(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "not_valid")
-    return json_answer(compact({"error": {"code": code, "message": error.detail}}), error.status_code)
+    code, message = _REFUSED.get(error.status_code, ("not_valid", error.detail))
+    return json_answer(compact({"error": {"code": code, "message": message}}), error.status_code)
+
+
+_REFUSED: Final = {
+    404: ("not_found", "The agent has nothing here. GET /openapi.json lists what it has."),
+    405: ("method_not_allowed", "Not with this method. GET /openapi.json lists what there is."),
+}
+"""Status -> code and message."""

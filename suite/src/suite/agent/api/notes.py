@@ -90,7 +90,7 @@ class NotesApi:
         if found is not None:
             return found[0], found[1].subject
         if not self._notes.knows(key_of(name)):
-            raise ApiError(404, "unknown_user", "Nobody on the board has this login, UPN, SIP address or extension.")
+            raise ApiError(404, "unknown_user", "No colleague has this login, UPN, SIP address or extension.")
         return key_of(name), key_of(name)
 
     def _about(self, user: Key, subject: Key) -> dict[str, Any]:

@@ -185,7 +185,7 @@ class NoteKeeper:
         """Tell consoles how notes are shared."""
         if sharing != self.sharing:
             if sharing.state is not self.sharing.state:
-                log.info("notes: sharing: %s %s", sharing.state.value, sharing.detail)
+                log.info("notes: sharing: %s", f"{sharing.state.value} {sharing.detail}".rstrip())
             self.sharing = sharing
             self._board.wake_all()
 

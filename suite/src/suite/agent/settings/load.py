@@ -207,9 +207,8 @@ class _Loading:
         )
         missing = [name for name in ("TokenFile", "CertificateFile", "PrivateKeyFile") if not get(f"Agent.{name}")]
         if not is_loopback(api.host) and missing:
-            self._break(
-                "Agent.Host", f"Other machines can reach Agent.Host {api.host}. That needs Agent.{missing[0]} too."
-            )
+            needed = ", ".join(f"Agent.{name}" for name in missing)
+            self._break("Agent.Host", f"Other machines can reach Agent.Host {api.host}. That also needs {needed}.")
         if api.grpc_port == api.port:
             self._break("Agent.GrpcPort", "Agent.GrpcPort must differ from Agent.Port.")
         if api.grpc_port and api.token and not is_suite_key(api.token):

@@ -291,7 +291,7 @@ class TeamsSource:
         if connector != self.connector:
             if connector.state is not self.connector.state:
                 level = logging.WARNING if connector.state in _OF_A_PERSON else logging.INFO
-                log.log(level, "teams: %s %s", connector.state.value, connector.detail)
+                log.log(level, "teams: %s", f"{connector.state.value} {connector.detail}".rstrip())
             self.connector = connector
             self._on_connector()
 
