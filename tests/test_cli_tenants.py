@@ -40,7 +40,7 @@ from relay.store.server import keys
 from relay.store.server.connection import Store, StoreSettings
 from relay.store.server.layout import Client
 from tests.graph.conftest import settings_for
-from tests.graph.consents import consent
+from tests.graph.consents import consent_at_once
 from tests.support.valkey import ValkeyServer, free_port
 
 T = TypeVar("T")
@@ -372,7 +372,7 @@ def test_the_operator_names_somebody_by_name_as_microsoft_knows_it(redis, monkey
                 monkeypatch.setenv(name, value)
             tenant = cloud.world.tenant("contoso.example")
             assert tenant is not None
-            grant = await consent(cloud, settings_for(cloud))
+            grant = consent_at_once(cloud, settings_for(cloud))
             async with Store(StoreSettings(url=redis.url)) as store:
                 await Admissions(store, KeyRing.from_json(RING)).admit(AdmissionRequest(tenant_id=grant.tenant_id, account_id=grant.account_id, upn=grant.upn, token_cache=grant.token_cache, name="Real", domain="real.example", settings={}))  # fmt: skip
             add = ("manager", "add", tenant.tenant_id)

@@ -26,7 +26,7 @@ from relay.graph.client import GraphClient
 from relay.graph.settings import GraphSettings
 from tests.emulator.driver import browser, walk
 from tests.graph.conftest import RELAY, settings_for
-from tests.graph.consents import consent
+from tests.graph.consents import consent, consent_at_once
 
 STRANGER = "presence-relay@fabrikam.example"
 
@@ -54,6 +54,28 @@ async def test_a_consent_becomes_a_grant(cloud: Cloud, settings: GraphSettings):
     assert (new.tenant_id, new.account_id, new.upn) == (account.tenant.tenant_id, account.oid, RELAY)
     assert {"Presence.Read.All", "User.ReadBasic.All"} <= set(new.scopes)
     assert "RefreshToken" in json.loads(new.token_cache)
+
+
+async def test_a_consent_at_once_leaves_what_a_consent_leaves(cloud: Cloud, settings: GraphSettings):
+    """Nearly all other tests stand on this."""
+    browsed = await consent(cloud, settings)
+    given = cloud.directory.grants()
+    cloud.reset()
+    at_once = consent_at_once(cloud, settings)
+    assert cloud.directory.grants() == given
+    assert (at_once.tenant_id, at_once.account_id, at_once.upn, at_once.scopes) == (
+        browsed.tenant_id, browsed.account_id, browsed.upn, browsed.scopes,
+    )  # fmt: skip
+    assert timeless(at_once.token_cache) == timeless(browsed.token_cache)
+
+
+def timeless(token_cache: str) -> Any:
+    """What a token cache holds, without secrets and times."""
+    cache = json.loads(token_cache)
+    for entry in (entry for kind in cache.values() for entry in kind.values()):
+        for name in ("secret", "cached_at", "expires_on", "extended_expires_on", "last_modification_time"):
+            entry.pop(name, None)
+    return cache
 
 
 async def test_a_flow_asks_for_what_the_relay_needs_and_nothing_else(flow: ConsentFlow):

@@ -31,7 +31,7 @@ def application(cloud: Cloud) -> Application:
 
 @pytest.fixture
 async def grant(cloud: Cloud) -> TokenGrant:
-    return await consented(cloud, settings_for(cloud))
+    return consented(cloud, settings_for(cloud))
 
 
 async def test_when_one_credential_is_refused_the_other_is_tried_before_anybody_hears_of_it(

@@ -45,7 +45,7 @@ async def granted(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tup
         async with Emulator.start(Config()) as cloud:
             ca = tmp_path_factory.mktemp("deaths") / "ca.pem"
             ca.write_bytes(cloud.ca_pem)
-            yield cloud, await consented(cloud, settings_for(cloud)), str(ca)
+            yield cloud, consented(cloud, settings_for(cloud)), str(ca)
 
 
 @contextmanager

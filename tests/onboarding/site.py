@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Self
@@ -12,10 +12,16 @@ import trustme
 from emulator import Cloud
 from onboarding.app import served
 from onboarding.settings import WebSettings
+from onboarding.tenant.sessions import Sessions
 from onboarding.wizard.flow import Flow, decode
 from pages.settings import RateLimits
-from relay.core.consent.tenant import SignUp
-from relay.core.presence import TenantId
+from relay.consent import admit
+from relay.consent.prove import ProvenGrant
+from relay.core.audit.events import Actor, key_made
+from relay.core.consent.tenant import SignUp, TenantEvent
+from relay.core.presence import TenantId, UserId
+from relay.graph.auth.id_tokens import VerifiedIdentity
+from relay.store.custody.admissions import Admissions
 from relay.store.custody.suite_keys import SuiteKeys
 from relay.store.custody.tenants import Tenants
 from relay.store.custody.vault import Vault
@@ -25,9 +31,11 @@ from relay.store.sealing.short_lived import Flows
 from relay.store.server.connection import Store
 from relay.store.server.layout import Client
 from tests.graph.conftest import settings_for
+from tests.graph.consents import consent_at_once
 from tests.support.topology import raw_client
 from tests.support.valkey import as_role
 
+ACCOUNT = "presence-relay@contoso.example"
 NO_RATE_LIMITS = RateLimits(requests=100_000, sign_ups=100_000, sign_ins=100_000, changes=100_000)
 
 
@@ -97,6 +105,35 @@ class Site:
         tenant = self.cloud.world.tenant(domain)
         assert tenant is not None
         return TenantId(tenant.tenant_id)
+
+    async def connect(self, applicant: Mapping[str, str], account: str = ACCOUNT) -> str:
+        """Connect an organisation as the wizard does, without its pages and Microsoft's; returns the suite key.
+
+        Args:
+            applicant: the fields of the wizard's first form.
+            account: who consents.
+        """
+        new = consent_at_once(self.cloud, settings_for(self.cloud), account)
+        await admit.by_applicant(
+            Admissions(self.store, self.ring),
+            ProvenGrant(tenant_id=new.tenant_id, account_id=new.account_id, upn=new.upn, token_cache=new.token_cache),
+            event=TenantEvent.CONSENTED,
+            name=applicant["organisation"],
+            domain=applicant["domain"],
+            settings={"contact_name": applicant["contact"], "contact_email": applicant["email"]},
+            word_ms=0,
+        )
+        label, by = "Onboarding 7K3QX", Actor.account(new.upn, new.account_id)
+        return (await self.suite_keys.issue(new.tenant_id, label, key_made(by, label))).text
+
+    async def begin_session(self, account: str = ACCOUNT) -> str:
+        """Begin a session of the tenant's page without Microsoft's pages; returns its secret.
+
+        The contact does not become a manager by it, as by their first sign-in.
+        """
+        person = self.cloud.person(account)
+        who = VerifiedIdentity(TenantId(person.tenant.tenant_id), UserId(person.oid), person.upn)
+        return await Sessions(self.store, self.ring).begin(who)
 
     async def is_untouched(self) -> bool:
         """Whether nothing but flows and links to them, and their counts, is kept."""

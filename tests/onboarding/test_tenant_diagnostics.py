@@ -35,8 +35,8 @@ ADA = "ada@contoso.example"
 async def signed_in(site: Site, meet: Meet) -> Person:
     """Contoso is connected, and whoever did that is signed in."""
     person = await meet()
-    await person.onboard()
-    await person.enter()
+    await person.connect()
+    await person.enter_at_once()
     return person
 
 

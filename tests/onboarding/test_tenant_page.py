@@ -39,8 +39,8 @@ SETTINGS = f"{TENANT}/settings"
 @pytest.fixture
 async def admin(site: Site, person: Person) -> Person:
     """Contoso is connected, and its service account is signed in."""
-    await person.onboard()
-    await person.enter()
+    await person.connect()
+    await person.enter_at_once()
     assert person.heading == "Contoso Ltd"
     return person
 
@@ -173,7 +173,7 @@ async def test_a_consent_is_kept_for_the_session_that_asked_and_only_while_it_la
 
 async def test_accounts_of_other_tenants_are_unknown(admin: Person, meet: Meet):
     fabrikam = await meet()
-    await fabrikam.onboard("presence-relay@fabrikam.example", domain="fabrikam.example", organisation="Fabrikam")
+    await fabrikam.connect("presence-relay@fabrikam.example", domain="fabrikam.example", organisation="Fabrikam")
     theirs = admin.site.cloud.person("presence-relay@fabrikam.example").oid
     for step in ("replace", "withdraw"):
         await post(admin, f"{TENANT}/accounts/{theirs}/{step}")
@@ -374,7 +374,7 @@ async def test_a_page_that_is_fetched_ahead_does_not_use_the_key_up(admin: Perso
 
 async def test_keys_of_other_tenants_are_unknown(admin: Person, meet: Meet):
     fabrikam = await meet()
-    theirs = await fabrikam.onboard("presence-relay@fabrikam.example", domain="fabrikam.example")
+    theirs = await fabrikam.connect("presence-relay@fabrikam.example", domain="fabrikam.example")
     record = await admin.site.suite_keys.verify(theirs)
     for step, values in (("rename", {"label": "mine"}), ("rotate", {"overlap": "0"}), ("revoke", {})):
         await admin.get(SUITES)
@@ -466,7 +466,7 @@ async def test_a_row_that_an_operator_spelled_otherwise_is_shown_and_changed(adm
 
 async def test_the_contact_is_changed_and_opens_the_page(admin: Person, meet: Meet):
     ben = await meet()
-    await ben.enter(BEN)
+    await ben.enter_at_once(BEN)
     assert ben.page.status_code == 403
     await save(admin, "contact", contact_name="Ben Brandt", contact_email=BEN, language="it")
     await ben.get(TENANT)
@@ -640,7 +640,7 @@ async def test_a_tenant_that_comes_back_begins_with_nothing_of_before(admin: Per
     await admin.get(f"{TENANT}/leave")
     await admin.submit("leave-form", domain="contoso.example")
     await admin.again()
-    await admin.onboard()
+    await admin.connect()
     with pytest.raises(SuiteKeyRevoked):
         await admin.site.suite_keys.verify(old)
     await admin.get(TENANT)
@@ -661,7 +661,7 @@ async def test_a_form_needs_its_session_its_token_and_our_own_page(admin: Person
     _, fields = form(admin.page.text, "sign-out")
     before = await raw_client(admin.site.store).hgetall(keys.tenant(admin.site.tenant_id()))
     stranger, ben = await meet(), await meet()
-    await ben.enter(BEN)
+    await ben.enter_at_once(BEN)
     _, bens = form(ben.page.text, "sign-out")
     for path in FORMS:
         url = admin.site.url + path

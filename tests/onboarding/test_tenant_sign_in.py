@@ -36,7 +36,7 @@ SIGN_IN = "Your organisation’s page"
 @pytest.fixture
 async def connected(site: Site, meet: Meet) -> Site:
     """Contoso is connected; Ada is the contact, the service account has the grant."""
-    await (await meet()).onboard()
+    await (await meet()).connect()
     return site
 
 
@@ -134,7 +134,7 @@ async def test_only_who_somebody_is_is_asked_and_no_token_is_kept(connected: Sit
 
 async def test_no_right_no_more_the_page_is_closed_at_once(connected: Site, meet: Meet):
     person, ada = await meet(), await meet()
-    await person.enter()
+    await person.enter_at_once()
     await ada.enter("ada@contoso.example")
     managers = Managers(connected.store)
     mine = next(one for one in await managers.list(connected.tenant_id()) if one.upn == ACCOUNT)
@@ -148,7 +148,7 @@ async def test_no_right_no_more_the_page_is_closed_at_once(connected: Site, meet
 
 
 async def test_a_tenant_that_left_has_no_page(connected: Site, person: Person):
-    await person.enter()
+    await person.enter_at_once()
     await connected.tenants.remove(connected.tenant_id())
     await person.get(TENANT)
     assert (person.page.status_code, person.heading) == (403, UNKNOWN)
@@ -172,7 +172,7 @@ async def test_a_session_is_a_new_one_whatever_the_browser_had_before(connected:
 
 async def test_signing_out_ends_the_session_in_the_store_too(connected: Site, meet: Meet):
     person, other = await meet(), await meet()
-    await person.enter()
+    await person.enter_at_once()
     secret = cookie(person, TENANT_COOKIES.session)
     await person.submit("sign-out")
     assert "You are signed out" in person.text
@@ -184,7 +184,7 @@ async def test_signing_out_ends_the_session_in_the_store_too(connected: Site, me
 
 async def test_an_address_opens_nothing_in_another_browser(connected: Site, meet: Meet):
     ada, mallory = await meet(), await meet()
-    await ada.enter()
+    await ada.enter_at_once()
     await mallory.get(str(ada.page.url))
     assert mallory.heading == SIGN_IN
     _, fields = form(ada.page.text, "sign-out")
@@ -310,7 +310,7 @@ async def test_entra_away_is_told_and_nothing_is_lost(connected: Site, person: P
     await person.answer(answer)
     assert (person.page.status_code, person.notice) == (503, PROBLEMS["microsoft_away"].title)
     connected.cloud.faults.remove(fault.id)
-    await person.enter()
+    await person.enter_at_once()
     assert person.heading == "Contoso Ltd"
 
 
@@ -322,7 +322,7 @@ async def test_entra_away_is_told_and_nothing_is_lost(connected: Site, person: P
 async def test_forms_sent_from_elsewhere_are_refused(
     connected: Site, person: Person, step: str, headers: dict[str, str]
 ):
-    await person.enter()
+    await person.enter_at_once()
     _, fields = form(person.page.text, "sign-out")
     person.page = await person.client.post(f"{connected.url}{TENANT}/{step}", data=fields, headers=headers)
     assert (person.page.status_code, person.heading) == (403, PROBLEMS["form_stale"].title)

@@ -12,7 +12,7 @@ from emulator import Config, Emulator
 from emulator.demo import CLIENT_ID
 from relay.graph.push.certificates import make
 from tests.graph.conftest import RELAY, SCOPES, settings_for
-from tests.graph.consents import consent
+from tests.graph.consents import consent_at_once
 from tests.support.otlp import STEP, collecting, telling
 from tests.support.outputs import KNOWN, said, said_by
 
@@ -28,7 +28,7 @@ async def real() -> dict[str, str]:
         return {
             "access token": cloud.tokens.access_token(person, application, SCOPES, 3599),
             "refresh token": cloud.tokens.refresh_token(person, application),
-            "token cache": (await consent(cloud, settings_for(cloud), RELAY)).token_cache,
+            "token cache": consent_at_once(cloud, settings_for(cloud), RELAY).token_cache,
             "suite key": f"psk_{secrets.token_hex(8)}_{secrets.token_urlsafe(32)}",
             "private key": make("first", datetime.now(UTC)).decode(),
             **KNOWN,

@@ -27,7 +27,7 @@ async def test_a_role_opens_the_page_only_where_the_operator_named_it_and_entra_
     start_site: StartSite,
     meet: Meet,
 ):
-    await (await meet()).onboard()
+    await (await meet()).connect()
     named = await start_site(manager_roles=frozenset({GLOBAL_ADMIN}))
     for where, is_told, status in ((site, True, 403), (named, False, 403), (named, True, 200)):
         site.cloud.set_switches(directory_roles_claim=is_told)
@@ -46,7 +46,7 @@ async def test_who_comes_by_a_role_looks_after_the_organisation_and_is_told_by_n
     site = await start_site(manager_roles=frozenset({GLOBAL_ADMIN}))
     site.cloud.set_switches(directory_roles_claim=True)
     service, admin = await meet(site), await meet(site)
-    await service.onboard()
+    await service.connect()
     await admin.enter(ADMIN)
     await admin.submit("add-manager", name=CHLOE)
     assert admin.notice == "Manager added"
@@ -61,7 +61,7 @@ async def test_a_role_in_another_organisation_opens_nothing_here(start_site: Sta
     site = await start_site(manager_roles=frozenset({GLOBAL_ADMIN}))
     site.cloud.set_switches(directory_roles_claim=True)
     service, stranger = await meet(site), await meet(site)
-    await service.onboard()
+    await service.connect()
     await stranger.enter("admin@fabrikam.example")
     assert (stranger.page.status_code, stranger.heading) == (403, "Your organisation is not connected")
     for path in ("/log", "/suites", "/settings", "/users", "/log/export.csv"):
@@ -75,6 +75,6 @@ async def test_a_role_gives_no_key_in_the_wizard(start_site: StartSite, meet: Me
     site = await start_site(manager_roles=frozenset({GLOBAL_ADMIN}))
     site.cloud.set_switches(directory_roles_claim=True)
     service, admin = await meet(site), await meet(site)
-    await service.onboard()
+    await service.connect()
     assert await admin.onboard(ADMIN) == ""
     assert admin.heading == "Your organisation is connected already"

@@ -32,8 +32,8 @@ EXPORT = f"{TENANT}/log/export.jsonl"
 @pytest.fixture
 async def admin(person: Person) -> Person:
     """Contoso's service account, signed in."""
-    await person.onboard()
-    await person.enter()
+    await person.connect()
+    await person.enter_at_once()
     return person
 
 

@@ -52,7 +52,7 @@ DEEDS = (
 @pytest.fixture
 async def contoso(site: Site, meet: Meet) -> AsyncIterator[Site]:
     """Contoso is connected by its service account, Ada is the contact, and nobody may watch Eve. All of it stays so."""
-    await (await meet()).onboard()
+    await (await meet()).connect()
     await site.tenants.change_settings(site.tenant_id(), {"watch_never": "eve@contoso.example"}, OPERATOR)
     before = await site.tenants.load(site.tenant_id())
     keys = await site.suite_keys.list(site.tenant_id())
@@ -106,11 +106,11 @@ async def test_the_wizard_ends_in_a_request(contoso: Site, meet: Meet):
 async def test_an_accepted_request_reads_and_gives_no_right(contoso: Site, meet: Meet):
     ben, service = await meet(), await meet()
     await ben.onboard(BEN)
-    await service.enter()
+    await service.enter_at_once()
     await service.submit_action(f"{TENANT}/requests/{contoso.cloud.person(BEN).oid}/accept")
     assert service.notice == "The account reads for your organisation now"
 
-    await ben.enter(BEN)
+    await ben.enter_at_once(BEN)
 
     assert (ben.page.status_code, ben.heading) == (200, "Your account")
     await can_do_nothing(ben)
@@ -131,12 +131,12 @@ async def test_a_refused_request_is_told_and_its_consent_is_gone(contoso: Site, 
     ben, service = await meet(), await meet()
     await ben.onboard(BEN)
     flow = str(ben.page.url)
-    await service.enter()
+    await service.enter_at_once()
     assert "Somebody asks for access" in service.text
     await service.submit_action(f"{TENANT}/requests/{contoso.cloud.person(BEN).oid}/refuse")
     await ben.get(flow)
     assert ben.heading == "Your request was refused"
-    await ben.enter(BEN)
+    await ben.enter_at_once(BEN)
     assert ben.page.status_code == 403
     assert "refused your request" in ben.text
     requests = AccessRequests(contoso.store, contoso.ring)
@@ -149,7 +149,7 @@ async def test_whoever_asked_may_take_it_back_and_nobody_elses(contoso: Site, me
     await chloe.onboard(CHLOE)
     await ben.onboard(BEN)
     flow = str(ben.page.url)
-    await ben.enter(BEN)
+    await ben.enter_at_once(BEN)
     await ben.submit("withdraw-request")
     assert (ben.page.status_code, "You withdrew your request" in ben.text) == (403, True)
     await ben.get(flow)
@@ -162,7 +162,7 @@ async def test_whoever_asked_may_take_it_back_and_nobody_elses(contoso: Site, me
 async def test_a_contacts_name_that_was_given_to_ben_after_90_days_opens_nothing(contoso: Site, meet: Meet, raw: Redis):
     """Ada never came, left, and Ben has her name now."""
     ben, service, key = await meet(), await meet(), layout.tenant(contoso.tenant_id())
-    await service.enter()
+    await service.enter_at_once()
     assert "ada@contoso.example, has not signed in yet" in service.text
     await raw.hset(key, "claim_ms", int((datetime.now(UTC) - CLAIM_LASTS).timestamp() * 1000))
     await service.get(TENANT)
@@ -186,7 +186,7 @@ async def test_an_invitation_is_no_way_in(contoso: Site, meet: Meet):
         if 'id="confirm"' in ben.page.text:
             await ben.complete()
         assert ben.key == ""
-        await ben.enter(BEN)
+        await ben.enter_at_once(BEN)
         assert ben.page.status_code == 403
         await can_do_nothing(ben)
 
@@ -194,7 +194,7 @@ async def test_an_invitation_is_no_way_in(contoso: Site, meet: Meet):
 async def test_a_standby_link_of_a_manager_is_no_way_in(contoso: Site, meet: Meet):
     """The way to Microsoft that a manager began for another account, walked in Ben's browser."""
     service, ben = await meet(), await meet()
-    await service.enter()
+    await service.enter_at_once()
     await service.submit("add")
     url = service.microsoft_url()
     ben.page = await ben.client.get(url)
@@ -206,7 +206,7 @@ async def test_a_standby_link_of_a_manager_is_no_way_in(contoso: Site, meet: Mee
 async def test_a_session_whose_right_was_ended_can_do_nothing_at_once(contoso: Site, meet: Meet):
     ben, managers, tenant_id = await meet(), Managers(contoso.store), contoso.tenant_id()
     await managers.add(tenant_id, contoso.cloud.person(BEN).oid, BEN, OPERATOR)
-    await ben.enter(BEN)
+    await ben.enter_at_once(BEN)
     assert ben.heading == "Contoso Ltd"
     await ben.submit("add")
     there = ben.microsoft_url()
@@ -273,7 +273,7 @@ async def test_answers_and_forms_of_others_are_not_played_again(contoso: Site, m
     await service.to_sign_in()
     answer = await service.sign_in()
     await service.answer(answer)
-    await ben.enter(BEN)
+    await ben.enter_at_once(BEN)
     await ben.answer(answer)
     assert ben.page.status_code == 400, "an answer is good once, in its own browser"
     await service.get(TENANT)
@@ -323,7 +323,7 @@ async def test_the_log_tells_of_each_try_that_got_as_far_as_microsofts_proof(con
                     await asyncio.sleep(0.01)
             told.clear()
 
-        await ben.enter(BEN)
+        await ben.enter_at_once(BEN)
         await tells("tenant_page_closed", oid)
         await ben.onboard(BEN)
         await tells("tenant_access_requested", oid)

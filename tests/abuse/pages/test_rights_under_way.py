@@ -28,7 +28,7 @@ BEN, CHLOE = "ben@contoso.example", "chloe@contoso.example"
 @pytest.fixture
 async def contoso(site: Site, meet: Meet) -> AsyncIterator[Site]:
     """Contoso is connected by its service account, and Ben manages it too, for now."""
-    await (await meet()).onboard()
+    await (await meet()).connect()
     await Managers(site.store).add(site.tenant_id(), site.cloud.person(BEN).oid, BEN, OPERATOR)
     yield site
     assert {one.upn for one in await Managers(site.store).list(site.tenant_id())} == {ACCOUNT}
@@ -56,7 +56,7 @@ async def meanwhile(site: Site, step: Awaitable[object], happens: Callable[[], A
 async def test_a_yes_to_a_request(contoso: Site, meet: Meet):
     chloe, ben = await meet(), await meet()
     await chloe.onboard(CHLOE)
-    await ben.enter(BEN)
+    await ben.enter_at_once(BEN)
     accept = ben.submit_action(f"{TENANT}/requests/{contoso.cloud.person(CHLOE).oid}/accept")
     await meanwhile(contoso, accept, lambda: end_right(contoso))
     assert ben.page.status_code == 403
@@ -66,7 +66,7 @@ async def test_a_yes_to_a_request(contoso: Site, meet: Meet):
 
 async def test_a_consent_for_a_standby(contoso: Site, meet: Meet):
     ben = await meet()
-    await ben.enter(BEN)
+    await ben.enter_at_once(BEN)
     await ben.submit("add")
     ben.page = await ben.client.get(ben.microsoft_url())
     answer = await ben.sign_in(CHLOE)
@@ -76,7 +76,7 @@ async def test_a_consent_for_a_standby(contoso: Site, meet: Meet):
 
 async def test_naming_somebody(contoso: Site, meet: Meet):
     ben = await meet()
-    await ben.enter(BEN)
+    await ben.enter_at_once(BEN)
     await meanwhile(contoso, ben.submit("add-manager", name=CHLOE), lambda: end_right(contoso))
     assert ben.page.status_code == 403
 
@@ -111,7 +111,7 @@ async def test_a_yes_is_to_the_request_that_was_looked_at(contoso: Site, meet: M
         await requests.refuse(contoso.tenant_id(), request, OPERATOR)
         await requests.ask(contoso.tenant_id(), oid, upn=CHLOE, token_cache=cache)
 
-    await service.enter()
+    await service.enter_at_once()
     await meanwhile(contoso, service.submit_action(f"{TENANT}/requests/{oid}/accept"), refused_and_asked_again)
     assert service.notice == "This entry no longer exists"
     assert [one.state for one in await requests.list(contoso.tenant_id())] == [RequestState.WAITING]
@@ -122,8 +122,8 @@ async def test_a_yes_and_a_no_at_once(contoso: Site, meet: Meet):
     chloe, ben, service = await meet(), await meet(), await meet()
     await chloe.onboard(CHLOE)
     oid = contoso.cloud.person(CHLOE).oid
-    await ben.enter(BEN)
-    await service.enter()
+    await ben.enter_at_once(BEN)
+    await service.enter_at_once()
     accept = ben.submit_action(f"{TENANT}/requests/{oid}/accept")
 
     async def refuse() -> None:
@@ -183,11 +183,11 @@ async def test_a_session_that_somebody_else_put_into_a_browser_is_not_signed_in(
     """Ben puts his own session into the browser of the service account: its sign-in makes a new one, which he has not."""
     await end_right(contoso)
     ben, service = await meet(), await meet()
-    await ben.enter(BEN)
+    await ben.enter_at_once(BEN)
     for cookie in ben.client.cookies.jar:
         if cookie.name.startswith("__Host-") and cookie.value:
             service.client.cookies.set(cookie.name, cookie.value, domain=cookie.domain, path="/")
-    await service.enter()
+    await service.enter_at_once()
     assert service.page.status_code == 200
     await ben.get(TENANT)
     assert ben.page.status_code == 403

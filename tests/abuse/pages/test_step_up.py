@@ -88,7 +88,7 @@ every_deed = pytest.mark.parametrize("deed", DEEDS.values(), ids=DEEDS.keys())
 @pytest.fixture
 async def thief(person: Person) -> Person:
     """Whoever connected Contoso is signed in, and somebody else sits at the screen. Ada manages it too, Eve is not watched."""
-    await person.onboard()
+    await person.connect()
     tenant_id = person.site.tenant_id()
     await person.site.tenants.change_settings(tenant_id, {"watch_never": EVE}, OPERATOR)
     await Managers(person.site.store).add(tenant_id, person.site.cloud.person(ADA).oid, ADA, OPERATOR)

@@ -31,7 +31,7 @@ ADA = "ada@contoso.example"
 @pytest_asyncio.fixture(loop_scope="session")
 async def page(person: Person, watched: Watched) -> Page:
     """Contoso is connected; nobody is signed in."""
-    await person.onboard()
+    await person.connect()
     return watched.page
 
 
@@ -115,7 +115,7 @@ async def test_a_dead_consent_is_cured_with_one_click(site: Site, page: Page, su
 
 
 async def test_the_page_works_without_javascript(site: Site, person: Person, chromium: Browser):
-    await person.onboard()
+    await person.connect()
     async with await window(chromium, java_script_enabled=False) as context:
         page = await context.new_page()
         await page.goto(site.url + TENANT)
@@ -134,8 +134,8 @@ async def test_the_page_works_without_javascript(site: Site, person: Person, chr
 async def test_diagnostics_follow_by_themselves_and_a_user_is_watched_for_a_minute(
     site: Site, person: Person, watched: Watched
 ):
-    await person.onboard()
-    await person.enter()
+    await person.connect()
+    await person.enter_at_once()
     page = watched.page
     await Visit(site, page, person, Language.ENGLISH).show(f"{TENANT}/users?name={ADA}")
     async with WorkerCloud(settings_for(site.cloud), site.vault) as microsoft:
