@@ -61,7 +61,7 @@ FIGURES = {
     "suites/agent.md": {
         "A comment comes": f"every {stream.ALIVE_S:g} seconds",
         "A program that knows the states of phones": f"up to {bodies.MOST_STATES:,} at once",
-        "A body may have": f"{bodies.MOST_BYTES >> 20} MiB",
+        "| bodies |": f"{bodies.MOST_BYTES >> 20} MiB",
     },
     "suites/agent-settings.md": {
         "There may be": f"{reading.MOST_COLLEAGUES:,} colleagues and {reading.MOST_BYTES >> 20} MiB"
