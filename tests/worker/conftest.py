@@ -36,7 +36,7 @@ from relay.worker.cloud import Cloud
 from relay.worker.settings import WorkerSettings
 from relay.worker.worker import Worker
 from tests.graph.conftest import settings_for
-from tests.graph.consents import consent
+from tests.graph.consents import consent_at_once
 from tests.support.valkey import ValkeyServer, as_role
 
 SETTINGS = WorkerSettings(
@@ -66,7 +66,7 @@ class Relay:
 
     async def onboard(self, who: str = "presence-relay@contoso.example") -> TenantId:
         """Consent, and keep what came of it."""
-        new = await consent(self.microsoft, settings_for(self.microsoft), who)
+        new = consent_at_once(self.microsoft, settings_for(self.microsoft), who)
         now = datetime.now(UTC)
         if await self.tenants.load(new.tenant_id) is None:
             await self.tenants.put(Tenant(tenant_id=new.tenant_id, state=TenantState.ACTIVE, created=now))
@@ -82,7 +82,7 @@ class Relay:
 
     async def onboard_again(self, who: str = "presence-relay@contoso.example") -> TenantId:
         """Consent anew, as the pages keep it."""
-        new = await consent(self.microsoft, settings_for(self.microsoft), who)
+        new = consent_at_once(self.microsoft, settings_for(self.microsoft), who)
         await Admissions(self.store, self.vault.ring).admit(
             AdmissionRequest(
                 tenant_id=new.tenant_id,

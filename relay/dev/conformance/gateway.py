@@ -31,8 +31,10 @@ class Gateway:
         """The edge's port, for connections from now on."""
         self.is_closed = False
         """Whether connections are reset as soon as they come."""
-        self.delay_s = 0.0
-        """Time for which each piece of what the relay sends is held back."""
+        self.holds_back = False
+        """Whether something that the relay sent is held back at the moment."""
+        self._delay_s = 0.0
+        self._is_at_full_speed = asyncio.Event()
         self._port = port
         self._accepted = accepted
         self._server: asyncio.Server | None = None
@@ -54,6 +56,14 @@ class Gateway:
         """Leave the connections open and pass nothing on any more, in neither direction. New ones are served."""
         for one in self._connections:
             one.goes_on.clear()
+
+    def slow_down(self, delay_s: float) -> None:
+        """Hold back each piece of what the relay sends for so long from now on. 0 passes on at once what is held back, too."""
+        self._delay_s = delay_s
+        if delay_s:
+            self._is_at_full_speed.clear()
+        else:
+            self._is_at_full_speed.set()
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, _HOST, self._port)
@@ -91,13 +101,19 @@ class Gateway:
     ) -> None:
         with suppress(OSError):
             while data := await reader.read(_CHUNK):
-                if slow and self.delay_s:
-                    await asyncio.sleep(self.delay_s)
+                if slow and self._delay_s:
+                    await self._hold_back()
                 await one.goes_on.wait()
                 writer.write(data)
                 await writer.drain()
         await one.goes_on.wait()
         writer.close()
+
+    async def _hold_back(self) -> None:
+        self.holds_back = True
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._is_at_full_speed.wait(), self._delay_s)
+        self.holds_back = False
 
 
 class _Connection:

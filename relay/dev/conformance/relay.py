@@ -194,7 +194,7 @@ class PlayedRelay:
 
     def slow_down(self, delay_s: float) -> None:
         """Hold back each piece of what the relay sends for so long."""
-        self._gateway.delay_s = delay_s
+        self._gateway.slow_down(delay_s)
 
     def refuse(self, error: RelayError, times: int) -> None:
         """Refuse the next calls."""

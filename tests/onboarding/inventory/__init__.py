@@ -68,8 +68,8 @@ class Visit:
         await self.page.click("#start button.button--main")
 
     async def grant(self, account: str = ACCOUNT, **changes: str) -> None:
-        """The person has been through the whole of onboarding."""
-        await self.person.onboard(account, **changes)
+        """An account has connected its organisation."""
+        await self.person.connect(account, **changes)
 
 
 Visiting = Callable[[Visit], Awaitable[None]]

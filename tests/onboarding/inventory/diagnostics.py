@@ -90,7 +90,7 @@ def presence(user_id: UserId, upn: str, availability: str, activity: str) -> Pre
 
 async def enter(visit: Visit) -> None:
     await visit.grant()
-    await visit.person.enter()
+    await visit.person.enter_at_once()
 
 
 @row("tenant/diagnostics", "nobody-watched")

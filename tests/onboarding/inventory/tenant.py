@@ -32,7 +32,7 @@ _SAID = parse_error(
 async def enter(visit: Visit) -> None:
     """Contoso is connected, and its service account is signed in."""
     await visit.grant()
-    await visit.person.enter()
+    await visit.person.enter_at_once()
 
 
 async def kill_the_grant(visit: Visit) -> None:

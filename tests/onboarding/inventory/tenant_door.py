@@ -38,7 +38,7 @@ async def _(visit: Visit) -> None:
 @row("tenant/sign_in", "signed-out")
 async def _(visit: Visit) -> None:
     await connect(visit)
-    await visit.person.enter()
+    await visit.person.enter_at_once()
     await visit.show(TENANT)
     await visit.page.click("#sign-out button")
     await visit.page.wait_for_selector("#tenant-sign-in")
@@ -47,7 +47,7 @@ async def _(visit: Visit) -> None:
 @row("tenant/sign_in", "form-after-the-end")
 async def _(visit: Visit) -> None:
     await connect(visit)
-    await visit.person.enter()
+    await visit.person.enter_at_once()
     await visit.show(TENANT)
     await visit.page.context.clear_cookies(name="__Host-tenant")
     await visit.page.click("#sign-out button")
@@ -65,7 +65,7 @@ async def _(visit: Visit) -> None:
 @row("tenant/to_microsoft", "once-more-for-what-cannot-be-undone")
 async def _(visit: Visit) -> None:
     await visit.grant()
-    await visit.person.enter()
+    await visit.person.enter_at_once()
     await visit.show(f"{TENANT}/leave")
     await visit.page.route(f"{visit.site.cloud.url}/**", lambda route: route.fulfill(status=204))
     await visit.page.fill("#domain", "contoso.example")
@@ -76,21 +76,21 @@ async def _(visit: Visit) -> None:
 @row("tenant/closed", "no-role")
 async def _(visit: Visit) -> None:
     await connect(visit)
-    await visit.person.enter("ben@contoso.example")
+    await visit.person.enter_at_once(BEN)
     await visit.show(TENANT)
 
 
 @row("tenant/closed", "waiting")
 async def _(visit: Visit) -> None:
     await asked(visit)
-    await visit.person.enter(BEN)
+    await visit.person.enter_at_once(BEN)
     await visit.show(TENANT)
 
 
 @row("tenant/closed", "request-withdrawn")
 async def _(visit: Visit) -> None:
     await asked(visit)
-    await visit.person.enter(BEN)
+    await visit.person.enter_at_once(BEN)
     await visit.person.submit("withdraw-request")
     await visit.show(TENANT)
 
@@ -98,7 +98,7 @@ async def _(visit: Visit) -> None:
 @row("tenant/own", "reads")
 async def _(visit: Visit) -> None:
     await read_along(visit)
-    await visit.person.enter(BEN)
+    await visit.person.enter_at_once(BEN)
     await visit.show(TENANT)
 
 
@@ -106,14 +106,14 @@ async def _(visit: Visit) -> None:
 async def _(visit: Visit) -> None:
     await asked(visit)
     await visit.person.sign_out_at_microsoft()
-    await visit.person.enter()
+    await visit.person.enter_at_once()
     await visit.show(TENANT)
 
 
 @row("tenant/overview", "nobody-of-this-name")
 async def _(visit: Visit) -> None:
     await connect(visit)
-    await visit.person.enter()
+    await visit.person.enter_at_once()
     await visit.person.submit("add-manager", name="nobody@contoso.example")
     await visit.show(TENANT)
 
@@ -122,14 +122,14 @@ async def _(visit: Visit) -> None:
 async def _(visit: Visit) -> None:
     await connect(visit)
     await raw_client(visit.site.store).hset(keys.tenant(visit.site.tenant_id()), "claim_ms", 1)
-    await visit.person.enter()
+    await visit.person.enter_at_once()
     await visit.show(TENANT)
 
 
 @row("tenant/end_manager", "asked")
 async def _(visit: Visit) -> None:
     await connect(visit)
-    await visit.person.enter()
+    await visit.person.enter_at_once()
     await visit.person.submit("add-manager", name="ada@contoso.example")
     await visit.show(f"{TENANT}/managers/{visit.site.cloud.person('ada@contoso.example').oid}/end")
 
@@ -137,7 +137,7 @@ async def _(visit: Visit) -> None:
 @row("tenant/end_manager", "last")
 async def _(visit: Visit) -> None:
     await connect(visit)
-    await visit.person.enter()
+    await visit.person.enter_at_once()
     await visit.show(f"{TENANT}/managers/{visit.site.cloud.person(ACCOUNT).oid}/end")
 
 
@@ -217,5 +217,5 @@ async def read_along(visit: Visit) -> None:
 
 @row("tenant/closed", "not-connected")
 async def _(visit: Visit) -> None:
-    await visit.person.enter("olga@fabrikam.example")
+    await visit.person.enter_at_once("olga@fabrikam.example")
     await visit.show(TENANT)
