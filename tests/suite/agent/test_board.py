@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 from suite.agent.board import MOST_REMOVED, Board, BoardListener
 from suite.agent.core.values import (
@@ -170,3 +171,28 @@ def happens(made: Board, people: list[Colleague], choose: random.Random) -> None
     for _ in range(choose.randrange(4)):
         state = choose.choice(list(RichState))
         made.state_rich(key_of(choose.choice(people).login), TEAMS, RichStatement(state=state))
+
+
+def test_a_name_that_is_given_to_somebody_else_shows_nothing_of_whoever_had_it():
+    def told(colleague: Colleague) -> tuple[set[SourceName], bool]:
+        made = board(ADA)
+        for source in SourceName:
+            made.state_rich(A, source, says("busy"))
+        made.state_telephony(A, TelephonyStatement(state=TelephonyState.BUSY))
+        made.set_colleagues([colleague])
+        return set(made.entries[A].rich), made.entries[A].telephony is not None
+
+    assert told(replace(ADA, voicemail="9")) == (set(SourceName), True)
+    assert told(replace(ADA, extension="1002")) == (set(SourceName), False)
+    assert told(replace(ADA, extension="1002", upn="adam@x.org")) == ({SIP}, False)
+    assert told(replace(ADA, sip_uri="adam@pbx.org")) == (set(SourceName) - {SIP}, True)
+
+
+def test_a_upn_that_is_added_or_spelled_otherwise_is_nobody_elses():
+    for before, after in ((replace(BEN, upn=""), BEN), (BEN, replace(BEN, upn="Ben@X.org"))):
+        made = board(before)
+        made.state_rich(B, SourceName.LOCAL, says("busy"))
+        made.state_telephony(B, TelephonyStatement(state=TelephonyState.BUSY))
+        made.set_colleagues([after])
+        assert made.entries[B].telephony is not None
+        assert SourceName.LOCAL in made.entries[B].rich

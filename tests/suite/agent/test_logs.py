@@ -93,6 +93,18 @@ def test_a_file_that_cannot_be_renamed_is_copied_and_emptied(tmp_path: Path, mon
     assert (source.read_text(), target.read_text()) == ("", "entry 1\n")
 
 
+def test_a_file_that_somebody_moved_or_removed_is_made_anew(file: Path, handler: BoundedLog):
+    told(handler, "entry 1")
+    file.rename(file.with_name("kept"))
+    told(handler, "entry 2")
+    file.unlink()
+    told(handler, "entry 3")
+    assert kept(file) == {"agent.log": ["3"], "kept": ["1"]}
+    shutil.rmtree(file.parent)
+    told(handler, "entry 4")
+    assert (kept(file), file.stat().st_mode & 0o777) == ({"agent.log": ["4"]}, 0o600)
+
+
 def test_a_long_entry_and_one_that_is_no_unicode_are_written(file: Path, handler: BoundedLog):
     told(handler, "x" * 100_000)
     told(handler, "half a pair: \ud800")

@@ -180,6 +180,41 @@ async def test_a_full_disk_refuses_a_note_and_leaves_what_was_there(room: Room, 
     assert "Leo" not in caplog.text
 
 
+async def test_what_the_hub_sent_while_the_disk_was_full_is_on_it_when_there_is_room(room: Room):
+    def of_the_hub(stamp: int, text: str) -> Kept:
+        there = Version(subject=ADA, stamp=stamp, agent="hub", text=text, author="Leo", written_ms=1)
+        return Kept(there, None)
+
+    async with room.keeper() as keeper:
+        await keeper.take([of_the_hub(1, "old")], must_keep=False)
+        assert room.database is not None
+        fill(room.database)
+        for number in range(2, 80):
+            await keeper.take([of_the_hub(number, f"{number} " * 100)], must_keep=False)
+        assert "the disk is full" in keeper.trouble
+        await keeper.take([of_the_hub(99, "new")], must_keep=False)
+        room.database.rows("PRAGMA max_page_count = 100000")
+        await keeper.look()
+        assert keeper.trouble != ""  # not at each look
+        room.clocks.passes(61)
+        await keeper.look()
+        assert keeper.trouble == ""
+        history = len(keeper.history(ADA))
+    async with room.keeper() as keeper:
+        assert (text_of(keeper), len(keeper.history(ADA))) == ("new", history)
+
+
+async def test_what_the_hub_sends_waits_however_many_writers_there_are(room: Room, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(keeper_module, "MOST_WAITING", 3)
+    there = Version(subject=BEN, stamp=1, agent="hub", text="from the hub", author="Leo", written_ms=1)
+    async with room.keeper() as keeper:
+        writers = [asyncio.create_task(keeper.write(ADA, f"text {number}", "Eva", None)) for number in range(3)]
+        await asyncio.sleep(0)
+        assert await keeper.take([Kept(there, None)], must_keep=False) == []
+        await asyncio.gather(*writers)
+        assert text_of(keeper, BEN) == "from the hub"
+
+
 async def test_a_damaged_file_is_told_and_the_agent_begins_without_its_notes(room: Room):
     async with room.keeper() as keeper:
         await keeper.write(ADA, "one", "Eva", None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -233,6 +234,10 @@ async def test_what_an_agent_brings_is_checked_and_the_rest_counts(place: Callab
         ("agent1:8790", "https://"),
         ("http://agent1:8790", "read on the way"),
         ("https://u:p@agent1:8790", "https://host"),
+        ("https://\u00e4..x:8790", "xn--"),
+        ("https://\u2024:8790", "xn--"),
+        ("https://agent 1:8790", "xn--"),
+        ("https://[::1:8790", "https://host"),
     ],
 )
 def test_a_hub_that_cannot_be_one_is_told_by_line(place: Callable[..., Premises], value: str, said: str):
@@ -240,6 +245,60 @@ def test_a_hub_that_cannot_be_one_is_told_by_line(place: Callable[..., Premises]
     loaded = load(made.file)
     assert loaded.settings is None
     assert any("Notes.Hub cannot be used" in fault.text and said in fault.text for fault in loaded.faults)
+
+
+@contextlib.asynccontextmanager
+async def strange_hub(said: bytes) -> AsyncIterator[str]:
+    """A server that is asked for its notes, and says this."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            if (await reader.readuntil(b"\r\n\r\n")).startswith(b"GET"):
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n" + said)
+            else:
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 20000\r\n\r\n" + b"[" * 20_000)
+            await writer.drain()
+            await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+GOOD = {"subject": "ada@x.org", "stamp": 7, "agent": "other", "text": "of the hub", "author": "Eva", "written_ms": 7, "lifetime_s": None, "ends_in_s": None}  # fmt: skip
+
+
+def event(name: str, event_id: str = "", **data: Any) -> bytes:
+    return f"id: {event_id}\nevent: {name}\ndata: {json.dumps(data)}\n\n".encode()
+
+
+async def test_a_note_of_the_hub_that_this_agent_cannot_read_is_left_out_and_the_others_count(
+    place: Callable[..., Premises], caplog: pytest.LogCaptureFixture
+):
+    later = {**GOOD, "text": "x" * 501}  # as a later version of the agent may allow
+    said = [event("hub", run="r", agent="other", follows=False, now_ms=7)]
+    said += [event("version", "r-1", **later), event("version", "\ufffd", **{**GOOD, "subject": "A"}), event("version", "r-3", **GOOD)]  # fmt: skip
+    async with strange_hub(b"".join([*said, event("complete")])) as url:
+        branch = place("branch", more=f"[Notes]\nHub = {url}")
+        async with branch.agent(), console_of(branch) as console:
+            await eventually(lambda: console.note_of("ada") == "of the hub")
+            await eventually(lambda: sharing(console) == "up_and_running")
+    assert [record.getMessage() for record in caplog.records if "left out" in record.getMessage()] == [
+        "notes: the hub sent one that this agent cannot read: text must be a text of 1 to 500 characters. Such notes are left out."
+    ]
+
+
+async def test_whatever_the_hub_says_the_agent_goes_on(place: Callable[..., Premises]):
+    hub = event("hub", run="r", agent="other", follows=False, now_ms=7)
+    for number, said in enumerate(
+        (b"event: hub\ndata: " + b"[" * 20_000 + b"\n\n", hub + event("complete"), hub + b"event: \xff\n\n")
+    ):
+        async with strange_hub(said) as url:
+            branch = place(f"branch{number}", more=f"[Notes]\nHub = {url}")
+            async with branch.agent(), console_of(branch) as console:
+                await put(branch, "ada", "of the branch")
+                await eventually(lambda console=console: sharing(console) == "connection_error")  # type: ignore[misc]
+                await eventually(lambda console=console: console.note_of("ada") == "of the branch")  # type: ignore[misc]
 
 
 async def pieces_of(*pieces: bytes) -> AsyncIterator[bytes]:
@@ -253,6 +312,6 @@ async def test_events_are_read_in_whatever_pieces_they_come_and_not_without_boun
         one async for one in events_of(pieces_of(b": hi\n", b"\nid: 5\nevent: a\nda", b'ta: {"x": 1}\n\nevent: b\n\n'))
     ]
     assert [(one.name, one.data, one.event_id) for one in found] == [("a", {"x": 1}, "5"), ("b", {}, "")]
-    for wrong in (b"x" * (MOST_BYTES + 1), b"event: a\ndata: [1]\n\n", b"event: a\ndata: {\n\n", b"event: \xff\n\n"):
+    for wrong in (b"x" * (MOST_BYTES + 1), b"event: a\ndata: [1]\n\n", b"event: a\ndata: {\n\n", b"event: \xff\n\n", b"event: a\ndata: " + b"[" * 20_000 + b"\n\n"):  # fmt: skip
         with pytest.raises(ValueError):
             _ = [one async for one in events_of(pieces_of(wrong))]

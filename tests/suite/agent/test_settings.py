@@ -362,3 +362,38 @@ def test_explain_lists_what_is_in_force_and_shows_no_secret(file: Path):
     assert "secret" not in ended.output.replace("not shown", "")
     assert "hunter2" not in ended.output
     assert "WinningTechnology" in CliRunner().invoke(app, ["settings", "explain"]).output
+
+
+@pytest.mark.parametrize(
+    ("lines", "setting"),
+    [
+        ("Store = Presence.ini", "Agent.Store"),
+        ("LogFile = ../{folder}/Presence.ini", "Agent.LogFile"),
+        ("UsersFile = c.csv\nStore = ./c.csv", "Agent.Store"),
+        ("UsersFile = c.csv\nLogFile = link", "Agent.LogFile"),
+        ("LogFile = presence-agent.db", "Agent.LogFile"),
+        ("Relay.KeyFile = suite.key\nStore = suite.key", "Agent.Store"),
+    ],
+)
+def test_what_the_agent_writes_is_no_file_that_it_reads(file: Path, lines: str, setting: str):
+    (file.parent / "suite.key").touch(0o600)
+    (file.parent / "suite.key").write_text(KEY)
+    (file.parent / "link").symlink_to("c.csv")
+    found = loaded(file, f"[Agent]\n{lines.format(folder=file.parent.name)}")
+    assert found.settings is None
+    assert any(fault.text.startswith(f"{setting} must be a file of its own") for fault in found.faults), found.faults
+
+
+def test_a_key_file_that_vanishes_while_it_is_read_is_told(file: Path, monkeypatch: pytest.MonkeyPatch):
+    (file.parent / "suite.key").touch(0o600)
+    (file.parent / "suite.key").write_text(KEY)
+    before = Path.stat
+
+    def stat(path: Path, **more: bool) -> os.stat_result:
+        if path.name == "suite.key":
+            raise FileNotFoundError(2, "No such file or directory")
+        return before(path, **more)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    found = loaded(file, "[Relay]\nKeyFile = suite.key")
+    assert (found.settings, told(found)) == (None, [(0, True)])

@@ -158,7 +158,7 @@ class Board:
         return None if entry is None else (key, entry)
 
     def set_colleagues(self, colleagues: Iterable[Colleague]) -> None:
-        """Replace the colleagues of the file. Those who stay keep what sources said of them."""
+        """Replace the colleagues of the file. Those who stay keep what sources said of them, as far as it was said of the same UPN or extension."""
         self._directory = Directory(colleagues)
         self._settle()
 
@@ -212,11 +212,8 @@ class Board:
                 self._join_subject(key, entry)
                 is_changed = True
             elif entry.colleague != colleague:
-                if entry.colleague.upn != colleague.upn:
-                    entry.rich.pop(SourceName.TEAMS, None)
+                _withdraw_what_was_of_another(entry, colleague)
                 self._leave_subject(key, entry.subject)
-                if entry.colleague.extension != colleague.extension:
-                    entry.telephony = None  # it is another phone's, and the next state is told of this one
                 entry.colleague = colleague
                 self._show(key, entry)
                 self._join_subject(key, entry)
@@ -365,3 +362,16 @@ class Board:
     def _tell(self, key: Key) -> None:
         for listener in self._listeners:
             listener.tell(key)
+
+
+def _withdraw_what_was_of_another(entry: BoardEntry, now: Colleague) -> None:
+    """Withdraw what was said of a UPN, SIP address or extension that the colleague had: it may be somebody else's now."""
+    before = entry.colleague
+    if before.upn != now.upn:
+        entry.rich.pop(SourceName.TEAMS, None)
+    if before.upn and key_of(before.upn) != key_of(now.upn):
+        entry.rich.pop(SourceName.LOCAL, None)
+    if before.sip_uri != now.sip_uri:
+        entry.rich.pop(SourceName.SIP, None)
+    if before.extension != now.extension:
+        entry.telephony = None  # it is another phone's, and the next state is told of this one

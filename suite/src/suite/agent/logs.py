@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
+import os
 import shutil
 import sys
 from logging.handlers import RotatingFileHandler
@@ -61,7 +62,6 @@ class BoundedLog(RotatingFileHandler):
         Raises:
             OSError: it cannot be opened.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._failed = self._is_told = False
         super().__init__(path, maxBytes=most_bytes, backupCount=files, encoding="utf-8", errors="backslashreplace")
 
@@ -73,6 +73,8 @@ class BoundedLog(RotatingFileHandler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write an entry."""
         self._failed = False
+        if not self._has_its_name():
+            self._close_stream()  # somebody moved or removed the file, and it would grow without bound where nobody sees it
         super().emit(record)
         if not self._failed:
             self._is_told = False
@@ -103,7 +105,17 @@ class BoundedLog(RotatingFileHandler):
                 print(f"The log file {self.baseFilename} cannot be written: {sys.exc_info()[1]}.", file=sys.stderr)  # noqa: T201
         self._is_told = True
 
+    def _has_its_name(self) -> bool:
+        """Return True while the file that is open is the one that has its name."""
+        if self.stream is None:
+            return False
+        try:
+            return os.path.samestat(os.fstat(self.stream.fileno()), Path(self.baseFilename).stat())
+        except (OSError, ValueError):
+            return False
+
     def _open(self) -> TextIOWrapper:
+        Path(self.baseFilename).parent.mkdir(parents=True, exist_ok=True)
         make_private(Path(self.baseFilename))
         return super()._open()
 

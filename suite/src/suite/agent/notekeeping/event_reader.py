@@ -46,7 +46,10 @@ def _event(block: bytes) -> ServerEvent | None:
         fields[name] = value.removeprefix(" ")
     if "event" not in fields:
         return None
-    data = json.loads(fields.get("data", "{}"))
+    try:
+        data = json.loads(fields.get("data", "{}"))
+    except RecursionError:
+        raise ValueError("an event is nested too deeply") from None
     if not isinstance(data, dict):
         raise ValueError("an event has no object")  # noqa: TRY004  callers tell one kind of fault
     return ServerEvent(fields["event"], data, fields.get("id", ""))

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx
 
 from suite.agent.notekeeping.event_reader import events_of
-from suite.agent.notekeeping.keeper import NotesBusy, SharingState
+from suite.agent.notekeeping.keeper import SharingState
+from suite.agent.notes.values import MOST_EARLIER, MOST_SUBJECTS
 from suite.agent.notes.wire import MOST_VERSIONS, decode_version, encode_version
 from suite.agent.sources.source import Connector
 from suite.backoff import Backoff
@@ -38,6 +39,7 @@ SILENT_S: Final = 45.0
 """Without a word for so long the connection counts as dead: the hub says something every 15 seconds."""
 REFUSED_WAIT_S: Final = 60.0
 """When the hub refuses, a person must act; this agent asks again, so that nobody has to restart it."""
+_MOST_AT_HUB: Final = 4 * (MOST_SUBJECTS + MOST_EARLIER)
 
 
 class HubRefused(Exception):
@@ -65,6 +67,8 @@ class HubFollower:
         self._follows = False
         self._at_hub: set[VersionId] = set()
         """Versions that this run of the hub is known to have."""
+        self._is_strange = False
+        """Whether it was told that the hub sent something that this agent cannot read."""
 
     async def run(self) -> None:
         """Run until cancelled."""
@@ -85,7 +89,7 @@ class HubFollower:
         except HubRefused as error:
             self._tell(error.state, str(error))
             return REFUSED_WAIT_S
-        except (httpx.HTTPError, OSError, ValueError, NotesBusy) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             self._tell(Connector.CONNECTION_ERROR, _words(error))
         else:
             self._tell(Connector.CONNECTION_ERROR, "The hub ended the connection.")
@@ -130,16 +134,28 @@ class HubFollower:
             elif event.name == "now":
                 self._clock(event.data)
             elif event.name == "version":
-                kept = decode_version(event.data, self._keeper.clock.now())
-                arrived.append(kept)
-                self._at_hub.add(kept.version.id)
+                arrived += self._decoded(event.data)
             if arrived and (complete.is_set() or event.name == "complete" or len(arrived) >= MOST_VERSIONS):
                 await self._keeper.take(arrived, must_keep=False)
                 arrived = []
-            if event.event_id and not arrived:
+            if event.event_id and not arrived and _is_event_id(event.event_id):
                 self._last_event_id = event.event_id
             if event.name == "complete":
                 complete.set()
+
+    def _decoded(self, data: dict[str, Any]) -> list[Kept]:
+        """Return the version that the hub sent; none when it cannot be read, which must not keep the others away."""
+        try:
+            kept = decode_version(data, self._keeper.clock.now())
+        except ValueError as error:
+            if not self._is_strange:
+                log.warning("notes: the hub sent one that this agent cannot read: %s. Such notes are left out.", error)
+            self._is_strange = True
+            return []
+        self._at_hub.add(kept.version.id)
+        if len(self._at_hub) > _MOST_AT_HUB:  # most of them were forgotten here since
+            self._at_hub &= {one.version.id for one in self._keeper.versions()} | {kept.version.id}
+        return [kept]
 
     def _check(self, status: int) -> None:
         """Check the status of the hub's answer."""
@@ -234,9 +250,17 @@ def _trust(settings: HubSettings) -> ssl.SSLContext:
 
 
 def _refused(answer: httpx.Response) -> int:
-    value = answer.json()
+    try:
+        value = answer.json()
+    except RecursionError:
+        raise ValueError("the hub answers with something else than an agent does") from None
     many = value.get("refused") if isinstance(value, dict) else None
     return many if isinstance(many, int) else 0
+
+
+def _is_event_id(text: str) -> bool:
+    """Return True for an id that can be sent back in a header."""
+    return len(text) <= 100 and text.isascii() and text.isprintable()
 
 
 def _words(error: Exception) -> str:

@@ -8,6 +8,7 @@ other agents ──► take ─────┘                           └─�
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S: Final = 0.5
+_AGAIN_S: Final = 60.0
+"""The time between two tries to write what the disk refused."""
 MOST_WAITING: Final = 200
 """Changes that wait for the disk; more are refused. A disk writes hundreds a second, so the last one waits about a second."""
 
@@ -82,6 +85,10 @@ class NoteKeeper:
         self._notebook = Notebook(store.agent if store is not None else secrets.token_hex(16))
         self._shown: dict[Key, VersionId] = {}
         """Subject -> the note that was told to the board; absent when there is none."""
+        self._unkept: dict[VersionId, None] = {}
+        """Versions that are shown, and that the disk refused."""
+        self._tries_at = 0.0
+        """The time from which they are written again."""
         self._lock = asyncio.Lock()
         self._changes: set[asyncio.Task[list[VersionId]]] = set()
         board.has_note = self._shown.__contains__
@@ -131,19 +138,20 @@ class NoteKeeper:
 
         Args:
             versions: of whatever people, in whatever order.
-            must_keep: when the disk refuses them, take none. Otherwise they are shown all the same.
+            must_keep: when the disk refuses them, take none. Otherwise they are shown all the same, and written when there is room. Then
+                they also wait however many changes do; whoever brings them brings them one after the other.
 
         Returns:
             Those for which there is no room.
 
         Raises:
-            NotesNotKept, NotesBusy: nothing was changed.
+            NotesNotKept, NotesBusy: nothing was changed. Neither is raised without `must_keep`.
         """
         return await self._shielded(lambda: versions, must_keep=must_keep)
 
     async def _shielded(self, arriving: Callable[[], list[Kept]], *, must_keep: bool = True) -> list[VersionId]:
         """Make a change whole, also when whoever asked for it leaves meanwhile."""
-        if len(self._changes) >= MOST_WAITING:
+        if must_keep and len(self._changes) >= MOST_WAITING:
             raise NotesBusy
         task = asyncio.create_task(self._change(arriving, must_keep=must_keep), name="note")
         self._changes.add(task)
@@ -161,6 +169,7 @@ class NoteKeeper:
             except NotesNotKept:
                 if must_keep:
                     raise
+                self._unkept.update((kept.version.id, None) for kept in plan.put)
         now = self.clock.now()
         self._notebook.apply(plan, now)
         self.feed.remove(plan.gone)
@@ -171,11 +180,17 @@ class NoteKeeper:
     async def _keep(self, plan: Plan) -> None:
         if self._store is None:
             raise NotesNotKept(self.trouble)
+        now = self.clock.now()
+        refused_before = [kept for one in self._unkept if (kept := self._notebook.find(one)) is not None]
+        # What the plan says of them counts, so it is written after them.
+        put = [*refused_before, *plan.put]
+        self._tries_at = now + _AGAIN_S
         try:
-            await asyncio.to_thread(self._store.save, plan.put, plan.gone, self.clock.machine_ms(), self.clock.now())
+            await asyncio.to_thread(self._store.save, put, plan.gone, self.clock.machine_ms(), now)
         except NotesNotKept as error:
             self._failed(f"Notes cannot be kept: {error}.")
             raise
+        self._unkept.clear()
         if self.trouble:
             log.info("notes: they can be kept again.")
             self.trouble = ""
@@ -245,6 +260,10 @@ class NoteKeeper:
     async def look(self) -> None:
         """Do this once."""
         now = self.clock.now()
+        if self._unkept and now >= self._tries_at:
+            async with self._lock:
+                with contextlib.suppress(NotesNotKept):
+                    await self._keep(Plan())
         due = self._notebook.take_due(now)
         if not due:
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from suite.agent.notes.text import clean_author, clean_text
 from suite.agent.notes.values import (
@@ -15,6 +15,9 @@ from suite.agent.notes.values import (
     Version,
 )
 from suite.names import is_sendable, key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MOST_VERSIONS: Final = 100
 """Versions that agents bring each other at once: half a megabyte at the limit of each field."""
@@ -57,8 +60,8 @@ def decode_version(value: Any, now: float) -> Kept:
         subject=key_of(subject),
         stamp=_whole(value["stamp"], "stamp", LARGEST_STAMP),
         agent=agent,
-        text=clean_text(text) if text else "",
-        author=clean_author(_text(value, "author")),
+        text=_cleaned("text", text, clean_text) if text else "",
+        author=_cleaned("author", _text(value, "author"), clean_author),
         written_ms=_whole(value["written_ms"], "written_ms", LATEST_MS),
         lifetime_s=None if lifetime_s is None else _whole(lifetime_s, "lifetime_s", LONGEST_LIFETIME_S),
     )
@@ -70,6 +73,13 @@ def _text(value: dict[str, Any], field: str) -> str:
     if isinstance(text, str):
         return text
     raise ValueError(f"{field} is not a text")
+
+
+def _cleaned(field: str, text: str, clean: Callable[[str], str]) -> str:
+    try:
+        return clean(text)
+    except ValueError as error:
+        raise ValueError(f"{field} {error}") from None
 
 
 def _whole(value: Any, field: str, most: int) -> int:

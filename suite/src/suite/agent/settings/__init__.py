@@ -3,6 +3,7 @@
 watching.py  notice a new version; a broken one leaves the old one in force
 explain.py   the settings as text for a person, and as a page of the documentation
 load.py      the file -> AgentSettings, with what is wrong by line
+finding.py   the setting that an entry of the file means
 hub.py       the way to the agent through which notes are shared
 schema.py    every setting: section, name, kind, default, meaning
 access.py    the token of the local API

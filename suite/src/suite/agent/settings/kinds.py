@@ -16,6 +16,7 @@ _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _FALSE: Final = frozenset({"0", "false", "no", "off"})
 _SPAN: Final = re.compile(r"(\d{1,6})\s*(s|m|h)?", re.IGNORECASE)
 _SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600}
+_HOST: Final = re.compile(r"[0-9a-z._-]+|[0-9a-f:.]+(%[0-9a-z._-]+)?")
 LONGEST_SPAN: Final = timedelta(days=1)
 MOST_ORIGINS: Final = 100
 
@@ -107,13 +108,18 @@ def _origins(text: str) -> tuple[str, ...]:
 
 def _agent_url(text: str) -> str:
     bare = text.rstrip("/")
-    parts = urlsplit(bare)
     try:
+        parts = urlsplit(bare)
         is_whole = bool(parts.hostname) and parts.port != 0 and f"{parts.scheme}://{parts.netloc}" == bare
+        is_whole = is_whole and "@" not in parts.netloc and parts.scheme in ("http", "https")
     except ValueError:
         is_whole = False
-    if not is_whole or "@" in parts.netloc or parts.scheme not in ("http", "https"):
+    if not is_whole:
         raise ValueError("It must be https://host:port, such as https://agent1.example:8790.")
+    if not _HOST.fullmatch(parts.hostname or ""):
+        raise ValueError(
+            "Its host must have letters from a to z, digits, dots and hyphens. Write other letters as xn--…"
+        )
     if parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "localhost", "::1"):
         raise ValueError("It must begin with https://, because notes and the token would be read on the way.")
     return bare

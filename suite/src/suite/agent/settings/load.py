@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -12,10 +11,11 @@ from suite.agent.certificate import ServerCertificate, server_context
 from suite.agent.core.values import SourceName
 from suite.agent.files import decode, read_bounded
 from suite.agent.settings.access import checked_token, is_suite_key
+from suite.agent.settings.finding import meant, setting_of
 from suite.agent.settings.hub import HubSettings
 from suite.agent.settings.kinds import is_loopback
 from suite.agent.settings.reading import IniEntry, LineFault, listed, read_ini
-from suite.agent.settings.schema import BY_KEY, OWN_SECTIONS, SETTINGS, Setting
+from suite.agent.settings.schema import OWN_SECTIONS, SETTINGS, Setting
 from suite.errors import ConfigError
 from suite.proxy import parse_proxy
 from suite.system import credential, how_to_close, is_open_to_others
@@ -147,11 +147,11 @@ class _Loading:
         )
 
     def _take(self, entry: IniEntry) -> None:
-        setting = _setting_of(entry)
+        setting = setting_of(entry)
         if setting is None:
             if entry.section.lower() in OWN_SECTIONS:
                 self._tell(
-                    entry.line, f"There is no setting {entry.section}.{entry.key[:80]}{_meant(entry)}; it is ignored."
+                    entry.line, f"There is no setting {entry.section}.{entry.key[:80]}{meant(entry)}; it is ignored."
                 )
             return
         before = self._lines.get(setting.id)
@@ -173,7 +173,7 @@ class _Loading:
         teams, api = self._teams(), self._api()
         if api.token and api.token == teams.key:
             self._break("Agent.TokenFile", "Agent.TokenFile has the relay's suite key. Make a token of its own.")
-        return AgentSettings(
+        settings = AgentSettings(
             teams=teams,
             api=api,
             winning=SourceName(get("RichPresence.WinningTechnology")),
@@ -184,6 +184,20 @@ class _Loading:
             ),
             log=self._log(),
         )
+        self._check_written(settings)
+        return settings
+
+    def _check_written(self, settings: AgentSettings) -> None:
+        """Check that what the agent writes is nothing that it reads: a key would be set aside as a damaged store."""
+        read = [self._path, *self._files, *filter(None, [settings.users_file])]
+        for setting, path, others in (
+            ("Agent.Store", settings.store, read),
+            ("Agent.LogFile", settings.log.file, [*read, settings.store]),
+        ):
+            if path is not None and os.path.realpath(path) in map(os.path.realpath, others):
+                self._break(
+                    setting, f"{setting} must be a file of its own. The agent writes it, and {path.name} is another."
+                )
 
     def _log(self) -> LogSettings:
         get = self._values.__getitem__
@@ -259,9 +273,17 @@ class _Loading:
             return None
         path = credential(named) or self._beside(named)
         raw = self._file(setting, path, what, most_bytes)
-        if raw is not None and is_open_to_others(path):
+        if raw is not None and self._is_open(path):
             self._break(setting, f"The {what} {path} can be read by others; {how_to_close(path)}.")
         return raw
+
+    def _is_open(self, path: Path) -> bool:
+        """Return True when others can read a file that was just read. One that vanished since breaks the settings: it is being replaced."""
+        try:
+            return is_open_to_others(path)
+        except OSError as error:
+            self._faults.append(LineFault(0, f"{path} cannot be read: {error.strerror or error}.", breaks=True))
+            return False
 
     def _teams(self) -> TeamsSettings:
         get = self._values.__getitem__
@@ -315,7 +337,7 @@ class _Loading:
             self._break(
                 "Relay.Key", "Relay.Key is not a suite key: it must begin with psk_ and contain no white space."
             )
-        elif is_open_to_others(self._path):
+        elif self._is_open(self._path):
             self._tell(
                 self._line("Relay.Key"),
                 "The key is in a file that others can read. Put it into a file of its own: KeyFile.",
@@ -376,22 +398,3 @@ def decode_or_empty(raw: bytes) -> str:
         return decode(raw)
     except UnicodeDecodeError:
         return ""
-
-
-def _setting_of(entry: IniEntry) -> Setting | None:
-    found = BY_KEY.get((entry.section.lower(), entry.key.lower()))
-    if found is not None:
-        return found
-    return next((one for one in SETTINGS if one.anywhere and one.name.lower() == entry.key.lower()), None) or (
-        BY_KEY[_ENABLE] if not entry.section and entry.key.lower() == _ENABLE[1] else None
-    )
-
-
-_ENABLE: Final = ("msteamspresence", "enable")
-"""`Enable` alone counts before the first section only: in others it would switch something else on."""
-
-
-def _meant(entry: IniEntry) -> str:
-    names = [one.name for one in SETTINGS if one.section.lower() == entry.section.lower()]
-    near = difflib.get_close_matches(entry.key[:80], names, n=1)
-    return f" (did you mean {near[0]}?)" if near else ""

@@ -53,7 +53,8 @@ async function drawHistory() {
   try {
     const answer = await check(await fetch(address("notes"), { cache: "no-store" }));
     const { notes } = await answer.json();
-    if (mine === asked) at("note-history").replaceChildren(...notes.map(entry));
+    if (mine !== asked) return;
+    at("note-history").replaceChildren(...notes.map(entry));
     at("note-history-none").hidden = notes.length > 0;
   } catch {
     // The stream of events tells that the agent does not answer.
@@ -84,20 +85,25 @@ async function save() {
 
 async function remove() {
   const who = author.value.trim();
-  await send("note.was-cleared", { method: "DELETE" }, address(`note${who ? `?author=${encodeURIComponent(who)}` : ""}`));
+  const whose = about;
+  const isDone = await send("note.was-cleared", { method: "DELETE" }, address(`note${who ? `?author=${encodeURIComponent(who)}` : ""}`));
+  if (!isDone || whose !== about) return;
   text.value = "";
   text.focus();
 }
 
+/** Sends a change, says what came of it, and returns true when the agent has made it. */
 async function send(done, options, where) {
   const whose = about;
   try {
     await check(await fetch(where, options));
     if (whose === about) tell(done);
+    return true;
   } catch (error) {
     const isRefusal = error instanceof Refusal;
     const key = isRefusal ? `note.fault.${error.code}` : "note.fault.lost";
-    tell(maybe(key) ? key : "note.fault", { isFault: true, detail: isRefusal && !maybe(key) ? error.message : "" });
+    if (whose === about) tell(maybe(key) ? key : "note.fault", { isFault: true, detail: isRefusal && !maybe(key) ? error.message : "" });
+    return false;
   }
 }
 

@@ -1,0 +1,32 @@
+"""Find the setting that an entry of a file means."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Final
+
+from suite.agent.settings.schema import BY_KEY, SETTINGS
+
+if TYPE_CHECKING:
+    from suite.agent.settings.reading import IniEntry
+    from suite.agent.settings.schema import Setting
+
+_ENABLE: Final = ("msteamspresence", "enable")
+"""`Enable` alone counts before the first section only: in others it would switch something else on."""
+
+
+def setting_of(entry: IniEntry) -> Setting | None:
+    """Return the setting that an entry of a file sets; None when it is none of the agent's."""
+    found = BY_KEY.get((entry.section.lower(), entry.key.lower()))
+    if found is not None:
+        return found
+    return next((one for one in SETTINGS if one.anywhere and one.name.lower() == entry.key.lower()), None) or (
+        BY_KEY[_ENABLE] if not entry.section and entry.key.lower() == _ENABLE[1] else None
+    )
+
+
+def meant(entry: IniEntry) -> str:
+    """Return the name that somebody may have meant, as the end of a sentence; empty when none is near."""
+    names = [one.name for one in SETTINGS if one.section.lower() == entry.section.lower()]
+    near = difflib.get_close_matches(entry.key[:80], names, n=1)
+    return f" (did you mean {near[0]}?)" if near else ""
