@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -83,9 +84,13 @@ def raw(console: Recorder, name: str) -> str | None:
 # A program written for the relay
 
 
-async def test_consoles_written_for_the_relay_share_the_agents_one_stream(scene: Scene):
+async def test_consoles_written_for_the_relay_share_the_agents_one_stream(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level(logging.INFO)
     contact = datetime(2026, 11, 29, 12, tzinfo=UTC)
     async with scene.premises.agent():
+        assert f" and gRPC on port {scene.port} with a token" in caplog.text
         first = await scene.console("ada@x.org", "eve@x.org")
         stream = await scene.relay.stream()
         await stream.until(

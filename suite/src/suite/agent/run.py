@@ -172,10 +172,11 @@ class Agent:
     def _told_address(self) -> None:
         api = self._settings.api
         log.info(
-            "serving on %s://%s:%d%s, %d colleagues",
+            "serving on %s://%s:%d%s%s, %d colleagues",
             "https" if self._tls is not None else "http",
             f"[{api.host}]" if ":" in api.host else api.host,
             api.port,
+            f" and gRPC on port {api.grpc_port}" if api.grpc_port is not None else "",
             " with a token" if api.token else "",
             len(self.board),
         )

@@ -156,7 +156,7 @@ def _clock(seen: Observations) -> Row:
     if theirs is None and asked and asked.contact and (asked.contact_moved or asked.contact > seen.now):
         theirs, whose = asked.contact, "relay"
     if theirs is None:
-        return Row(Hop.CLOCK, State.SKIPPED, f"{ours}; nobody said another time")
+        return Row(Hop.CLOCK, State.SKIPPED, f"{ours}; nothing to compare it with")
     behind = theirs - seen.now
     if abs(behind) <= _CLOCK_TOLERANCE:
         return Row(Hop.CLOCK, State.OK, f"{ours}, as the {whose}'s")
