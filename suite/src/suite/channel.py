@@ -112,10 +112,14 @@ def split_address(address: str) -> tuple[str, int]:
     return host, int(rest)
 
 
+def pem_text(pem: bytes) -> str:
+    """Return PEM as Python's `ssl` takes it. Between the certificates, bundles have names of CAs in whatever letters."""
+    return pem.decode("ascii", "ignore")
+
+
 def check_certificates(ca_pem: bytes) -> None:
     """Raise ConfigError for a file without a certificate. gRPC would only log it."""
     try:
-        text = ca_pem.decode("ascii")
-        ssl.create_default_context(cadata=text or " ")
-    except (UnicodeDecodeError, ssl.SSLError, ValueError):
+        ssl.create_default_context(cadata=pem_text(ca_pem) or " ")
+    except (ssl.SSLError, ValueError):
         raise ConfigError("The CA file holds no certificate in PEM form (-----BEGIN CERTIFICATE-----).") from None

@@ -185,6 +185,9 @@ async def test_a_hub_on_the_lan_is_followed_with_tls_and_a_token_and_one_that_is
     (hub.folder / "lan.key").write_bytes(cert.private_key_pem.bytes())
     url = f"https://localhost:{hub.port}"
     branch = place("branch", more=f"[Notes]\nHub = {url}\nHubTokenFile = token\nHubCaFile = ca.pem")
+    (branch.folder / "ca.pem").write_bytes(
+        "# F\u0151tan\u00fas\u00edtv\u00e1ny\n".encode() + ca_pem
+    )  # as bundles of CAs name them
     write_token(branch, TOKEN)
     trusting = ssl.create_default_context(cadata=ca_pem.decode())
     async with (

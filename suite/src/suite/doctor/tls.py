@@ -9,6 +9,7 @@ import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from suite.channel import pem_text
 from suite.doctor.certificate import Certificate, read_certificate
 from suite.doctor.line import Failed
 from suite.doctor.values import UNTRUSTED_ISSUER, Fault, Secured
@@ -24,7 +25,7 @@ _ROOTS_FILE: Final = "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"
 def trusting(ca_pem: bytes | None) -> ssl.SSLContext:
     """Return a context that trusts what gRPC trusts: the given certificates, else those that gRPC brings."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.load_verify_locations(cadata=(ca_pem or _roots_of_grpc()).decode("ascii", "replace"))
+    context.load_verify_locations(cadata=pem_text(ca_pem or _roots_of_grpc()))
     context.set_alpn_protocols(["h2"])
     return context
 

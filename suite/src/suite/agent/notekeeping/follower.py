@@ -25,6 +25,7 @@ from suite.agent.notes.values import MOST_EARLIER, MOST_SUBJECTS
 from suite.agent.notes.wire import MOST_VERSIONS, decode_version, encode_version
 from suite.agent.sources.source import Connector
 from suite.backoff import Backoff
+from suite.channel import pem_text
 
 if TYPE_CHECKING:
     from suite.agent.notekeeping.keeper import NoteKeeper
@@ -246,7 +247,7 @@ def _trust(settings: HubSettings) -> ssl.SSLContext:
     """Return which certificates to trust. Made once: the list of public CAs takes 0.05 s to read."""
     if settings.url.startswith("http://"):
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    return ssl.create_default_context(cadata=settings.ca_pem.decode() if settings.ca_pem is not None else None)
+    return ssl.create_default_context(cadata=pem_text(settings.ca_pem) if settings.ca_pem is not None else None)
 
 
 def _refused(answer: httpx.Response) -> int:
