@@ -149,9 +149,13 @@ async def test_a_fetch_gets_one_state_and_leaves_nothing():
 async def test_a_phone_that_never_refreshes_is_told_the_end():
     async with served() as place, peer(lambda request: [reply(request, 200, "OK")]) as phone:
         await phone.answer(subscribe(expires="1"), ("127.0.0.1", place.port))
-        await eventually(lambda: len(phone.requests) == 2)
-        assert phone.requests[-1].headers.first("subscription-state") == "terminated;reason=timeout"
-        assert len(place.notifier) == 0
+        await eventually(
+            lambda: (
+                [each.headers.first("subscription-state") for each in phone.requests][-1:]
+                == ["terminated;reason=timeout"]
+            )
+        )
+        await eventually(lambda: len(place.notifier) == 0)
 
 
 async def test_a_phone_that_answers_no_notify_is_forgotten():
@@ -285,14 +289,14 @@ async def test_subscriptions_beyond_the_bound_are_refused():
 
 
 async def test_ten_thousand_subscribes_at_once_from_one_address_are_refused_cheaply():
-    limits = TransportLimits(requests_per_s=50, burst=100)
+    limits = TransportLimits(requests_per_s=0.001, burst=100)  # so slow that no machine is slower
     async with served(settings=UserAgentSettings(limits=limits)) as place, peer() as attacker:
         for number in range(10_000):
             via = f"SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bKf{number};rport"
             attacker.send(subscribe(via=via, call_id=str(number)), ("127.0.0.1", place.port))
             await asyncio.sleep(0)
         await eventually(lambda: place.agent.transport.counts["rate"] > 1000)
-        assert len(place.notifier) < 1000
+        assert len(place.notifier) <= 100
         async with peer(lambda request: [reply(request, 200, "OK")], host="127.0.0.2") as phone:
             mine = subscribe(call_id="mine", via="SIP/2.0/UDP 127.0.0.2:9;branch=z9hG4bKmine;rport")
             assert (await phone.answer(mine, ("127.0.0.1", place.port))).status == 200

@@ -14,7 +14,7 @@ from suite.sip.errors import SipUnreachable
 from suite.sip.flows import TransportLimits
 from suite.sip.message import MessageLimits
 from suite.sip.servers import SipServer
-from suite.sip.subscriber import Subscriber, SubscriptionEvent, SubscriptionWish
+from suite.sip.subscriber import Subscriber, SubscriptionEvent, SubscriptionTrouble, SubscriptionWish
 from suite.sip.subscriptions import Notification
 from suite.sip.user_agent import UserAgent, UserAgentSettings
 from tests.sip.test_notifier import WISH, Served, served, states, subscribe
@@ -107,13 +107,13 @@ async def test_a_peer_that_does_not_read_loses_its_connection():
 
 
 async def test_over_the_rate_a_connection_waits_and_loses_nothing():
-    settings = limited(requests_per_s=200, burst=5)
+    settings = limited(requests_per_s=1, burst=5)  # the sixth waits, unless a machine takes a second for five
     async with served("tcp", settings=settings) as place, connected(place) as (reader, writer):
-        for number in range(20):
+        for number in range(6):
             via = f"SIP/2.0/TCP 127.0.0.1:9;branch=z9hG4bK{number};rport"
             writer.write(subscribe(method="OPTIONS", via=via, call_id=str(number)).to_bytes())
         said = b""
-        while said.count(b"SIP/2.0 200 OK") < 20:
+        while said.count(b"SIP/2.0 200 OK") < 6:
             said += await reader.read(65536)
         assert place.agent.transport.counts["rate"] > 0
 
@@ -217,3 +217,18 @@ async def test_leaving_a_user_agent_leaves_no_connection_behind():
         async with UserAgent() as phone:
             await phone.transport.flow_to("tcp", "127.0.0.1", place.port)  # one that says nothing to a TLS port
         assert not phone.transport._streams
+
+
+async def test_a_user_agent_that_was_left_connects_to_nobody():
+    events: list[SubscriptionEvent] = []
+    async with served("tcp") as place:
+        async with UserAgent() as phone:
+            subscriber = Subscriber(phone)
+            subscriber.subscribe(place.server, WISH, events.append)
+            await eventually(lambda: len(events) == 2)  # accepted, and told
+        # The subscription hears that its connection is gone, and wants a new one.
+        await eventually(lambda: isinstance(events[-1], SubscriptionTrouble))
+        for protocol in ("tcp", "udp"):
+            with pytest.raises(SipUnreachable):
+                await phone.transport.flow_to(protocol, "127.0.0.1", place.port)
+        await subscriber.close()

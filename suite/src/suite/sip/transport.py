@@ -43,6 +43,8 @@ class SipTransport:
     _emptied: asyncio.Event = field(default_factory=asyncio.Event)
     _connecting: dict[tuple[SipProtocol, str, int], asyncio.Task[StreamFlow]] = field(default_factory=dict)
     _connected: dict[tuple[SipProtocol, str, int], StreamFlow] = field(default_factory=dict)
+    is_closed: bool = False
+    """Whether `close` was called."""
 
     def __post_init__(self) -> None:
         self._rate = RateLimit(per_s=self.limits.requests_per_s, burst=self.limits.burst)
@@ -89,7 +91,9 @@ class SipTransport:
         return wait
 
     def opened(self, flow: StreamFlow) -> bool:
-        """Take a connection in; False if there are too many."""
+        """Take a connection in; False if there are too many, or if all is closed."""
+        if self.is_closed:  # it was under way when `close` was called
+            return False
         address = flow.peer[0]
         most = self.limits.connections_of_an_address
         if len(self._streams) >= self.limits.connections or self._of_address[address] >= most:
@@ -119,8 +123,10 @@ class SipTransport:
         """Return a flow to an IP address; a connection that is there is used again.
 
         Raises:
-            SipUnreachable: there is none, and why.
+            SipUnreachable: there is none, and why. After `close` there is none any more.
         """
+        if self.is_closed:
+            raise SipUnreachable("The user agent is closed.")
         if protocol == "udp":
             return DatagramFlow(await self._socket_for(host), (host, port))
         key = (protocol, host, port)
@@ -166,6 +172,8 @@ class SipTransport:
 
     async def close(self) -> None:
         """Close all sockets. What is unsent is sent if the peer reads soon; TLS says good-bye."""
+        # First of all: who is told that a connection is gone may want a new one at once, which nobody would close.
+        self.is_closed = True
         for task in list(self._connecting.values()):
             task.cancel()
             with suppress(asyncio.CancelledError, SipUnreachable):

@@ -60,7 +60,7 @@ class _Asking:
 
 
 class UserAgent:
-    """An async context manager. Leaving it closes all sockets, and ends requests that wait with SipUnreachable."""
+    """An async context manager. Leaving it closes all sockets, and ends requests that wait with SipUnreachable, and later ones too."""
 
     def __init__(self, settings: UserAgentSettings | None = None) -> None:
         self.settings = settings or UserAgentSettings()
@@ -138,7 +138,7 @@ class UserAgent:
             SipUnreachable: the connection is gone.
             SipTimeout: there was no answer in 32 s.
         """
-        if flow.is_closed:
+        if flow.is_closed or self.transport.is_closed:
             raise SipUnreachable("The connection is closed.")
         branch = BRANCH_COOKIE + secrets.token_hex(16)
         own = (("Via", f"SIP/2.0/{flow.protocol.upper()} {host_port(*flow.local)};branch={branch};rport"),)
