@@ -20,17 +20,19 @@ from typing import Any, Final
 
 from suite.agent.notes.values import Kept, Version
 from suite.agent.store.answers import AnswerStore
+from suite.agent.store.colleagues import ColleagueStore
 from suite.agent.store.database import Database
 from suite.agent.store.notes import NoteStore
+from suite.agent.users.reading import Colleague
 from suite.held import Answer, Held, Resolution
-from suite.names import Key
+from suite.names import Key, key_of
 from suite.values import Status
 
 ONE, OTHER = "relay.example:443 one", "relay.example:443 other"
 NOW_MS: Final = 1_795_000_000_000
 DAMAGED: Final = b"not a database at all" * 100
 _PYTHONS: Final = frozenset({"os.rename", "os.remove", "os.mkdir"})
-_BEGINNINGS: Final = {"nothing": 8, "a store": 2, "a damaged file": 1}
+_BEGINNINGS: Final = {"nothing": 10, "a store": 2, "a damaged file": 1}
 """What the agent finds when it starts -> how many steps it lives."""
 
 
@@ -51,11 +53,16 @@ class Stores:
         self._database = Database(file)
         self.answers = AnswerStore(self._database)
         self.notes = NoteStore(self._database)
+        self.colleagues = ColleagueStore(self._database)
 
     def kept(self) -> dict[str, Any]:
         """Everything that a restart would show: the answers of each owner, and the notes."""
         notes = sorted(repr(kept.version) for kept in self.notes.load(NOW_MS, 0.0))
-        return {"notes": notes, **{owner: repr(self.answers.load(owner)) for owner in (ONE, OTHER)}}
+        return {
+            "notes": notes,
+            "colleagues": self.colleagues.load(),
+            **{owner: repr(self.answers.load(owner)) for owner in (ONE, OTHER)},
+        }
 
     def close(self) -> None:
         """Close the file."""
@@ -81,7 +88,9 @@ STEPS: Final[tuple[Callable[[Stores], bool], ...]] = (
     lambda stores: wrote(stores, [note(1, "on leave")]),
     lambda stores: stores.answers.save(ONE, held("t2", "ada", status=Status.NOT_FOUND), {"ben"}),
     lambda stores: wrote(stores, [note(2, "back on Monday"), note(3, "")], [note(1, "")]),
+    lambda stores: stores.colleagues.put([Colleague(login="eve", upn="eve@x.org"), Colleague(login="leo")]) is None,
     lambda stores: stores.answers.save(ONE, held("t3", many=60), ()),
+    lambda stores: stores.colleagues.remove(key_of("leo")) is None,
     lambda stores: stores.answers.save(
         ONE, held("t4", "ada"), {f"user{number}@contoso.example" for number in range(40)}
     ),

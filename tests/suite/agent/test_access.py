@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from suite.agent.added import AddedColleagues
 from suite.agent.api import accepting as accepting_module
 from suite.agent.api.accepting import ServerTls
 from suite.agent.api.app import LocalApi
@@ -69,6 +70,7 @@ async def lan(cert: trustme.LeafCert, ca_pem: bytes) -> AsyncIterator[Lan]:
         board=board,
         local=LocalStates(board, asyncio.get_running_loop().time),
         notes=NoteKeeper(board, None, NoteClock()),
+        added=AddedColleagues(board, None),
         connectors=dict,
         version="1",
         consoles=10,

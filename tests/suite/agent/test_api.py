@@ -15,6 +15,7 @@ import jsonschema_rs
 import pytest
 from openapi_spec_validator import validate
 
+from suite.agent.added import AddedColleagues
 from suite.agent.api import serving as serving_module
 from suite.agent.api.app import LocalApi
 from suite.agent.api.bodies import MOST_BYTES, MOST_STATES
@@ -28,6 +29,7 @@ from suite.agent.notekeeping.clock import NoteClock
 from suite.agent.notekeeping.keeper import NoteKeeper
 from suite.agent.sources.local import LocalStates
 from suite.agent.sources.source import Connector, ConnectorState
+from suite.agent.store.colleagues import ColleagueStore
 from suite.agent.store.database import Database
 from suite.agent.store.notes import NoteStore
 from suite.agent.users.reading import Colleague
@@ -66,6 +68,8 @@ async def served(consoles: int = 100, send_buffer: int = 0, database: Database |
     board.set_colleagues([ADA, BEN])
     notes = NoteKeeper(board, NoteStore(database) if database is not None else None, NoteClock())
     await notes.load()
+    added = AddedColleagues(board, ColleagueStore(database) if database is not None else None)
+    await added.load()
     bound = listen("127.0.0.1", 0)
     if send_buffer:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
@@ -74,6 +78,7 @@ async def served(consoles: int = 100, send_buffer: int = 0, database: Database |
         board=board,
         local=LocalStates(board, asyncio.get_running_loop().time),
         notes=notes,
+        added=added,
         connectors=lambda: {TEAMS: scene.connector},
         version="1.2.3",
         consoles=consoles,
@@ -322,7 +327,7 @@ async def test_names_that_cannot_be_anybodys_are_refused(scene: Scene):
         assert (await scene.client.get(f"/v1/events?{query}")).status_code == 400
     for answer, code in (
         (await scene.client.get("/v1/nothing"), "not_found"),
-        (await scene.client.post("/v1/users"), "method_not_allowed"),
+        (await scene.client.put("/v1/users"), "method_not_allowed"),
     ):
         assert answer.json()["error"]["code"] == code
         assert "GET /openapi.json" in answer.json()["error"]["message"]

@@ -23,7 +23,8 @@ from suite.agent.notekeeping.keeper import NoteKeeper, NotesBusy, TooManyNotes
 from suite.agent.notes import notebook as notebook_module
 from suite.agent.notes.values import HISTORY_S, Kept, Version
 from suite.agent.store.database import Database
-from suite.agent.store.notes import NotesNotKept, NoteStore
+from suite.agent.store.not_kept import NotKept
+from suite.agent.store.notes import NoteStore
 from suite.agent.users.reading import Colleague
 from suite.names import key_of
 from tests.suite.agent.test_store import HELD, fill, keep
@@ -162,12 +163,12 @@ async def test_a_full_disk_refuses_a_note_and_leaves_what_was_there(room: Room, 
             for number in range(1, 40):
                 await keeper.write(BEN, str(number) * 200, "Leo", None)
 
-        with pytest.raises(NotesNotKept) as refused:
+        with pytest.raises(NotKept) as refused:
             await write_much()
         assert refused.value.is_full
         assert "the disk is full" in keeper.trouble
         last = text_of(keeper, BEN)
-        with pytest.raises(NotesNotKept):
+        with pytest.raises(NotKept):
             await write_much()
         room.database.rows("PRAGMA max_page_count = 100000")
         await keeper.write(ADA, "two", "Eva", None)
@@ -239,10 +240,10 @@ async def test_rows_that_are_no_notes_are_left_out(room: Room, caplog: pytest.Lo
 async def test_without_a_store_notes_of_others_are_shown_and_writing_is_refused():
     keeper = NoteKeeper(Board(SourceName.TEAMS), None, NoteClock())
     await keeper.load()
-    with pytest.raises(NotesNotKept, match="without its store"):
+    with pytest.raises(NotKept, match="without its store"):
         await keeper.write(ADA, "one", "Eva", None)
     there = Version(subject=ADA, stamp=1, agent="hub", text="from the hub", author="Leo", written_ms=1)
-    with pytest.raises(NotesNotKept):
+    with pytest.raises(NotKept):
         await keeper.take([Kept(there, None)], must_keep=True)
     assert await keeper.take([Kept(there, None)], must_keep=False) == []
     assert text_of(keeper) == "from the hub"

@@ -19,7 +19,7 @@ def test_an_agent_that_is_killed_at_any_write_of_its_store_keeps_all_that_it_had
     assert ran.returncode == 0, ran.stderr
     lives = [json.loads(line) for line in ran.stdout.splitlines()]
     assert {life["from"] for life in lives} == {"nothing", "a store", "a damaged file"}
-    assert {life["done"] for life in lives} == set(range(9))  # killed at each step
+    assert {life["done"] for life in lives} == set(range(11))  # killed at each step
     assert len(lives) > 100
     wrong = [
         life

@@ -11,7 +11,8 @@ board.py      all colleagues, what sources say of them, what consoles are shown
 answers.py    the relay's answers, as they are passed on over gRPC
 notekeeping/  the notes of a running agent
 notes/        the rules of notes
-store/        the last answers and the notes, over a restart
+added.py      the colleagues that programs add by the local API
+store/        the last answers, the notes and added colleagues, over a restart
 users/        the file of colleagues
 settings/     Presence.ini
 core/         the rules: what all sources say of a user -> what consoles show

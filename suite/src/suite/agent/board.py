@@ -125,7 +125,10 @@ class Board:
         self.has_note: Callable[[Key], bool] = lambda _: False
         self._winning = winning
         self._directory = Directory()
-        self._of_the_file: frozenset[Key] = frozenset()
+        self._in_file: tuple[Colleague, ...] = ()
+        self._added: tuple[Colleague, ...] = ()
+        self._pinned: frozenset[Key] = frozenset()
+        """Those of the file, and those who were added."""
         self._wanted: Counter[Key] = Counter()
         self._spelled: dict[Key, str] = {}
         """Key -> the spelling of whoever wanted it first."""
@@ -159,7 +162,14 @@ class Board:
 
     def set_colleagues(self, colleagues: Iterable[Colleague]) -> None:
         """Replace the colleagues of the file. Those who stay keep what sources said of them, as far as it was said of the same UPN or extension."""
-        self._directory = Directory(colleagues)
+        self._in_file = tuple(colleagues)
+        self._directory = Directory((*self._in_file, *self._added))
+        self._settle()
+
+    def set_added(self, colleagues: Iterable[Colleague]) -> None:
+        """Replace the colleagues that programs added. One whom the file has too is as the file says."""
+        self._added = tuple(colleagues)
+        self._directory = Directory((*self._in_file, *self._added))
         self._settle()
 
     @contextmanager
@@ -179,7 +189,7 @@ class Board:
             ended = wanted.keys() - self._wanted.keys()
             for key in ended:
                 self._spelled.pop(key, None)
-            if ended - self._of_the_file:
+            if ended - self._pinned:
                 self._settle()
 
     def has_no_room_for(self, names: Iterable[str]) -> bool:
@@ -192,9 +202,9 @@ class Board:
         return colleague.id if colleague is not None else name
 
     def _settle(self) -> None:
-        """Put on the board whom the file has or a console wants, and take everybody else off."""
+        """Put on the board whom the file has, a program added or a console wants, and take everybody else off."""
         present = {key_of(colleague.id): colleague for colleague in self._directory}
-        self._of_the_file = frozenset(present)
+        self._pinned = frozenset(present)
         for key, name in self._spelled.items():
             present.setdefault(key, Colleague(upn=name))
         is_changed = False

@@ -8,6 +8,7 @@ import logging
 from importlib import metadata
 from typing import TYPE_CHECKING, Final
 
+from suite.agent.added import AddedColleagues
 from suite.agent.answers import RelayAnswers
 from suite.agent.api.accepting import ServerTls
 from suite.agent.api.app import LocalApi
@@ -28,6 +29,7 @@ from suite.agent.sources.local import LocalStates
 from suite.agent.sources.source import Connector, ConnectorState
 from suite.agent.sources.teams import TeamsSource
 from suite.agent.store.answers import AnswerStore
+from suite.agent.store.colleagues import ColleagueStore
 from suite.agent.store.database import Database, StoreInUse
 from suite.agent.store.notes import NoteStore
 from suite.agent.users.watching import UsersWatch
@@ -103,9 +105,11 @@ class Agent:
             notes = NoteKeeper(self.board, NoteStore(database) if database is not None else None, NoteClock())
             self._notes = notes
             await notes.load()
+            added = AddedColleagues(self.board, ColleagueStore(database) if database is not None else None)
+            await added.load()
             await self._read_users()
             try:
-                await self._serve(notes)
+                await self._serve(notes, added)
             finally:
                 await self._stop_teams()
                 await self._stop_hub()
@@ -114,7 +118,7 @@ class Agent:
             if database is not None:
                 database.close()
 
-    async def _serve(self, notes: NoteKeeper) -> None:
+    async def _serve(self, notes: NoteKeeper, added: AddedColleagues) -> None:
         """Serve the local API."""
         settings = self._settings
         local = LocalStates(self.board, asyncio.get_running_loop().time)
@@ -122,6 +126,7 @@ class Agent:
             board=self.board,
             local=local,
             notes=notes,
+            added=added,
             connectors=self._connectors,
             version=self._version,
             consoles=settings.api.consoles,

@@ -3,6 +3,7 @@
 app.py        the routes
 stream.py     the event stream of one console
 page.py       the page at `/`, whose files are in `static`
+colleagues.py  the routes by which colleagues are added and removed
 notes.py      the routes of notes
 versions.py   the routes for agents that follow this one
 wire.py       the JSON and events of colleagues, made once for all consoles

@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from suite.agent.api.answers import json_answer
 from suite.agent.api.bodies import ApiError, read_object, told_states
+from suite.agent.api.colleagues import ColleaguesApi
 from suite.agent.api.notes import NotesApi
 from suite.agent.api.openapi import openapi
 from suite.agent.api.page import page_routes
@@ -31,6 +32,7 @@ from suite.names import is_sendable
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+    from suite.agent.added import AddedColleagues
     from suite.agent.board import Board
     from suite.agent.notekeeping.keeper import NoteKeeper
     from suite.agent.sources.local import LocalStates, ToldState
@@ -46,6 +48,7 @@ class LocalApi:
     """The local API over one board.
 
     Attributes:
+        added: the colleagues that programs add.
         connectors: returns source -> the state of its connection.
         consoles: event streams that may be open at once.
         sign_in: who may use it; without a token, everybody who reaches it.
@@ -55,6 +58,7 @@ class LocalApi:
     board: Board
     local: LocalStates
     notes: NoteKeeper
+    added: AddedColleagues
     connectors: Connectors
     version: str
     consoles: int
@@ -73,6 +77,7 @@ class LocalApi:
                 Route("/v1/users", self._users, methods=["GET"]),
                 *VersionsApi(self.notes, self.stopping).routes(),
                 *NotesApi(self.board, self.notes).routes(),
+                *ColleaguesApi(self.board, self.added).routes(),
                 Route("/v1/users/{name:path}", self._user, methods=["GET"]),
                 Route("/v1/events", self._events, methods=["GET"]),
                 Route("/v1/telephony", self._telephony, methods=["POST"]),

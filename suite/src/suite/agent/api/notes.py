@@ -13,7 +13,7 @@ from suite.agent.api.shapes import compact, earlier_note_of, note_of
 from suite.agent.notekeeping.keeper import NotesBusy, TooManyNotes
 from suite.agent.notes.text import clean_author, clean_text
 from suite.agent.notes.values import LONGEST_LIFETIME_S
-from suite.agent.store.notes import NotesNotKept
+from suite.agent.store.not_kept import NotKept
 from suite.names import key_of
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class NotesApi:
     async def _change(self, subject: Key, text: str, author: str, lifetime_s: int | None) -> None:
         try:
             await self._notes.write(subject, text, author, lifetime_s)
-        except NotesNotKept as error:
+        except NotKept as error:
             raise refused(error) from None
         except NotesBusy:
             raise ApiError(503, "busy", "Too many notes are being written. Try again in a second.") from None
@@ -107,7 +107,7 @@ class NotesApi:
             raise ApiError(507, "too_many_notes", "The agent keeps no more notes. Clear some first.") from None
 
 
-def refused(error: NotesNotKept) -> ApiError:
+def refused(error: NotKept) -> ApiError:
     """Return the answer to whoever wrote notes that could not be kept."""
     if error.is_full:
         return ApiError(

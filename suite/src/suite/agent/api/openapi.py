@@ -11,6 +11,7 @@ from suite.agent.api.bodies import (
     LONGEST_LIFETIME_S,
     MOST_STATES,
 )
+from suite.agent.api.colleagues import FIELDS, MOST_AT_ONCE
 from suite.agent.api.describing import FLAG, REFUSALS, TEXT, TIME, content, enum_of, errors, object_of, parameter, ref
 from suite.agent.api.openapi_notes import NOTE_PATHS, NOTE_SCHEMAS
 from suite.agent.core.values import RichState, Rule, ShownStatus, SourceName, TelephonyState
@@ -32,6 +33,30 @@ _SIGN_IN: Final = {
 }
 
 
+_ADDING: Final = {
+    "NewUsers": {
+        "type": "object",
+        "properties": {
+            "users": {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": MOST_AT_ONCE,
+                "items": {
+                    "type": "object",
+                    "properties": dict.fromkeys(FIELDS, TEXT),
+                    "anyOf": [{"required": ["login"]}, {"required": ["upn"]}],
+                    "additionalProperties": False,
+                },
+            }
+        },
+        "required": ["users"],
+        "additionalProperties": False,
+    },
+    "Added": object_of(added={"type": "integer"}),
+    "Removed": object_of(user=TEXT),
+}
+
+
 def openapi(version: str) -> dict[str, Any]:
     """Return the description of the API."""
     return {
@@ -44,13 +69,20 @@ def openapi(version: str) -> dict[str, Any]:
         "security": [{}, {"token": []}, {"cookie": []}],
         "paths": {
             "/v1/sources": _get("The connections of all sources", "Sources"),
-            "/v1/users": _get("Everybody on the board", "Users"),
+            "/v1/users": _get("Everybody on the board", "Users")
+            | _post(
+                "Add colleagues, who stay until they are removed. They are on the agent's disk when the answer comes",
+                "NewUsers",
+                "Added",
+                "507",
+            ),
             "/v1/users/{name}": _get(
                 "One colleague, by login, UPN, SIP address or extension",
                 "User",
                 [parameter("name", "path")],
                 missing=True,
-            ),
+            )
+            | _remove(),
             **NOTE_PATHS,
             "/v1/events": _events(),
             "/v1/telephony": _post("Tell the states of phones", "TelephonyStates"),
@@ -69,12 +101,22 @@ def _get(summary: str, schema: str, parameters: Iterable[Any] = (), *, missing: 
     return {"get": {"summary": summary, "parameters": list(parameters), "responses": responses}}
 
 
-def _post(summary: str, schema: str) -> dict[str, Any]:
+def _remove() -> dict[str, Any]:
+    return {
+        "delete": {
+            "summary": "Remove a colleague who was added, by login, or by UPN where there is no login",
+            "parameters": [parameter("name", "path")],
+            "responses": {"200": content("Removed")} | errors("404", "409", "503", "507", *REFUSALS),
+        }
+    }
+
+
+def _post(summary: str, schema: str, answer: str = "Taken", *more_errors: str) -> dict[str, Any]:
     return {
         "post": {
             "summary": summary,
             "requestBody": {"required": True, "content": {"application/json": {"schema": ref(schema)}}},
-            "responses": {"200": content("Taken")} | errors("400", "408", "413", "415", "503", *REFUSALS),
+            "responses": {"200": content(answer)} | errors("400", "408", "413", "415", "503", *more_errors, *REFUSALS),
         }
     }
 
@@ -143,6 +185,7 @@ def _schemas() -> dict[str, Any]:
             },
         ),
         "Users": object_of(users={"type": "array", "items": ref("User")}),
+        **_ADDING,
         "Sources": object_of(
             sources={
                 "type": "object",

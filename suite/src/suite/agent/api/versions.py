@@ -22,7 +22,7 @@ from suite.agent.api.shapes import compact
 from suite.agent.api.stream import until_left
 from suite.agent.notekeeping.keeper import NotesBusy
 from suite.agent.notes.wire import MOST_VERSIONS, decode_version, encode_version
-from suite.agent.store.notes import NotesNotKept
+from suite.agent.store.not_kept import NotKept
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -67,7 +67,7 @@ class VersionsApi:
                 found.append(decode_version(value, self._notes.clock.now()))
         try:
             without_room = await self._notes.take(found, must_keep=True)
-        except NotesNotKept as error:
+        except NotKept as error:
             raise refused(error) from None
         except NotesBusy:
             raise ApiError(503, "busy", "Too many notes are being written. Try again in a second.") from None

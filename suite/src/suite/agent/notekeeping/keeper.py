@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from suite.agent.notekeeping.feed import NoteFeed
 from suite.agent.notes.notebook import Notebook, Plan
 from suite.agent.sources.source import Connector
-from suite.agent.store.notes import NotesNotKept
+from suite.agent.store.not_kept import NotKept
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -99,7 +99,7 @@ class NoteKeeper:
             return
         try:
             kept = await asyncio.to_thread(self._store.load, self.clock.machine_ms(), self.clock.now())
-        except NotesNotKept as error:
+        except NotKept as error:
             self._failed(f"Notes cannot be read: {error}.")
             return
         if self._store.set_aside:
@@ -125,7 +125,7 @@ class NoteKeeper:
             lifetime_s: seconds after which it is cleared; None keeps it.
 
         Raises:
-            NotesNotKept, NotesBusy, TooManyNotes: nothing was changed.
+            NotKept, NotesBusy, TooManyNotes: nothing was changed.
         """
         refused = await self._shielded(
             lambda: [self._notebook.draft(subject, text, author, lifetime_s, self.clock.stamp_ms(), self.clock.now())]
@@ -145,7 +145,7 @@ class NoteKeeper:
             Those for which there is no room.
 
         Raises:
-            NotesNotKept, NotesBusy: nothing was changed. Neither is raised without `must_keep`.
+            NotKept, NotesBusy: nothing was changed. Neither is raised without `must_keep`.
         """
         return await self._shielded(lambda: versions, must_keep=must_keep)
 
@@ -166,7 +166,7 @@ class NoteKeeper:
         if plan.put or plan.gone:
             try:
                 await self._keep(plan)
-            except NotesNotKept:
+            except NotKept:
                 if must_keep:
                     raise
                 self._unkept.update((kept.version.id, None) for kept in plan.put)
@@ -179,7 +179,7 @@ class NoteKeeper:
 
     async def _keep(self, plan: Plan) -> None:
         if self._store is None:
-            raise NotesNotKept(self.trouble)
+            raise NotKept(self.trouble)
         now = self.clock.now()
         refused_before = [kept for one in self._unkept if (kept := self._notebook.find(one)) is not None]
         # What the plan says of them counts, so it is written after them.
@@ -187,7 +187,7 @@ class NoteKeeper:
         self._tries_at = now + _AGAIN_S
         try:
             await asyncio.to_thread(self._store.save, put, plan.gone, self.clock.machine_ms(), now)
-        except NotesNotKept as error:
+        except NotKept as error:
             self._failed(f"Notes cannot be kept: {error}.")
             raise
         self._unkept.clear()
@@ -262,7 +262,7 @@ class NoteKeeper:
         now = self.clock.now()
         if self._unkept and now >= self._tries_at:
             async with self._lock:
-                with contextlib.suppress(NotesNotKept):
+                with contextlib.suppress(NotKept):
                     await self._keep(Plan())
         due = self._notebook.take_due(now)
         if not due:
@@ -273,7 +273,7 @@ class NoteKeeper:
             if plan.pages:
                 try:
                     await self._made(plan)
-                except NotesNotKept:
+                except NotKept:
                     return  # the notebook asks again in a minute
 
     async def close(self) -> None:

@@ -33,6 +33,7 @@ CREATE TABLE IF NOT EXISTS names (name TEXT PRIMARY KEY, user_id TEXT, status IN
 CREATE TABLE IF NOT EXISTS answers (user_id TEXT PRIMARY KEY, presence TEXT, status INTEGER) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS notes (subject TEXT, stamp INTEGER, agent TEXT, text TEXT NOT NULL, author TEXT NOT NULL, written_ms INTEGER NOT NULL,
     lifetime_s INTEGER, ends_ms INTEGER, PRIMARY KEY (subject, stamp, agent)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS colleagues (id TEXT PRIMARY KEY, login TEXT, upn TEXT, sip TEXT, extension TEXT, voicemail TEXT) WITHOUT ROWID;
 """
 """A later version adds tables, and leaves those that are: the file of an older agent is completed, and an older agent can still use it."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from suite.agent.notes.values import Kept, Version
 from suite.agent.store.database import instance_id
+from suite.agent.store.not_kept import not_kept
 from suite.names import Key
 
 if TYPE_CHECKING:
@@ -19,18 +20,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _MS: Final = 1000
-
-
-class NotesNotKept(Exception):
-    """Notes could not be written or read; nothing was changed.
-
-    Attributes:
-        is_full: True when there is no room on the disk.
-    """
-
-    def __init__(self, message: str, *, is_full: bool = False) -> None:
-        super().__init__(message)
-        self.is_full = is_full
 
 
 class NoteStore:
@@ -52,14 +41,14 @@ class NoteStore:
         """Return all versions. Rows that are none are left out, and told.
 
         Raises:
-            NotesNotKept: the file cannot be read.
+            NotKept: the file cannot be read.
         """
         try:
             rows = self._database.rows(
                 "SELECT subject, stamp, agent, text, author, written_ms, lifetime_s, ends_ms FROM notes"
             )
         except sqlite3.Error as error:
-            raise _not_kept(error) from None
+            raise not_kept(error) from None
         found = [_kept(row, now_ms, now) for row in rows if _is_version(row)]
         if len(found) < len(rows):
             log.warning("store: %d rows of notes are damaged, and are left out.", len(rows) - len(found))
@@ -69,7 +58,7 @@ class NoteStore:
         """Write versions, and take others out. When this returns, the disk has it.
 
         Raises:
-            NotesNotKept: nothing was written.
+            NotKept: nothing was written.
         """
         try:
             with self._database.transaction(durable=True) as run:
@@ -77,7 +66,7 @@ class NoteStore:
                 run.executemany("INSERT OR REPLACE INTO notes VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
                 run.executemany("DELETE FROM notes WHERE subject = ? AND stamp = ? AND agent = ?", gone)
         except sqlite3.Error as error:
-            raise _not_kept(error) from None
+            raise not_kept(error) from None
 
 
 def _row(kept: Kept, now_ms: int, now: float) -> tuple[str | int | None, ...]:
@@ -103,8 +92,3 @@ def _kept(row: tuple[str, int, str, str, str, int, int | None, int | None], now_
 def _is_version(row: tuple[object, ...]) -> bool:
     kinds = (str, int, str, str, str, int, int | None, int | None)
     return all(isinstance(value, kind) for value, kind in zip(row, kinds, strict=True))
-
-
-def _not_kept(error: sqlite3.Error) -> NotesNotKept:
-    is_full = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
-    return NotesNotKept("the disk is full" if is_full else str(error), is_full=is_full)

@@ -13,13 +13,14 @@ if TYPE_CHECKING:
 
 
 class Directory:
-    """The colleagues of one file, never changed. Names are compared without case, as the relay compares them."""
+    """Colleagues, never changed. Names are compared without case, as the relay compares them. Of two with the same id the first counts."""
 
     def __init__(self, colleagues: Iterable[Colleague] = ()) -> None:
         self._by_id: dict[Key, Colleague] = {}
         self._by_name: dict[Key, Colleague] = {}
         for colleague in colleagues:
-            self._by_id[key_of(colleague.id)] = colleague
+            if self._by_id.setdefault(key_of(colleague.id), colleague) is not colleague:
+                continue
             # A name that two colleagues have, such as a shared extension, is the first one's.
             for name in (colleague.login, colleague.upn, colleague.sip_uri, colleague.extension):
                 if name:

@@ -17,7 +17,7 @@ from suite.errors import ConfigError
 from suite.names import MAX_NAME_CHARS, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 MOST_BYTES: Final = 64 * 1024 * 1024
@@ -96,7 +96,7 @@ def read_colleagues(text: str, most: int = MOST_COLLEAGUES) -> UsersFile:
     faults: list[LineFault] = []
     for number, cells in _rows(text, faults):
         try:
-            colleague = _colleague(cells)
+            colleague = colleague_of(cells)
         except ValueError as error:
             faults.append(LineFault(number, f"{error} The row is left out."))
             continue
@@ -161,8 +161,11 @@ def _titles(cells: list[str], number: int, faults: list[LineFault]) -> tuple[tup
     return tuple(column or "" for column in named), True
 
 
-def _colleague(cells: dict[str, str]) -> Colleague:
+def colleague_of(cells: Mapping[str, str]) -> Colleague:
     """Return the colleague of a row.
+
+    Args:
+        cells: column -> text. The columns are `login`, `upn`, `sip`, `extension` and `voicemail`; any may be missing.
 
     Raises:
         ValueError: the row is wrong; the message is a sentence that says why.
