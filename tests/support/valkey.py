@@ -54,7 +54,7 @@ _ports = itertools.cycle(
     ]  # processes begin far apart
 )
 # A lock on one byte for each port: the system frees those of a process that ended.
-_taken = (Path(tempfile.gettempdir()) / f"presence-relay-test-ports-{os.getuid()}").open("ab")
+_taken = os.open(Path(tempfile.gettempdir()) / f"presence-relay-test-ports-{os.getuid()}", os.O_WRONLY | os.O_CREAT)
 
 
 def free_port() -> int:
