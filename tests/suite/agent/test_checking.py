@@ -59,6 +59,13 @@ def test_with_everything_in_place_it_says_so_line_by_line(folder: Path):
     assert "presence-suite doctor --settings" in said
 
 
+def test_the_agent_through_which_notes_are_shared_is_named(folder: Path):
+    write(folder, Notes_Hub="http://127.0.0.1:8790")
+    code, found, said = checked(folder)
+    assert (code, "notes" in found["ok"]) == (0, True), said
+    assert "http://127.0.0.1:8790" in said
+
+
 Break = Callable[[Path], object]
 FAILURES: dict[str, tuple[str, Break]] = {
     "a wrong value": ("settings", lambda folder: write(folder, Agent_Port="http")),

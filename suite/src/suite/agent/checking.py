@@ -65,6 +65,8 @@ def check(path: Path, loaded: LoadedSettings) -> Iterator[Finding]:
     yield from _access(settings.api)
     yield from _colleagues(settings.users_file)
     yield _store(settings.store)
+    if settings.hub.url:
+        yield Finding(CheckState.OK, "notes", f"Shared through {settings.hub.url}, which was not asked.")
     yield _log(settings.log.file)
     yield _port(settings.api.host, settings.api.port)
     if settings.api.grpc_port is not None:
@@ -95,7 +97,9 @@ def _access(api: ApiSettings) -> Iterator[Finding]:
 
 def _colleagues(path: Path | None) -> Iterator[Finding]:
     if path is None:
-        yield Finding(CheckState.OK, "colleagues", "No file: colleagues are those whom consoles ask for.")
+        yield Finding(
+            CheckState.OK, "colleagues", "No file: colleagues are those whom consoles ask for and programs add."
+        )
         return
     found = load_users(path)
     for fault in found.faults:

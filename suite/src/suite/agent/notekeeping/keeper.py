@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from suite.agent.notekeeping.feed import NoteFeed
 from suite.agent.notes.notebook import Notebook, Plan
-from suite.agent.sources.source import Connector
+from suite.agent.sources.source import NEEDS_A_PERSON, Connector
 from suite.agent.store.not_kept import NotKept
 
 if TYPE_CHECKING:
@@ -200,7 +200,8 @@ class NoteKeeper:
         """Tell consoles how notes are shared."""
         if sharing != self.sharing:
             if sharing.state is not self.sharing.state:
-                log.info("notes: sharing: %s", f"{sharing.state.value} {sharing.detail}".rstrip())
+                level = logging.WARNING if sharing.state in NEEDS_A_PERSON else logging.INFO
+                log.log(level, "notes: sharing: %s", f"{sharing.state.value} {sharing.detail}".rstrip())
             self.sharing = sharing
             self._board.wake_all()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from suite.agent.core.values import SourceName
@@ -20,6 +20,10 @@ class Connector(enum.StrEnum):
     CONNECTION_ERROR = "connection_error"
     FORBIDDEN = "forbidden"
     CREDENTIALS_NOT_FOUND = "credentials_not_found"
+
+
+NEEDS_A_PERSON: Final = frozenset({Connector.NOT_CONFIGURED, Connector.FORBIDDEN, Connector.CREDENTIALS_NOT_FOUND})
+"""States that last until a person does something."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from suite.agent.answers import RelayAnswers
 from suite.agent.core.values import SourceName
 from suite.agent.sources.doubt import Doubt, Trust
 from suite.agent.sources.organisation import connection_to
-from suite.agent.sources.source import Connector, ConnectorState
+from suite.agent.sources.source import NEEDS_A_PERSON, Connector, ConnectorState
 from suite.agent.sources.statements import PENDING, TOO_MANY, doubted, statement_of
 from suite.agent.store.answers import owner_of
 from suite.chunking import MAX_USERS_A_MESSAGE, MAX_USERS_A_STREAM
@@ -45,8 +45,6 @@ REFUSED_WAIT_S: Final = 60.0
 """When the relay refuses, a person must act there; the agent asks again, so that nobody has to restart it."""
 _OF_THE_KEY: Final = frozenset({"ERROR_REASON_SUITE_KEY_UNKNOWN", "UNAUTHENTICATED"})
 """Reasons of the relay for a key that it does not know. A revoked key is known, and forbidden."""
-_OF_A_PERSON: Final = frozenset({Connector.NOT_CONFIGURED, Connector.FORBIDDEN, Connector.CREDENTIALS_NOT_FOUND})
-"""States that last until a person does something."""
 
 
 class TeamsSource:
@@ -290,7 +288,7 @@ class TeamsSource:
     def _connected(self, connector: ConnectorState) -> None:
         if connector != self.connector:
             if connector.state is not self.connector.state:
-                level = logging.WARNING if connector.state in _OF_A_PERSON else logging.INFO
+                level = logging.WARNING if connector.state in NEEDS_A_PERSON else logging.INFO
                 log.log(level, "teams: %s", f"{connector.state.value} {connector.detail}".rstrip())
             self.connector = connector
             self._on_connector()
