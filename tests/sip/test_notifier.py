@@ -87,6 +87,7 @@ async def served(
     shown: Shown | None = None,
     limits: NotifierLimits = LIMITS,
     settings: UserAgentSettings | None = None,
+    port: int = 0,
 ) -> AsyncIterator[Served]:
     """A user agent that tells states, and the address for others."""
     shown = shown or Shown()
@@ -95,7 +96,7 @@ async def served(
     authority.issue_cert("127.0.0.1").configure_cert(ours)
     authority.configure_trust(theirs)
     async with UserAgent(settings) as agent:
-        _, port = await agent.listen(protocol, "127.0.0.1", tls=ours)
+        _, port = await agent.listen(protocol, "127.0.0.1", port, tls=ours)
         notifier = Notifier(agent, shown, {"presence": PIDF}, limits)
         yield Served(agent, notifier, shown, SipServer.at(f"127.0.0.1:{port}", protocol, tls=theirs), port)
         for each in notifier:

@@ -19,6 +19,7 @@ from suite.sip.subscriptions import Notification
 from suite.sip.user_agent import UserAgent, UserAgentSettings
 from tests.sip.test_notifier import WISH, Served, served, states, subscribe
 from tests.support.loopback import LoopbackServer
+from tests.support.valkey import free_port
 from tests.support.waiting import eventually
 
 
@@ -172,7 +173,7 @@ async def test_a_lost_connection_is_made_anew_and_the_subscription_lives_on():
 
 
 async def test_a_large_request_goes_over_tcp_though_the_protocol_is_udp():
-    async with served("udp") as place, UserAgent() as phone:
+    async with served("udp", port=free_port()) as place, UserAgent() as phone:
         await place.agent.listen("tcp", "127.0.0.1", place.port)
         wish = SubscriptionWish(
             uri=WISH.uri, own_uri=WISH.own_uri, accept=("application/pidf+xml", *["x/" + "y" * 50] * 30)
