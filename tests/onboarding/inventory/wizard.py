@@ -200,16 +200,16 @@ async def _(visit: Visit) -> None:
 
 @row("wizard/done", "key-was-shown")
 async def _(visit: Visit) -> None:
-    await visit.grant()
+    await visit.person.onboard()
     await visit.person.overview()
     await visit.show()
 
 
 @row("wizard/done", "again-in-a-suspended-organisation")
 async def _(visit: Visit) -> None:
-    await visit.grant()
+    await visit.person.onboard()
     await visit.site.tenants.happened(visit.site.tenant_id(), TenantEvent.SUSPENDED)
-    await visit.grant()
+    await visit.person.onboard()
     await visit.person.overview()
     await visit.show()
 
@@ -224,7 +224,7 @@ async def _(visit: Visit) -> None:
 
 @row("wizard/key", "was-shown")
 async def _(visit: Visit) -> None:
-    await visit.grant()
+    await visit.person.onboard()
     await visit.show()
 
 
