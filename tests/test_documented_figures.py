@@ -16,7 +16,7 @@ from relay.store.custody import access_requests, audit, suite_keys
 from relay.store.presence import interest, pipes, presences
 from relay.store.sealing import short_lived
 from relay.worker.settings import WorkerSettings
-from suite.agent.api import bodies, stream
+from suite.agent.api import bodies, event_response
 from suite.agent.users import reading
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -59,7 +59,7 @@ FIGURES = {
         "*Log* shows": f"for {days(audit.RETENTION)}",
     },
     "suites/agent.md": {
-        "A comment comes": f"every {stream.ALIVE_S:g} seconds",
+        "A comment comes": f"every {event_response.ALIVE_S:g} seconds",
         "A program that knows the states of phones": f"up to {bodies.MOST_STATES:,} at once",
         "| bodies |": f"{bodies.MOST_BYTES >> 20} MiB",
     },

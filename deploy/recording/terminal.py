@@ -216,6 +216,9 @@ def _runs(line: Mapping[int, Any]) -> Row:
 
 
 def _take_terminal() -> None:
+    signal.signal(
+        signal.SIGHUP, signal.SIG_DFL
+    )  # `nohup` has it ignored, and then nothing here would end with its terminal
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 

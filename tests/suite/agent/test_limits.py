@@ -124,8 +124,9 @@ async def test_a_body_that_breaks_while_it_is_answered_ends_the_connection_quiet
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
-async def test_an_event_stream_with_a_body_without_end_is_ended(scene: Scene):
-    events = head(scene, "GET /v1/events HTTP/1.1", "Content-Length: 1000000000")
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/notes/versions"])
+async def test_an_event_stream_with_a_body_without_end_is_ended(scene: Scene, path: str):
+    events = head(scene, f"GET {path} HTTP/1.1", "Content-Length: 1000000000")
     got = await closed_by_the_agent(scene, events, b"x" * 1000)
     assert got.startswith(b"HTTP/1.1 200")
     assert scene.board.listeners == 0

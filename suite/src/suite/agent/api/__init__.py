@@ -2,6 +2,7 @@
 
 app.py        the routes
 stream.py     the event stream of one console
+event_response.py  server-sent events as an answer, for consoles and for agents that follow this one
 page.py       the page at `/`, whose files are in `static`
 colleagues.py  the routes by which colleagues are added and removed
 notes.py      the routes of notes

@@ -18,6 +18,7 @@ import contextlib
 import zlib
 from typing import TYPE_CHECKING, Any, Final
 
+from suite.agent.api.event_response import ALIVE_S, event, respond_with_events, write
 from suite.agent.api.shapes import compact
 from suite.agent.api.wire import EVENTS_A_PIECE
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from suite.agent.board import Board, BoardListener
     from suite.names import Key
 
-ALIVE_S: Final = 15.0
 _STATE: Final = b"state"
 _NOTE: Final = b"note"
 
@@ -55,29 +55,11 @@ class EventStream:
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Send events until the console leaves."""
-        headers = [
-            (b"content-type", b"text/event-stream; charset=utf-8"),
-            (b"cache-control", b"no-store"),
-            (b"x-accel-buffering", b"no"),
-        ]
         with contextlib.ExitStack() as stack:
             only = stack.enter_context(self._board.wanting(self._names)) if self._names else None
             epoch = self._epoch(only)
             listener = stack.enter_context(self._board.listening(only, _since(self._last_event_id, epoch, self._board)))
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
-            sending = asyncio.create_task(self._send(listener, epoch, send))
-            leaving = asyncio.create_task(_until_left_or_sending(receive))
-            stopping = asyncio.create_task(self._stopping.wait())
-            try:
-                await asyncio.wait({sending, leaving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for task in (sending, leaving, stopping):
-                    task.cancel()
-                await asyncio.wait({sending, leaving, stopping})
-            if not sending.cancelled():
-                sending.result()
-        with contextlib.suppress(OSError):
-            await send({"type": "http.response.body", "body": b""})
+            await respond_with_events(lambda: self._send(listener, epoch, send), receive, send, self._stopping)
 
     def _epoch(self, only: frozenset[Key] | None) -> str:
         """Return the part of an event's id that says which run of the agent, and which colleagues, its number belongs to."""
@@ -87,7 +69,7 @@ class EventStream:
     async def _send(self, listener: BoardListener, epoch: str, send: Send) -> None:
         sources = self._sources()
         opening = b"event: everything\ndata: {}\n\n" if listener.everything else b""
-        await _write(send, b"retry: 1000\n" + opening + _event(b"sources", sources))
+        await write(send, b"retry: 1000\n" + opening + event(b"sources", sources))
         if listener.everything and listener.only is None:
             await self._send_everybody(listener, send)
         is_complete = False
@@ -97,16 +79,16 @@ class EventStream:
             revision = self._board.revision
             if now != sources:
                 sources = now
-                await _write(send, _event(b"sources", sources))
+                await write(send, event(b"sources", sources))
             await self._send_changes(changed, notes, epoch, send)
             if not is_complete:
-                await _write(send, _event(b"complete", b"{}", f"{epoch}-{revision}"))
+                await write(send, event(b"complete", b"{}", f"{epoch}-{revision}"))
                 is_complete = True
             try:
                 async with asyncio.timeout(ALIVE_S):
                     await listener.wait()
             except TimeoutError:
-                await _write(send, b": alive\n\n")
+                await write(send, b": alive\n\n")
 
     async def _send_everybody(self, listener: BoardListener, send: Send) -> None:
         """Send all colleagues as they were a moment ago, and let the listener have those that changed since.
@@ -120,7 +102,7 @@ class EventStream:
         listener.take()
         listener.tell_all(missed)
         for piece in pieces:
-            await _write(send, piece)
+            await write(send, piece)
 
     async def _send_changes(self, changed: list[Key], notes: list[Key], epoch: str, send: Send) -> None:
         """Send colleagues and notes in the order of their revisions, so that each id stands for everything before it."""
@@ -129,16 +111,16 @@ class EventStream:
         present = [(entries[key].revision, _STATE, key) for key in changed if key in entries]
         present += [(entries[key].note_revision, _NOTE, key) for key in notes if key in entries]
         for piece in _pieces(removed):
-            await _write(send, b"".join(_event(b"removed", compact({"user": key})) for key in piece))
+            await write(send, b"".join(event(b"removed", compact({"user": key})) for key in piece))
         json_of = {_STATE: self._wire.json, _NOTE: self._wire.note_json}
         for piece in _pieces(sorted(present)):
             # A colleague may have changed since; then its newest state is sent now, and again when its turn comes.
             written = [
-                _event(name, json_of[name](key, entries[key]), f"{epoch}-{revision}")
+                event(name, json_of[name](key, entries[key]), f"{epoch}-{revision}")
                 for revision, name, key in piece
                 if key in entries
             ]
-            await _write(send, b"".join(written))
+            await write(send, b"".join(written))
 
 
 def _since(last_event_id: str, epoch: str, board: Board) -> tuple[str, int] | None:
@@ -149,28 +131,6 @@ def _since(last_event_id: str, epoch: str, board: Board) -> tuple[str, int] | No
     return board.epoch, int(number)
 
 
-def _event(name: bytes, data: bytes, event_id: str = "") -> bytes:
-    head = f"id: {event_id}\n".encode() if event_id else b""
-    return head + b"event: " + name + b"\ndata: " + data + b"\n\n"
-
-
-async def _write(send: Send, body: bytes) -> None:
-    if body:
-        await send({"type": "http.response.body", "body": body, "more_body": True})
-
-
 def _pieces(items: list[Any]) -> Iterator[list[Any]]:
     for start in range(0, len(items), EVENTS_A_PIECE):
         yield items[start : start + EVENTS_A_PIECE]
-
-
-async def until_left(receive: Receive) -> None:
-    """Wait until the peer has left."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-async def _until_left_or_sending(receive: Receive) -> None:
-    """Wait until a console leaves. One that sends a body, which may never end, is as good as gone."""
-    while (message := await receive())["type"] != "http.disconnect" and not message.get("body"):
-        pass

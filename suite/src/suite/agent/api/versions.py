@@ -17,9 +17,9 @@ from starlette.routing import Route
 
 from suite.agent.api.answers import json_answer
 from suite.agent.api.bodies import ApiError, check_fields, not_valid, read_object
+from suite.agent.api.event_response import ALIVE_S, event, respond_with_events, write
 from suite.agent.api.notes import refused
 from suite.agent.api.shapes import compact
-from suite.agent.api.stream import until_left
 from suite.agent.notekeeping.keeper import NotesBusy
 from suite.agent.notes.wire import MOST_VERSIONS, decode_version, encode_version
 from suite.agent.store.not_kept import NotKept
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from suite.agent.notes.values import Kept
 
 MOST_FOLLOWERS: Final = 100
-ALIVE_S: Final = 15.0
 _PATH: Final = "/v1/notes/versions"
 _A_PIECE: Final = 100
 
@@ -84,39 +83,25 @@ class VersionStream:
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Send versions until the other agent leaves."""
-        headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-store")]
         with self._notes.feed.following() as news:
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
-            sending = asyncio.create_task(self._send(news, send))
-            leaving = asyncio.create_task(until_left(receive))
-            stopping = asyncio.create_task(self._stopping.wait())
-            try:
-                await asyncio.wait({sending, leaving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for task in (sending, leaving, stopping):
-                    task.cancel()
-                await asyncio.wait({sending, leaving, stopping})
-            if not sending.cancelled():
-                sending.result()
-        with contextlib.suppress(OSError):
-            await send({"type": "http.response.body", "body": b""})
+            await respond_with_events(lambda: self._send(news, send), receive, send, self._stopping)
 
     async def _send(self, news: asyncio.Event, send: Send) -> None:
         notes = self._notes
         hub = {"run": notes.run_id, "agent": notes.agent, "follows": notes.follows, "now_ms": notes.clock.stamp_ms()}
-        await _write(send, _event("hub", hub))
+        await write(send, _event("hub", hub))
         is_complete = False
         while True:
             news.clear()
             await self._send_new(send)
             if not is_complete:
-                await _write(send, _event("complete", {}))
+                await write(send, _event("complete", {}))
                 is_complete = True
             try:
                 async with asyncio.timeout(ALIVE_S):
                     await news.wait()
             except TimeoutError:
-                await _write(send, _event("now", {"now_ms": notes.clock.stamp_ms()}))
+                await write(send, _event("now", {"now_ms": notes.clock.stamp_ms()}))
 
     async def _send_new(self, send: Send) -> None:
         new = self._notes.feed.since(self._position)
@@ -128,7 +113,7 @@ class VersionStream:
                     value = encode_version(kept, self._notes.clock.now())
                     written.append(_event("version", value, f"{self._notes.run_id}-{position}"))
                 self._position = position
-            await _write(send, b"".join(written))
+            await write(send, b"".join(written))
 
 
 def _position(last_event_id: str, notes: NoteKeeper) -> int:
@@ -140,10 +125,4 @@ def _position(last_event_id: str, notes: NoteKeeper) -> int:
 
 
 def _event(name: str, data: dict[str, Any], event_id: str = "") -> bytes:
-    head = f"id: {event_id}\n" if event_id else ""
-    return f"{head}event: {name}\ndata: ".encode() + compact(data) + b"\n\n"
-
-
-async def _write(send: Send, body: bytes) -> None:
-    if body:
-        await send({"type": "http.response.body", "body": body, "more_body": True})
+    return event(name.encode(), compact(data), event_id)

@@ -1,18 +1,18 @@
 // The sign-in, when the agent's settings have a token: the agent answers it with a cookie, which no script can read.
 
 import { check } from "./events.js";
-import { onLanguage, say } from "./words.js";
+import { FieldFault } from "./field-fault.js";
 
 const SESSION = "/v1/session";
 const RENEW_MS = 3600000; // the cookie lasts twelve hours
 const WRONG = { 401: "sign-in.wrong", 429: "sign-in.too-many", 400: "sign-in.wrong" };
 
 const at = (id) => document.getElementById(id);
-const [section, form, input, fault, out] = ["sign-in", "sign-in-form", "token", "token-fault", "sign-out"].map(at);
+const [section, form, input, out] = ["sign-in", "sign-in-form", "token", "sign-out"].map(at);
+const fault = new FieldFault(input, at("token-fault"));
 
 export class SignIn {
   #done;
-  #faultKey = "";
 
   /** done(): called when the browser has been signed in. */
   constructor(done) {
@@ -23,7 +23,6 @@ export class SignIn {
     });
     out.addEventListener("click", () => this.#leave());
     setInterval(() => this.#renew(), RENEW_MS);
-    onLanguage(() => this.#drawFault());
     this.#look();
   }
 
@@ -37,13 +36,13 @@ export class SignIn {
   }
 
   async #send(token) {
-    this.#fault(token ? "" : "sign-in.empty");
+    fault.say(token ? "" : "sign-in.empty");
     if (!token) return;
     try {
       const headers = { "Content-Type": "application/json" };
       await check(await fetch(SESSION, { method: "POST", headers, body: JSON.stringify({ token }) }));
     } catch (error) {
-      this.#fault(WRONG[error.status] ?? "lost.title");
+      fault.say(WRONG[error.status] ?? "lost.title");
       return;
     }
     input.value = "";
@@ -76,18 +75,5 @@ export class SignIn {
     } catch {
       return null;
     }
-  }
-
-  #fault(key) {
-    this.#faultKey = key;
-    this.#drawFault();
-    if (key) input.focus();
-  }
-
-  #drawFault() {
-    fault.textContent = this.#faultKey ? say(this.#faultKey) : "";
-    fault.hidden = !this.#faultKey;
-    input.ariaInvalid = this.#faultKey ? "true" : null;
-    input.parentElement.classList.toggle("is-wrong", Boolean(this.#faultKey));
   }
 }

@@ -2,13 +2,15 @@
 
 import { Stream } from "./events.js";
 import { below, nameOf, statusName, why, winner } from "./explain.js";
+import { FieldFault } from "./field-fault.js";
 import { drawIcon, look } from "./looks.js";
 import { onLanguage, say } from "./words.js";
 
 const WATCH_MS = 60000;
 
 const at = (id) => document.getElementById(id);
-const [form, input, fault, box] = ["watch", "watch-name", "watch-fault", "watched"].map(at);
+const [form, input, box] = ["watch", "watch-name", "watched"].map(at);
+const fault = new FieldFault(input, at("watch-fault"));
 
 export class Watch {
   #sources;
@@ -17,7 +19,6 @@ export class Watch {
   #asked = "";
   #ends = 0;
   #timer = 0;
-  #faultKey = "";
 
   /** sources(): returns source -> the state of its connection. */
   constructor(sources) {
@@ -30,15 +31,12 @@ export class Watch {
       this.#end();
       input.focus();
     });
-    onLanguage(() => {
-      this.draw();
-      this.#drawFault();
-    });
+    onLanguage(() => this.draw());
   }
 
   #begin(asked) {
     this.#end();
-    this.#fault(asked ? "" : "watch.empty");
+    fault.say(asked ? "" : "watch.empty");
     if (!asked) return;
     this.#asked = asked;
     this.#ends = Date.now() + WATCH_MS;
@@ -48,10 +46,10 @@ export class Watch {
       (state, problem) => {
         if (problem?.status === 400) {
           this.#end();
-          this.#fault("watch.wrong");
+          fault.say("watch.wrong");
         } else if (problem?.status === 503) {
           this.#end();
-          this.#fault("watch.full");
+          fault.say("watch.full");
         }
       },
     );
@@ -89,18 +87,5 @@ export class Watch {
     at("watched-status").textContent = user ? statusName(user.status) : say("watch.waiting");
     const because = user && [user.reason ? "" : winner(user), user.reason ? "" : why(user), below(user, this.#sources())];
     at("watched-why").textContent = because ? because.filter(Boolean).join(" · ") : "";
-  }
-
-  #fault(key) {
-    this.#faultKey = key;
-    this.#drawFault();
-    if (key) input.focus();
-  }
-
-  #drawFault() {
-    fault.textContent = this.#faultKey ? say(this.#faultKey) : "";
-    fault.hidden = !this.#faultKey;
-    input.ariaInvalid = this.#faultKey ? "true" : null;
-    input.parentElement.classList.toggle("is-wrong", Boolean(this.#faultKey));
   }
 }
