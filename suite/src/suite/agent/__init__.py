@@ -7,6 +7,7 @@ run.py        put an agent together, and follow its settings
 api/          the local API: HTTP/JSON and server-sent events
 rpc/          the relay's own API, over gRPC
 sources/      Teams by the relay, and what programs of this machine tell
+changes.py    what is still to be sent to one console
 board.py      all colleagues, what sources say of them, what consoles are shown
 answers.py    the relay's answers, as they are passed on over gRPC
 notekeeping/  the notes of a running agent

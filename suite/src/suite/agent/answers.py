@@ -8,7 +8,6 @@ Everything happens in the event loop's thread, and nothing waits.
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import time
 from collections import Counter
@@ -16,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from suite.agent.changes import Changes
 from suite.chunking import MAX_USERS_A_STREAM
 from suite.held import Answer, Resolution
 from suite.names import Key, key_of
@@ -65,7 +65,7 @@ class Freshness:
     poll_interval: timedelta | None = None
 
 
-class AnswerListener:
+class AnswerListener(Changes):
     """The names that changed and have not been sent to one console.
 
     Attributes:
@@ -73,30 +73,14 @@ class AnswerListener:
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.is_over = False
         self.watched: dict[Key, object] = {}
-        self._changed: dict[Key, None] = {}
-        self._news = asyncio.Event()
 
     def tell(self, key: Key) -> None:
         """Note that a name's answer changed."""
         if key in self.watched:
-            self._changed[key] = None
-            self._news.set()
-
-    def wake(self) -> None:
-        """Let `wait` return although no answer changed."""
-        self._news.set()
-
-    def take(self) -> list[Key]:
-        """Return the names that changed since the last call, each once."""
-        changed, self._changed = list(self._changed), {}
-        self._news.clear()
-        return changed
-
-    async def wait(self) -> None:
-        """Wait until something changed."""
-        await self._news.wait()
+            self.note((key,))
 
 
 class RelayAnswers:

@@ -9,13 +9,13 @@ Everything happens in the event loop's thread, and nothing waits.
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections import Counter, deque
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from suite.agent.changes import Changes
 from suite.agent.core.aggregate import aggregate
 from suite.agent.core.values import Aggregation, RichStatement, SourceName, TelephonyStatement
 from suite.agent.users.directory import Directory
@@ -53,7 +53,7 @@ class BoardEntry:
         return key_of(self.colleague.upn or self.colleague.login)
 
 
-class BoardListener:
+class BoardListener(Changes):
     """The changes that one console has not been sent.
 
     Attributes:
@@ -61,51 +61,33 @@ class BoardListener:
     """
 
     def __init__(self, only: frozenset[Key] | None) -> None:
+        super().__init__()
         self.only = only
         self.everything = False
-        self._changed: dict[Key, None] = {}
         self._notes: dict[Key, None] = {}
-        self._news = asyncio.Event()
 
     def tell(self, key: Key) -> None:
         """Note that a colleague changed, or was removed."""
         if self.only is None or key in self.only:
-            self._changed[key] = None
-            self._news.set()
+            self.note((key,))
 
     def tell_all(self, keys: Collection[Key]) -> None:
         """Note that these changed, or were removed."""
         if self.only is not None:
             among = keys if isinstance(keys, dict) else set(keys)  # a board may have a hundred thousand
             keys = [key for key in self.only if key in among]
-        self._changed.update(dict.fromkeys(keys))
-        if self._changed:
-            self._news.set()
+        self.note(keys)
 
     def tell_note(self, key: Key) -> None:
         """Note that the note about a colleague changed."""
         if self.only is None or key in self.only:
             self._notes[key] = None
-            self._news.set()
-
-    def wake(self) -> None:
-        """Let `wait` return although nobody changed."""
-        self._news.set()
-
-    def take(self) -> list[Key]:
-        """Return those that changed since the last call, each once."""
-        changed, self._changed = list(self._changed), {}
-        self._news.clear()
-        return changed
+            self.wake()
 
     def take_notes(self) -> list[Key]:
         """Return those about whom the note changed since the last call, each once. No await stands between this and `take`."""
         notes, self._notes = list(self._notes), {}
         return notes
-
-    async def wait(self) -> None:
-        """Wait until somebody changed."""
-        await self._news.wait()
 
 
 class Board:
