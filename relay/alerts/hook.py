@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 import httpx
@@ -32,7 +31,7 @@ class NotDelivered(Exception):
 
 
 class HookSender:
-    """Posts to tenants' addresses; to be entered as a context.
+    """Posts to tenants' addresses.
 
     Each POST has a connection of its own, to an address that was checked. It uses no proxy, redirect or cookie, and of the
     answer it reads the status alone.
@@ -40,14 +39,7 @@ class HookSender:
 
     def __init__(self, settings: AlertSettings) -> None:
         self._settings = settings
-        self._stack = AsyncExitStack()
         self._context: ssl.SSLContext | None = None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *exc: object) -> None:
-        await self._stack.aclose()
 
     async def post(self, url: str, secret: str, message_id: str, body: bytes) -> None:
         """Post one signed message to a tenant's address.
@@ -75,13 +67,14 @@ class HookSender:
         found = await addresses.resolve(host, port, private=self._settings.private_addresses)
         target = httpx.URL(url).copy_with(host=found[0])
         request = headers | {"host": parts.netloc, "content-type": "application/json", "user-agent": "presence-relay"}
-        async with httpx.AsyncClient(verify=self._trust(), trust_env=False, timeout=None) as client:  # noqa: S113  bounded as a whole
+        async with httpx.AsyncClient(verify=await self._trust(), trust_env=False, timeout=None) as client:  # noqa: S113  bounded as a whole
             # The certificate must be the host's, although the connection goes to one of its addresses.
             options = {"sni_hostname": host}
             async with client.stream("POST", target, headers=request, content=body, extensions=options) as answer:
                 return answer.status_code
 
-    def _trust(self) -> ssl.SSLContext:
-        """Made at the first use: reading the system's authorities takes a good part of a worker's start, and few tenants have a hook."""
-        self._context = self._context or ssl.create_default_context(cadata=self._settings.ca_pem)
+    async def _trust(self) -> ssl.SSLContext:
+        """Return whom to trust. It is read at the first use, as few tenants have a hook, and in a thread: it takes some 50 ms."""
+        if self._context is None:
+            self._context = await asyncio.to_thread(ssl.create_default_context, cadata=self._settings.ca_pem)
         return self._context

@@ -73,7 +73,7 @@ class AlertSender:
         self._finished: set[tuple[str, str]] = set()  # notice, channel: an older read of the store still has them
         self._room = asyncio.Semaphore(settings.at_once)
         self._mail: MailSender | None = None
-        self._hook: HookSender | None = None
+        self._hook = HookSender(settings)
 
     def wake(self) -> None:
         """Read the notices now: there may be a new one."""
@@ -82,7 +82,6 @@ class AlertSender:
     async def run(self) -> None:
         """Send due notices until cancelled."""
         async with AsyncExitStack() as stack:
-            self._hook = await stack.enter_async_context(HookSender(self._settings))
             if self._settings.mail is not None:
                 self._mail = await stack.enter_async_context(MailSender(self._settings.mail))
             stack.enter_context(WAITING.reading(self._waiting))
@@ -215,7 +214,7 @@ class AlertSender:
 
     async def _post(self, event: ConsentEvent, notice: Notice, tenant: Tenant) -> bool:
         url = tenant.settings.get("notify_url", "")
-        if self._hook is None or not url:
+        if not url:
             return False
         try:
             sealed = tenant.settings.get(notify_secrets.SETTING, "")

@@ -30,8 +30,7 @@ async def here() -> AsyncIterator[Receiver]:
 
 
 async def post(url: str, settings: AlertSettings = SETTINGS, secret: str = SECRET) -> None:
-    async with HookSender(settings) as sender:
-        await sender.post(url, secret, "msg_1", BODY)
+    await HookSender(settings).post(url, secret, "msg_1", BODY)
 
 
 async def test_a_receiver_verifies_a_notice_with_the_specifications_library(here: Receiver):
