@@ -33,7 +33,9 @@ knowing = st.builds(
 )
 unknowing = st.builds(RichStatement, reason=st.sampled_from(["", "stale", "not_found"]))
 riches = st.dictionaries(st.sampled_from(SourceName), knowing | unknowing)
-phones = st.none() | st.builds(TelephonyStatement, state=st.sampled_from(TelephonyState), since=times)
+phones = st.dictionaries(
+    st.sampled_from([SIP, LOCAL]), st.builds(TelephonyStatement, state=st.sampled_from(TelephonyState), since=times)
+)
 winners = st.sampled_from(SourceName)
 
 few = settings(max_examples=60)
@@ -43,8 +45,8 @@ few = settings(max_examples=60)
 @given(riches, phones, winners)
 def test_unknown_is_shown_with_its_reason_exactly_when_no_source_knows(rich, phone, winning):
     found = aggregate(rich, phone, winning)
-    is_known = any(one.is_known for one in rich.values()) or (
-        phone is not None and phone.state is not TelephonyState.UNKNOWN
+    is_known = any(one.is_known for one in rich.values()) or any(
+        one.state is not TelephonyState.UNKNOWN for one in phone.values()
     )
     assert (found.status is not ShownStatus.UNKNOWN) == is_known
     assert bool(found.reason) == (not is_known)
@@ -73,8 +75,8 @@ def test_the_winning_technology_counts_when_it_knows_and_otherwise_one_that_does
 @few
 @given(riches, phones, winners)
 def test_nothing_depends_on_the_order_in_which_sources_spoke(rich, phone, winning):
-    backwards = dict(reversed(rich.items()))
-    assert aggregate(rich, phone, winning) == aggregate(backwards, phone, winning)
+    backwards = dict(reversed(rich.items())), dict(reversed(phone.items()))
+    assert aggregate(rich, phone, winning) == aggregate(*backwards, winning)
 
 
 @few
@@ -87,14 +89,15 @@ def test_a_state_is_shown_only_if_somebody_said_it_and_with_the_time_of_who_said
             said.state.value, said.since, said.is_uncertain,
         )  # fmt: skip
     elif found.rule is not Rule.NOTHING_KNOWN:
-        assert phone is not None
-        assert (found.since, found.is_uncertain) == (phone.since, False)
+        said = next(one for one in phone.values() if (one.state, one.since) == (found.telephony, found.since))
+        assert not found.is_uncertain
+        assert said
 
 
 @few
 @given(riches, winners, st.sampled_from([TelephonyState.RINGING, TelephonyState.BUSY]), times)
 def test_a_phone_in_use_is_covered_by_do_not_disturb_only_whatever_is_older_or_newer(rich, winning, state, since):
-    found = aggregate(rich, TelephonyStatement(state=state, since=since), winning)
+    found = aggregate(rich, {SIP: TelephonyStatement(state=state, since=since)}, winning)
     assert found.telephony is state
     if found.rich in DO_NOT_DISTURB_STATES:
         assert found.rule is Rule.RICH_DO_NOT_DISTURB
@@ -129,8 +132,24 @@ def test_a_phone_in_use_is_covered_by_do_not_disturb_only_whatever_is_older_or_n
 )
 def test_do_not_disturb_is_over_forwarded_over_a_phone_in_use_over_rich_presence(rich: str, phone: str, shown: str):
     stated = {TEAMS: RichStatement(state=RichState(rich))}
-    found = aggregate(stated, TelephonyStatement(state=TelephonyState(phone)), TEAMS)
+    found = aggregate(stated, {LOCAL: TelephonyStatement(state=TelephonyState(phone))}, TEAMS)
     assert found.status.value == shown
+
+
+@pytest.mark.parametrize(
+    ("local", "sip", "counts"),
+    [
+        ("forwarded_to_voicemail", "busy", "forwarded_to_voicemail"),
+        ("idle", "busy", "idle"),
+        ("unknown", "busy", "busy"),
+        (None, "ringing", "ringing"),
+        ("busy", None, "busy"),
+    ],
+)
+def test_what_programs_tell_of_a_phone_is_over_what_was_read_by_sip(local: str | None, sip: str | None, counts: str):
+    told = {LOCAL: local, SIP: sip}
+    phone = {source: TelephonyStatement(state=TelephonyState(state)) for source, state in told.items() if state}
+    assert aggregate({}, phone, TEAMS).telephony.value == counts
 
 
 def test_rich_states_are_the_console_statuses_of_the_protocol():

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from suite.agent import logs
 from suite.agent.logs import LINE_CHARS, BoundedLog, begin_logging
-from suite.agent.settings.load import LogSettings, load
+from suite.agent.settings.groups.log import LogSettings
+from suite.agent.settings.load import load
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from suite.agent.settings.load import TeamsSettings
+from suite.agent.settings.groups.teams import TeamsSettings
 from suite.agent.store.answers import AnswerStore, owner_of
 from suite.agent.store.database import Database, StoreInUse
 from suite.agent.store.encoding import decode_presence, encode_presence

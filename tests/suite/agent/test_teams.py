@@ -18,7 +18,7 @@ from presence_api.v1 import presence_pb2 as pb
 from presence_api.v1 import presence_service_pb2 as api
 from suite.agent.board import Board
 from suite.agent.core.values import Aggregation, SourceName
-from suite.agent.settings.load import TeamsSettings
+from suite.agent.settings.groups.teams import TeamsSettings
 from suite.agent.sources import teams
 from suite.agent.sources.source import Connector, ConnectorState
 from suite.agent.sources.teams import TeamsSource

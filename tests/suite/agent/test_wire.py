@@ -30,7 +30,7 @@ def change(board: Board, chance: random.Random) -> None:
         case 0:
             board.set_colleagues(colleagues(*chance.sample(range(250), 230)))
         case 1 | 2:
-            board.state_telephony(key, TelephonyStatement(state=chance.choice(list(TelephonyState))))
+            board.state_telephony(key, SourceName.LOCAL, TelephonyStatement(state=chance.choice(list(TelephonyState))))
         case _:
             board.state_rich(key, SourceName.TEAMS, RichStatement(state=chance.choice(STATES)))
 

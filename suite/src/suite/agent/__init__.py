@@ -4,6 +4,7 @@ commands.py   the commands `agent` and `settings`
 checking.py   check for an installer whether an agent can start
 logs.py       the log file, of bounded size
 run.py        put an agent together, and follow its settings
+parts.py      what runs by the settings, begun anew when they change
 api/          the local API: HTTP/JSON and server-sent events
 rpc/          the relay's own API, over gRPC
 sources/      Teams by the relay, and what programs of this machine tell

@@ -13,7 +13,7 @@ import secrets
 from collections import Counter, deque
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from suite.agent.changes import Changes
 from suite.agent.core.aggregate import aggregate
@@ -25,6 +25,8 @@ from suite.names import Key, key_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
+_Statement = TypeVar("_Statement", RichStatement, TelephonyStatement)
+
 MOST_REMOVED: Final = 10_000
 """Removals that are remembered for consoles that resume; one that missed more gets everything anew."""
 
@@ -35,6 +37,7 @@ class BoardEntry:
 
     Attributes:
         rich: source -> its statement; sources that said nothing are absent.
+        telephony: the same, of the phone.
         shown: what consoles show.
         revision: of the newest change of `shown`.
         note_revision: of the newest change of the note about the colleague; 0 when there never was one.
@@ -42,7 +45,7 @@ class BoardEntry:
 
     colleague: Colleague
     rich: dict[SourceName, RichStatement] = field(default_factory=dict)
-    telephony: TelephonyStatement | None = None
+    telephony: dict[SourceName, TelephonyStatement] = field(default_factory=dict)
     shown: Aggregation = field(default_factory=Aggregation)
     revision: int = 0
     note_revision: int = 0
@@ -225,25 +228,20 @@ class Board:
     def state_rich(self, key: Key, source: SourceName, statement: RichStatement | None) -> None:
         """Take what a source says of a colleague; None withdraws it. Somebody who is not on the board is ignored."""
         entry = self._entries.get(key)
-        if entry is None or entry.rich.get(source) == statement:
-            return
-        if statement is None:
-            del entry.rich[source]
-        else:
-            entry.rich[source] = statement
-        self._show(key, entry)
+        if entry is not None and _put(entry.rich, source, statement):
+            self._show(key, entry)
 
-    def state_telephony(self, key: Key, statement: TelephonyStatement | None) -> None:
-        """Take what the telephone system says of a colleague; None withdraws it."""
+    def state_telephony(self, key: Key, source: SourceName, statement: TelephonyStatement | None) -> None:
+        """Take what a source says of a colleague's phone; None withdraws it."""
         entry = self._entries.get(key)
-        if entry is not None and entry.telephony != statement:
-            entry.telephony = statement
+        if entry is not None and _put(entry.telephony, source, statement):
             self._show(key, entry)
 
     def withdraw(self, source: SourceName) -> None:
         """Withdraw everything that a source said."""
         for key in list(self._entries):
             self.state_rich(key, source, None)
+            self.state_telephony(key, source, None)
 
     def set_winning(self, winning: SourceName) -> None:
         """Set the winning technology."""
@@ -356,6 +354,17 @@ class Board:
             listener.tell(key)
 
 
+def _put(said: dict[SourceName, _Statement], source: SourceName, statement: _Statement | None) -> bool:
+    """Replace a source's statement, and return True when it is another one now."""
+    if said.get(source) == statement:
+        return False
+    if statement is None:
+        del said[source]
+    else:
+        said[source] = statement
+    return True
+
+
 def _withdraw_what_was_of_another(entry: BoardEntry, now: Colleague) -> None:
     """Withdraw what was said of a UPN, SIP address or extension that the colleague had: it may be somebody else's now."""
     before = entry.colleague
@@ -366,4 +375,4 @@ def _withdraw_what_was_of_another(entry: BoardEntry, now: Colleague) -> None:
     if before.sip_uri != now.sip_uri:
         entry.rich.pop(SourceName.SIP, None)
     if before.extension != now.extension:
-        entry.telephony = None  # it is another phone's, and the next state is told of this one
+        entry.telephony.clear()  # it is another phone's, and the next state is told of this one

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from suite.agent.settings.load import ApiSettings, LoadedSettings, TeamsSettings
+    from suite.agent.settings.groups.api import ApiSettings
+from suite.agent.settings.groups.teams import TeamsSettings
+from suite.agent.settings.load import LoadedSettings
 
 
 class CheckState(enum.Enum):

@@ -21,7 +21,7 @@ from suite.system import make_private
 if TYPE_CHECKING:
     from io import TextIOWrapper
 
-    from suite.agent.settings.load import LogSettings
+    from suite.agent.settings.groups.log import LogSettings
 
 log = logging.getLogger(__name__)
 

@@ -22,11 +22,12 @@ from suite.agent.files import LOOK_EVERY_S
 from suite.agent.notekeeping.clock import NoteClock
 from suite.agent.notekeeping.follower import HubFollower
 from suite.agent.notekeeping.keeper import NoteKeeper
+from suite.agent.parts import Parts
 from suite.agent.rpc.server import RpcTls, rpc_serving
 from suite.agent.settings.kinds import is_loopback
 from suite.agent.settings.watching import SettingsWatch
 from suite.agent.sources.local import LocalStates
-from suite.agent.sources.source import Connector, ConnectorState
+from suite.agent.sources.source import Connector, ConnectorState, RichSource
 from suite.agent.sources.teams import TeamsSource
 from suite.agent.store.answers import AnswerStore
 from suite.agent.store.colleagues import ColleagueStore
@@ -36,11 +37,14 @@ from suite.agent.users.watching import UsersWatch
 from suite.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
     from socket import socket
 
-    from suite.agent.settings.load import AgentSettings, ApiSettings, LoadedSettings
+    from suite.agent.settings.groups.api import ApiSettings
+    from suite.agent.settings.groups.hub import HubSettings
+    from suite.agent.settings.groups.teams import TeamsSettings
+    from suite.agent.settings.load import AgentSettings, LoadedSettings
     from suite.agent.settings.reading import LineFault
     from suite.agent.users.reading import UsersFile
     from suite.backoff import Backoff
@@ -77,10 +81,8 @@ class Agent:
         self._version = _version()
         self._users: UsersWatch | None = None
         self._answers: AnswerStore | None = None
-        self._teams: TeamsSource | None = None
-        self._teams_task: asyncio.Task[None] | None = None
+        self._parts = Parts()
         self._notes: NoteKeeper | None = None
-        self._hub_task: asyncio.Task[None] | None = None
         api, certificate = self._settings.api, self._settings.api.certificate
         self._is_local = is_loopback(api.host)
         self._sign_in = SignIn(api.token, port=api.port, is_secure=certificate is not None)
@@ -111,8 +113,7 @@ class Agent:
             try:
                 await self._serve(notes, added)
             finally:
-                await self._stop_teams()
-                await self._stop_hub()
+                await self._parts.close()
                 await notes.close()
         finally:
             if database is not None:
@@ -144,8 +145,7 @@ class Agent:
                 api.stopping.set()
 
     async def _run(self, guard: Guard, local: LocalStates, notes: NoteKeeper, server: asyncio.Task[None]) -> None:
-        self._start_teams()
-        self._start_hub()
+        await self._use_parts()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow(guard), name="follow")
             group.create_task(self._expire(local), name="expire")
@@ -210,12 +210,7 @@ class Agent:
         guard.origins = frozenset(new.api.origins)
         if new.users_file != old.users_file:
             await self._read_users()
-        if new.teams != old.teams:
-            await self._stop_teams()
-            self._start_teams()
-        if new.hub != old.hub:
-            await self._stop_hub()
-            self._start_hub()
+        await self._use_parts()
         self._apply_access(old.api, new.api)
         if _fixed(new) != _fixed(old):
             log.warning(
@@ -260,20 +255,17 @@ class Agent:
         for fault in faults:
             log.log(logging.ERROR if fault.breaks else logging.WARNING, "%s: %s", path.name, fault)
 
-    # Sources
+    # Sources, and what else follows the settings
 
-    def _connectors(self) -> dict[SourceName, ConnectorState]:
-        teams = self._teams.connector if self._teams is not None else ConnectorState(Connector.CONNECTING)
-        sip = ConnectorState(Connector.NOT_CONFIGURED, "This version of the agent has no SIP source.")
-        return {
-            SourceName.TEAMS: teams,
-            SourceName.SIP: sip,
-            SourceName.LOCAL: ConnectorState(Connector.UP_AND_RUNNING),
-        }
+    async def _use_parts(self) -> None:
+        """Begin what the settings ask for, and begin anew what they ask for otherwise than before."""
+        settings = self._settings
+        await self._parts.use("teams", settings.teams, self._teams)
+        await self._parts.use("hub", settings.hub, self._hub, is_wanted=bool(settings.hub.url))
 
-    def _start_teams(self) -> None:
-        self._teams = TeamsSource(
-            self._settings.teams,
+    def _teams(self, settings: TeamsSettings) -> TeamsSource:
+        return TeamsSource(
+            settings,
             self.board,
             self._answers,
             answers=self._passed_on,
@@ -281,36 +273,36 @@ class Agent:
             version=self._version,
             backoff=self._backoff,
         )
-        self._teams_task = asyncio.create_task(self._teams.run(), name="teams")
 
-    async def _stop_teams(self) -> None:
-        if self._teams_task is not None:
-            self._teams_task.cancel()
-            await asyncio.wait({self._teams_task})
+    def _hub(self, settings: HubSettings) -> HubFollower:
+        assert self._notes is not None
+        return HubFollower(settings, self._notes, self._backoff)
 
-    def _start_hub(self) -> None:
-        if self._settings.hub.url and self._notes is not None:
-            follower = HubFollower(self._settings.hub, self._notes, self._backoff)
-            self._hub_task = asyncio.create_task(follower.run(), name="hub")
+    def _sources(self) -> Iterator[RichSource]:
+        """Yield the sources that run."""
+        for part in self._parts:
+            if isinstance(part, RichSource):
+                yield part
 
-    async def _stop_hub(self) -> None:
-        if self._hub_task is not None:
-            self._hub_task.cancel()
-            await asyncio.wait({self._hub_task})
-            self._hub_task = None
+    def _connectors(self) -> dict[SourceName, ConnectorState]:
+        sip = ConnectorState(Connector.NOT_CONFIGURED, "This version of the agent has no SIP source.")
+        return {
+            SourceName.TEAMS: ConnectorState(Connector.CONNECTING),
+            SourceName.SIP: sip,
+            SourceName.LOCAL: ConnectorState(Connector.UP_AND_RUNNING),
+            **{source.name: source.connector for source in self._sources()},
+        }
 
     def _watched(self) -> None:
-        if self._teams is not None:
-            self._teams.watch()
+        for source in self._sources():
+            source.watch()
 
     async def _expire(self, local: LocalStates) -> None:
-        """Withdraw states that expired, and stop when the Teams source or the hub's follower has."""
+        """Withdraw states that expired, and stop when a part has broken."""
         while True:
             await asyncio.sleep(EXPIRE_EVERY_S)
             local.expire()
-            for task in (self._teams_task, self._hub_task):
-                if task is not None and task.done() and not task.cancelled():
-                    task.result()  # raises what broke it
+            self._parts.check()
 
 
 def _fixed(settings: AgentSettings) -> tuple[object, ...]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from suite.agent.settings.load import TeamsSettings, load
+from suite.agent.settings.groups.teams import TeamsSettings
+from suite.agent.settings.load import load
 from suite.channel import Target, target
 from suite.errors import ConfigError
 from suite.inputs import checked_key, read_ca, read_key

@@ -1,10 +1,12 @@
 """The rules of aggregation: from what all sources say of one user to what consoles show.
 
-Pure. Two questions, in this order:
+Pure. Three questions, in this order:
 
 1. **Which rich source counts?** The winning technology, when it knows; else the first of the others that knows, in the order
    of `SourceName`. A source that does not know never hides one that does.
-2. **What is drawn, rich presence or the phone?** Do not disturb, of either, over a forwarded phone, over one that rings or is
+2. **Which state of the phone counts?** What programs tell by the local API, when they know one, over what was read by SIP:
+   only they can say that a phone is forwarded.
+3. **What is drawn, rich presence or the phone?** Do not disturb, of either, over a forwarded phone, over one that rings or is
    busy, over rich presence, over a free phone. Each is a `Rule`.
 
 A phone that rings or is busy is covered by do not disturb only, never by another rich state, older or newer: times of a
@@ -37,6 +39,9 @@ NOTHING: Final = RichStatement(reason=NO_SOURCE)
 DO_NOT_DISTURB_STATES: Final = frozenset({RichState.DO_NOT_DISTURB, RichState.PRESENTING, RichState.FOCUSING})
 """The rich states in which Teams itself lets nobody through."""
 
+_NO_PHONE: Final = TelephonyStatement(state=TelephonyState.UNKNOWN)
+_PHONE_ORDER: Final = (SourceName.LOCAL, SourceName.SIP)
+
 _FORWARDED: Final = {
     TelephonyState.FORWARDED_TO_VOICEMAIL: ShownStatus.FORWARDED_TO_VOICEMAIL,
     TelephonyState.FORWARDED_TO_NUMBER: ShownStatus.FORWARDED_TO_NUMBER,
@@ -49,25 +54,26 @@ _IN_USE: Final = {
 
 def aggregate(
     rich: Mapping[SourceName, RichStatement],
-    telephony: TelephonyStatement | None,
+    telephony: Mapping[SourceName, TelephonyStatement],
     winning: SourceName,
 ) -> Aggregation:
     """Return what consoles show of one user.
 
     Args:
         rich: source -> what it says; sources that are off, or have said nothing, are absent.
-        telephony: what the telephone system says; None when it has said nothing, or what it said has expired.
+        telephony: source -> what it says of the phone; sources that have said nothing, or whose statement expired, are absent.
         winning: the winning technology.
     """
     source, said = _rich(rich, winning)
-    phone = TelephonyState.UNKNOWN if telephony is None else telephony.state
+    of_phone = _phone(telephony)
+    phone = of_phone.state
     rule, status = _decide(said.state, phone)
     is_of_the_phone = rule.value.startswith("phone_")
     return Aggregation(
         status=status,
         rule=rule,
         reason="" if status is not ShownStatus.UNKNOWN else said.reason or NO_SOURCE,
-        since=telephony.since if telephony is not None and is_of_the_phone else said.since,
+        since=of_phone.since if is_of_the_phone else said.since,
         is_uncertain=said.is_uncertain and not is_of_the_phone,
         rich=said.state,
         rich_source=source,
@@ -83,6 +89,11 @@ def _rich(rich: Mapping[SourceName, RichStatement], winning: SourceName) -> tupl
         if statement.is_known:
             return source, statement
     return None, next((statement for _, statement in stated if statement.reason), NOTHING)
+
+
+def _phone(telephony: Mapping[SourceName, TelephonyStatement]) -> TelephonyStatement:
+    stated = [telephony[source] for source in _PHONE_ORDER if source in telephony]
+    return next((statement for statement in stated if statement.state is not TelephonyState.UNKNOWN), _NO_PHONE)
 
 
 def _decide(rich: RichState, phone: TelephonyState) -> tuple[Rule, ShownStatus]:

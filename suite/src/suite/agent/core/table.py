@@ -30,14 +30,14 @@ def winner_table() -> str:
 
 
 def _shown(rich: RichState, phone: TelephonyState) -> str:
-    telephony = None if phone is TelephonyState.UNKNOWN else TelephonyStatement(state=phone)
+    telephony = {SourceName.LOCAL: TelephonyStatement(state=phone)}
     found = aggregate({SourceName.TEAMS: RichStatement(state=rich)}, telephony, SourceName.TEAMS)
     return f"`{found.status.value}`"
 
 
 def _winner(winning: SourceName, knowing: list[SourceName]) -> str:
     said = {source: RichStatement(state=RichState.AVAILABLE) for source in knowing}
-    source = aggregate(said, None, winning).rich_source
+    source = aggregate(said, {}, winning).rich_source
     return source.value if source is not None else "none: unknown, with the reason"
 
 

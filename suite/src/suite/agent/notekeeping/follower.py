@@ -30,7 +30,7 @@ from suite.channel import pem_text
 if TYPE_CHECKING:
     from suite.agent.notekeeping.keeper import NoteKeeper
     from suite.agent.notes.values import Kept, VersionId
-    from suite.agent.settings.hub import HubSettings
+    from suite.agent.settings.groups.hub import HubSettings
 
 log = logging.getLogger(__name__)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from suite.agent.settings.schema import SECTIONS, SETTINGS, Setting
+from suite.agent.settings.schema import SECTIONS, SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from suite.agent.settings.reading import IniEntry
+    from suite.agent.settings.setting import Setting
 
 
 def explained(lines: Mapping[str, IniEntry] | None) -> str:

@@ -9,7 +9,7 @@ from suite.agent.settings.schema import BY_KEY, SETTINGS
 
 if TYPE_CHECKING:
     from suite.agent.settings.reading import IniEntry
-    from suite.agent.settings.schema import Setting
+    from suite.agent.settings.setting import Setting
 
 _ENABLE: Final = ("msteamspresence", "enable")
 """`Enable` alone counts before the first section only: in others it would switch something else on."""

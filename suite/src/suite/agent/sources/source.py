@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from suite.agent.core.values import SourceName
@@ -34,6 +34,7 @@ class ConnectorState:
     detail: str = ""
 
 
+@runtime_checkable
 class RichSource(Protocol):
     """A source of rich presence. It puts what it learns on the board while it runs, and withdraws it when it stops."""
 

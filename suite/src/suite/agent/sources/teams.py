@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from suite.agent.board import Board
     from suite.agent.core.values import RichStatement
-    from suite.agent.settings.load import TeamsSettings
+    from suite.agent.settings.groups.teams import TeamsSettings
     from suite.agent.store.answers import AnswerStore
     from suite.backoff import Backoff
     from suite.names import Key

@@ -14,7 +14,7 @@ from suite.values import Status
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from suite.agent.settings.load import TeamsSettings
+    from suite.agent.settings.groups.teams import TeamsSettings
     from suite.agent.store.database import Database
 
 log = logging.getLogger(__name__)

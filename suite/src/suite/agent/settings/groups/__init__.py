@@ -1,0 +1,8 @@
+"""The settings by subject: each module has its settings, the value that they become, and how that is read.
+
+board.py  the colleagues, and the source that wins
+teams.py  the way to the relay
+api.py    the local API
+hub.py    the way to the agent through which notes are shared
+log.py    the log
+"""
