@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from suite.agent.core.aggregate import DO_NOT_DISTURB_STATES, NO_SOURCE, aggregate
 from suite.agent.core.table import shown_table, winner_table
 from suite.agent.core.values import (
+    PhoneSource,
     RichState,
     RichStatement,
     Rule,
@@ -34,7 +35,7 @@ knowing = st.builds(
 unknowing = st.builds(RichStatement, reason=st.sampled_from(["", "stale", "not_found"]))
 riches = st.dictionaries(st.sampled_from(SourceName), knowing | unknowing)
 phones = st.dictionaries(
-    st.sampled_from([SIP, LOCAL]), st.builds(TelephonyStatement, state=st.sampled_from(TelephonyState), since=times)
+    st.sampled_from(PhoneSource), st.builds(TelephonyStatement, state=st.sampled_from(TelephonyState), since=times)
 )
 winners = st.sampled_from(SourceName)
 
@@ -97,7 +98,7 @@ def test_a_state_is_shown_only_if_somebody_said_it_and_with_the_time_of_who_said
 @few
 @given(riches, winners, st.sampled_from([TelephonyState.RINGING, TelephonyState.BUSY]), times)
 def test_a_phone_in_use_is_covered_by_do_not_disturb_only_whatever_is_older_or_newer(rich, winning, state, since):
-    found = aggregate(rich, {SIP: TelephonyStatement(state=state, since=since)}, winning)
+    found = aggregate(rich, {PhoneSource.SIP: TelephonyStatement(state=state, since=since)}, winning)
     assert found.telephony is state
     if found.rich in DO_NOT_DISTURB_STATES:
         assert found.rule is Rule.RICH_DO_NOT_DISTURB
@@ -132,7 +133,7 @@ def test_a_phone_in_use_is_covered_by_do_not_disturb_only_whatever_is_older_or_n
 )
 def test_do_not_disturb_is_over_forwarded_over_a_phone_in_use_over_rich_presence(rich: str, phone: str, shown: str):
     stated = {TEAMS: RichStatement(state=RichState(rich))}
-    found = aggregate(stated, {LOCAL: TelephonyStatement(state=TelephonyState(phone))}, TEAMS)
+    found = aggregate(stated, {PhoneSource.LOCAL: TelephonyStatement(state=TelephonyState(phone))}, TEAMS)
     assert found.status.value == shown
 
 
@@ -147,7 +148,7 @@ def test_do_not_disturb_is_over_forwarded_over_a_phone_in_use_over_rich_presence
     ],
 )
 def test_what_programs_tell_of_a_phone_is_over_what_was_read_by_sip(local: str | None, sip: str | None, counts: str):
-    told = {LOCAL: local, SIP: sip}
+    told = {PhoneSource.LOCAL: local, PhoneSource.SIP: sip}
     phone = {source: TelephonyStatement(state=TelephonyState(state)) for source, state in told.items() if state}
     assert aggregate({}, phone, TEAMS).telephony.value == counts
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from suite.agent.board import MOST_REMOVED, Board, BoardListener
 from suite.agent.core.values import (
+    PhoneSource,
     RichState,
     RichStatement,
     ShownStatus,
@@ -39,9 +40,9 @@ def test_a_statement_is_shown_and_counted_once():
     revision = made.revision
     made.state_rich(A, TEAMS, says("busy"))
     assert (made.revision, made.entries[A].shown.status) == (revision, ShownStatus.BUSY)
-    made.state_telephony(A, SourceName.LOCAL, TelephonyStatement(state=TelephonyState.RINGING))
+    made.state_telephony(A, PhoneSource.LOCAL, TelephonyStatement(state=TelephonyState.RINGING))
     assert made.entries[A].shown.status is ShownStatus.PHONE_RINGING
-    made.state_telephony(A, SourceName.LOCAL, None)
+    made.state_telephony(A, PhoneSource.LOCAL, None)
     made.withdraw(TEAMS)
     assert made.entries[A].shown.status is ShownStatus.UNKNOWN
     made.state_rich(key_of("nobody"), TEAMS, says("busy"))
@@ -72,7 +73,7 @@ def test_colleagues_who_stay_keep_what_was_said_unless_their_upn_is_anothers():
 
 def test_the_state_of_a_phone_does_not_follow_whoever_gave_the_extension_away():
     made = board()
-    made.state_telephony(A, SourceName.LOCAL, TelephonyStatement(state=TelephonyState.BUSY))
+    made.state_telephony(A, PhoneSource.LOCAL, TelephonyStatement(state=TelephonyState.BUSY))
     made.set_colleagues(
         [Colleague(login="ada", upn="ada@x.org"), Colleague(login="ben", upn="ben@x.org", extension="1001")]
     )
@@ -178,9 +179,9 @@ def test_a_name_that_is_given_to_somebody_else_shows_nothing_of_whoever_had_it()
         made = board(ADA)
         for source in SourceName:
             made.state_rich(A, source, says("busy"))
-        made.state_telephony(A, SourceName.LOCAL, TelephonyStatement(state=TelephonyState.BUSY))
+        made.state_telephony(A, PhoneSource.LOCAL, TelephonyStatement(state=TelephonyState.BUSY))
         made.set_colleagues([colleague])
-        return set(made.entries[A].rich), SourceName.LOCAL in made.entries[A].telephony
+        return set(made.entries[A].rich), PhoneSource.LOCAL in made.entries[A].telephony
 
     assert told(replace(ADA, voicemail="9")) == (set(SourceName), True)
     assert told(replace(ADA, extension="1002")) == (set(SourceName), False)
@@ -192,7 +193,7 @@ def test_a_upn_that_is_added_or_spelled_otherwise_is_nobody_elses():
     for before, after in ((replace(BEN, upn=""), BEN), (BEN, replace(BEN, upn="Ben@X.org"))):
         made = board(before)
         made.state_rich(B, SourceName.LOCAL, says("busy"))
-        made.state_telephony(B, SourceName.LOCAL, TelephonyStatement(state=TelephonyState.BUSY))
+        made.state_telephony(B, PhoneSource.LOCAL, TelephonyStatement(state=TelephonyState.BUSY))
         made.set_colleagues([after])
         assert made.entries[B].telephony
         assert SourceName.LOCAL in made.entries[B].rich

@@ -10,7 +10,14 @@ from typing import Any
 from suite.agent.api.shapes import user_of
 from suite.agent.api.wire import EVENTS_A_PIECE, Wire
 from suite.agent.board import Board
-from suite.agent.core.values import RichState, RichStatement, SourceName, TelephonyState, TelephonyStatement
+from suite.agent.core.values import (
+    PhoneSource,
+    RichState,
+    RichStatement,
+    SourceName,
+    TelephonyState,
+    TelephonyStatement,
+)
 from suite.agent.notekeeping.clock import NoteClock
 from suite.agent.notekeeping.keeper import NoteKeeper
 from suite.agent.users.reading import Colleague
@@ -30,7 +37,7 @@ def change(board: Board, chance: random.Random) -> None:
         case 0:
             board.set_colleagues(colleagues(*chance.sample(range(250), 230)))
         case 1 | 2:
-            board.state_telephony(key, SourceName.LOCAL, TelephonyStatement(state=chance.choice(list(TelephonyState))))
+            board.state_telephony(key, PhoneSource.LOCAL, TelephonyStatement(state=chance.choice(list(TelephonyState))))
         case _:
             board.state_rich(key, SourceName.TEAMS, RichStatement(state=chance.choice(STATES)))
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from suite.agent.changes import Changes
 from suite.agent.core.aggregate import aggregate
-from suite.agent.core.values import Aggregation, RichStatement, SourceName, TelephonyStatement
+from suite.agent.core.values import Aggregation, PhoneSource, RichStatement, SourceName, TelephonyStatement
 from suite.agent.users.directory import Directory
 from suite.agent.users.reading import MOST_COLLEAGUES, Colleague
 from suite.names import Key, key_of
@@ -25,6 +25,7 @@ from suite.names import Key, key_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
+_Source = TypeVar("_Source", SourceName, PhoneSource)
 _Statement = TypeVar("_Statement", RichStatement, TelephonyStatement)
 
 MOST_REMOVED: Final = 10_000
@@ -45,7 +46,7 @@ class BoardEntry:
 
     colleague: Colleague
     rich: dict[SourceName, RichStatement] = field(default_factory=dict)
-    telephony: dict[SourceName, TelephonyStatement] = field(default_factory=dict)
+    telephony: dict[PhoneSource, TelephonyStatement] = field(default_factory=dict)
     shown: Aggregation = field(default_factory=Aggregation)
     revision: int = 0
     note_revision: int = 0
@@ -231,16 +232,20 @@ class Board:
         if entry is not None and _put(entry.rich, source, statement):
             self._show(key, entry)
 
-    def state_telephony(self, key: Key, source: SourceName, statement: TelephonyStatement | None) -> None:
+    def state_telephony(self, key: Key, source: PhoneSource, statement: TelephonyStatement | None) -> None:
         """Take what a source says of a colleague's phone; None withdraws it."""
         entry = self._entries.get(key)
         if entry is not None and _put(entry.telephony, source, statement):
             self._show(key, entry)
 
     def withdraw(self, source: SourceName) -> None:
-        """Withdraw everything that a source said."""
+        """Withdraw all rich presence that a source said."""
         for key in list(self._entries):
             self.state_rich(key, source, None)
+
+    def withdraw_telephony(self, source: PhoneSource) -> None:
+        """Withdraw everything that a source said of phones."""
+        for key in list(self._entries):
             self.state_telephony(key, source, None)
 
     def set_winning(self, winning: SourceName) -> None:
@@ -354,7 +359,7 @@ class Board:
             listener.tell(key)
 
 
-def _put(said: dict[SourceName, _Statement], source: SourceName, statement: _Statement | None) -> bool:
+def _put(said: dict[_Source, _Statement], source: _Source, statement: _Statement | None) -> bool:
     """Replace a source's statement, and return True when it is another one now."""
     if said.get(source) == statement:
         return False

@@ -4,8 +4,7 @@ Pure. Three questions, in this order:
 
 1. **Which rich source counts?** The winning technology, when it knows; else the first of the others that knows, in the order
    of `SourceName`. A source that does not know never hides one that does.
-2. **Which state of the phone counts?** What programs tell by the local API, when they know one, over what was read by SIP:
-   only they can say that a phone is forwarded.
+2. **Which state of the phone counts?** That of the first source, in the order of `PhoneSource`, that knows one.
 3. **What is drawn, rich presence or the phone?** Do not disturb, of either, over a forwarded phone, over one that rings or is
    busy, over rich presence, over a free phone. Each is a `Rule`.
 
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from suite.agent.core.values import (
     Aggregation,
+    PhoneSource,
     RichState,
     RichStatement,
     Rule,
@@ -40,7 +40,6 @@ DO_NOT_DISTURB_STATES: Final = frozenset({RichState.DO_NOT_DISTURB, RichState.PR
 """The rich states in which Teams itself lets nobody through."""
 
 _NO_PHONE: Final = TelephonyStatement(state=TelephonyState.UNKNOWN)
-_PHONE_ORDER: Final = (SourceName.LOCAL, SourceName.SIP)
 
 _FORWARDED: Final = {
     TelephonyState.FORWARDED_TO_VOICEMAIL: ShownStatus.FORWARDED_TO_VOICEMAIL,
@@ -54,7 +53,7 @@ _IN_USE: Final = {
 
 def aggregate(
     rich: Mapping[SourceName, RichStatement],
-    telephony: Mapping[SourceName, TelephonyStatement],
+    telephony: Mapping[PhoneSource, TelephonyStatement],
     winning: SourceName,
 ) -> Aggregation:
     """Return what consoles show of one user.
@@ -91,8 +90,8 @@ def _rich(rich: Mapping[SourceName, RichStatement], winning: SourceName) -> tupl
     return None, next((statement for _, statement in stated if statement.reason), NOTHING)
 
 
-def _phone(telephony: Mapping[SourceName, TelephonyStatement]) -> TelephonyStatement:
-    stated = [telephony[source] for source in _PHONE_ORDER if source in telephony]
+def _phone(telephony: Mapping[PhoneSource, TelephonyStatement]) -> TelephonyStatement:
+    stated = [telephony[source] for source in PhoneSource if source in telephony]
     return next((statement for statement in stated if statement.state is not TelephonyState.UNKNOWN), _NO_PHONE)
 
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from suite.agent.core.aggregate import aggregate
-from suite.agent.core.values import RichState, RichStatement, SourceName, TelephonyState, TelephonyStatement
+from suite.agent.core.values import (
+    PhoneSource,
+    RichState,
+    RichStatement,
+    SourceName,
+    TelephonyState,
+    TelephonyStatement,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +37,7 @@ def winner_table() -> str:
 
 
 def _shown(rich: RichState, phone: TelephonyState) -> str:
-    telephony = {SourceName.LOCAL: TelephonyStatement(state=phone)}
+    telephony = {PhoneSource.LOCAL: TelephonyStatement(state=phone)}
     found = aggregate({SourceName.TEAMS: RichStatement(state=rich)}, telephony, SourceName.TEAMS)
     return f"`{found.status.value}`"
 

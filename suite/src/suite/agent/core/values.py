@@ -18,6 +18,18 @@ class SourceName(enum.StrEnum):
     LOCAL = "Local"
 
 
+class PhoneSource(enum.StrEnum):
+    """A source of telephony, in the order in which they count.
+
+    Only programs that use the local API can say that a phone is forwarded. What a telephone system publishes by itself counts
+    before what was asked of it, because a subscription may lag behind.
+    """
+
+    LOCAL = "Local"
+    PUBLISHED = "SipPublished"
+    SIP = "SipSimple"
+
+
 class RichState(enum.StrEnum):
     """The rich presence of a user: the console statuses of the relay's protocol."""
 

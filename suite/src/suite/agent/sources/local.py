@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from suite.agent.core.values import RichState, RichStatement, SourceName, TelephonyState, TelephonyStatement
+from suite.agent.core.values import (
+    PhoneSource,
+    RichState,
+    RichStatement,
+    SourceName,
+    TelephonyState,
+    TelephonyStatement,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,14 +104,14 @@ class LocalStates:
                 continue
             del self._latest[key, kind]
             if kind is TelephonyState:
-                self._board.state_telephony(key, SourceName.LOCAL, None)
+                self._board.state_telephony(key, PhoneSource.LOCAL, None)
             else:
                 self._board.state_rich(key, SourceName.LOCAL, None)
 
     def _state(self, key: Key, state: TelephonyState | RichState) -> None:
         now = datetime.now(UTC)
         if isinstance(state, TelephonyState):
-            self._board.state_telephony(key, SourceName.LOCAL, TelephonyStatement(state=state, since=now))
+            self._board.state_telephony(key, PhoneSource.LOCAL, TelephonyStatement(state=state, since=now))
         else:
             reason = "" if state is not RichState.UNKNOWN else "told_unknown"
             self._board.state_rich(key, SourceName.LOCAL, RichStatement(state=state, reason=reason, since=now))
