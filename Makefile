@@ -142,9 +142,9 @@ $(FOR_PROXIES): requirements/proxies.txt | $(VENV)/pyvenv.cfg
 	@$(call quietly,$(PROXIES)/mitmproxy/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes -r requirements/proxies.txt)
 	@touch $@
 
-# The presence server that SIP is tested against: Debian's packages, not as a service.
+# The presence server and the phones that SIP is tested against: Debian's packages, not as services.
 SIP_SERVER := $(VENV)/sip
-SIP_PACKAGES := kamailio kamailio-presence-modules kamailio-sqlite-modules kamailio-tls-modules
+SIP_PACKAGES := kamailio kamailio-presence-modules kamailio-sqlite-modules kamailio-tls-modules sip-tester baresip-core
 $(FOR_SIP): | $(VENV)/pyvenv.cfg
 	@command -v apt-get >/dev/null || { echo "The SIP server of the tests is unpacked from Debian's packages, and apt is not here." >&2; exit 1; }
 	@echo "Installing the SIP server of the tests into $(SIP_SERVER) ..."
