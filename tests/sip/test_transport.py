@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from suite.sip.admission import Pacer, RateLimit
+from suite.sip.admission import RateLimit
 from suite.sip.errors import SipUnreachable
 from suite.sip.flows import TransportLimits
 from suite.sip.message import MessageLimits
@@ -201,12 +201,6 @@ def test_the_rate_is_held_for_each_address_and_few_are_kept():
     for number in range(100):
         limit.wait_s(str(number), 1.0)
     assert len(limit._buckets) == 3
-
-
-def test_turns_are_spread():
-    pacer = Pacer(10)
-    assert [pacer.wait_s(5.0) for _ in range(3)] == pytest.approx([0, 0.1, 0.2])
-    assert pacer.wait_s(100.0) == 0
 
 
 async def test_leaving_a_user_agent_leaves_no_connection_behind():

@@ -11,7 +11,8 @@ replies.py         responses to requests; a request as it arrived
 transactions.py    retransmissions and time limits of requests and responses
 dialogs.py         tags, route set, target, CSeq
 subscriptions.py   the life of a subscription of ours
-admission.py       requests a second of an address; turns
+admission.py       requests a second of an address
+turns.py           what we begin, spread over time
 flows.py           a connection, or our UDP socket towards a peer
 transport.py       all sockets
 servers.py         the far end that requests go to
@@ -35,8 +36,8 @@ errors.py          what can go wrong
                        ▼  │ requests, responses      │
                     transport ──► flows ─────────────┘
 
-Modules that do I/O are flows, transport, servers, user_agent, subscriber, notifier, publisher and publish_door; all others are rules: messages and
-the time go in. Callbacks are called on the event loop and must not wait.
+Modules that do I/O, or wait, are flows, transport, servers, user_agent, turns, subscriber, notifier, publisher and publish_door; all others are
+rules: messages and the time go in. Callbacks are called on the event loop and must not wait.
 
 Watch somebody:
 
@@ -47,6 +48,7 @@ Watch somebody:
         wish = SubscriptionWish(uri="sip:1001@pbx.example", own_uri="sip:suite@pbx.example")
         await subscriber.fetch(server, wish)                        # once; raises SipRefusal, SipDenied, SipTimeout, SipUnreachable
         subscription = subscriber.subscribe(server, wish, tell)     # tell(SubscriptionEvent), until SubscriptionEnd
+        subscriber.turns.hold()                                     # nothing is begun or refreshed until `release`
 
     tell gets         and the caller
     SubscriptionAccepted  looks at `lists`: False for a wish with `resource_list` means that the server has no such list

@@ -39,17 +39,3 @@ class RateLimit:
             self._buckets.move_to_end(address)
             return 0.0
         return (1 - bucket.left) / self.per_s
-
-
-@dataclass(slots=True)
-class Pacer:
-    """Spreads what we begin: one turn every 1/`per_s` seconds, in the order of asking."""
-
-    per_s: float
-    _next: float = 0.0
-
-    def wait_s(self, now: float) -> float:
-        """Take the next turn, and return the seconds until it comes."""
-        turn = max(now, self._next)
-        self._next = turn + 1 / self.per_s
-        return turn - now

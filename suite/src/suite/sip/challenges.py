@@ -47,6 +47,11 @@ class DigestClient:
     login: Login | None
     _realms: OrderedDict[str, _Known] = field(default_factory=OrderedDict)
 
+    @property
+    def has_answered(self) -> bool:
+        """Return whether a challenge was answered that has not proved wrong."""
+        return bool(self._realms)
+
     def prepare(self, request: SipRequest) -> SipRequest:
         """Return the request with answers to what was asked for last; as it is if nothing was."""
         if self.login is None:

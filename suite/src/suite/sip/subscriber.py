@@ -1,7 +1,8 @@
 """Subscriptions of ours, kept alive: `subscribe` until told to end, `fetch` once. A NOTIFY of nobody's subscription is answered 481.
 
 A subscription that is subscribed again after its end is a new one: `retry_s` says when, and the caller paces. Here
-refreshes are paced: after a lost connection all subscriptions of it refresh over a new one, at `per_s` a second.
+refreshes are paced: after a lost connection all subscriptions of it refresh over a new one, at `per_s` a second. `turns.hold()` keeps
+them back while the server is known to be down.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from suite.sip.admission import Pacer
 from suite.sip.dialogs import Dialog, address
 from suite.sip.errors import MalformedMessage, SipDenied, SipError, SipRefusal, SipTimeout, SipUnreachable
 from suite.sip.flows import Flow
@@ -24,6 +24,7 @@ from suite.sip.message import SipRequest, SipResponse
 from suite.sip.replies import refusal_of
 from suite.sip.servers import SipServer
 from suite.sip.subscriptions import Notification, SubscriberState, SubscriptionEnd
+from suite.sip.turns import Turns
 from suite.sip.user_agent import UserAgent
 
 log = logging.getLogger(__name__)
@@ -115,6 +116,12 @@ class Subscription:
             with suppress(asyncio.CancelledError):
                 await self._task
 
+    def refresh(self) -> None:
+        """Refresh at the next turn, and not only in time: the server may have forgotten it."""
+        if self._end is None:
+            self._refresh_wanted = True
+            self._wakes.set()
+
     async def ended(self) -> None:
         """Wait for its end."""
         if self._task is not None:
@@ -141,9 +148,8 @@ class Subscription:
 
     def flow_closed(self, flow: Flow) -> None:
         """Refresh soon, over another connection: the server's NOTIFYs have no way any more."""
-        if flow is self._flow and self._end is None:
-            self._refresh_wanted = True
-            self._wakes.set()
+        if flow is self._flow:
+            self.refresh()
 
     # ---- inside ---------------------------------------------------------------------------------------------------------
 
@@ -196,7 +202,7 @@ class Subscription:
         self._refresh_wanted = False
         began = self.state.expires_at is not None
         try:
-            await asyncio.sleep(self._subscriber.pacer.wait_s(self._now()))
+            await self._subscriber.turns.take()
             response = await self._send()
         except SipDenied as error:
             self._finish(SubscriptionEnd(reason="denied", status=error.status, text=str(error)))
@@ -250,7 +256,7 @@ class Subscriber:
 
     def __init__(self, agent: UserAgent, per_s: float = 50.0) -> None:
         self.agent = agent
-        self.pacer = Pacer(per_s)
+        self.turns = Turns(per_s)
         self._subscriptions: dict[tuple[str, str], Subscription] = {}
         agent.handle("NOTIFY", self._notified)
         agent.on_closed(self._closed)

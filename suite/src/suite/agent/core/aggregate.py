@@ -73,7 +73,7 @@ def aggregate(
         rule=rule,
         reason="" if status is not ShownStatus.UNKNOWN else said.reason or NO_SOURCE,
         since=of_phone.since if is_of_the_phone else said.since,
-        is_uncertain=said.is_uncertain and not is_of_the_phone,
+        is_uncertain=of_phone.is_uncertain if is_of_the_phone else said.is_uncertain,
         rich=said.state,
         rich_source=source,
         telephony=phone,

@@ -126,10 +126,12 @@ class TelephonyStatement:
     Attributes:
         state: of the phone.
         since: time at which the agent received it.
+        is_uncertain: True while the source cannot confirm it: what was known before a break.
     """
 
     state: TelephonyState
     since: datetime | None = None
+    is_uncertain: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,57 @@
+"""Turns: what we begin is spread over time, in the order of asking, and can be held back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+
+class Turns:
+    """One turn every 1/`per_s` seconds. Whoever stops waiting takes nobody's turn, and while it is held nobody has one."""
+
+    def __init__(self, per_s: float) -> None:
+        self.per_s = per_s
+        self.is_held = False
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._next = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        """Return how many wait."""
+        return sum(not each.done() for each in self._waiting)
+
+    async def take(self) -> None:
+        """Wait for a turn."""
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        self._set_timer()
+        await turn
+
+    def hold(self) -> None:
+        """Give nobody a turn until `release`."""
+        self.is_held = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def release(self) -> None:
+        """Go on where it was held."""
+        self.is_held = False
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        while self._waiting and self._waiting[0].done():
+            self._waiting.popleft()
+        if self._waiting and self._timer is None and not self.is_held:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_at(max(loop.time(), self._next), self._give)
+
+    def _give(self) -> None:
+        self._timer = None
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                self._next = max(self._next, asyncio.get_running_loop().time()) + 1 / self.per_s
+                turn.set_result(None)
+                break
+        self._set_timer()
