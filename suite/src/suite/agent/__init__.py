@@ -7,6 +7,7 @@ run.py        put an agent together, and follow its settings
 parts.py      what runs by the settings, begun anew when they change
 api/          the local API: HTTP/JSON and server-sent events
 rpc/          the relay's own API, over gRPC
+sipserver/    the SIP server, through which phones watch colleagues
 sources/      Teams by the relay, and what programs of this machine tell
 changes.py    what is still to be sent to one console
 board.py      all colleagues, what sources say of them, what consoles are shown

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import enum
 import os
+import socket
 import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,13 +19,14 @@ from suite.agent.api.serving import listen
 from suite.agent.store.database import inspect_database
 from suite.agent.users.reading import load_users
 from suite.errors import ConfigError
-from suite.system import is_open_to_others
+from suite.system import claim_port, is_open_to_others
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from suite.agent.settings.groups.api import ApiSettings
+    from suite.agent.settings.groups.sip_server import SipAddress
 from suite.agent.settings.groups.teams import TeamsSettings
 from suite.agent.settings.load import LoadedSettings
 
@@ -73,6 +75,8 @@ def check(path: Path, loaded: LoadedSettings) -> Iterator[Finding]:
     yield _port(settings.api.host, settings.api.port)
     if settings.api.grpc_port is not None:
         yield _port(settings.api.host, settings.api.grpc_port)
+    if settings.sip_server.enabled:
+        yield from map(_sip_port, settings.sip_server.addresses)
 
 
 def _teams(teams: TeamsSettings, path: Path) -> Iterator[Finding]:
@@ -146,6 +150,20 @@ def _port(host: str, port: int) -> Finding:
         return Finding(
             CheckState.FAILED, "port", f"{host}, port {port} cannot be had: {why}. Does an agent run already?"
         )
+
+
+def _sip_port(address: SipAddress) -> Finding:
+    kind = socket.SOCK_DGRAM if address.protocol == "udp" else socket.SOCK_STREAM
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    try:
+        with socket.socket(family, kind) as probe:
+            if kind == socket.SOCK_STREAM:
+                claim_port(probe)
+            probe.bind((address.host, address.port))
+            return Finding(CheckState.OK, "sip server", f"{address} is free.")
+    except OSError as error:
+        why = error.strerror or error
+        return Finding(CheckState.FAILED, "sip server", f"{address} cannot be had: {why}. Does an agent run already?")
 
 
 def _check_can_be_made(path: Path) -> None:

@@ -22,7 +22,7 @@ from suite.agent.files import LOOK_EVERY_S
 from suite.agent.notekeeping.clock import NoteClock
 from suite.agent.notekeeping.follower import HubFollower
 from suite.agent.notekeeping.keeper import NoteKeeper
-from suite.agent.parts import Parts
+from suite.agent.parts import Parts, RunningPart
 from suite.agent.rpc.server import RpcTls, rpc_serving
 from suite.agent.settings.kinds import is_loopback
 from suite.agent.settings.watching import SettingsWatch
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from suite.agent.settings.groups.api import ApiSettings
     from suite.agent.settings.groups.hub import HubSettings
+    from suite.agent.settings.groups.sip_server import SipServerSettings
     from suite.agent.settings.groups.teams import TeamsSettings
     from suite.agent.settings.load import AgentSettings, LoadedSettings
     from suite.agent.settings.reading import LineFault
@@ -262,6 +263,8 @@ class Agent:
         settings = self._settings
         await self._parts.use("teams", settings.teams, self._teams)
         await self._parts.use("hub", settings.hub, self._hub, is_wanted=bool(settings.hub.url))
+        sip_server = settings.sip_server
+        await self._parts.use("sip server", sip_server, self._sip_server, is_wanted=sip_server.enabled)
 
     def _teams(self, settings: TeamsSettings) -> TeamsSource:
         return TeamsSource(
@@ -277,6 +280,11 @@ class Agent:
     def _hub(self, settings: HubSettings) -> HubFollower:
         assert self._notes is not None
         return HubFollower(settings, self._notes, self._backoff)
+
+    def _sip_server(self, settings: SipServerSettings) -> RunningPart:
+        from suite.agent.sipserver.server import PhoneServer  # SIP's packages are installed where it is used
+
+        return PhoneServer(settings, self.board)
 
     def _sources(self) -> Iterator[RichSource]:
         """Yield the sources that run."""

@@ -162,11 +162,11 @@ class Notifier:
         """Return the number of subscriptions."""
         return len(self._watchers)
 
-    async def close(self, reason: str = "deactivated") -> None:
+    async def close(self, reason: str = "deactivated", retry_after_s: int | None = None) -> None:
         """End all with a last NOTIFY; those that do not take it at once are dropped."""
         watchers = list(self)
         for each in watchers:
-            each.end(reason)
+            each.end(reason, retry_after_s)
         if watchers:
             await asyncio.wait([each._task for each in watchers], timeout=2.0)
         for each in watchers:

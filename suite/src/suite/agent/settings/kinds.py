@@ -19,6 +19,8 @@ _SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600}
 _HOST: Final = re.compile(r"[0-9a-z._-]+|[0-9a-f:.]+(%[0-9a-z._-]+)?")
 LONGEST_SPAN: Final = timedelta(days=1)
 MOST_ORIGINS: Final = 100
+MOST_NETWORKS: Final = 100
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,23 @@ def _agent_url(text: str) -> str:
     return bare
 
 
+def _networks(text: str) -> tuple[Network, ...]:
+    words = [word for word in re.split(r"[\s,;]+", text) if word]
+    if len(words) > MOST_NETWORKS:
+        raise ValueError(f"It may name {MOST_NETWORKS} networks at most.")
+    try:
+        return tuple(dict.fromkeys(ipaddress.ip_network(word, strict=False) for word in words))
+    except ValueError:
+        raise ValueError("Each network must be as 192.168.1.0/24, or an address such as 192.168.1.20.") from None
+
+
+def _domains(text: str) -> tuple[str, ...]:
+    words = tuple(dict.fromkeys(word.lower().rstrip(".") for word in re.split(r"[\s,;]+", text) if word))
+    if len(words) > MOST_NETWORKS or not all(_HOST.fullmatch(word) for word in words):
+        raise ValueError("Each domain must be as pbx.example, without sip: and without a port.")
+    return words
+
+
 def _or(words: tuple[str, ...]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
@@ -135,4 +154,6 @@ PATH: Final = Kind("path; a relative one begins in the folder of this file", _te
 SPAN: Final = Kind("time: 30s, 5m, 1h", _span)
 ADDRESS: Final = Kind("IP address", _address)
 AGENT_URL: Final = Kind("https://host:port", _agent_url)
+NETWORKS: Final = Kind("networks, separated by commas", _networks)
+DOMAINS: Final = Kind("domains, separated by commas", _domains)
 ORIGINS: Final = Kind("origins, separated by commas", _origins)

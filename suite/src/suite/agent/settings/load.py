@@ -13,6 +13,7 @@ from suite.agent.settings.given import Given
 from suite.agent.settings.groups.api import ApiSettings, read_api
 from suite.agent.settings.groups.hub import HubSettings, read_hub
 from suite.agent.settings.groups.log import LogSettings, read_log
+from suite.agent.settings.groups.sip_server import SipServerSettings, read_sip_server
 from suite.agent.settings.groups.teams import TeamsSettings, read_teams
 from suite.agent.settings.reading import IniEntry, LineFault, listed, read_ini
 from suite.agent.settings.schema import OWN_SECTIONS, SETTINGS
@@ -37,6 +38,7 @@ class AgentSettings:
     users_file: Path | None
     store: Path
     hub: HubSettings = field(default_factory=HubSettings)
+    sip_server: SipServerSettings = field(default_factory=SipServerSettings)
     log: LogSettings = field(default_factory=LogSettings)
 
 
@@ -122,6 +124,7 @@ def _settings(given: Given) -> AgentSettings:
         users_file=given.beside(users_file) if users_file else None,
         store=given.beside(get("Agent.Store")),
         hub=read_hub(given),
+        sip_server=read_sip_server(given),
         log=read_log(given),
     )
     _check_written(given, settings)

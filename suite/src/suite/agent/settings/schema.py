@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from suite.agent.settings.groups import api, board, hub, log, teams
+from suite.agent.settings.groups import api, board, hub, log, sip_server, teams
 
-SECTIONS: Final = ("MSTeamsPresence", "RichPresence", "Relay", "Agent", "Notes")
+SECTIONS: Final = ("MSTeamsPresence", "RichPresence", "Relay", "Agent", "Notes", "SipServer")
 SETTINGS: Final = tuple(
     sorted(
-        (*teams.SETTINGS, *api.SETTINGS, *board.SETTINGS, *log.SETTINGS, *hub.SETTINGS),
+        (*teams.SETTINGS, *api.SETTINGS, *board.SETTINGS, *log.SETTINGS, *hub.SETTINGS, *sip_server.SETTINGS),
         key=lambda setting: SECTIONS.index(setting.section),
     )
 )

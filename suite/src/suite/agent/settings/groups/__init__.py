@@ -5,4 +5,5 @@ teams.py  the way to the relay
 api.py    the local API
 hub.py    the way to the agent through which notes are shared
 log.py    the log
+sip_server.py  the SIP server, through which phones watch colleagues
 """

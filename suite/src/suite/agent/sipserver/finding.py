@@ -1,0 +1,60 @@
+"""The colleague whom a URI names: by SIP address or UPN, or by extension or login at a domain of ours."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
+
+from suite.sip.errors import MalformedMessage
+from suite.sip.uris import parse_uri
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from suite.agent.board import Board, BoardEntry
+    from suite.names import Key
+
+_BETWEEN_DIGITS: Final = re.compile(r"(?<=[0-9*#+])[-.()](?=[0-9*#(])")
+
+
+def find_colleague(board: Board, uri: str, domains: Sequence[str]) -> tuple[Key, BoardEntry] | None:
+    """Return the colleague of a SIP or tel URI; None for nobody.
+
+    Args:
+        board: all colleagues.
+        uri: as a request names it.
+        domains: whose users are colleagues by extension or login; empty for every domain. An IP address counts in any case, because
+            it is the agent's own, or that of a telephone system before it.
+    """
+    try:
+        read = parse_uri(uri)
+    except MalformedMessage:
+        return None
+    user = unquote(read.user or "")
+    if not user:
+        return None
+    if read.scheme == "tel":
+        return board.find(_BETWEEN_DIGITS.sub("", user))
+    found = board.find(f"{user}@{read.host}")
+    if found is not None or not _is_ours(read.host, domains):
+        return found
+    return board.find(user.partition(";")[0])
+
+
+def entity_of(uri: str) -> str:
+    """Return a URI as documents name who is watched: as the phone wrote it, without parameters."""
+    scheme, colon, rest = uri.partition(":")
+    user, at, host = rest.rpartition("@")
+    return f"{scheme}{colon}{user}{at}{re.split('[;?]', host)[0]}"
+
+
+def _is_ours(host: str, domains: Sequence[str]) -> bool:
+    if not domains or host.lower().rstrip(".") in domains:
+        return True
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True

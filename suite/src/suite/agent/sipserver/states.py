@@ -1,0 +1,98 @@
+"""The states that phones are told: for each state that consoles show, a presence document's content and a lamp. Pure.
+
+A lamp is a dialog of RFC 4235. It is `early` only while a telephone system says that the phone rings: nothing is ever told as ringing
+that is not, because phones blink then, and offer to take the call.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from suite.agent.core.values import RichState, ShownStatus
+
+if TYPE_CHECKING:
+    from suite.agent.core.values import Aggregation
+
+Lamp = Literal["terminated", "early", "confirmed"]
+LampKinds = Literal["busy", "calls"]
+"""The states that light a lamp: all that are busy, or calls only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhoneState:
+    """One state as phones are told.
+
+    Attributes:
+        is_open: False when the colleague cannot be reached.
+        activities: names of RPID (RFC 4480).
+        is_idle: True when nobody is at the keyboard.
+        lamp: the state of the dialog.
+        is_call: True when the lamp is lit by a call.
+        word: the status whose name is the note.
+    """
+
+    is_open: bool = True
+    activities: frozenset[str] = frozenset()
+    is_idle: bool = False
+    lamp: Lamp = "terminated"
+    is_call: bool = False
+    word: ShownStatus = ShownStatus.AVAILABLE
+
+
+def _state(
+    word: ShownStatus, *activities: str, lamp: Lamp = "terminated", idle: bool = False, call: bool = False
+) -> PhoneState:
+    is_open = word is not ShownStatus.OFFLINE
+    return PhoneState(
+        is_open=is_open, activities=frozenset(activities), is_idle=idle, lamp=lamp, is_call=call, word=word
+    )
+
+
+STATES: Final = {
+    state.word: state
+    for state in (
+        _state(ShownStatus.AVAILABLE),
+        _state(ShownStatus.AVAILABLE_IDLE, idle=True),
+        _state(ShownStatus.BUSY, "busy", lamp="confirmed"),
+        _state(ShownStatus.BUSY_IDLE, "busy", lamp="confirmed", idle=True),
+        _state(ShownStatus.IN_A_CALL, "on-the-phone", lamp="confirmed", call=True),
+        _state(ShownStatus.IN_A_MEETING, "busy", "meeting", lamp="confirmed"),
+        _state(ShownStatus.DO_NOT_DISTURB, "busy", lamp="confirmed"),
+        _state(ShownStatus.PRESENTING, "busy", lamp="confirmed"),
+        _state(ShownStatus.FOCUSING, "busy", lamp="confirmed"),
+        _state(ShownStatus.AWAY, "away"),
+        _state(ShownStatus.BE_RIGHT_BACK, "away"),
+        _state(ShownStatus.OUT_OF_OFFICE, "away"),
+        _state(ShownStatus.OFFLINE),
+        _state(ShownStatus.PHONE_FREE),
+        _state(ShownStatus.PHONE_RINGING, "busy", lamp="early", call=True),
+        _state(ShownStatus.ON_THE_PHONE, "on-the-phone", lamp="confirmed", call=True),
+    )
+}
+"""Absent are unknown, which no document can say, and a forwarded phone, which is told by rich presence and a note."""
+
+
+def phone_state(shown: Aggregation, lamps: LampKinds) -> PhoneState | None:
+    """Return the state that phones are told of a colleague; None when nothing is known."""
+    status = shown.status
+    if status in (ShownStatus.FORWARDED_TO_VOICEMAIL, ShownStatus.FORWARDED_TO_NUMBER):
+        known = shown.rich if shown.rich is not RichState.UNKNOWN else RichState.AVAILABLE
+        under = STATES[ShownStatus(known.value)]
+        found = PhoneState(
+            is_open=under.is_open,
+            activities=under.activities,
+            is_idle=under.is_idle,
+            lamp=under.lamp,
+            is_call=under.is_call,
+            word=status,
+        )
+    elif status in STATES:
+        found = STATES[status]
+    else:
+        return None
+    return found if found.is_call or lamps == "busy" else _dark(found)
+
+
+def _dark(state: PhoneState) -> PhoneState:
+    return PhoneState(is_open=state.is_open, activities=state.activities, is_idle=state.is_idle, word=state.word)
