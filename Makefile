@@ -26,7 +26,7 @@ PROMISE := protos/v1.txtpb
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run run test topologies coverage coverage-run floors browser examples packages check soak chaos alerts dashboard-pictures page-picture bench bench-push format lint types contracts protos protos-promise protos-check monitoring promtool recording lock project-check parity-check locks-check chart-check chart-policies chart-snapshots image image-arm64 profiles docs site
+.PHONY: help setup setup-run run test test-long topologies coverage coverage-run floors browser examples packages check soak chaos alerts dashboard-pictures page-picture bench bench-push format lint types contracts protos protos-promise protos-check monitoring promtool recording lock project-check parity-check locks-check chart-check chart-policies chart-snapshots image image-arm64 profiles docs site
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-18s %s\n", $$1, $$2 }'
@@ -83,8 +83,12 @@ $(FOR_DOCS): requirements/docs.txt | $(VENV)/pyvenv.cfg
 run: setup-run ## run a whole relay on this machine: Valkey, a local Microsoft cloud, all roles, a tenant to try
 	@exec $(BIN)/presence-relay dev
 
-test: setup $(FOR_CHART) $(FOR_PROXIES) $(FOR_SIP) browser promtool examples ## run every test but those of `make check`
-	@$(PYTEST) -m 'not soak' --numprocesses $(TEST_PROCESSES) --dist worksteal --durations=20 $(CHECK_TESTS:%=--ignore=%) $(if $(COVERED_TOO),,$(COVERED:%=--ignore=%))
+test: setup $(FOR_CHART) $(FOR_SIP) browser promtool ## run the tests, but for the long ones
+	@$(PYTEST) -m 'not soak and not long' --numprocesses $(TEST_PROCESSES) --dist worksteal --durations=20 $(CHECK_TESTS:%=--ignore=%) $(if $(COVERED_TOO),,$(COVERED:%=--ignore=%))
+
+# They are a tenth of the tests and take as long as all the others, because each starts processes or goes a long way. CI runs both.
+test-long: setup $(FOR_CHART) $(FOR_PROXIES) $(FOR_SIP) browser promtool examples ## run the tests of whole relays, floods and long journeys
+	@$(PYTEST) -m 'long and not soak' --numprocesses $(TEST_PROCESSES) --dist worksteal --durations=20 $(CHECK_TESTS:%=--ignore=%) $(if $(COVERED_TOO),,$(COVERED:%=--ignore=%))
 
 # Measuring costs Python 3.11 three quarters more time, so it is done over the tests of single packages. CI runs these here, and the rest by
 # `make test COVERED_TOO=`.

@@ -27,6 +27,8 @@ from relay.dev.folder import DevTrouble, Folder
 from tests.support.valkey import free_port
 from tests.support.waiting import eventually_in_thread
 
+pytestmark = pytest.mark.long
+
 BIN = Path(sys.executable).parent
 
 

@@ -26,6 +26,8 @@ from relay.store.server.layout import Client
 from tests.support.ring import RING_JSON
 from tests.support.valkey import ValkeyServer
 
+pytestmark = pytest.mark.long
+
 TENANTS = 1000
 NOW = datetime(2026, 11, 26, 9, 0, tzinfo=UTC)
 MOST_ROUND_TRIPS_OF_A_BATCH = 17

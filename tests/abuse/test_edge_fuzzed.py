@@ -13,6 +13,8 @@ from tests.abuse.edge_process import EdgeProcess
 from tests.abuse.http2 import peer
 from tests.abuse.http2_grammar import conversation
 
+pytestmark = pytest.mark.long
+
 MIB = 1024 * 1024
 GROWTH = 96 * MIB
 """What gRPC keeps for a moment of a few connections at once; see `docs/limits.md` on what it leaves open."""

@@ -8,7 +8,7 @@ from bench import report
 from bench.load import abuse
 from tests.abuse.measured import rows
 
-pytestmark = pytest.mark.finding(4)
+pytestmark = [pytest.mark.finding(4), pytest.mark.long]
 LIMIT = rows("With a suite key")["swaps 60,000 names a second, and asks for 500,000 made-up ones"]
 
 

@@ -20,6 +20,8 @@ from tests.abuse.roles import Served, served
 from tests.webhook.conftest import Hook
 from tests.webhook.test_forged import Sender, _opened, _send
 
+pytestmark = pytest.mark.long
+
 TENANTS = 4
 
 

@@ -25,6 +25,8 @@ from tests.chaos.scene import FABRIKAM, SETTINGS, SPEED
 from tests.support.valkey import free_port
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.long
+
 log = logging.getLogger(__name__)
 MIB = 1024 * 1024
 HTTP, EDGE = rows("Pages and webhook (HTTP)"), rows("Edge (gRPC)")

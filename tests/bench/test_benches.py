@@ -28,6 +28,8 @@ from bench.telemetry import run as telemetry
 from bench.webhook import run as webhook
 from bench.workers import run as workers
 
+pytestmark = pytest.mark.long
+
 
 def last_line(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     said = json.loads(capsys.readouterr().out.splitlines()[-1])

@@ -12,6 +12,8 @@ from tests.chaos.run import run
 from tests.chaos.schedule import FEW_ROLES, LINES, ROLES, WAVES, bad_hour
 from tests.chaos.topologies import STANDALONE, TOPOLOGIES
 
+pytestmark = pytest.mark.long
+
 QUICK_SEED = 38
 BESIDE_OTHERS_S = 20.0
 """What other tests on the same two cores may add to the promised times."""

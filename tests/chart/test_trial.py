@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from tests.chart.engine import Helm, Rendering
     from tests.support.valkey import ValkeyServer
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def trial(helm: Helm) -> Rendering:

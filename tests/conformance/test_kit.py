@@ -23,6 +23,8 @@ from tests.conformance.suites import agent, own_client, small_suite
 from tests.examples import tools
 from tests.support.waiting import eventually_in_thread
 
+pytestmark = pytest.mark.long
+
 QUICK = Times(
     settle_s=0.6,
     patience_s=20.0,

@@ -19,6 +19,8 @@ from tests.console.conftest import Meet
 from tests.console.operator import Operator
 from tests.console.site import TOKEN, ConsoleSite
 
+pytestmark = pytest.mark.long
+
 NOW_S = int(datetime(2026, 11, 26, tzinfo=UTC).timestamp())
 MOST_TRIPS = 60
 """Of a sign-in and the first page: the session, connections and scripts, the list in batches of 500, and the standing of 50 tenants."""

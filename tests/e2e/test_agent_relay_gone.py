@@ -17,6 +17,8 @@ from tests.support.valkey import free_port
 from tests.support.waiting import eventually
 from tests.worker.conftest import Relay
 
+pytestmark = pytest.mark.long
+
 ADA, BEN = "ada@contoso.example", "ben@contoso.example"
 
 

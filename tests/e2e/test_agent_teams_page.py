@@ -24,6 +24,8 @@ from tests.support.waiting import eventually
 from tests.worker.conftest import Relay
 from tests.worker.test_permission import settle
 
+pytestmark = pytest.mark.long
+
 ADA, BEN, CHLOE = "ada@contoso.example", "ben@contoso.example", "chloe@contoso.example"
 ZOE = "zoe@contoso.example"
 RELAY_ACCOUNT = "presence-relay@contoso.example"

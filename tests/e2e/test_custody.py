@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from redis.asyncio import Redis
 
 from emulator.demo import CLIENT_ID
@@ -24,6 +25,8 @@ from tests.e2e.conftest import Edges, running
 from tests.support.ring import RING
 from tests.support.waiting import eventually
 from tests.worker.conftest import SETTINGS, Relay
+
+pytestmark = pytest.mark.long
 
 ADA, BEN = "ada@contoso.example", "ben@contoso.example"
 

@@ -20,6 +20,8 @@ from tests.support.valkey import ValkeyServer
 from tests.support.waiting import eventually
 from tests.worker.conftest import Relay
 
+pytestmark = pytest.mark.long
+
 ADA, BEN, CHLOE = NAMES = ("ada@contoso.example", "ben@contoso.example", "chloe@contoso.example")
 FOUND_WITHIN_S = 0.2
 """The longest wait of these suites before they try again."""

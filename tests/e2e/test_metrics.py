@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from prometheus_client import Metric as Family
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -19,6 +20,8 @@ from tests.e2e.test_push import ADA, BEN, watching
 from tests.references.metrics import described
 from tests.support.waiting import eventually
 from tests.worker.conftest import Relay, WebhookTls
+
+pytestmark = pytest.mark.long
 
 ROLES = frozenset({EDGE, WEBHOOK, WORKER})
 _TYPES = {MetricKind.COUNTER: "counter", MetricKind.HISTOGRAM: "histogram"}

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from deploy.monitoring import rules
 from deploy.monitoring.boards import BOARDS
 from relay.ops.expiry import Expiring, Expiry
@@ -25,6 +27,8 @@ from tests.support.ring import RING
 from tests.support.valkey import free_port
 from tests.support.waiting import eventually
 from tests.worker.conftest import Relay, WebhookTls
+
+pytestmark = pytest.mark.long
 
 _SELECTOR = re.compile(r"\b((?:relay|rpc|http|process|db)_[a-z_]+)(\{[^}]*\{[^}]*\}[^}]*\}|\{[^}]*\})?")
 

@@ -15,6 +15,8 @@ from tests.e2e.test_standby import gaps, keep_changing
 from tests.support.waiting import eventually
 from tests.worker.conftest import Relay
 
+pytestmark = pytest.mark.long
+
 ADA, CHLOE = "ada@contoso.example", "chloe@contoso.example"
 SETTINGS = replace(PATIENT, lease=timedelta(minutes=1))
 

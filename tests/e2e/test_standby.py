@@ -16,6 +16,8 @@ from tests.e2e.conftest import Edges, running
 from tests.support.waiting import eventually
 from tests.worker.conftest import Relay
 
+pytestmark = pytest.mark.long
+
 ADA, BEN, CHLOE = "ada@contoso.example", "ben@contoso.example", "chloe@contoso.example"
 ACCOUNT, STANDBY = "presence-relay@contoso.example", "ben@contoso.example"
 

@@ -25,6 +25,8 @@ from tests.support.waiting import eventually
 from tests.worker.conftest import Relay, WebhookTls
 from tests.worker.test_push import Push, hooked
 
+pytestmark = pytest.mark.long
+
 ADA, BEN, ZOE = (f"{name}@contoso.example" for name in ("ada", "ben", "zoe"))
 ADMIN: Final = "admin@contoso.example"
 NOBODY: Final = "nobody@contoso.example"

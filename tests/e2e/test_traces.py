@@ -16,6 +16,8 @@ from tests.support.otlp import CollectedSpan, Collector, collecting
 from tests.support.waiting import eventually
 from tests.worker.conftest import Relay, WebhookTls
 
+pytestmark = pytest.mark.long
+
 ROLES = frozenset({EDGE, WEBHOOK, WORKER})
 READ = "POST /v1.0/communications/getPresencesByUserId"
 FROM_POLL = {"relay.worker.read", READ, "relay.worker.accept", "redis accept", "relay.edge.deliver", "relay.edge.write"}

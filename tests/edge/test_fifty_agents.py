@@ -28,6 +28,8 @@ from tests.support.ring import MARKS
 from tests.support.valkey import free_port
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.long
+
 AGENTS = 50
 ONE = 17
 """The one whose key is revoked."""

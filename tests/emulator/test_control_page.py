@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import expect
 
@@ -15,6 +16,8 @@ from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
+
+pytestmark = pytest.mark.long
 
 ADA = "ada@contoso.example"
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import pytest
 
 from emulator.demo import CLIENT_ID, SECRET
 from emulator.world import PERSONAL
@@ -22,6 +23,8 @@ from tests.support.waiting import eventually
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import AsyncIterator
+
+pytestmark = pytest.mark.long
 
 _PARENT = """
 import subprocess, sys, os, time

@@ -16,7 +16,7 @@ from tests.emulator.receiver import encryption, pushing
 from tests.emulator.test_microsoft_sdk import left_over
 
 # Importing the SDK's modules warns about the SDK's own older names.
-pytestmark = pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning")
+pytestmark = [pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning"), pytest.mark.long]
 
 ADA = "ada@contoso.example"
 

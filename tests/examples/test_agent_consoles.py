@@ -14,6 +14,8 @@ from tests.examples.premises import Front, program, site
 from tests.examples.running import Example
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.long
+
 PHONE = [sys.executable, str(tools.EXAMPLES / "agent/python/phone.py")]
 LANGUAGES = tuple(tools.agent_consoles())
 

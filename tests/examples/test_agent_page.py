@@ -16,6 +16,8 @@ from tests.examples.premises import site
 from tests.onboarding.chromium import ON_ITS_LOOP
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.long
+
 FOLDER = tools.EXAMPLES / "agent/page"
 MARKUP = "<img src=x onerror=document.title='bad'>"
 

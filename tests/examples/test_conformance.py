@@ -27,6 +27,8 @@ from tests.support.valkey import ValkeyServer
 from tests.support.waiting import eventually
 from tests.worker.conftest import Relay
 
+pytestmark = pytest.mark.long
+
 ADA, BEN, NOBODY = NAMES = ("ada@contoso.example", "ben@contoso.example", "nobody@contoso.example")
 KEY = "psk_1f2e3d4c5b6a7988_secret"
 PATIENCE_S = 60.0

@@ -19,6 +19,8 @@ from tests.examples.premises import program, site
 from tests.support.valkey import free_port
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.long
+
 CONFIG = "homeassistant/sensor/presence_agent/"
 BRIDGE = [sys.executable, str(tools.EXAMPLES / "agent/homeassistant/bridge.py")]
 

@@ -6,7 +6,11 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.examples import tools
+
+pytestmark = pytest.mark.long
 
 _WORDS = """
 Add AddRange Cast Clear CertificateChainPolicy Console Contains ContainsKey CryptographicException

@@ -24,6 +24,8 @@ from tests.suite.scripted_relay import ScriptedRelay
 from tests.support.waiting import eventually
 from tests.test_distributions import installed, needs
 
+pytestmark = pytest.mark.long
+
 PROTOS = {path.name for path in (build.ROOT / "protos/relay/api/presence/v1").glob("*.proto")}
 ADA = "ada@contoso.example"
 

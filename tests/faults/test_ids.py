@@ -6,7 +6,11 @@ import ast
 import re
 from pathlib import Path
 
+import pytest
+
 import tests.faults
+
+pytestmark = pytest.mark.long
 
 TESTS = Path(__file__).parent.parent
 

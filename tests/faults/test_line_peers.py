@@ -30,6 +30,8 @@ from tests.faults.test_line_clients import DOSES, FAULTS, MEMORY
 from tests.support.fault_proxy import Fault, FaultProxy
 from tests.support.valkey import free_port
 
+pytestmark = pytest.mark.long
+
 ADA = "ada@contoso.example"
 CONSENTER = "presence-relay@contoso.example"
 AT_ONCE = 64

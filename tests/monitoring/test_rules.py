@@ -14,6 +14,8 @@ from deploy.monitoring import rules
 from tests.monitoring.prometheus import tool
 from tests.monitoring.staged import BAD_MIN, GOOD_MIN, STAGED
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[2]
 HEADINGS = ["## What it means", "## See it", "## What to do", "## When to wake somebody"]
 

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import httpx
+import pytest
 
 from relay.ops.health import Health, OpsServer, OwnAnswers
 from relay.ops.instruments import Counter, Gauge, Instruments
@@ -14,6 +15,8 @@ from relay.ops.metric import EVERY, Metric, MetricKind
 from relay.ops.telemetry import Telemetry, TelemetrySettings
 from tests.monitoring.prometheus import Target, scraping
 from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.long
 
 NASTY = 'a "quoted" name,\nbroken \\n and {braces="too"} # HELP'
 

@@ -16,6 +16,8 @@ from tests.monitoring.stages.world import world
 from tests.monitoring.test_rules import ALERTS
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.long
+
 ALERT = ("PresenceRelayRedisAway", "")
 
 

@@ -28,6 +28,8 @@ from tests.onboarding.site import Site
 from tests.support.ring import RING, RING_JSON
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.long
+
 OPERATIONS, CONTACT = "operations@northwind.example", "ada@contoso.example"
 PROMISE = "You get an e-mail at ada@contoso.example"
 FABRIKAM = {"organisation": "Fabrikam", "domain": "fabrikam.example", "email": "ada@fabrikam.example"}

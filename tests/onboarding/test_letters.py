@@ -14,6 +14,8 @@ from relay.store.custody.notices import Notice, NoticeKind, Notices
 from tests.onboarding.person import ACCOUNT, Person
 from tests.onboarding.site import Site
 
+pytestmark = pytest.mark.long
+
 CONTACT, ADA, BEN = "contact@contoso.example", "ada@contoso.example", "ben@contoso.example"
 
 

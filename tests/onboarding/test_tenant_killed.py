@@ -35,6 +35,8 @@ from tests.support.killing import at_each_point
 from tests.support.topology import raw_client
 from tests.support.valkey import ValkeyServer
 
+pytestmark = pytest.mark.long
+
 BEN = "ben@contoso.example"
 MOST_STEPS = 12
 SETTINGS = {"contact_name": "Ada", "contact_email": "ada@contoso.example", "pass_status_message": "on"}

@@ -21,6 +21,8 @@ from tests.edge.worker import PlayedWorker, name, user
 from tests.support.valkey import ValkeyServer
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.long
+
 STREAMS = 12
 """All of them at one of two processes: one run in two thousand."""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 import pytest_asyncio
 import trustme
 
@@ -22,6 +23,8 @@ from tests.suite.agent.agents import Premises
 from tests.suite.scripted_relay import ScriptedRelay, resolution
 from tests.support.valkey import free_port
 from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.long
 
 USER, PASSWORD = running.LOGIN
 

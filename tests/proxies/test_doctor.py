@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 
+import pytest
 import trustme
 
 from suite.doctor.idle import Idling
@@ -14,6 +15,8 @@ from suite.doctor.verdict import Report
 from tests.proxies import running
 from tests.support import doctor
 from tests.support.doctor import KEY, failed
+
+pytestmark = pytest.mark.long
 
 HELD_S = 4.0
 """How long a call may take where it is to be silent."""

@@ -7,6 +7,8 @@ import pytest
 from tests.simulation.push import OF_HANDOVERS, WEAKENED, PushRules, run_push
 from tests.simulation.rules import Broken
 
+pytestmark = pytest.mark.long
+
 SCHEDULES = 4_000
 IN_ORDER = 1_000
 ENOUGH = 4_000

@@ -8,6 +8,8 @@ from tests.simulation.rules import Broken, Rules
 from tests.simulation.schedule import run_schedules
 from tests.simulation.weakened import WEAKENED
 
+pytestmark = pytest.mark.long
+
 ENOUGH = 4_000
 """Schedules within which a missing rule shows: each is found at least three times in as many on average."""
 QUICK, LONG = 1_500, 300_000

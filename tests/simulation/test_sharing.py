@@ -8,6 +8,8 @@ import pytest
 
 from tests.simulation.sharing import LEASE_S, Cluster, users_of
 
+pytestmark = pytest.mark.long
+
 GAP_S = 1.0
 """Of a partition that is handed over, and of those of a worker that stops in order."""
 OUTAGE_S = 10.0

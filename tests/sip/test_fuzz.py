@@ -24,6 +24,8 @@ from tests.sip.grammar import Grammar
 from tests.sip.peers import peer
 from tests.sip.test_notifier import PIDF, WISH, Served, Shown, served, subscribe
 
+pytestmark = pytest.mark.long
+
 UNLIMITED = TransportLimits(requests_per_s=1e9, burst=1e9, half_message_s=1.0)
 QUICK = UserAgentSettings(timers=Timers(t1=0.01, t2=0.02, t4=0.02), limits=UNLIMITED, most_transactions=2000)
 FEW = NotifierLimits(watchers=200, watchers_of_an_address=200)

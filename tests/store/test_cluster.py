@@ -19,6 +19,8 @@ from relay.store.server.scripting import Script
 from tests.support.topology import ClusterNode, ValkeyCluster, name_of, share_of, until
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.long
+
 HERE, THERE = (next(n for n in range(keys.PARTITIONS) if share_of(keys.lease(n)) == node) for node in (0, 1))
 """A partition of the first primary at the start, and one of the second."""
 A, B = keys.lease(HERE), keys.epoch(HERE)

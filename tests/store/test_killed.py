@@ -34,6 +34,8 @@ from tests.support.killing import decisive
 from tests.support.ring import MARKS
 from tests.support.valkey import ValkeyServer
 
+pytestmark = pytest.mark.long
+
 OLD, NEW_RING = KeyRing.from_json(OLD_RING), make_ring("k2", now_s=2, older=OLD_RING)
 BOTH, NARROW = KeyRing.from_json(NEW_RING), KeyRing.from_json(without(NEW_RING, ["k1"])[0])
 PRIVATE, PUBLIC = make_backup_key()

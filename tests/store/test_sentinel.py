@@ -19,6 +19,8 @@ from tests.support.topology import SERVICE, SentinelService, until
 from tests.support.valkey import ValkeyServer
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.long
+
 SECOND = timedelta(seconds=1)
 NAME = "relay"
 """The name that connections of the store have at the servers."""

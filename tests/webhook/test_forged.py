@@ -31,6 +31,8 @@ from relay.store.server.connection import Store
 from tests.webhook import graph
 from tests.webhook.conftest import NOW, PATIENT, Hook, hooked
 
+pytestmark = pytest.mark.long
+
 TENANTS = 10
 AT_ONCE = 16
 FOREIGN = RSAKey.generate_key(2048, {"kid": "foreign"})

@@ -7,6 +7,8 @@ import pytest
 from tests.worker.bad_hour import hour, play
 from tests.worker.conftest import Relay
 
+pytestmark = pytest.mark.long
+
 QUICK_SEEDS = (18,)
 SOAK_SEEDS = range(1, 201)
 

@@ -31,6 +31,8 @@ from tests.support.waiting import eventually
 from tests.worker.conftest import SETTINGS, SHORT_LEASES, Relay, WebhookTls
 from tests.worker.test_push import ADA, BEN, Push, hooked
 
+pytestmark = pytest.mark.long
+
 HOUR = timedelta(hours=1)
 LEASE_S = SHORT_LEASES.lease.total_seconds()
 IMPATIENT = {

@@ -34,6 +34,8 @@ from tests.graph.conftest import Tokens, settings_for
 from tests.support.waiting import eventually
 from tests.worker.conftest import EDGE, SETTINGS, Relay, WebhookTls
 
+pytestmark = pytest.mark.long
+
 ADA, BEN, CHLOE = "ada@contoso.example", "ben@contoso.example", "chloe@contoso.example"
 RELAY = "presence-relay@contoso.example"
 HOUR = timedelta(hours=1)

@@ -21,6 +21,8 @@ from tests.webhook import graph
 from tests.worker.conftest import Relay, WebhookTls
 from tests.worker.test_push import ADA, POLICY, Push, hooked
 
+pytestmark = pytest.mark.long
+
 
 @dataclass
 class Rotating:

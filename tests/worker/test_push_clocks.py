@@ -14,6 +14,8 @@ from tests.support.waiting import eventually
 from tests.worker.conftest import Relay, WebhookTls
 from tests.worker.test_push import ADA, BEN, POLICY, hooked
 
+pytestmark = pytest.mark.long
+
 MINUTE = timedelta(minutes=1)
 
 

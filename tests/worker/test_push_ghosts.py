@@ -17,6 +17,8 @@ from tests.support.waiting import eventually
 from tests.worker.conftest import EDGE, Relay, WebhookTls
 from tests.worker.test_push import ADA, POLICY, Push, hooked
 
+pytestmark = pytest.mark.long
+
 REFUSALS = [("conflict_409", 409, PushFault.TAKEN), ("forbidden_403", 403, PushFault.REFUSED)]
 RENEWED_AFTER = timedelta(milliseconds=500)
 

@@ -15,7 +15,7 @@ from tests.support.valkey import ValkeyServer
 from tests.support.waiting import eventually
 from tests.worker.conftest import SHORT_LEASES, Relay
 
-pytestmark = pytest.mark.fault("V2", "V12")
+pytestmark = [pytest.mark.fault("V2", "V12"), pytest.mark.long]
 
 WELL_WITHIN_S = 2.0
 """Of presence after a storm, when the machine has nothing else to do."""

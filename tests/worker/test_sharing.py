@@ -23,6 +23,8 @@ from tests.support.waiting import eventually
 from tests.worker.conftest import SETTINGS, SHORT_LEASES, Relay, WebhookTls
 from tests.worker.test_push import ADA, BEN, hooked
 
+pytestmark = pytest.mark.long
+
 MINUTES = replace(SETTINGS, lease=timedelta(minutes=1), lease_renewal=timedelta(seconds=20))
 """Leases and looks so far apart that whoever waited for one would not be in time."""
 

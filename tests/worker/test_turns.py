@@ -10,6 +10,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+import pytest
+
 from relay.core.consent.tenant import TenantState
 from relay.core.presence import Name, Observation, Status, TenantId, UserId
 from relay.store.custody.tenants import Tenant
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tests.support.passes import Passes
+
+pytestmark = pytest.mark.long
 
 FEW: Final = 2_000
 MANY: Final = 6_000

@@ -23,7 +23,7 @@ from tests.abuse.measured import rows, rss
 from tests.onboarding.person import Person
 from tests.onboarding.site import Site
 
-pytestmark = pytest.mark.finding(20)
+pytestmark = [pytest.mark.finding(20), pytest.mark.long]
 
 ENTRIES = 6000
 EXPORT = f"{TENANT}/log/export.jsonl"

@@ -22,7 +22,7 @@ from tests.onboarding.site import Site
 
 Meet = Callable[..., Awaitable[Person]]
 
-pytestmark = pytest.mark.finding(1)
+pytestmark = [pytest.mark.finding(1), pytest.mark.long]
 
 ADA, BEN, CHLOE = "ada@contoso.example", "ben@contoso.example", "chloe@contoso.example"
 DEEDS = (

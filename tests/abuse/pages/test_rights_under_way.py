@@ -20,7 +20,7 @@ from tests.onboarding.site import Site
 
 Meet = Callable[..., Awaitable[Person]]
 
-pytestmark = pytest.mark.finding(1)
+pytestmark = [pytest.mark.finding(1), pytest.mark.long]
 
 BEN, CHLOE = "ben@contoso.example", "chloe@contoso.example"
 

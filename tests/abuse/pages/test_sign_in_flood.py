@@ -19,7 +19,7 @@ from tests.onboarding.person import APPLICANT, Person
 from tests.onboarding.site import Site
 from tests.support.topology import raw_client
 
-pytestmark = pytest.mark.finding(9)
+pytestmark = [pytest.mark.finding(9), pytest.mark.long]
 
 Meet = Callable[..., Awaitable[Person]]
 Start = Callable[..., Awaitable[Site]]

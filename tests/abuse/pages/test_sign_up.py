@@ -35,7 +35,7 @@ from tests.support.waiting import eventually
 if TYPE_CHECKING:
     from datetime import datetime
 
-pytestmark = pytest.mark.finding(7)
+pytestmark = [pytest.mark.finding(7), pytest.mark.long]
 
 Meet = Callable[..., Awaitable[Person]]
 Start = Callable[..., Awaitable[Site]]

@@ -14,7 +14,7 @@ from relay.store.server import keys
 from tests.support.waiting import eventually
 from tests.worker.conftest import EDGE, SETTINGS, Relay
 
-pytestmark = pytest.mark.finding(4)
+pytestmark = [pytest.mark.finding(4), pytest.mark.long]
 ADA = "ada@contoso.example"
 
 

@@ -22,7 +22,7 @@ from tests.onboarding.person import ACCOUNT, Person
 from tests.onboarding.site import Site
 from tests.worker.conftest import SETTINGS
 
-pytestmark = [pytest.mark.timeout(120), ON_ITS_LOOP]
+pytestmark = [pytest.mark.timeout(120), ON_ITS_LOOP, pytest.mark.long]
 
 SUITES = f"{TENANT}/suites"
 ADA = "ada@contoso.example"

@@ -14,7 +14,7 @@ from tests.onboarding.chromium import ON_ITS_LOOP, Watched, window
 from tests.onboarding.person import APPLICANT
 from tests.onboarding.site import Site
 
-pytestmark = [pytest.mark.timeout(180), ON_ITS_LOOP]
+pytestmark = [pytest.mark.timeout(180), ON_ITS_LOOP, pytest.mark.long]
 
 
 VARIED = {

@@ -22,6 +22,8 @@ from tests.suite.scripted_relay import ScriptedRelay
 from tests.support.valkey import free_port
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(suite.__file__).parent
 READS_THE_TIME_OF_DAY = {"now", "utcnow", "today", "time", "time_ns", "localtime", "gmtime"}
 MAY_READ_IT = {

@@ -23,6 +23,8 @@ from tests.suite.agent.pages import COLLEAGUES, says, scene
 from tests.suite.agent.test_teams import tell
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.long
+
 STATIC = resources.files("suite.agent.api").joinpath("static")
 
 
