@@ -31,7 +31,7 @@ stays on the phone when its connector dies.
 ## Which rich source counts
 
 `RichPresence.WinningTechnology` decides when several sources know a colleague. A source that knows nothing hides no other. Those that are left are taken in this order: MSTeams,
-SipSimple, Local.
+SipSimple, SfB, Local. Where nobody knows, the colleague is `unknown`, with the reason.
 
 {winner}"""
 

@@ -161,6 +161,11 @@ def test_rich_states_are_the_console_statuses_of_the_protocol():
 def test_the_tables_have_every_combination():
     assert shown_table().count("\n") == 2 + len(RichState)
     assert "| **away** | `away` | `away` | `phone_ringing` | `on_the_phone` | `do_not_disturb` |" in shown_table()
-    assert "| SipSimple | MSTeams, SipSimple | SipSimple |\n" in winner_table()
-    assert "| SipSimple | MSTeams, Local | MSTeams |\n" in winner_table()
-    assert "| Local | none | none: unknown, with the reason |\n" in winner_table()
+    assert winner_table().count("\n") == 2 + 2 ** len(SourceName)
+    assert (
+        "| sources that know the colleague | MSTeams wins | SipSimple wins | SfB wins | Local wins |\n"
+        in winner_table()
+    )
+    assert "| MSTeams, SipSimple | MSTeams | SipSimple | MSTeams | MSTeams |\n" in winner_table()
+    assert "| SfB, Local | SfB | SfB | SfB | Local |\n" in winner_table()
+    assert "| none | none | none | none | none |\n" in winner_table()

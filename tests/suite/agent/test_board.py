@@ -185,8 +185,8 @@ def test_a_name_that_is_given_to_somebody_else_shows_nothing_of_whoever_had_it()
 
     assert told(replace(ADA, voicemail="9")) == (set(SourceName), True)
     assert told(replace(ADA, extension="1002")) == (set(SourceName), False)
-    assert told(replace(ADA, extension="1002", upn="adam@x.org")) == ({SIP}, False)
-    assert told(replace(ADA, sip_uri="adam@pbx.org")) == (set(SourceName) - {SIP}, True)
+    assert told(replace(ADA, extension="1002", upn="adam@x.org")) == ({SIP, SourceName.SFB}, False)
+    assert told(replace(ADA, sip_uri="adam@pbx.org")) == (set(SourceName) - {SIP, SourceName.SFB}, True)
 
 
 def test_a_upn_that_is_added_or_spelled_otherwise_is_nobody_elses():

@@ -379,5 +379,6 @@ def _withdraw_what_was_of_another(entry: BoardEntry, now: Colleague) -> None:
         entry.rich.pop(SourceName.LOCAL, None)
     if before.sip_uri != now.sip_uri:
         entry.rich.pop(SourceName.SIP, None)
+        entry.rich.pop(SourceName.SFB, None)
     if before.extension != now.extension:
         entry.telephony.clear()  # it is another phone's, and the next state is told of this one

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from suite.agent.settings.groups.api import ApiSettings
     from suite.agent.settings.groups.sip_server import SipAddress
+from suite.agent.settings.groups.sfb import SfbSettings
 from suite.agent.settings.groups.teams import TeamsSettings
 from suite.agent.settings.load import LoadedSettings
 
@@ -66,6 +67,7 @@ def check(path: Path, loaded: LoadedSettings) -> Iterator[Finding]:
         return
     yield Finding(CheckState.OK, "settings", f"{path} can be used.")
     yield from _teams(settings.teams, path)
+    yield from _sfb(settings.sfb)
     yield from _access(settings.api)
     yield from _colleagues(settings.users_file)
     yield _store(settings.store)
@@ -92,6 +94,23 @@ def _teams(teams: TeamsSettings, path: Path) -> Iterator[Finding]:
         yield Finding(CheckState.OK, "relay", asks)
     else:
         yield Finding(CheckState.FAILED, "relay", "There is no address of the relay: set Relay.Address.")
+
+
+def _sfb(sfb: SfbSettings) -> Iterator[Finding]:
+    """Yield what is to be said of Skype for Business; nothing when it is off, as for most."""
+    if not sfb.enabled:
+        return
+    server = sfb.address or sfb.domain
+    if not server:
+        yield Finding(CheckState.FAILED, "skype", "There is no server: set SfB.Address or SfB.Domain.")
+    elif not (sfb.user_name and sfb.password):
+        yield Finding(
+            CheckState.FAILED, "skype", "There is no user name or password: set SfB.UserName and SfB.PasswordFile."
+        )
+    else:
+        yield Finding(
+            CheckState.NOTE, "skype", f"{server} was not asked. This source was never seen against a real server."
+        )
 
 
 def _access(api: ApiSettings) -> Iterator[Finding]:

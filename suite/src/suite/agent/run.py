@@ -27,6 +27,7 @@ from suite.agent.rpc.server import RpcTls, rpc_serving
 from suite.agent.settings.kinds import is_loopback
 from suite.agent.settings.watching import SettingsWatch
 from suite.agent.sources.local import LocalStates
+from suite.agent.sources.sfb.skype import SkypeSource
 from suite.agent.sources.source import Connector, ConnectorState, RichSource
 from suite.agent.sources.teams import TeamsSource
 from suite.agent.store.answers import AnswerStore
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
     from suite.agent.settings.groups.api import ApiSettings
     from suite.agent.settings.groups.hub import HubSettings
+    from suite.agent.settings.groups.sfb import SfbSettings
     from suite.agent.settings.groups.sip_server import SipServerSettings
     from suite.agent.settings.groups.teams import TeamsSettings
     from suite.agent.settings.load import AgentSettings, LoadedSettings
@@ -262,6 +264,7 @@ class Agent:
         """Begin what the settings ask for, and begin anew what they ask for otherwise than before."""
         settings = self._settings
         await self._parts.use("teams", settings.teams, self._teams)
+        await self._parts.use("sfb", settings.sfb, self._sfb, is_wanted=settings.sfb.enabled)
         await self._parts.use("hub", settings.hub, self._hub, is_wanted=bool(settings.hub.url))
         sip_server = settings.sip_server
         await self._parts.use("sip server", sip_server, self._sip_server, is_wanted=sip_server.enabled)
@@ -276,6 +279,9 @@ class Agent:
             version=self._version,
             backoff=self._backoff,
         )
+
+    def _sfb(self, settings: SfbSettings) -> SkypeSource:
+        return SkypeSource(settings, self.board, on_connector=self.board.wake_all, backoff=self._backoff)
 
     def _hub(self, settings: HubSettings) -> HubFollower:
         assert self._notes is not None
@@ -297,6 +303,7 @@ class Agent:
         return {
             SourceName.TEAMS: ConnectorState(Connector.CONNECTING),
             SourceName.SIP: sip,
+            SourceName.SFB: ConnectorState(Connector.DISABLED),
             SourceName.LOCAL: ConnectorState(Connector.UP_AND_RUNNING),
             **{source.name: source.connector for source in self._sources()},
         }

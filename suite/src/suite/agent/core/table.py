@@ -27,13 +27,13 @@ def shown_table() -> str:
 
 
 def winner_table() -> str:
-    """Return a table in Markdown: the rich source that counts, by the winning technology and the sources that know."""
+    """Return a table in Markdown: the rich source that counts. A row for each set of sources that know, a column for each winning technology."""
+    head = ["sources that know the colleague", *(f"{winning.value} wins" for winning in SourceName)]
     rows = [
-        [winning.value, _or_none([source.value for source in knowing]), _winner(winning, knowing)]
-        for winning in SourceName
+        [_or_none([source.value for source in knowing]), *(_winner(winning, knowing) for winning in SourceName)]
         for knowing in _subsets()
     ]
-    return _table(["winning technology", "sources that know the colleague", "source that counts"], rows)
+    return _table(head, rows)
 
 
 def _shown(rich: RichState, phone: TelephonyState) -> str:
@@ -45,7 +45,7 @@ def _shown(rich: RichState, phone: TelephonyState) -> str:
 def _winner(winning: SourceName, knowing: list[SourceName]) -> str:
     said = {source: RichStatement(state=RichState.AVAILABLE) for source in knowing}
     source = aggregate(said, {}, winning).rich_source
-    return source.value if source is not None else "none: unknown, with the reason"
+    return source.value if source is not None else "none"
 
 
 def _subsets() -> Iterator[list[SourceName]]:

@@ -15,6 +15,7 @@ class SourceName(enum.StrEnum):
 
     TEAMS = "MSTeams"
     SIP = "SipSimple"
+    SFB = "SfB"
     LOCAL = "Local"
 
 

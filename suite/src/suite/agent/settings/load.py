@@ -13,6 +13,7 @@ from suite.agent.settings.given import Given
 from suite.agent.settings.groups.api import ApiSettings, read_api
 from suite.agent.settings.groups.hub import HubSettings, read_hub
 from suite.agent.settings.groups.log import LogSettings, read_log
+from suite.agent.settings.groups.sfb import SfbSettings, read_sfb
 from suite.agent.settings.groups.sip_server import SipServerSettings, read_sip_server
 from suite.agent.settings.groups.teams import TeamsSettings, read_teams
 from suite.agent.settings.reading import IniEntry, LineFault, listed, read_ini
@@ -40,6 +41,7 @@ class AgentSettings:
     hub: HubSettings = field(default_factory=HubSettings)
     sip_server: SipServerSettings = field(default_factory=SipServerSettings)
     log: LogSettings = field(default_factory=LogSettings)
+    sfb: SfbSettings = field(default_factory=SfbSettings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +128,7 @@ def _settings(given: Given) -> AgentSettings:
         hub=read_hub(given),
         sip_server=read_sip_server(given),
         log=read_log(given),
+        sfb=read_sfb(given),
     )
     _check_written(given, settings)
     return settings

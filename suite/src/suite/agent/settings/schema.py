@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from suite.agent.settings.groups import api, board, hub, log, sip_server, teams
+from suite.agent.settings.groups import api, board, hub, log, sfb, sip_server, teams
 
-SECTIONS: Final = ("MSTeamsPresence", "RichPresence", "Relay", "Agent", "Notes", "SipServer")
+SECTIONS: Final = ("MSTeamsPresence", "RichPresence", "Relay", "SfB", "Agent", "Notes", "SipServer")
+_GROUPS: Final = (teams, api, board, log, hub, sip_server, sfb)
 SETTINGS: Final = tuple(
     sorted(
-        (*teams.SETTINGS, *api.SETTINGS, *board.SETTINGS, *log.SETTINGS, *hub.SETTINGS, *sip_server.SETTINGS),
+        (setting for group in _GROUPS for setting in group.SETTINGS),
         key=lambda setting: SECTIONS.index(setting.section),
     )
 )

@@ -3,6 +3,7 @@
 board.py  the colleagues, and the source that wins
 teams.py  the way to the relay
 api.py    the local API
+sfb.py    Skype for Business
 hub.py    the way to the agent through which notes are shared
 log.py    the log
 sip_server.py  the SIP server, through which phones watch colleagues

@@ -12,7 +12,9 @@ SETTINGS: Final = (
     Setting(
         section="RichPresence",
         name="WinningTechnology",
-        kind=kinds.choice(*(source.value for source in (SourceName.SIP, SourceName.TEAMS, SourceName.LOCAL))),
+        kind=kinds.choice(
+            *(source.value for source in (SourceName.SIP, SourceName.TEAMS, SourceName.SFB, SourceName.LOCAL))
+        ),
         default=SourceName.SIP.value,
         meaning="The source that counts when several know a colleague's rich presence. One that knows nothing hides no other.",
         anywhere=True,

@@ -1,0 +1,25 @@
+"""Skype for Business Server as a source: a user end point by UCWA 2.0, Microsoft's REST interface.
+
+**Never seen against a real server.** It is written from Microsoft's documentation, and tested against a stand-in that is written from the
+requests and answers of the same pages: https://learn.microsoft.com/skype-sdk/ucwa/unifiedcommunicationswebapi2_0
+
+skype.py        the source: sessions, waits between them, doubt, the connection's state
+session.py      one session: subscriptions and the event channel, until something breaks
+discovery.py    the way to the user's home server, and the application there
+fetching.py     the presence of those who changed
+sightings.py    colleagues by SIP address, what the server said of them, what the board shows
+http.py         requests, each bounded in bytes and time
+tokens.py       tokens, each for the host that asked for one
+subscribing.py  whom to subscribe to next, what to extend, what to end
+answers.py      the server's answers as values
+hal.py          JSON with `_links` and `_embedded`, of bounded size
+states.py       availability and activity as one state
+places.py       the hosts to which requests may go
+errors.py       the errors
+
+    lyncdiscover ─► user ─► token ─► application ─► presence subscriptions, of 100 colleagues each
+                                          │
+                                          └─► event channel, a long poll ─► who changed ─► contactPresence ─► the board
+
+The session never makes its user available, so nobody sees that user online and no call comes here.
+"""

@@ -1,0 +1,155 @@
+"""The server's answers as values. Pure. Each function names the page that it is written from; `UCWA` is https://learn.microsoft.com/skype-sdk/ucwa."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from suite.agent.sources.sfb.errors import UcwaBroken
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from suite.agent.sources.sfb.hal import Resource
+
+_CHALLENGE: Final = re.compile(
+    r'MsRtcOAuth\s+href=(?:"(?P<quoted>[^"]*)"|(?P<bare>[^\s,"]+))(?:\s*,\s*grant_type="(?P<grants>[^"]*)")?',
+    re.IGNORECASE,
+)
+_LONGEST_CHALLENGE: Final = 8_192
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """The server's demand for a token: who issues it, and for which kinds of proof."""
+
+    issuer: str
+    grants: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """The application that was made, with whole addresses.
+
+    Attributes:
+        user: SIP address of the user who was signed in, without `sip:`; empty when the server does not say.
+    """
+
+    address: str
+    events: str
+    subscriptions: str
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """One presence subscription, with whole addresses. `adding` is empty when the server does not let contacts be added."""
+
+    address: str
+    adding: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ContactCard:
+    """A contact: the SIP address without `sip:`, and the whole address of its presence. Either may be empty."""
+
+    uri: str
+    presence: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelEvents:
+    """One response of the event channel.
+
+    Attributes:
+        next: whole address to ask next.
+        is_reset: True when subscriptions are gone: the response had `resume` or `resync` instead of `next`.
+        changed: contact -> presence, both as whole addresses, of those whose presence changed.
+        ending: subscriptions that were updated: they may be about to end.
+        ended: subscriptions that were deleted.
+    """
+
+    next: str
+    is_reset: bool
+    changed: dict[str, str]
+    ending: frozenset[str]
+    ended: frozenset[str]
+
+
+def challenge_of(headers: Iterable[str]) -> Challenge | None:
+    """Return the challenge among the values of WWW-Authenticate; None when there is none. UCWA/authenticationinucwa."""
+    found = _CHALLENGE.search(", ".join(headers)[:_LONGEST_CHALLENGE])
+    if found is None:
+        return None
+    grants = (found["grants"] or "").split(",")
+    return Challenge(found["quoted"] or found["bare"] or "", frozenset(each.strip().lower() for each in grants) - {""})
+
+
+def application_of(answer: Resource, whole: Callable[[str], str]) -> Application:
+    """Return the application of an answer to its making. UCWA/createanapplication, UCWA/applications_ref.
+
+    Args:
+        answer: with `_embedded` `me` and `people`.
+        whole: turns a link into a whole address, and raises for one that is not to be followed.
+
+    Raises:
+        UcwaBroken: a link is missing.
+    """
+    people = answer.embedded("people")
+    links = (answer.link("self"), answer.link("events"), people.link("presenceSubscriptions"))
+    if not all(links):
+        raise UcwaBroken("The server made an application without links to its events or to presence subscriptions.")
+    address, events, subscriptions = map(whole, links)
+    return Application(address, events, subscriptions, bare_uri(answer.embedded("me").text("uri")))
+
+
+def subscription_of(answer: Resource, whole: Callable[[str], str]) -> Subscription:
+    """Return a subscription. UCWA/subscribetothepresenceofselectedcontacts, UCWA/presencesubscription_ref.
+
+    Raises:
+        UcwaBroken: it has no link to itself.
+    """
+    adding = answer.link("addToPresenceSubscription")
+    return Subscription(whole(answer.link("self")), whole(adding) if adding else "")
+
+
+def contact_of(answer: Resource, whole: Callable[[str], str]) -> ContactCard:
+    """Return a contact. UCWA/contact_ref."""
+    presence = answer.link("contactPresence")
+    return ContactCard(bare_uri(answer.text("uri")), whole(presence) if presence else "")
+
+
+def events_of(answer: Resource, whole: Callable[[str], str]) -> ChannelEvents:
+    """Return a response of the event channel. UCWA/eventchanneldetails, UCWA/eventsinucwa.
+
+    Raises:
+        UcwaBroken: it does not say where to go on, or a link of it is not to be followed.
+    """
+    following = answer.link("next")
+    reset = answer.link("resume") or answer.link("resync")
+    if not (reset or following):
+        raise UcwaBroken("The event channel does not say where it goes on.")
+    changed: dict[str, str] = {}
+    ending: set[str] = set()
+    ended: set[str] = set()
+    for event in _events(answer):
+        link, kind = event.child("link"), event.text("type")
+        rel, href = link.text("rel"), link.text("href")
+        contact = event.child("in").text("href")
+        if rel == "contactPresence" and kind in ("added", "updated") and href and contact:
+            changed[whole(contact)] = whole(href)
+        elif rel == "presenceSubscription" and kind in ("updated", "deleted") and href:
+            (ending if kind == "updated" else ended).add(whole(href))
+    return ChannelEvents(whole(reset or following), bool(reset), changed, frozenset(ending), frozenset(ended))
+
+
+def bare_uri(uri: str) -> str:
+    """Return a SIP address without `sip:`; empty when it is none, such as a telephone number."""
+    scheme, colon, rest = uri.partition(":")
+    return rest.strip() if colon and scheme.strip().lower() in ("sip", "sips") and "@" in rest else ""
+
+
+def _events(answer: Resource) -> Iterator[Resource]:
+    for sender in answer.children("sender"):
+        yield from sender.children("events")

@@ -1,0 +1,80 @@
+"""The way from autodiscover to the user's home server, and the application that is made there.
+
+Sources: https://learn.microsoft.com/skype-sdk/ucwa/rooturl, /createanapplication, /user_ref, /redirect_ref. The headers `Referer` and
+`X-Ms-Origin` of their samples are those of web pages in browsers; they are left out.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from suite.agent.sources.sfb.answers import Application, application_of
+from suite.agent.sources.sfb.errors import UcwaBroken
+from suite.agent.sources.sfb.places import Places, root_of
+
+if TYPE_CHECKING:
+    from suite.agent.settings.groups.sfb import SfbSettings
+    from suite.agent.sources.sfb.http import UcwaHttp
+
+MOST_HOPS: Final = 6
+"""Addresses from the root to the home server. Microsoft's way has two, and one more for each redirection."""
+CULTURE: Final = "en-US"
+USER_AGENT: Final = "presence-suite agent"
+
+
+def roots_of(settings: SfbSettings) -> tuple[str, ...]:
+    """Return the addresses of autodiscover to try, in order: the one that is set, or the domain's, on the inside first."""
+    if settings.address:
+        return (root_of(settings.address),)
+    return tuple(root_of(f"{name}.{settings.domain}") for name in ("lyncdiscoverinternal", "lyncdiscover"))
+
+
+def places_of(settings: SfbSettings) -> Places:
+    """Return the places of a new session: the root's host alone."""
+    return Places(roots_of(settings)[0])
+
+
+async def applications_of(http: UcwaHttp, settings: SfbSettings) -> str:
+    """Return the address at which applications are made, on the user's home server.
+
+    Raises:
+        UcwaError: as of `UcwaHttp.send`; of the last root that was tried.
+    """
+    first, *others = roots_of(settings)
+    try:
+        return await _follow(http, http.places.named("", first))
+    except UcwaBroken:
+        if not others:
+            raise
+    return await _follow(http, http.places.named("", others[0]))
+
+
+async def _follow(http: UcwaHttp, at: str) -> str:
+    """Follow the links of autodiscover. The user resource wants a token, and names the home server only to whoever has one."""
+    for _ in range(MOST_HOPS):
+        answer = await http.get(at)
+        if applications := answer.link("applications"):
+            return http.places.named(at, applications)
+        following = answer.link("redirect") or answer.link("user")
+        if not following:
+            raise UcwaBroken(
+                "At SfB.Address there is no autodiscover of Skype for Business: its answer names no user resource."
+            )
+        at = http.places.named(at, following)
+    raise UcwaBroken("Autodiscover sends from one address to the next without end.")
+
+
+async def application_at(http: UcwaHttp, applications: str, endpoint_id: str) -> Application:
+    """Make an application, and return it.
+
+    Args:
+        http: the requests.
+        applications: where to make it.
+        endpoint_id: tells this agent apart from the user's other applications.
+
+    Raises:
+        UcwaError: as of `UcwaHttp.send`.
+    """
+    wanted = {"userAgent": USER_AGENT, "endpointId": endpoint_id, "culture": CULTURE}
+    answer = await http.send("POST", applications, wanted)
+    return application_of(answer, lambda href: http.places.known(applications, href))

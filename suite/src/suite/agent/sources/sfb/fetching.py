@@ -1,0 +1,122 @@
+"""Fetch the presence of those who changed: an event names a contact and its presence, and says no more.
+
+A contact's address is fetched once, its presence each time. Sources: https://learn.microsoft.com/skype-sdk/ucwa/contact_ref, /contactpresence_ref
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from suite.agent.core.values import RichState, RichStatement
+from suite.agent.sources.sfb.answers import contact_of
+from suite.agent.sources.sfb.errors import UcwaBroken, UcwaBusy, UcwaDenied, UcwaGone
+from suite.agent.sources.sfb.http import MOST_AT_ONCE
+from suite.agent.sources.sfb.states import state_of
+from suite.values import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from suite.agent.sources.sfb.http import UcwaHttp
+    from suite.agent.sources.sfb.sightings import Sightings
+
+MOST_TRIES: Final = 3
+AGAIN_S: Final = 1.0
+"""The wait after an answer that was none, and the least wait when the server asks for one."""
+_SPARE: Final = 1_000
+_DENIED: Final = RichStatement(reason=Status.ACCESS_DENIED.label)
+_NOT_FOUND: Final = RichStatement(reason=Status.NOT_FOUND.label)
+_NOT_REPORTED: Final = RichStatement(reason=Status.NOT_REPORTED.label)
+
+
+class PresenceFetcher:
+    """Fetches for one session, a few at a time. A contact that changes again meanwhile is fetched again, once."""
+
+    def __init__(self, http: UcwaHttp, sightings: Sightings, *, again_s: float = AGAIN_S) -> None:
+        self._http = http
+        self._sightings = sightings
+        self._again_s = again_s
+        self._due: dict[str, str] = {}
+        """Contact -> its presence, both as whole addresses."""
+        self._tries: dict[str, int] = {}
+        self._uris: dict[str, str] = {}
+        """Contact -> SIP address, of those that were fetched; empty for a contact without one."""
+        self._more = asyncio.Event()
+
+    def changed(self, contacts: Mapping[str, str]) -> None:
+        """Take note of contacts whose presence changed.
+
+        Args:
+            contacts: contact -> presence; an empty one is looked up.
+        """
+        for contact, presence in contacts.items():
+            # Nobody asked for more contacts than this: a server that names others for ever must not fill the memory.
+            if contact in self._due or len(self._due) < self._most:
+                self._due[contact] = presence
+        self._more.set()
+
+    @property
+    def _most(self) -> int:
+        return 2 * len(self._sightings) + _SPARE
+
+    async def run(self) -> None:
+        """Fetch until cancelled.
+
+        Raises:
+            UcwaRefused: the server refuses the user, and not only this or that.
+        """
+        while True:
+            await self._more.wait()
+            if not self._due:
+                self._more.clear()
+                continue
+            batch = [(contact, self._due.pop(contact)) for contact in list(self._due)[:MOST_AT_ONCE]]
+            try:
+                async with asyncio.TaskGroup() as group:
+                    fetched = [group.create_task(self._fetch(contact, presence)) for contact, presence in batch]
+            except ExceptionGroup as several:
+                raise several.exceptions[0] from None
+            if (wait_s := max(task.result() for task in fetched)) > 0:
+                await asyncio.sleep(wait_s)
+
+    async def _fetch(self, contact: str, presence: str) -> float:
+        """Fetch one, and return the seconds to wait before the next."""
+        try:
+            await self._fetch_once(contact, presence)
+        except UcwaBusy as error:
+            self._due.setdefault(contact, presence)
+            return max(error.wait_s, self._again_s)
+        except UcwaDenied:
+            self._say(contact, _DENIED)
+        except UcwaGone:
+            self._say(contact, _NOT_FOUND)
+        except UcwaBroken:
+            tries = self._tries[contact] = self._tries.get(contact, 0) + 1
+            if tries < MOST_TRIES:
+                self._due.setdefault(contact, presence)
+                return self._again_s
+            self._say(contact, _NOT_REPORTED)
+        self._tries.pop(contact, None)
+        return 0.0
+
+    async def _fetch_once(self, contact: str, presence: str) -> None:
+        known = self._http.places.known
+        if contact not in self._uris or not presence:
+            card = contact_of(await self._http.get(contact), lambda href: known(contact, href))
+            if len(self._uris) >= self._most:
+                self._uris.clear()
+            self._uris[contact] = card.uri
+            presence = presence or card.presence
+        uri = self._uris[contact]
+        if uri not in self._sightings or not presence:
+            return
+        answer = await self._http.get(presence)
+        state = state_of(answer.text("availability"), answer.text("activity"))
+        reason = "" if state is not RichState.UNKNOWN else "presence_unknown"
+        self._sightings.say(uri, RichStatement(state=state, reason=reason, since=datetime.now(UTC)))
+
+    def _say(self, contact: str, statement: RichStatement) -> None:
+        if uri := self._uris.get(contact):
+            self._sightings.say(uri, statement)

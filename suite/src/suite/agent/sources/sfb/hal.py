@@ -1,0 +1,80 @@
+"""Read the server's JSON: properties, `_links` and `_embedded`. Whatever is not understood is absent. Pure.
+
+Web links: https://learn.microsoft.com/skype-sdk/ucwa/weblinks
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from suite.agent.sources.sfb.errors import UcwaBroken
+
+MOST_BYTES: Final = 4 * 1024 * 1024
+"""Limit of one answer. An event response with an embedded contact for each of 1,000 colleagues has about one megabyte."""
+MOST_EMBEDDED: Final = 10_000
+"""Limit of one list; what is behind it is not read."""
+MOST_TEXT: Final = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One resource of the server: a JSON object, or an empty one."""
+
+    value: dict[str, Any] = field(default_factory=dict)
+
+    def text(self, name: str) -> str:
+        """Return a property that is text; empty when it is absent, something else, or longer than any that is meant."""
+        found = self.value.get(name)
+        return found if isinstance(found, str) and len(found) <= MOST_TEXT else ""
+
+    def seconds(self, name: str) -> float | None:
+        """Return a property that is a number of seconds from 0 to a year; None when it is none."""
+        found = self.value.get(name)
+        if isinstance(found, bool) or not isinstance(found, int | float) or not 0 <= found <= 366 * 86_400:
+            return None
+        return float(found)
+
+    def link(self, rel: str) -> str:
+        """Return the `href` of a link; empty when there is none."""
+        links = self.value.get("_links")
+        return Resource(_object(links.get(rel)) if isinstance(links, dict) else {}).text("href")
+
+    def embedded(self, rel: str) -> Resource:
+        """Return an embedded resource; an empty one when there is none."""
+        found = self.value.get("_embedded")
+        return Resource(_object(found.get(rel)) if isinstance(found, dict) else {})
+
+    def child(self, name: str) -> Resource:
+        """Return a property that is an object; an empty one when it is none."""
+        return Resource(_object(self.value.get(name)))
+
+    def children(self, name: str) -> list[Resource]:
+        """Return a property that is a list of objects; others in it are left out."""
+        found = self.value.get(name)
+        listed = found[:MOST_EMBEDDED] if isinstance(found, list) else []
+        return [Resource(each) for each in listed if isinstance(each, dict)]
+
+
+def read_resource(body: bytes) -> Resource:
+    """Return the resource that a body is.
+
+    Raises:
+        UcwaBroken: it is no JSON object, or is larger or nests deeper than any that is meant.
+    """
+    if len(body) > MOST_BYTES:
+        raise UcwaBroken("The server's answer is too large.")
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        raise UcwaBroken("The server's answer is not the JSON that UCWA has.") from None
+    if not isinstance(value, dict):
+        raise UcwaBroken("The server's answer is not the JSON that UCWA has.")
+    return Resource(value)
+
+
+def _object(found: object) -> dict[str, Any]:
+    if isinstance(found, list) and found:  # a relation with one resource may be a list of one
+        found = found[0]
+    return found if isinstance(found, dict) else {}

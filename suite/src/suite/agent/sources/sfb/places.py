@@ -1,0 +1,103 @@
+"""The hosts to which requests may go: those that the administrator set, and those that autodiscover named. Pure.
+
+A server's answers are full of addresses. A wrong one among them must not get the token, nor make the agent ask machines that it can
+reach and the server cannot. So only HTTPS is followed, and only to these hosts.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import parse_qsl, quote, urlencode, urljoin, urlsplit
+
+from suite.agent.sources.sfb.errors import UcwaBroken
+
+MOST_HOSTS: Final = 20
+MOST_CHARS: Final = 4_096
+_HOST: Final = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?|[0-9a-f:.]*:[0-9a-f:.]*")
+_UNCLEAR: Final = re.compile(r"[\x00-\x20\x7f\\]")
+"""Characters that two parsers of addresses read differently."""
+
+
+class Places:
+    """The hosts to which requests may go, each with its port."""
+
+    def __init__(self, root: str) -> None:
+        """Begin with the host that the settings name, or that follows from the domain.
+
+        Raises:
+            UcwaBroken: it is no address.
+        """
+        self._origins: list[str] = []
+        self.root = self.named("", root)
+
+    def named(self, base: str, href: str) -> str:
+        """Return the whole address of a link of autodiscover. Its host may be asked from now on.
+
+        Args:
+            base: the address of the resource that has the link.
+            href: the link, whole or relative.
+
+        Raises:
+            UcwaBroken: it is no address by HTTPS, or autodiscover names more hosts than any deployment has.
+        """
+        whole = _whole(base, href)
+        if origin_of(whole) not in self._origins:
+            if len(self._origins) >= MOST_HOSTS:
+                raise UcwaBroken("Autodiscover names more hosts than any deployment has.")
+            self._origins.append(origin_of(whole))
+        return whole
+
+    def known(self, base: str, href: str) -> str:
+        """Return the whole address of a link.
+
+        Raises:
+            UcwaBroken: it leads to a host that autodiscover did not name.
+        """
+        whole = _whole(base, href)
+        if origin_of(whole) not in self._origins:
+            raise UcwaBroken("The server has a link to a host that autodiscover did not name. It is not followed.")
+        return whole
+
+
+def origin_of(whole: str) -> str:
+    """Return scheme, host and port of a whole address."""
+    parts = urlsplit(whole)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def with_query(whole: str, **more: int) -> str:
+    """Return an address with more parameters. Those that the server put there stay as they are, unless they have the same name.
+
+    Source: https://learn.microsoft.com/skype-sdk/ucwa/queryparameters
+    """
+    parts = urlsplit(whole)
+    kept = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] not in more]
+    return parts._replace(query=urlencode([*kept, *more.items()])).geturl()
+
+
+def root_of(address: str) -> str:
+    """Return the address of autodiscover's root for what a person set: a host, `host:port`, or an address."""
+    return address if "://" in address else f"https://{address}/"
+
+
+def _whole(base: str, href: str) -> str:
+    """Return a link put together anew from its parts, so that whoever reads it next reads the same.
+
+    Raises:
+        UcwaBroken: it is no address by HTTPS.
+    """
+    wrong = UcwaBroken("The server has a link that is no address by HTTPS. It is not followed.")
+    if not href or len(href) > MOST_CHARS or _UNCLEAR.search(href):
+        raise wrong
+    try:
+        parts = urlsplit(urljoin(base, href))
+        host, port = parts.hostname or "", parts.port or 443
+    except ValueError:
+        raise wrong from None
+    if parts.scheme != "https" or "@" in parts.netloc or not _HOST.fullmatch(host):
+        raise wrong
+    place = f"[{host}]" if ":" in host else host
+    path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~")
+    query = quote(parts.query, safe="/%:@!$&'()*+,;=~?")
+    return f"https://{place}:{port}{path}{f'?{query}' if query else ''}"

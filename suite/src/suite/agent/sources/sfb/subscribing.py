@@ -1,0 +1,187 @@
+"""Whom to subscribe to next, which subscription to extend, and which to end. Pure: the time is given.
+
+A subscription lasts 30 minutes at most, and extending adds up to 30: https://learn.microsoft.com/skype-sdk/ucwa/presencesubscription_ref
+It is extended ten minutes before its end, and at once when the server says that it is about to end. A server limits both the
+number of subscriptions and of contacts (`LimitExceeded`), and Microsoft does not publish either.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from suite.agent.sources.sfb.answers import Subscription
+
+PAGE: Final = 100
+"""Contacts of one subscription. Microsoft publishes no limit; 100 addresses are a body of 5 kB."""
+LASTS_MINUTES: Final = 30
+LASTS_S: Final = LASTS_MINUTES * 60.0
+LEAD_S: Final = 600.0
+"""A subscription is extended so long before its end: an outage of ten minutes loses none."""
+AT_REST_S: Final = 300.0
+"""Within this time of its beginning or extension an update of a subscription is no warning of its end: 10 minutes are the least."""
+AGAIN_S: Final = 60.0
+"""The wait after a subscription that ended before its time, so that a server that ends each at once is not asked without pause."""
+LIMITED_S: Final = 600.0
+"""The wait after the server said that its limit is reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Subscribe to these contacts."""
+
+    uris: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Add:
+    """Add these contacts to a subscription."""
+
+    subscription: Subscription
+    uris: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Extend:
+    """Extend a subscription."""
+
+    subscription: Subscription
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """End a subscription: nobody in it is wanted any more, or some are not."""
+
+    subscription: Subscription
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Do nothing for so many seconds, unless something happens."""
+
+    seconds: float
+
+
+SubscriptionStep = Create | Add | Extend | End | Rest
+
+
+@dataclass(slots=True)
+class _Page:
+    subscription: Subscription
+    uris: set[str]
+    began: float
+    ends: float
+    rested: float = field(init=False)
+    """Time of the beginning or of the last extension."""
+
+    def __post_init__(self) -> None:
+        self.rested = self.began
+
+
+class SubscriptionPlan:
+    """The subscriptions of one application. Times are seconds of one clock that never jumps."""
+
+    def __init__(self) -> None:
+        self._wanted: dict[str, None] = {}
+        self._pages: dict[str, _Page] = {}
+        self._not_before = 0.0
+        self._most: int | None = None
+        """The number of contacts that the server allows, once it has said so."""
+
+    @property
+    def subscribed(self) -> set[str]:
+        """Return the contacts who are in a subscription."""
+        return {uri for page in self._pages.values() for uri in page.uris}
+
+    def is_complete(self) -> bool:
+        """Return True when everybody who is wanted is in a subscription, as far as the server's limit allows."""
+        return self._most is not None or self._wanted.keys() <= self.subscribed
+
+    def left_out(self) -> list[str]:
+        """Return those who are wanted and beyond the server's limit."""
+        subscribed = self.subscribed
+        return [uri for uri in self._wanted if uri not in subscribed] if self._most is not None else []
+
+    def want(self, uris: Iterable[str]) -> None:
+        """Replace those who are wanted."""
+        self._wanted = dict.fromkeys(uris)
+
+    def step(self, now: float) -> SubscriptionStep:
+        """Return what to do now."""
+        for page in self._pages.values():
+            if not page.uris & self._wanted.keys():
+                return End(page.subscription)
+            if page.ends - now <= LEAD_S:
+                return Extend(page.subscription) if page.uris <= self._wanted.keys() else End(page.subscription)
+        if now < self._not_before:
+            return Rest(min(self._not_before - now, self._until_due(now)))
+        self._most = None
+        return self._more() or Rest(self._until_due(now))
+
+    def _more(self) -> Create | Add | None:
+        subscribed = self.subscribed
+        new = [uri for uri in self._wanted if uri not in subscribed]
+        if not new:
+            return None
+        for page in self._pages.values():
+            room = PAGE - len(page.uris)
+            if page.subscription.adding and room > 0:
+                return Add(page.subscription, tuple(new[:room]))
+        return Create(tuple(new[:PAGE]))
+
+    def _until_due(self, now: float) -> float:
+        due = min((page.ends - LEAD_S for page in self._pages.values()), default=now + LASTS_S)
+        return max(0.0, due - now)
+
+    # What became of it
+
+    def created(self, subscription: Subscription, uris: Iterable[str], now: float) -> None:
+        """Note that a subscription was made. A server may give two the same address: then they are one."""
+        before = self._pages.get(subscription.address)
+        uris = {*uris, *(before.uris if before is not None else ())}
+        self._pages[subscription.address] = _Page(subscription, uris, now, now + LASTS_S)
+
+    def added(self, subscription: Subscription, uris: Iterable[str]) -> None:
+        """Note that contacts were added to a subscription."""
+        if (page := self._pages.get(subscription.address)) is not None:
+            page.uris.update(uris)
+
+    def extended(self, subscription: Subscription, now: float) -> None:
+        """Note that a subscription was extended. The server adds to what is left, to 30 minutes in all."""
+        if (page := self._pages.get(subscription.address)) is not None:
+            page.ends, page.rested = now + LASTS_S, now
+
+    def ending(self, address: str, now: float) -> None:
+        """Note that the server updated a subscription, which may mean that it is about to end."""
+        page = self._pages.get(address)
+        if page is not None and now - page.rested >= AT_REST_S:
+            page.ends = now
+
+    def ended(self, subscription: Subscription) -> None:
+        """Note that a subscription was ended on purpose."""
+        self._pages.pop(subscription.address, None)
+
+    def lost(self, address: str, now: float) -> set[str]:
+        """Note that a subscription is not there any more, and return its contacts."""
+        page = self._pages.pop(address, None)
+        if page is None:
+            return set()
+        if now - page.began < AGAIN_S:
+            self._not_before = max(self._not_before, now + AGAIN_S)
+        return page.uris
+
+    def limited(self, now: float) -> None:
+        """Note that the server's limit is reached. It is asked again after a while."""
+        self._most = len(self.subscribed)
+        self._not_before = now + LIMITED_S
+
+    def pause(self, until: float) -> None:
+        """Begin no subscription before a time: the server asks to wait."""
+        self._not_before = max(self._not_before, until)
+
+    def reset(self) -> None:
+        """Note that the server has dropped all subscriptions."""
+        self._pages.clear()
