@@ -7,10 +7,18 @@ from typing import Final
 from suite.agent.settings.groups import api, board, hub, log, sfb, sip_server, teams
 
 SECTIONS: Final = ("MSTeamsPresence", "RichPresence", "Relay", "SfB", "Agent", "Notes", "SipServer")
-_GROUPS: Final = (teams, api, board, log, hub, sip_server, sfb)
+_GROUPS: Final = (
+    teams.SETTINGS,
+    api.SETTINGS,
+    board.SETTINGS,
+    log.SETTINGS,
+    hub.SETTINGS,
+    sip_server.SETTINGS,
+    sfb.SETTINGS,
+)
 SETTINGS: Final = tuple(
     sorted(
-        (setting for group in _GROUPS for setting in group.SETTINGS),
+        (setting for group in _GROUPS for setting in group),
         key=lambda setting: SECTIONS.index(setting.section),
     )
 )

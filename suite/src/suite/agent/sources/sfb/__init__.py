@@ -14,7 +14,7 @@ subscribing.py  whom to subscribe to next, what to extend, what to end
 answers.py      the server's answers as values
 hal.py          JSON with `_links` and `_embedded`, of bounded size
 states.py       availability and activity as one state
-places.py       the hosts to which requests may go
+hosts.py        the hosts to which requests may go
 errors.py       the errors
 
     lyncdiscover ─► user ─► token ─► application ─► presence subscriptions, of 100 colleagues each

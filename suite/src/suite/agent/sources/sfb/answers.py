@@ -21,7 +21,7 @@ _LONGEST_CHALLENGE: Final = 8_192
 
 
 @dataclass(frozen=True, slots=True)
-class Challenge:
+class TokenChallenge:
     """The server's demand for a token: who issues it, and for which kinds of proof."""
 
     issuer: str
@@ -43,7 +43,7 @@ class Application:
 
 
 @dataclass(frozen=True, slots=True)
-class Subscription:
+class PresenceSubscription:
     """One presence subscription, with whole addresses. `adding` is empty when the server does not let contacts be added."""
 
     address: str
@@ -77,13 +77,15 @@ class ChannelEvents:
     ended: frozenset[str]
 
 
-def challenge_of(headers: Iterable[str]) -> Challenge | None:
+def challenge_of(headers: Iterable[str]) -> TokenChallenge | None:
     """Return the challenge among the values of WWW-Authenticate; None when there is none. UCWA/authenticationinucwa."""
     found = _CHALLENGE.search(", ".join(headers)[:_LONGEST_CHALLENGE])
     if found is None:
         return None
     grants = (found["grants"] or "").split(",")
-    return Challenge(found["quoted"] or found["bare"] or "", frozenset(each.strip().lower() for each in grants) - {""})
+    return TokenChallenge(
+        found["quoted"] or found["bare"] or "", frozenset(each.strip().lower() for each in grants) - {""}
+    )
 
 
 def application_of(answer: Resource, whole: Callable[[str], str]) -> Application:
@@ -104,14 +106,14 @@ def application_of(answer: Resource, whole: Callable[[str], str]) -> Application
     return Application(address, events, subscriptions, bare_uri(answer.embedded("me").text("uri")))
 
 
-def subscription_of(answer: Resource, whole: Callable[[str], str]) -> Subscription:
+def subscription_of(answer: Resource, whole: Callable[[str], str]) -> PresenceSubscription:
     """Return a subscription. UCWA/subscribetothepresenceofselectedcontacts, UCWA/presencesubscription_ref.
 
     Raises:
         UcwaBroken: it has no link to itself.
     """
     adding = answer.link("addToPresenceSubscription")
-    return Subscription(whole(answer.link("self")), whole(adding) if adding else "")
+    return PresenceSubscription(whole(answer.link("self")), whole(adding) if adding else "")
 
 
 def contact_of(answer: Resource, whole: Callable[[str], str]) -> ContactCard:

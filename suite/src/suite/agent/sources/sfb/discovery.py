@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from suite.agent.sources.sfb.answers import Application, application_of
 from suite.agent.sources.sfb.errors import UcwaBroken
-from suite.agent.sources.sfb.places import Places, root_of
+from suite.agent.sources.sfb.hosts import KnownHosts, root_of
 
 if TYPE_CHECKING:
     from suite.agent.settings.groups.sfb import SfbSettings
@@ -29,9 +29,9 @@ def roots_of(settings: SfbSettings) -> tuple[str, ...]:
     return tuple(root_of(f"{name}.{settings.domain}") for name in ("lyncdiscoverinternal", "lyncdiscover"))
 
 
-def places_of(settings: SfbSettings) -> Places:
-    """Return the places of a new session: the root's host alone."""
-    return Places(roots_of(settings)[0])
+def hosts_of(settings: SfbSettings) -> KnownHosts:
+    """Return the hosts of a new session: the root's alone."""
+    return KnownHosts(roots_of(settings)[0])
 
 
 async def applications_of(http: UcwaHttp, settings: SfbSettings) -> str:
@@ -42,11 +42,11 @@ async def applications_of(http: UcwaHttp, settings: SfbSettings) -> str:
     """
     first, *others = roots_of(settings)
     try:
-        return await _follow(http, http.places.named("", first))
+        return await _follow(http, http.hosts.named("", first))
     except UcwaBroken:
         if not others:
             raise
-    return await _follow(http, http.places.named("", others[0]))
+    return await _follow(http, http.hosts.named("", others[0]))
 
 
 async def _follow(http: UcwaHttp, at: str) -> str:
@@ -54,13 +54,13 @@ async def _follow(http: UcwaHttp, at: str) -> str:
     for _ in range(MOST_HOPS):
         answer = await http.get(at)
         if applications := answer.link("applications"):
-            return http.places.named(at, applications)
+            return http.hosts.named(at, applications)
         following = answer.link("redirect") or answer.link("user")
         if not following:
             raise UcwaBroken(
                 "At SfB.Address there is no autodiscover of Skype for Business: its answer names no user resource."
             )
-        at = http.places.named(at, following)
+        at = http.hosts.named(at, following)
     raise UcwaBroken("Autodiscover sends from one address to the next without end.")
 
 
@@ -77,4 +77,4 @@ async def application_at(http: UcwaHttp, applications: str, endpoint_id: str) ->
     """
     wanted = {"userAgent": USER_AGENT, "endpointId": endpoint_id, "culture": CULTURE}
     answer = await http.send("POST", applications, wanted)
-    return application_of(answer, lambda href: http.places.known(applications, href))
+    return application_of(answer, lambda href: http.hosts.known(applications, href))

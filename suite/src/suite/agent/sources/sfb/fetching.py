@@ -102,7 +102,7 @@ class PresenceFetcher:
         return 0.0
 
     async def _fetch_once(self, contact: str, presence: str) -> None:
-        known = self._http.places.known
+        known = self._http.hosts.known
         if contact not in self._uris or not presence:
             card = contact_of(await self._http.get(contact), lambda href: known(contact, href))
             if len(self._uris) >= self._most:

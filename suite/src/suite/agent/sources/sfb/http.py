@@ -15,13 +15,13 @@ import httpx
 from suite.agent.sources.sfb.answers import challenge_of
 from suite.agent.sources.sfb.errors import UcwaBroken, UcwaBusy, UcwaDenied, UcwaGone, UcwaRefused
 from suite.agent.sources.sfb.hal import MOST_BYTES, Resource, read_resource
-from suite.agent.sources.sfb.places import origin_of
+from suite.agent.sources.sfb.hosts import origin_of
 from suite.agent.sources.source import Connector
 from suite.channel import pem_text
 
 if TYPE_CHECKING:
     from suite.agent.settings.groups.sfb import SfbSettings
-    from suite.agent.sources.sfb.places import Places
+    from suite.agent.sources.sfb.hosts import KnownHosts
     from suite.agent.sources.sfb.tokens import UcwaTokens
 
 REQUEST_S: Final = 30.0
@@ -52,10 +52,10 @@ class UcwaHttp:
     """The requests of one session. An async context manager."""
 
     def __init__(
-        self, settings: SfbSettings, places: Places, tokens: UcwaTokens, *, request_s: float = REQUEST_S
+        self, settings: SfbSettings, hosts: KnownHosts, tokens: UcwaTokens, *, request_s: float = REQUEST_S
     ) -> None:
         self._settings = settings
-        self.places = places
+        self.hosts = hosts
         self._tokens = tokens
         self._request_s = request_s
         self._signing_in = asyncio.Lock()
@@ -85,7 +85,7 @@ class UcwaHttp:
 
         Args:
             method: of HTTP.
-            whole: whole address, which `Places` returned.
+            whole: whole address, which `KnownHosts` returned.
             value: the body, to be sent as JSON; None sends none.
             limit_s: the time that all of it may take.
 
@@ -142,7 +142,7 @@ class UcwaHttp:
             if token := self._tokens.of(origin, _now()):
                 return token  # another request got it meanwhile
             challenge = self._tokens.checked(origin, challenge_of(answer.challenges), _now())
-            issuer = self.places.known(whole, challenge.issuer)
+            issuer = self.hosts.known(whole, challenge.issuer)
             form = {"grant_type": "password", "username": self._settings.user_name, "password": self._settings.password}
             headers = {**_JSON, "content-type": "application/x-www-form-urlencoded;charset=UTF-8"}
             said = await self._request("POST", issuer, headers, urlencode(form).encode(), self._request_s)

@@ -15,7 +15,7 @@ from suite.agent.sources.sfb.answers import events_of, subscription_of
 from suite.agent.sources.sfb.discovery import application_at, applications_of
 from suite.agent.sources.sfb.errors import UcwaBroken, UcwaBusy, UcwaDenied, UcwaError, UcwaGone
 from suite.agent.sources.sfb.fetching import AGAIN_S, PresenceFetcher
-from suite.agent.sources.sfb.places import with_query
+from suite.agent.sources.sfb.hosts import with_query
 from suite.agent.sources.sfb.subscribing import LASTS_MINUTES, Add, Create, End, Extend, Rest, SubscriptionPlan
 from suite.agent.sources.statements import TOO_MANY
 
@@ -150,7 +150,7 @@ class UcwaSession:
                     max(self._pace.again * attempt, error.wait_s if isinstance(error, UcwaBusy) else 0.0)
                 )
             else:
-                events = events_of(answer, lambda href: self._http.places.known(at, href))
+                events = events_of(answer, lambda href: self._http.hosts.known(at, href))
                 self._is_polling = True
                 self._tell()
                 return events
@@ -221,7 +221,7 @@ class UcwaSession:
         except UcwaDenied as error:
             self._limited(error)
             return
-        known = self._http.places.known
+        known = self._http.hosts.known
         made = subscription_of(answer, lambda href: known(application.subscriptions, href))
         self._plan.created(made, uris, _now())
 

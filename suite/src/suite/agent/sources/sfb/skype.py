@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from suite.agent.core.values import SourceName
 from suite.agent.sources.doubt import Trust
-from suite.agent.sources.sfb.discovery import places_of
+from suite.agent.sources.sfb.discovery import hosts_of
 from suite.agent.sources.sfb.errors import UcwaBroken, UcwaBusy, UcwaGone, UcwaRefused
 from suite.agent.sources.sfb.http import UcwaHttp
 from suite.agent.sources.sfb.session import UcwaSession
@@ -115,7 +115,7 @@ class SkypeSource:
         began = _now()
         asked = timedelta(0)
         try:
-            async with UcwaHttp(self._settings, places_of(self._settings), self._tokens) as http:
+            async with UcwaHttp(self._settings, hosts_of(self._settings), self._tokens) as http:
                 self._session = UcwaSession(http, self._settings, self._sightings, on_flow=self._flows, pace=self._pace)
                 await self._session.run(self._endpoint_id)
         except UcwaRefused as error:

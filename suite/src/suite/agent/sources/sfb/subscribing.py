@@ -1,4 +1,4 @@
-"""Whom to subscribe to next, which subscription to extend, and which to end. Pure: the time is given.
+"""The presence subscriptions of one application: what is to be made, extended and ended next. Pure: the time is given.
 
 A subscription lasts 30 minutes at most, and extending adds up to 30: https://learn.microsoft.com/skype-sdk/ucwa/presencesubscription_ref
 It is extended ten minutes before its end, and at once when the server says that it is about to end. A server limits both the
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from suite.agent.sources.sfb.answers import Subscription
+    from suite.agent.sources.sfb.answers import PresenceSubscription
 
 PAGE: Final = 100
 """Contacts of one subscription. Microsoft publishes no limit; 100 addresses are a body of 5 kB."""
@@ -40,7 +40,7 @@ class Create:
 class Add:
     """Add these contacts to a subscription."""
 
-    subscription: Subscription
+    subscription: PresenceSubscription
     uris: tuple[str, ...]
 
 
@@ -48,14 +48,14 @@ class Add:
 class Extend:
     """Extend a subscription."""
 
-    subscription: Subscription
+    subscription: PresenceSubscription
 
 
 @dataclass(frozen=True, slots=True)
 class End:
     """End a subscription: nobody in it is wanted any more, or some are not."""
 
-    subscription: Subscription
+    subscription: PresenceSubscription
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ SubscriptionStep = Create | Add | Extend | End | Rest
 
 @dataclass(slots=True)
 class _Page:
-    subscription: Subscription
+    subscription: PresenceSubscription
     uris: set[str]
     began: float
     ends: float
@@ -138,18 +138,18 @@ class SubscriptionPlan:
 
     # What became of it
 
-    def created(self, subscription: Subscription, uris: Iterable[str], now: float) -> None:
+    def created(self, subscription: PresenceSubscription, uris: Iterable[str], now: float) -> None:
         """Note that a subscription was made. A server may give two the same address: then they are one."""
         before = self._pages.get(subscription.address)
         uris = {*uris, *(before.uris if before is not None else ())}
         self._pages[subscription.address] = _Page(subscription, uris, now, now + LASTS_S)
 
-    def added(self, subscription: Subscription, uris: Iterable[str]) -> None:
+    def added(self, subscription: PresenceSubscription, uris: Iterable[str]) -> None:
         """Note that contacts were added to a subscription."""
         if (page := self._pages.get(subscription.address)) is not None:
             page.uris.update(uris)
 
-    def extended(self, subscription: Subscription, now: float) -> None:
+    def extended(self, subscription: PresenceSubscription, now: float) -> None:
         """Note that a subscription was extended. The server adds to what is left, to 30 minutes in all."""
         if (page := self._pages.get(subscription.address)) is not None:
             page.ends, page.rested = now + LASTS_S, now
@@ -160,7 +160,7 @@ class SubscriptionPlan:
         if page is not None and now - page.rested >= AT_REST_S:
             page.ends = now
 
-    def ended(self, subscription: Subscription) -> None:
+    def ended(self, subscription: PresenceSubscription) -> None:
         """Note that a subscription was ended on purpose."""
         self._pages.pop(subscription.address, None)
 

@@ -14,7 +14,7 @@ from suite.agent.sources.sfb.errors import UcwaBroken, UcwaRefused
 from suite.agent.sources.source import Connector
 
 if TYPE_CHECKING:
-    from suite.agent.sources.sfb.answers import Challenge
+    from suite.agent.sources.sfb.answers import TokenChallenge
     from suite.agent.sources.sfb.hal import Resource
 
 DEFAULT_LIFE_S: Final = 8 * 3600.0
@@ -64,7 +64,7 @@ class UcwaTokens:
         if token is not None and token.value == value:
             del self._tokens[origin]
 
-    def checked(self, origin: str, challenge: Challenge | None, now: float) -> Challenge:
+    def checked(self, origin: str, challenge: TokenChallenge | None, now: float) -> TokenChallenge:
         """Return a host's challenge, when it can be met with the password now.
 
         Raises:

@@ -19,7 +19,7 @@ _UNCLEAR: Final = re.compile(r"[\x00-\x20\x7f\\]")
 """Characters that two parsers of addresses read differently."""
 
 
-class Places:
+class KnownHosts:
     """The hosts to which requests may go, each with its port."""
 
     def __init__(self, root: str) -> None:
