@@ -380,9 +380,12 @@ async def test_a_stream_that_ends_earlier_than_before_is_lost_history_too(relay:
         epoch = await raw.get(keys.epoch(partition))
         head = await raw.get(keys.changes_head(partition))
         await eventually(lambda: _changed(raw, keys.changes_head(partition), head))
-        await asyncio.sleep(1.2)  # the worker must have seen the later one
-        await raw.set(keys.changes_head(partition), "1-1")
-        await eventually(lambda: _changed(raw, keys.epoch(partition), epoch))
+
+        async def is_told_by_an_earlier_end() -> bool:
+            await raw.set(keys.changes_head(partition), "1-1")  # again and again: the worker's writes move it on
+            return await _changed(raw, keys.epoch(partition), epoch)
+
+        await eventually(is_told_by_an_earlier_end)
 
 
 async def test_leases_that_are_over_before_their_partitions_are_taken_over_do_not_end_the_worker(relay: Relay):

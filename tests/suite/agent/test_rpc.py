@@ -196,10 +196,13 @@ class Door:
 
     async def ended(self, *requests: bytes, **given) -> tuple[grpc.StatusCode, str]:
         """The code and the reason with which the call ends."""
-        call = self.call(*requests, **given)
         async with asyncio.timeout(15):
+            call = self.call(*requests, **given)
             await read_to_the_end(call)
-            code = await call.code()
+            # gRPC's client says INTERNAL when the server ended the call while the client began it, and then drops the server's own code.
+            while (code := await call.code()) is grpc.StatusCode.INTERNAL:
+                call = self.call(*requests, **given)
+                await read_to_the_end(call)
         details = dict(await call.trailing_metadata()).get("grpc-status-details-bin", b"")
         return code, parse_error_details(details, "presence.relay").reason.removeprefix("ERROR_REASON_")
 
