@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from suite.agent.core.table import shown_table, winner_table
+from suite.agent.feeds.table import asterisk_table
 from suite.agent.settings.explain import settings_table
 
 _SETTINGS: Final = """# Settings of the agent
@@ -33,7 +34,17 @@ stays on the phone when its connector dies.
 `RichPresence.WinningTechnology` decides when several sources know a colleague. A source that knows nothing hides no other. Those that are left are taken in this order: MSTeams,
 SipSimple, SfB, Local. Where nobody knows, the colleague is `unknown`, with the reason.
 
-{winner}"""
+{winner}
+## What feeds tell
+
+Telephone systems that the agent feeds are told rich presence only, and no telephony: they know their own phones. Of rich sources, `SipSimple` does not count here, so that no
+system is told what it said itself. A state that cannot be confirmed at the moment is told as it is, until its source gives up and it is `unknown`.
+
+[Asterisk and FreePBX](../suites/asterisk.md) are told:
+
+{asterisk}
+Asterisk draws a device of state `UNKNOWN` as a free phone, so that a colleague of whom nothing is known is `UNAVAILABLE`. Nothing is ever told as ringing.
+"""
 
 
 def agent_settings_page() -> str:
@@ -43,4 +54,4 @@ def agent_settings_page() -> str:
 
 def agent_states_page() -> str:
     """Return the page of the rules of aggregation."""
-    return _STATES.format(shown=shown_table(), winner=winner_table())
+    return _STATES.format(shown=shown_table(), winner=winner_table(), asterisk=asterisk_table())

@@ -9,6 +9,7 @@ api/          the local API: HTTP/JSON and server-sent events
 rpc/          the relay's own API, over gRPC
 sipserver/    the SIP server, through which phones watch colleagues
 sources/      Teams by the relay, and what programs of this machine tell
+feeds/        presence told to telephone systems
 changes.py    what is still to be sent to one console
 board.py      all colleagues, what sources say of them, what consoles are shown
 answers.py    the relay's answers, as they are passed on over gRPC

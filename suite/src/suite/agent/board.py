@@ -139,6 +139,11 @@ class Board:
     def __len__(self) -> int:
         return len(self._entries)
 
+    @property
+    def winning(self) -> SourceName:
+        """Return the winning technology."""
+        return self._winning
+
     def find(self, name: str) -> tuple[Key, BoardEntry] | None:
         """Return a colleague on the board by login, UPN, SIP address or extension."""
         colleague = self._directory.find(name)

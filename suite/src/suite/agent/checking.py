@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from suite.agent.settings.groups.api import ApiSettings
+    from suite.agent.settings.groups.asterisk import AsteriskSettings
     from suite.agent.settings.groups.sip_server import SipAddress
-from suite.agent.settings.groups.sfb import SfbSettings
-from suite.agent.settings.groups.teams import TeamsSettings
-from suite.agent.settings.load import LoadedSettings
+    from suite.agent.settings.groups.sfb import SfbSettings
+    from suite.agent.settings.groups.teams import TeamsSettings
+    from suite.agent.settings.load import LoadedSettings
 
 
 class CheckState(enum.Enum):
@@ -73,6 +74,7 @@ def check(path: Path, loaded: LoadedSettings) -> Iterator[Finding]:
     yield _store(settings.store)
     if settings.hub.url:
         yield Finding(CheckState.OK, "notes", f"Shared through {settings.hub.url}, which was not asked.")
+    yield from _asterisk(settings.asterisk)
     yield _log(settings.log.file)
     yield _port(settings.api.host, settings.api.port)
     if settings.api.grpc_port is not None:
@@ -111,6 +113,21 @@ def _sfb(sfb: SfbSettings) -> Iterator[Finding]:
         yield Finding(
             CheckState.NOTE, "skype", f"{server} was not asked. This source was never seen against a real server."
         )
+
+
+def _asterisk(asterisk: AsteriskSettings) -> Iterator[Finding]:
+    if not asterisk.enabled:
+        return
+    lacking = [
+        name
+        for name, value in (("Address", asterisk.host), ("User", asterisk.user), ("SecretFile", asterisk.secret))
+        if not value
+    ]
+    if lacking:
+        yield Finding(CheckState.FAILED, "asterisk", f"Nothing is fed: set Asterisk.{' and Asterisk.'.join(lacking)}.")
+    else:
+        where = f"{asterisk.host}, port {asterisk.port}"
+        yield Finding(CheckState.OK, "asterisk", f"Fed as {asterisk.user} at {where}, which was not asked.")
 
 
 def _access(api: ApiSettings) -> Iterator[Finding]:

@@ -18,6 +18,7 @@ from suite.agent.api.sign_in import SignIn
 from suite.agent.board import Board
 from suite.agent.certificate import server_context
 from suite.agent.core.values import SourceName
+from suite.agent.feeds.asterisk import AsteriskFeed
 from suite.agent.files import LOOK_EVERY_S
 from suite.agent.notekeeping.clock import NoteClock
 from suite.agent.notekeeping.follower import HubFollower
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from socket import socket
 
     from suite.agent.settings.groups.api import ApiSettings
+    from suite.agent.settings.groups.asterisk import AsteriskSettings
     from suite.agent.settings.groups.hub import HubSettings
     from suite.agent.settings.groups.sfb import SfbSettings
     from suite.agent.settings.groups.sip_server import SipServerSettings
@@ -268,6 +270,7 @@ class Agent:
         await self._parts.use("hub", settings.hub, self._hub, is_wanted=bool(settings.hub.url))
         sip_server = settings.sip_server
         await self._parts.use("sip server", sip_server, self._sip_server, is_wanted=sip_server.enabled)
+        await self._parts.use("asterisk", settings.asterisk, self._asterisk, is_wanted=settings.asterisk.enabled)
 
     def _teams(self, settings: TeamsSettings) -> TeamsSource:
         return TeamsSource(
@@ -291,6 +294,9 @@ class Agent:
         from suite.agent.sipserver.server import PhoneServer  # SIP's packages are installed where it is used
 
         return PhoneServer(settings, self.board)
+
+    def _asterisk(self, settings: AsteriskSettings) -> AsteriskFeed:
+        return AsteriskFeed(settings, self.board, on_connector=self.board.wake_all, backoff=self._backoff)
 
     def _sources(self) -> Iterator[RichSource]:
         """Yield the sources that run."""

@@ -144,6 +144,16 @@ def _domains(text: str) -> tuple[str, ...]:
     return words
 
 
+def _host_port(text: str) -> tuple[str, int | None]:
+    bracketed = re.fullmatch(r"\[([^\]]*)\](?::(\d{1,5}))?", text)
+    found = bracketed or re.fullmatch(r"([^:\s/\[\]]+)(?::(\d{1,5}))?", text)
+    host = found[1].lower() if found is not None else ""
+    port = int(found[2]) if found is not None and found[2] else None
+    if not _HOST.fullmatch(host) or (bracketed is not None) != (":" in host) or port == 0 or (port or 0) > 65535:
+        raise ValueError("It must be host:port, such as pbx.example:5060, 192.168.1.5 or [fd00::5]:5060.")
+    return host, port
+
+
 def _or(words: tuple[str, ...]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
@@ -153,6 +163,7 @@ TEXT: Final = Kind("text", _text)
 PATH: Final = Kind("path; a relative one begins in the folder of this file", _text)
 SPAN: Final = Kind("time: 30s, 5m, 1h", _span)
 ADDRESS: Final = Kind("IP address", _address)
+HOST_PORT: Final = Kind("host:port", _host_port)
 AGENT_URL: Final = Kind("https://host:port", _agent_url)
 NETWORKS: Final = Kind("networks, separated by commas", _networks)
 DOMAINS: Final = Kind("domains, separated by commas", _domains)

@@ -11,6 +11,7 @@ from suite.agent.files import decode, read_bounded
 from suite.agent.settings.finding import meant, setting_of
 from suite.agent.settings.given import Given
 from suite.agent.settings.groups.api import ApiSettings, read_api
+from suite.agent.settings.groups.asterisk import AsteriskSettings, read_asterisk
 from suite.agent.settings.groups.hub import HubSettings, read_hub
 from suite.agent.settings.groups.log import LogSettings, read_log
 from suite.agent.settings.groups.sfb import SfbSettings, read_sfb
@@ -42,6 +43,7 @@ class AgentSettings:
     sip_server: SipServerSettings = field(default_factory=SipServerSettings)
     log: LogSettings = field(default_factory=LogSettings)
     sfb: SfbSettings = field(default_factory=SfbSettings)
+    asterisk: AsteriskSettings = field(default_factory=AsteriskSettings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +131,7 @@ def _settings(given: Given) -> AgentSettings:
         sip_server=read_sip_server(given),
         log=read_log(given),
         sfb=read_sfb(given),
+        asterisk=read_asterisk(given),
     )
     _check_written(given, settings)
     return settings

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from suite.agent.settings.groups import api, board, hub, log, sfb, sip_server, teams
+from suite.agent.settings.groups import api, asterisk, board, hub, log, sfb, sip_server, teams
 
-SECTIONS: Final = ("MSTeamsPresence", "RichPresence", "Relay", "SfB", "Agent", "Notes", "SipServer")
+SECTIONS: Final = ("MSTeamsPresence", "RichPresence", "Relay", "SfB", "Agent", "Notes", "SipServer", "Asterisk")
 _GROUPS: Final = (
     teams.SETTINGS,
     api.SETTINGS,
@@ -15,6 +15,7 @@ _GROUPS: Final = (
     hub.SETTINGS,
     sip_server.SETTINGS,
     sfb.SETTINGS,
+    asterisk.SETTINGS,
 )
 SETTINGS: Final = tuple(
     sorted(

@@ -7,4 +7,5 @@ sfb.py    Skype for Business
 hub.py    the way to the agent through which notes are shared
 log.py    the log
 sip_server.py  the SIP server, through which phones watch colleagues
+asterisk.py  the feed to Asterisk
 """

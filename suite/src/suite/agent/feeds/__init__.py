@@ -1,0 +1,16 @@
+"""Feeds: what the agent knows of colleagues is told to telephone systems, which cannot ask for it.
+
+fed.py           the state that is told: rich presence, never what telephone systems said themselves
+states.py        a state -> device state and presence state of Asterisk
+table.py         the same as a table, for the documentation
+names.py         the names under which colleagues are fed
+wishes.py        what the far end is to have, what it has, and what is to be sent
+ami.py           messages of the Asterisk Manager Interface, read and written
+feed.py          the state of a feed's connection
+ami_link.py      a connection to a manager: login, actions, events, pings
+asterisk.py      the feed to Asterisk
+
+    board ──► fed ──► states ──► wishes ──► asterisk ──► ami_link ──► ami
+
+fed, states, names, wishes and ami are rules without I/O.
+"""

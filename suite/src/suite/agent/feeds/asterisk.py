@@ -1,0 +1,271 @@
+"""The feed to Asterisk or FreePBX: each colleague's state becomes that of a custom device, which lights lamps, and a presence state.
+
+    the board ──► fed ──► names and values ──► Wishes ──► at most so many a second ──► Setvar
+
+Asterisk keeps custom states over its own restart, and over the end of this agent. So everything is told again on each connection; who
+leaves the board becomes what was never fed; and when the agent ends in order, all devices become unavailable, so that no lamp stays lit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from suite.agent.core.values import RichState
+from suite.agent.feeds.ami import AmiClosed, AmiDenied, AmiRefused, device_variable, presence_value, presence_variable
+from suite.agent.feeds.ami_link import PING_S, opened
+from suite.agent.feeds.fed import fed_state
+from suite.agent.feeds.feed import FeedLink
+from suite.agent.feeds.names import FedNames
+from suite.agent.feeds.states import NEVER_FED, LampFor, device_state, presence_state
+from suite.agent.feeds.wishes import Wishes
+from suite.agent.sources.source import Connector, ConnectorState
+from suite.backoff import Backoff
+from suite.channel import pem_text
+from suite.sip.turns import Turns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from suite.agent.board import Board
+    from suite.agent.feeds.ami_link import AmiLink
+    from suite.agent.settings.groups.asterisk import AsteriskSettings
+    from suite.names import Key
+
+log = logging.getLogger(__name__)
+
+DENIED_WAIT_S: Final = 600.0
+"""A login that was refused is tried again after so long: seldom enough for whoever locks out those who guess."""
+AGAIN_S: Final = (1.0, 300.0)
+"""The shortest and the longest time until Asterisk is asked again for what it refused."""
+STOP_S: Final = 5.0
+"""The longest time that the end of the agent waits for Asterisk."""
+_PORTION: Final = 200
+_WINDOW: Final = 32
+"""Actions without an answer yet."""
+
+
+class AsteriskFeed:
+    """The feed to one Asterisk. Another one is made when its settings change.
+
+    Attributes:
+        link: the state of the connection.
+    """
+
+    feed_name: str = "Asterisk"
+
+    def __init__(
+        self,
+        settings: AsteriskSettings,
+        board: Board,
+        *,
+        on_connector: Callable[[], None] = lambda: None,
+        backoff: Backoff | None = None,
+        ping_s: float = PING_S,
+        denied_wait_s: float = DENIED_WAIT_S,
+        again_s: tuple[float, float] = AGAIN_S,
+    ) -> None:
+        self._settings = settings
+        self._board = board
+        self._backoff = backoff or Backoff()
+        self._ping_s = ping_s
+        self._denied_wait_s = denied_wait_s
+        self._again_s = again_s
+        self._wishes = Wishes()
+        self._news = asyncio.Event()
+        templates = [each for each in (settings.device, settings.presence) if each is not None]
+        self._names = FedNames(templates)
+        self._lamp_for = LampFor(settings.lamp_for)
+        self.link = FeedLink("asterisk", self._first(), on_connector)
+
+    def _first(self) -> ConnectorState:
+        settings = self._settings
+        for setting, value in (("Address", settings.host), ("User", settings.user)):
+            if not value:
+                return ConnectorState(Connector.NOT_CONFIGURED, f"Asterisk.{setting} is not set.")
+        if not settings.secret:
+            return ConnectorState(Connector.CREDENTIALS_NOT_FOUND, "There is no secret: set Asterisk.SecretFile.")
+        return ConnectorState(Connector.CONNECTING)
+
+    async def run(self) -> None:
+        """Run until cancelled. All devices are then unavailable, if Asterisk can be reached."""
+        if self.link.connector.state is not Connector.CONNECTING:
+            await asyncio.Event().wait()
+        following = asyncio.create_task(self._follow(), name="asterisk board")
+        try:
+            while True:
+                wait_s = await self._until_broken()
+                if following.done():
+                    following.result()  # raises what broke it
+                await asyncio.sleep(wait_s)
+        finally:
+            following.cancel()
+            await asyncio.wait({following})
+
+    async def _until_broken(self) -> float:
+        """Feed until the connection breaks, tell why it did, and return the seconds to wait."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            await self._session()
+        except AmiDenied as error:
+            self.link.tell(Connector.FORBIDDEN, f"{error} It is tried again in {self._denied_wait_s / 60:.0f} minutes.")
+            return self._denied_wait_s
+        except AmiClosed as error:
+            self.link.tell(Connector.CONNECTION_ERROR, str(error))
+        return self._backoff.after(timedelta(seconds=loop.time() - began)).total_seconds()
+
+    async def _session(self) -> None:
+        settings = self._settings
+        async with opened(
+            settings.host,
+            settings.port,
+            settings.user,
+            settings.secret,
+            tls=_trust(settings),
+        ) as link:
+            self._wishes.lost()
+            self._news.set()
+            self.link.tell(Connector.UP_AND_RUNNING)
+            try:
+                await self._feed(link)
+            except asyncio.CancelledError:
+                await self._end(link)
+                raise
+
+    # To Asterisk
+
+    async def _feed(self, link: AmiLink) -> None:
+        """Send what is due, as it comes, until the connection breaks."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(link.stay(self._ping_s), name="asterisk pings")
+                await self._until_ready(link)
+                group.create_task(self._retry(), name="asterisk retries")
+                group.create_task(self._send(link, Turns(self._settings.per_s)), name="asterisk sender")
+        except* (AmiClosed, AmiDenied) as group_error:
+            raise _first_of(group_error) from None
+
+    async def _send(self, link: AmiLink, turns: Turns | None) -> None:
+        """Send what is due; without turns at once, until nothing is."""
+        slots = asyncio.Semaphore(_WINDOW)
+        async with asyncio.TaskGroup() as group:
+            while True:
+                await slots.acquire()
+                while turns is not None and not self._wishes.due:
+                    self._news.clear()
+                    await self._news.wait()
+                if turns is not None:
+                    await turns.take()
+                taken = self._wishes.take()
+                if taken is None:
+                    if turns is None:
+                        return
+                    slots.release()  # it became what Asterisk has meanwhile
+                    continue
+                group.create_task(self._set(link, *taken)).add_done_callback(lambda _: slots.release())
+
+    async def _until_ready(self, link: AmiLink) -> None:
+        """Try one state until Asterisk takes it. While it starts, it lets managers in before it has the functions."""
+        pause_s = self._again_s[0]
+        while True:
+            while (taken := self._wishes.take()) is None:
+                self._news.clear()
+                await self._news.wait()
+            if await self._set(link, *taken):
+                return
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, self._again_s[1])
+            self._wishes.retry()
+
+    async def _set(self, link: AmiLink, variable: str, value: str) -> bool:
+        """Set one state; return False when Asterisk refuses it."""
+        try:
+            await link.action("Setvar", Variable=variable, Value=value)
+        except AmiDenied:
+            raise
+        except AmiRefused as error:
+            self._wishes.refuse(variable)
+            self.link.tell(Connector.UP_AND_RUNNING, f"{error} It is asked again.")
+            return False
+        self._wishes.done(variable)
+        if not self._wishes.refused:
+            self.link.tell(Connector.UP_AND_RUNNING, self._names.trouble)
+        return True
+
+    async def _retry(self) -> None:
+        """Let refused states be sent again, ever more seldom."""
+        pause_s = self._again_s[0]
+        while True:
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, self._again_s[1])
+            self._wishes.retry()
+            self._news.set()
+
+    async def _end(self, link: AmiLink) -> None:
+        """Make all devices what is shown of somebody of whom nothing is known."""
+        self._wishes.lost()
+        for key in self._names:
+            self._want(key, RichState.UNKNOWN)
+        try:
+            async with asyncio.timeout(STOP_S):
+                await self._send(link, None)
+        except (TimeoutError, ExceptionGroup):
+            log.warning("asterisk: %d states could not be taken back. They stay as they are.", self._wishes.due)
+
+    # From the board
+
+    async def _follow(self) -> None:
+        with self._board.listening(None, None) as listener:
+            while True:
+                await listener.wait()
+                listener.take_notes()
+                changed = listener.take()
+                for start in range(0, len(changed), _PORTION):
+                    for key in changed[start : start + _PORTION]:
+                        self._show(key)
+                    await asyncio.sleep(0)  # others have their turn
+                for key in self._names.take_freed():
+                    self._show(key)
+                self._news.set()
+
+    def _show(self, key: Key) -> None:
+        """Want what is to be told of a colleague who changed, came or left."""
+        entry = self._board.entries.get(key)
+        for old in self._names.set(key, entry.colleague if entry is not None else None):
+            self._leave(old)
+        if entry is not None:
+            self._want(key, fed_state(entry.rich, self._board.winning))
+
+    def _want(self, key: Key, state: RichState) -> None:
+        for name in self._names[key]:
+            if name.startswith("Custom:"):
+                self._wishes.want(device_variable(name), device_state(state, self._lamp_for).value)
+            else:
+                self._wishes.want(presence_variable(name), presence_value(presence_state(state)))
+
+    def _leave(self, name: str) -> None:
+        device, presence = NEVER_FED
+        if name.startswith("Custom:"):
+            self._wishes.leave(device_variable(name), device.value)
+        else:
+            self._wishes.leave(presence_variable(name), presence_value(presence))
+
+
+def _trust(settings: AsteriskSettings) -> ssl.SSLContext | None:
+    if not settings.tls:
+        return None
+    return ssl.create_default_context(cadata=pem_text(settings.ca_pem) if settings.ca_pem is not None else None)
+
+
+def _first_of(group: BaseExceptionGroup[AmiClosed | AmiDenied]) -> Exception:
+    """Return the error that ended a connection; a denial before what followed from it."""
+    denied, others = group.split(AmiDenied)
+    found: BaseException = denied or others or group
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    assert isinstance(found, Exception)
+    return found

@@ -1,0 +1,52 @@
+"""A feed, as the local API and the log tell of it."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from suite.agent.sources.source import NEEDS_A_PERSON, ConnectorState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from suite.agent.sources.source import Connector
+
+log = logging.getLogger(__name__)
+
+
+@runtime_checkable
+class Feed(Protocol):
+    """Something that tells a telephone system or a presence server of colleagues while it runs."""
+
+    feed_name: str
+    """As the local API names it."""
+    link: FeedLink
+
+
+class FeedLink:
+    """The state of a feed's connection. A change is logged, and told to whoever shows it.
+
+    Attributes:
+        connector: the state.
+    """
+
+    def __init__(self, name: str, first: ConnectorState, on_change: Callable[[], None]) -> None:
+        self.connector = first
+        self._name = name
+        self._on_change = on_change
+        self._log(first)
+
+    def tell(self, state: Connector, detail: str = "") -> None:
+        """Take the state of now."""
+        found = ConnectorState(state, detail)
+        if found != self.connector:
+            is_another = found.state is not self.connector.state
+            self.connector = found
+            if is_another:
+                self._log(found)
+            self._on_change()
+
+    def _log(self, found: ConnectorState) -> None:
+        level = logging.WARNING if found.state in NEEDS_A_PERSON else logging.INFO
+        log.log(level, "%s: %s", self._name, f"{found.state.value} {found.detail}".rstrip())

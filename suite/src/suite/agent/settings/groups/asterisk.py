@@ -1,0 +1,193 @@
+"""The feed to Asterisk or FreePBX: the manager, what is fed, and under which names."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Literal
+
+from suite.agent.settings import kinds
+from suite.agent.settings.given import decode_or_empty
+from suite.agent.settings.setting import Setting
+
+if TYPE_CHECKING:
+    from suite.agent.settings.given import Given
+
+_SECRET_BYTES: Final = 4096
+_TEMPLATE: Final = re.compile(r"(?:[A-Za-z0-9_.@+*#:-]|\{extension\}|\{login\}|\{upn\})+")
+_PORTS: Final = {False: 5038, True: 5039}
+
+SETTINGS: Final = (
+    Setting(
+        section="Asterisk",
+        name="Enable",
+        kind=kinds.FLAG,
+        default="0",
+        meaning="Show colleagues' presence on the phones of an Asterisk or a FreePBX, through its manager interface (AMI).",
+    ),
+    Setting(
+        section="Asterisk",
+        name="Address",
+        kind=kinds.HOST_PORT,
+        default="",
+        meaning="Address of the manager, `host:port`. The port is 5038 when it is left out, and 5039 with TLS.",
+        when_absent="nothing is fed",
+    ),
+    Setting(
+        section="Asterisk",
+        name="User",
+        kind=kinds.TEXT,
+        default="",
+        meaning="User of manager.conf. It needs `write = call`, and no right to read.",
+        when_absent="nothing is fed",
+    ),
+    Setting(
+        section="Asterisk",
+        name="SecretFile",
+        kind=kinds.PATH,
+        default="",
+        meaning="File with the secret of the user. It is found and refused as `KeyFile` is.",
+        when_absent="`Asterisk.Secret` counts",
+    ),
+    Setting(
+        section="Asterisk",
+        name="Secret",
+        kind=kinds.TEXT,
+        default="",
+        meaning="The secret itself. Prefer `SecretFile`, because other programs read this file too.",
+        when_absent="no secret",
+        is_secret=True,
+    ),
+    Setting(
+        section="Asterisk",
+        name="Tls",
+        kind=kinds.FLAG,
+        default="0",
+        meaning="Use TLS. The manager's certificate is checked.",
+    ),
+    Setting(
+        section="Asterisk",
+        name="CaFile",
+        kind=kinds.PATH,
+        default="",
+        meaning="PEM file with the CA of the manager's certificate, instead of the public ones.",
+        when_absent="the public ones",
+    ),
+    Setting(
+        section="Asterisk",
+        name="Feed",
+        kind=kinds.choice("both", "device", "presence"),
+        default="both",
+        meaning="The states that are fed: `device` lights lamps, `presence` has a text for phones that show one.",
+    ),
+    Setting(
+        section="Asterisk",
+        name="Device",
+        kind=kinds.TEXT,
+        default="Custom:teams-{extension}",
+        meaning="Name of a colleague's device. `{extension}`, `{login}` and `{upn}` stand for the colleague's; whoever has none is not fed.",
+    ),
+    Setting(
+        section="Asterisk",
+        name="Presence",
+        kind=kinds.TEXT,
+        default="CustomPresence:teams-{extension}",
+        meaning="Name of a colleague's presence state, by the same rules.",
+    ),
+    Setting(
+        section="Asterisk",
+        name="LampFor",
+        kind=kinds.choice("busy", "calls"),
+        default="busy",
+        meaning="The states for which lamps are lit: everybody who is `busy`, or `calls` and do not disturb only.",
+    ),
+    Setting(
+        section="Asterisk",
+        name="ChangesPerSecond",
+        kind=kinds.whole(1, 1000),
+        default="100",
+        meaning="States that Asterisk is told in a second at most. After a restart of either side all of them are told at this pace.",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AsteriskSettings:
+    """The feed to Asterisk.
+
+    Attributes:
+        host: of the manager; empty when none is set.
+        user: of the manager; empty when none is set.
+        secret: empty when there is none.
+        device: template of a colleague's device; None when device states are not fed.
+        presence: template of a colleague's presence state; None when those are not fed.
+        per_s: states that are sent in a second at most.
+    """
+
+    enabled: bool = False
+    host: str = ""
+    port: int = 5038
+    user: str = ""
+    secret: str = field(default="", repr=False)
+    tls: bool = False
+    ca_pem: bytes | None = field(default=None, repr=False)
+    device: str | None = "Custom:teams-{extension}"
+    presence: str | None = "CustomPresence:teams-{extension}"
+    lamp_for: Literal["busy", "calls"] = "busy"
+    per_s: int = 100
+
+
+def read_asterisk(given: Given) -> AsteriskSettings:
+    """Return the settings."""
+    get = given.value
+    enabled, tls, fed = get("Asterisk.Enable"), get("Asterisk.Tls"), get("Asterisk.Feed")
+    host, port = get("Asterisk.Address") or ("", None)
+    secret = _secret(given)
+    device = _template(given, "Asterisk.Device", "Custom:")
+    presence = _template(given, "Asterisk.Presence", "CustomPresence:")
+    for setting, value in (("Asterisk.Address", host), ("Asterisk.User", get("Asterisk.User"))):
+        if enabled and not value:
+            given.warn("Asterisk.Enable", f"Asterisk is to be fed, but {setting} is not set.")
+    if enabled and not secret and not given.line("Asterisk.SecretFile"):
+        given.warn("Asterisk.Enable", "Asterisk is to be fed, but there is no Asterisk.SecretFile.")
+    return AsteriskSettings(
+        enabled=enabled,
+        host=host,
+        port=port or _PORTS[tls],
+        user=get("Asterisk.User") or "",
+        secret=secret,
+        tls=tls,
+        ca_pem=given.ca("Asterisk.CaFile"),
+        device=device if fed != "presence" else None,
+        presence=presence if fed != "device" else None,
+        lamp_for=get("Asterisk.LampFor"),
+        per_s=get("Asterisk.ChangesPerSecond"),
+    )
+
+
+def _secret(given: Given) -> str:
+    if given.value("Asterisk.SecretFile"):
+        raw = given.private_file("Asterisk.SecretFile", "secret file", _SECRET_BYTES)
+        secret = decode_or_empty(raw).strip() if raw is not None else ""
+        if raw is not None and not (secret and secret.isprintable()):
+            given.refuse("Asterisk.SecretFile", "The file of Asterisk.SecretFile must have the secret in one line.")
+        return secret
+    secret = given.value("Asterisk.Secret") or ""
+    if secret and given.is_open(given.path):
+        given.warn(
+            "Asterisk.Secret",
+            "The secret is in a file that others can read. Put it into a file of its own: SecretFile.",
+        )
+    return str(secret)
+
+
+def _template(given: Given, setting: str, prefix: str) -> str:
+    text = str(given.value(setting))
+    if not text.startswith(prefix) or not _TEMPLATE.fullmatch(text):
+        given.refuse(
+            setting,
+            f"{setting} must begin with {prefix} and have letters, digits, . _ - + * # @, {{extension}}, {{login}} and {{upn}}.",
+        )
+    elif "{" not in text:
+        given.refuse(setting, f"{setting} needs {{extension}}, {{login}} or {{upn}}, or all colleagues were one.")
+    return text

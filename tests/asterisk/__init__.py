@@ -1,0 +1,1 @@
+"""A real Asterisk: `make check-asterisk`."""
