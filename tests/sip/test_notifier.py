@@ -27,6 +27,7 @@ from suite.sip.servers import SipServer
 from suite.sip.subscriber import Subscriber, SubscriptionEvent, SubscriptionWish
 from suite.sip.subscriptions import Notification, SubscriptionEnd
 from suite.sip.transactions import Timers
+from suite.sip.uris import host_port
 from suite.sip.user_agent import UserAgent, UserAgentSettings
 from suite.sip.watchers import NotifierLimits, NotifyBody
 from tests.sip.peers import peer
@@ -87,18 +88,20 @@ async def served(
     shown: Shown | None = None,
     limits: NotifierLimits = LIMITS,
     settings: UserAgentSettings | None = None,
+    host: str = "127.0.0.1",
     port: int = 0,
+    name: str = "127.0.0.1",
 ) -> AsyncIterator[Served]:
-    """A user agent that tells states, and the address for others."""
+    """A user agent that tells states, and the address for others. `name` is that of its certificate."""
     shown = shown or Shown()
     authority = trustme.CA()
     ours, theirs = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), ssl.create_default_context()
-    authority.issue_cert("127.0.0.1").configure_cert(ours)
+    authority.issue_cert(name).configure_cert(ours)
     authority.configure_trust(theirs)
     async with UserAgent(settings) as agent:
-        _, port = await agent.listen(protocol, "127.0.0.1", port, tls=ours)
+        _, port = await agent.listen(protocol, host, port, tls=ours)
         notifier = Notifier(agent, shown, {"presence": PIDF}, limits)
-        yield Served(agent, notifier, shown, SipServer.at(f"127.0.0.1:{port}", protocol, tls=theirs), port)
+        yield Served(agent, notifier, shown, SipServer.at(host_port(host, port), protocol, tls=theirs), port)
         for each in notifier:
             await each.drop()
 

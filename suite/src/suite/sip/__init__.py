@@ -15,6 +15,8 @@ admission.py       requests a second of an address
 turns.py           what we begin, spread over time
 flows.py           a connection, or our UDP socket towards a peer
 transport.py       all sockets
+srv.py             SRV records, and the order of a server's targets
+lookup.py          names, looked up
 servers.py         the far end that requests go to
 incoming.py        a request of a peer, and what each is checked for
 user_agent.py      sockets, transactions and time put together
@@ -36,8 +38,8 @@ errors.py          what can go wrong
                        ▼  │ requests, responses      │
                     transport ──► flows ─────────────┘
 
-Modules that do I/O, or wait, are flows, transport, servers, user_agent, turns, subscriber, notifier, publisher and publish_door; all others are
-rules: messages and the time go in. Callbacks are called on the event loop and must not wait.
+Modules that do I/O, or wait, are flows, transport, lookup, servers, user_agent, turns, subscriber, notifier, publisher and publish_door; all others
+are rules: messages and the time go in. Callbacks are called on the event loop and must not wait.
 
 Watch somebody:
 
@@ -62,5 +64,6 @@ Be watched: `Notifier(agent, rules, {"presence": pidf.CONTENT_TYPE, "dialog": di
 with a version. Publish: `Publication(agent, server, uri).update(body)`. Take publications: `PublishDoor(agent, rules, events)`.
 
 At the end call `close` of each of them, then leave the user agent. Bounds are `TransportLimits`, `NotifierLimits` and `Publications`; refusals by
-reason are in `agent.transport.counts`. Redirections (3xx) are refusals, so they cannot loop. Names are resolved to addresses, without SRV records.
+reason are in `agent.transport.counts`. Redirections (3xx) are refusals, so they cannot loop. A server's name without a port may have
+SRV records (RFC 3263). Of several addresses the next one is asked when one does not answer, has no connection, or says 503.
 """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import socket
 import ssl
 from dataclasses import dataclass, field
 from typing import Final
@@ -12,10 +11,21 @@ from typing import Final
 from suite.sip.challenges import DigestClient
 from suite.sip.errors import MalformedMessage, SipUnreachable
 from suite.sip.flows import SipProtocol
+from suite.sip.lookup import SERVICES, look_up
+from suite.sip.srv import SipTarget, TargetsHeld
 from suite.sip.uris import split_host_port
 
 _PORTS: Final = {"udp": 5060, "tcp": 5060, "tls": 5061}
-_RESOLVE_S: Final = 10.0
+_KEPT_S: Final = 60.0
+"""How long targets count before they are looked up again."""
+
+
+@dataclass(slots=True)
+class _Finding:
+    """Targets that were looked up, and the look-up under way, which all requests share."""
+
+    held: TargetsHeld = field(default_factory=TargetsHeld)
+    task: asyncio.Task[None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -25,14 +35,20 @@ class SipServer:
     host: str
     """A name or an IP address, IPv6 without brackets."""
     port: int
+    """Of a name with SRV records, those say the port."""
     protocol: SipProtocol = "udp"
+    srv: bool = False
+    """Whether `host` may have SRV records (RFC 3263): `_sip._udp`, `_sip._tcp`, or for TLS `_sips._tcp`."""
     tls: ssl.SSLContext | None = None
     tls_name: str = ""
-    """The name that its certificate must have, if that is not `host`."""
+    """The name that its certificate must have, if that is not `host`. Names in SRV records do not count (RFC 5922 7.2)."""
     digest: DigestClient = field(default_factory=lambda: DigestClient(None))
     """Its login. Share one between all requests."""
     also_from: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
     """Networks that NOTIFYs may come from, beside the addresses of `host`."""
+    name_servers: tuple[tuple[str, int], ...] = ()
+    """Addresses and ports to ask for SRV records, instead of the system's."""
+    _finding: _Finding = field(default_factory=_Finding, init=False)
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port} ({self.protocol})"
@@ -46,7 +62,9 @@ class SipServer:
         digest: DigestClient | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> SipServer:
-        """Return the server at `host`, `host:port` or `[IPv6]:port`; the port is 5060, or 5061 for TLS, if none is said.
+        """Return the server at `host`, `host:port` or `[IPv6]:port`.
+
+        A name without a port may have SRV records. Without those, and for an IP address, the port is 5060, or 5061 for TLS.
 
         Raises:
             ValueError: the address is none.
@@ -59,23 +77,50 @@ class SipServer:
             host=host,
             port=port or _PORTS[protocol],
             protocol=protocol,
+            srv=port is None,
             tls=(tls or ssl.create_default_context()) if protocol == "tls" else None,
             digest=digest or DigestClient(None),
         )
 
-    async def addresses(self) -> list[str]:
-        """Return the IP addresses of `host`, in the system's order.
+    async def targets(self) -> list[SipTarget]:
+        """Return the addresses to try, in order. They are looked up once a minute at most; while nobody can tell, the old ones count.
 
         Raises:
-            SipUnreachable: the name is not known.
+            SipUnreachable: the name is not known, or it has no such service.
         """
+        finding, now = self._finding, asyncio.get_running_loop().time()
+        if finding.held.kept_until is None or now >= finding.held.kept_until:
+            if finding.task is None or finding.task.done():
+                finding.task = asyncio.create_task(self._find(), name=f"sip look-up {self.host}")
+            # Many wait for one look-up, and one that is cancelled takes it from no other.
+            await asyncio.shield(finding.task)
+        return finding.held.in_order(now)
+
+    async def addresses(self) -> list[str]:
+        """Return the IP addresses of all targets.
+
+        Raises:
+            SipUnreachable: as `targets`.
+        """
+        return list(dict.fromkeys(each.host for each in await self.targets()))
+
+    def answered(self, target: SipTarget) -> None:
+        """Note that a target answers: it stays the first of its priority."""
+        self._finding.held.works(target)
+
+    def failed(self, target: SipTarget) -> None:
+        """Note that a target does not answer: the others are tried before it for some minutes."""
+        self._finding.held.failed(target, asyncio.get_running_loop().time())
+
+    async def _find(self) -> None:
+        held = self._finding.held
+        service = SERVICES[self.protocol] if self.srv else ""
         try:
-            return [str(ipaddress.ip_address(self.host))]
-        except ValueError:
-            pass
-        try:
-            async with asyncio.timeout(_RESOLVE_S):
-                found = await asyncio.get_running_loop().getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError, TimeoutError):
-            raise SipUnreachable(f"The name {self.host} is not known.") from None
-        return list(dict.fromkeys(str(each[4][0]) for each in found))
+            found = await look_up(
+                self.host, self.port, service=service, name_servers=self.name_servers, known=held.found
+            )
+        except SipUnreachable:
+            if not held.found:
+                raise
+            found = list(held.found)
+        held.take(found, asyncio.get_running_loop().time() + _KEPT_S)

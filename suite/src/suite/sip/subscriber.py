@@ -225,8 +225,7 @@ class Subscription:
 
     async def _send(self) -> SipResponse:
         """Send SUBSCRIBE; after 423 once more with the time that the server wants."""
-        if not self.allowed_from:
-            self.allowed_from = frozenset(await self.server.addresses())
+        self.allowed_from = frozenset(await self.server.addresses())
         response, self._flow = await self._subscriber.agent.request(self._made, self.server)
         error = refusal_of(response) if response.status >= 300 else None
         least = error.min_expires if error is not None and error.status == 423 else None

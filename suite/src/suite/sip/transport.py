@@ -167,7 +167,10 @@ class SipTransport:
         for endpoint in self._udp:
             if endpoint.family == wanted:
                 return endpoint
-        await self.listen("udp", "::" if wanted == socket.AF_INET6 else "0.0.0.0")  # noqa: S104 - our own socket for requests
+        try:
+            await self.listen("udp", "::" if wanted == socket.AF_INET6 else "0.0.0.0")  # noqa: S104 - our own socket for requests
+        except OSError as error:  # such as a machine without IPv6
+            raise SipUnreachable(f"No socket towards {host}: {error}") from None
         return self._udp[-1]
 
     async def close(self) -> None:

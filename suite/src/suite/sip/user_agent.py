@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from typing import Final, Self, cast
 
 from suite.sip.dialogs import new_tag
-from suite.sip.errors import MalformedMessage, SipTimeout, SipUnreachable
+from suite.sip.errors import MalformedMessage, SipError, SipTimeout, SipUnreachable
 from suite.sip.flows import DatagramFlow, Flow, SipProtocol, TransportLimits
 from suite.sip.headers import Headers
 from suite.sip.incoming import Incoming, MergedRequests, refusal
 from suite.sip.message import SipMessage, SipRequest, SipResponse, UnreadableBody
 from suite.sip.replies import reply, stamped
 from suite.sip.servers import SipServer
+from suite.sip.srv import SipTarget
 from suite.sip.transactions import (
     BRANCH_COOKIE,
     Action,
@@ -114,7 +115,8 @@ class UserAgent:
     async def request(self, make: Callable[[], SipRequest], server: SipServer) -> tuple[SipResponse, Flow]:
         """Send a request to a server, and return its final response, of whatever status, and the flow. Challenges are answered.
 
-        `make` is called for each try, because each has a CSeq of its own. A large request goes over TCP.
+        `make` is called for each try, because each has a CSeq of its own. A large request goes over TCP. A server with
+        several addresses is asked at the next one after no answer, no connection or 503 (RFC 3263 4.3); they share the 32 s.
 
         Raises:
             SipUnreachable: there is no connection, or it broke.
@@ -125,8 +127,7 @@ class UserAgent:
         while True:
             tries += 1
             request = server.digest.prepare(make())
-            flow = await self._flow_to(server, request)
-            response = await self.transact(request, flow)
+            response, flow = await self._ask(request, server)
             if response.status not in (401, 407):
                 return response, flow
             server.digest.challenged(response, request, tries)
@@ -199,21 +200,43 @@ class UserAgent:
 
     # ---- inside ---------------------------------------------------------------------------------------------------------
 
-    async def _flow_to(self, server: SipServer, request: SipRequest) -> Flow:
-        hosts = await server.addresses()
-        self.transport.trusted.update(hosts)
+    async def _ask(self, request: SipRequest, server: SipServer) -> tuple[SipResponse, Flow]:
+        """Send a request to the targets of a server, one after the other, until one answers with anything but 503."""
+        targets = await server.targets()
+        self.transport.trusted.update(each.host for each in targets)
+        ends_at = self._loop.time() + self.settings.timers.timeout
+        refused: tuple[SipResponse, Flow] | None = None
+        failure: SipError = SipUnreachable(f"{server.host} has no address.")
+        for left, target in zip(range(len(targets), 0, -1), targets, strict=True):
+            # The only target has as long as its transaction, and connecting beside it.
+            share_s = (ends_at - self._loop.time()) / left if len(targets) > 1 else None
+            try:
+                async with asyncio.timeout(share_s):
+                    flow = await self._flow_to(server, target, request)
+                    response = await self.transact(request, flow)
+            except TimeoutError:
+                failure = SipTimeout(
+                    f"The server did not answer at {target} within its share of the time, {share_s:g} s."
+                )
+            except (SipUnreachable, SipTimeout) as error:
+                failure = error
+            else:
+                if response.status != 503:
+                    server.answered(target)
+                    return response, flow
+                refused = response, flow
+            server.failed(target)
+        if refused is not None:
+            return refused
+        raise failure
+
+    async def _flow_to(self, server: SipServer, target: SipTarget, request: SipRequest) -> Flow:
+        flow_to = self.transport.flow_to
         if server.protocol == "udp" and len(request.to_bytes()) > DATAGRAM_BYTES - 300:
             with suppress(SipUnreachable):  # else in pieces, as RFC 3261 18.1.1 has it
-                return await self.transport.flow_to("tcp", hosts[0], server.port)
-        unreachable = SipUnreachable(f"{server.host} has no address.")
-        for host in hosts:
-            try:
-                return await self.transport.flow_to(
-                    server.protocol, host, server.port, tls=server.tls, tls_name=server.tls_name or server.host
-                )
-            except SipUnreachable as error:
-                unreachable = error
-        raise unreachable
+                return await flow_to("tcp", target.host, target.port)
+        name = server.tls_name or server.host
+        return await flow_to(server.protocol, target.host, target.port, tls=server.tls, tls_name=name)
 
     @staticmethod
     def _way_back(request: SipRequest, flow: Flow) -> Flow:
