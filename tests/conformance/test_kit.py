@@ -84,8 +84,14 @@ async def test_the_projects_own_client_and_its_agent_pass_every_scenario(tmp_pat
 async def test_a_suite_fails_at_what_it_does_wrong_and_nowhere_else(
     tmp_path: Path, fault: str, scenario: str, rules: set[str]
 ):
-    checks = await checklist(tmp_path, lambda relay: small_suite(relay, fault), [scenario])
-    assert failing(checks) == {(scenario, rule) for rule in rules}, as_text(checks)
+    wanted = {(scenario, rule) for rule in rules}
+    for attempt in range(3):  # a machine that stalls can make a suite look as if it waited, or had no token yet
+        folder = tmp_path / str(attempt)
+        folder.mkdir()
+        checks = await checklist(folder, lambda relay: small_suite(relay, fault), [scenario])
+        if failing(checks) == wanted:
+            break
+    assert failing(checks) == wanted, as_text(checks)
     assert len([check for check in checks if check.verdict is Judged.PASS]) > 0
 
 
