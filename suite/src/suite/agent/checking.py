@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from suite.agent.settings.groups.api import ApiSettings
     from suite.agent.settings.groups.asterisk import AsteriskSettings
-    from suite.agent.settings.groups.sip_server import SipAddress
     from suite.agent.settings.groups.sfb import SfbSettings
+    from suite.agent.settings.groups.sip_server import SipAddress
     from suite.agent.settings.groups.teams import TeamsSettings
     from suite.agent.settings.load import LoadedSettings
 

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Final
 
 from suite.agent.core.values import RichState
 from suite.agent.feeds.ami import AmiClosed, AmiDenied, AmiRefused, device_variable, presence_value, presence_variable
-from suite.agent.feeds.ami_link import PING_S, opened
+from suite.agent.feeds.ami_link import ANSWER_S, PING_S, opened
 from suite.agent.feeds.fed import fed_state
 from suite.agent.feeds.feed import FeedLink
 from suite.agent.feeds.names import FedNames
-from suite.agent.feeds.states import NEVER_FED, LampFor, device_state, presence_state
+from suite.agent.feeds.states import NEVER_FED, device_state, presence_state
 from suite.agent.feeds.wishes import Wishes
 from suite.agent.sources.source import Connector, ConnectorState
 from suite.backoff import Backoff
@@ -65,6 +65,7 @@ class AsteriskFeed:
         on_connector: Callable[[], None] = lambda: None,
         backoff: Backoff | None = None,
         ping_s: float = PING_S,
+        answer_s: float = ANSWER_S,
         denied_wait_s: float = DENIED_WAIT_S,
         again_s: tuple[float, float] = AGAIN_S,
     ) -> None:
@@ -72,13 +73,13 @@ class AsteriskFeed:
         self._board = board
         self._backoff = backoff or Backoff()
         self._ping_s = ping_s
+        self._answer_s = answer_s
         self._denied_wait_s = denied_wait_s
         self._again_s = again_s
         self._wishes = Wishes()
         self._news = asyncio.Event()
         templates = [each for each in (settings.device, settings.presence) if each is not None]
         self._names = FedNames(templates)
-        self._lamp_for = LampFor(settings.lamp_for)
         self.link = FeedLink("asterisk", self._first(), on_connector)
 
     def _first(self) -> ConnectorState:
@@ -126,6 +127,7 @@ class AsteriskFeed:
             settings.user,
             settings.secret,
             tls=_trust(settings),
+            answer_s=self._answer_s,
         ) as link:
             self._wishes.lost()
             self._news.set()
@@ -243,9 +245,11 @@ class AsteriskFeed:
     def _want(self, key: Key, state: RichState) -> None:
         for name in self._names[key]:
             if name.startswith("Custom:"):
-                self._wishes.want(device_variable(name), device_state(state, self._lamp_for).value)
+                self._wishes.want(device_variable(name), device_state(state, self._settings.busy_lamp).value)
             else:
-                self._wishes.want(presence_variable(name), presence_value(presence_state(state)))
+                self._wishes.want(
+                    presence_variable(name), presence_value(presence_state(state, self._settings.language))
+                )
 
     def _leave(self, name: str) -> None:
         device, presence = NEVER_FED

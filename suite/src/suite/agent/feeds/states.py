@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from suite.agent.core.values import RichState
+from suite.agent.core.values import RichState, ShownStatus
+from suite.agent.sipserver.words import word_of
+
+if TYPE_CHECKING:
+    from suite.agent.sipserver.states import LampKinds
 
 
 class DeviceState(enum.StrEnum):
@@ -23,15 +27,6 @@ class DeviceState(enum.StrEnum):
     UNAVAILABLE = "UNAVAILABLE"
 
 
-class LampFor(enum.StrEnum):
-    """The states for which a lamp is lit."""
-
-    BUSY = "busy"
-    """Everybody who is busy, by a meeting or by choice."""
-    CALLS = "calls"
-    """Calls, and whoever is not to be disturbed."""
-
-
 @dataclass(frozen=True, slots=True)
 class PresenceState:
     """A presence state of Asterisk.
@@ -39,7 +34,7 @@ class PresenceState:
     Attributes:
         state: `available`, `away`, `xa`, `dnd`, `unavailable` or `not_set`.
         subtype: the state in the agent's own words, for dial plans.
-        message: the state in words for people.
+        message: the state in the words that phones show.
     """
 
     state: str
@@ -51,32 +46,33 @@ NEVER_FED: Final = (DeviceState.UNKNOWN, PresenceState("not_set"))
 """What a device has that is not fed any more."""
 
 _STATES: Final = {
-    RichState.UNKNOWN: (DeviceState.UNAVAILABLE, "not_set", ""),
-    RichState.AVAILABLE: (DeviceState.NOT_INUSE, "available", "Available"),
-    RichState.AVAILABLE_IDLE: (DeviceState.NOT_INUSE, "available", "Available, idle"),
-    RichState.BUSY: (DeviceState.INUSE, "dnd", "Busy"),
-    RichState.BUSY_IDLE: (DeviceState.INUSE, "dnd", "Busy, idle"),
-    RichState.IN_A_CALL: (DeviceState.INUSE, "dnd", "In a call"),
-    RichState.IN_A_MEETING: (DeviceState.INUSE, "dnd", "In a meeting"),
-    RichState.DO_NOT_DISTURB: (DeviceState.BUSY, "dnd", "Do not disturb"),
-    RichState.PRESENTING: (DeviceState.BUSY, "dnd", "Presenting"),
-    RichState.FOCUSING: (DeviceState.BUSY, "dnd", "Focusing"),
-    RichState.AWAY: (DeviceState.NOT_INUSE, "away", "Away"),
-    RichState.BE_RIGHT_BACK: (DeviceState.NOT_INUSE, "away", "Be right back"),
-    RichState.OUT_OF_OFFICE: (DeviceState.UNAVAILABLE, "xa", "Out of office"),
-    RichState.OFFLINE: (DeviceState.UNAVAILABLE, "unavailable", "Offline"),
+    RichState.UNKNOWN: (DeviceState.UNAVAILABLE, "not_set"),
+    RichState.AVAILABLE: (DeviceState.NOT_INUSE, "available"),
+    RichState.AVAILABLE_IDLE: (DeviceState.NOT_INUSE, "available"),
+    RichState.BUSY: (DeviceState.INUSE, "dnd"),
+    RichState.BUSY_IDLE: (DeviceState.INUSE, "dnd"),
+    RichState.IN_A_CALL: (DeviceState.INUSE, "dnd"),
+    RichState.IN_A_MEETING: (DeviceState.INUSE, "dnd"),
+    RichState.DO_NOT_DISTURB: (DeviceState.BUSY, "dnd"),
+    RichState.PRESENTING: (DeviceState.BUSY, "dnd"),
+    RichState.FOCUSING: (DeviceState.BUSY, "dnd"),
+    RichState.AWAY: (DeviceState.NOT_INUSE, "away"),
+    RichState.BE_RIGHT_BACK: (DeviceState.NOT_INUSE, "away"),
+    RichState.OUT_OF_OFFICE: (DeviceState.UNAVAILABLE, "xa"),
+    RichState.OFFLINE: (DeviceState.UNAVAILABLE, "unavailable"),
 }
-_BUSY_WITHOUT_A_CALL: Final = frozenset({RichState.BUSY, RichState.BUSY_IDLE, RichState.IN_A_MEETING})
+_LIT: Final = frozenset({DeviceState.INUSE, DeviceState.BUSY})
 
 
-def device_state(state: RichState, lamp_for: LampFor = LampFor.BUSY) -> DeviceState:
-    """Return the state of the device."""
-    if lamp_for is LampFor.CALLS and state in _BUSY_WITHOUT_A_CALL:
-        return DeviceState.NOT_INUSE
-    return _STATES[state][0]
+def device_state(state: RichState, lamps: LampKinds = "busy") -> DeviceState:
+    """Return the state of the device. A lamp that is for calls only stays dark for everything else that is busy."""
+    found = _STATES[state][0]
+    return DeviceState.NOT_INUSE if found in _LIT and lamps == "calls" and state is not RichState.IN_A_CALL else found
 
 
-def presence_state(state: RichState) -> PresenceState:
-    """Return the presence state."""
-    _, name, message = _STATES[state]
-    return PresenceState(name, "" if state is RichState.UNKNOWN else state.value, message)
+def presence_state(state: RichState, language: str = "en") -> PresenceState:
+    """Return the presence state, with a text in one of `LANGUAGES`."""
+    name = _STATES[state][1]
+    if state is RichState.UNKNOWN:
+        return PresenceState(name)
+    return PresenceState(name, state.value, word_of(ShownStatus(state.value), language))

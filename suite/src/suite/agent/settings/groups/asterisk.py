@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from suite.agent.settings import kinds
 from suite.agent.settings.given import decode_or_empty
+from suite.agent.settings.groups.sip_server import LANGUAGES
 from suite.agent.settings.setting import Setting
 
 if TYPE_CHECKING:
@@ -96,10 +97,17 @@ SETTINGS: Final = (
     ),
     Setting(
         section="Asterisk",
-        name="LampFor",
+        name="BusyLamp",
         kind=kinds.choice("busy", "calls"),
         default="busy",
-        meaning="The states for which lamps are lit: everybody who is `busy`, or `calls` and do not disturb only.",
+        meaning="States that light a lamp: calls only, or meetings and everything else that is busy too.",
+    ),
+    Setting(
+        section="Asterisk",
+        name="Language",
+        kind=kinds.choice(*LANGUAGES),
+        default="en",
+        meaning="Language of the texts of presence states.",
     ),
     Setting(
         section="Asterisk",
@@ -121,6 +129,8 @@ class AsteriskSettings:
         secret: empty when there is none.
         device: template of a colleague's device; None when device states are not fed.
         presence: template of a colleague's presence state; None when those are not fed.
+        busy_lamp: the states that light a lamp.
+        language: of the texts of presence states.
         per_s: states that are sent in a second at most.
     """
 
@@ -133,7 +143,8 @@ class AsteriskSettings:
     ca_pem: bytes | None = field(default=None, repr=False)
     device: str | None = "Custom:teams-{extension}"
     presence: str | None = "CustomPresence:teams-{extension}"
-    lamp_for: Literal["busy", "calls"] = "busy"
+    busy_lamp: Literal["busy", "calls"] = "busy"
+    language: str = "en"
     per_s: int = 100
 
 
@@ -160,7 +171,8 @@ def read_asterisk(given: Given) -> AsteriskSettings:
         ca_pem=given.ca("Asterisk.CaFile"),
         device=device if fed != "presence" else None,
         presence=presence if fed != "device" else None,
-        lamp_for=get("Asterisk.LampFor"),
+        busy_lamp=get("Asterisk.BusyLamp"),
+        language=get("Asterisk.Language"),
         per_s=get("Asterisk.ChangesPerSecond"),
     )
 

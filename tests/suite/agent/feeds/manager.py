@@ -135,8 +135,8 @@ class StandInManager:
 
 
 @asynccontextmanager
-async def manager(**options: object) -> AsyncIterator[StandInManager]:
-    made = StandInManager(**options)  # type: ignore[arg-type]
+async def running(made: StandInManager) -> AsyncIterator[StandInManager]:
+    """Run one while the context lasts."""
     await made.start()
     try:
         yield made
