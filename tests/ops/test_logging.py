@@ -23,7 +23,9 @@ def lines() -> Iterator[io.StringIO]:
     root = stdlib.getLogger()
     before = root.handlers[:], root.level
     stream = io.StringIO()
-    stdlib.getLogger("uvicorn.error").setLevel(stdlib.NOTSET)  # a server of another test in this process may have raised it
+    stdlib.getLogger("uvicorn.error").setLevel(
+        stdlib.NOTSET
+    )  # a server of another test in this process may have raised it
     logging.configure("json", "info", stream)
     yield stream
     root.handlers[:], root.level = before

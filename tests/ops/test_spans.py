@@ -168,7 +168,9 @@ def test_a_tenant_is_in_a_span_only_if_the_settings_name_it(collector: Collector
 def test_lines_of_the_log_have_the_ids_of_the_span_in_which_they_are_written(collector: Collector):
     root = stdlib.getLogger()
     before, stream = (root.handlers[:], root.level), io.StringIO()
-    stdlib.getLogger("uvicorn.error").setLevel(stdlib.NOTSET)  # a server of another test in this process may have raised it
+    stdlib.getLogger("uvicorn.error").setLevel(
+        stdlib.NOTSET
+    )  # a server of another test in this process may have raised it
     logging.configure("json", "info", stream)
     try:
         with telemetry(collector):

@@ -295,6 +295,12 @@ def _named() -> Iterator[str]:
     yield from (f"reason.{status.label}" for status in REASONS if status.value)
     yield from (f"reason.{one}" for one in ("no_source", "connection_error", "forbidden", "credentials_not_found"))
     yield from (f"reason.{one}" for one in ("too_many_users", "presence_unknown", "told_unknown", "pending"))
+    yield from (f"reason.{one}" for one in ("requesting", "error"))
+    yield from (f"reason.SipSimple.{one}" for one in ("connection_error", "forbidden", "credentials_not_found"))
+    yield from (f"reason.SipSimple.{one}" for one in ("presence_unknown", "not_found", "access_denied", "error"))
+    yield from (
+        f"todo.SipSimple.{one}" for one in ("connection_error", "forbidden", "credentials_not_found", "disabled")
+    )
 
 
 def test_everything_that_the_agent_says_has_words_in_both_languages():

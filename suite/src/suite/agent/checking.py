@@ -2,7 +2,7 @@
 
     presence-suite agent --settings Presence.ini --check
 
-The relay is not asked: an agent starts without it, and `presence-suite doctor` examines the way to it.
+Neither the relay nor a SIP server is asked: an agent starts without them, and `presence-suite doctor` examines the way to the relay.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from suite.agent.api.serving import listen
+from suite.agent.sources.sip.opening import HOW_TO_INSTALL, has_libraries
 from suite.agent.store.database import inspect_database
 from suite.agent.users.reading import load_users
 from suite.errors import ConfigError
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from suite.agent.settings.groups.asterisk import AsteriskSettings
     from suite.agent.settings.groups.sfb import SfbSettings
     from suite.agent.settings.groups.sip_server import SipAddress
+    from suite.agent.settings.groups.sip_simple import SipSimpleSettings
     from suite.agent.settings.groups.teams import TeamsSettings
     from suite.agent.settings.load import LoadedSettings
 
@@ -69,6 +71,8 @@ def check(path: Path, loaded: LoadedSettings) -> Iterator[Finding]:
     yield Finding(CheckState.OK, "settings", f"{path} can be used.")
     yield from _teams(settings.teams, path)
     yield from _sfb(settings.sfb)
+    if settings.sip.enabled:
+        yield from _sip(settings.sip)
     yield from _access(settings.api)
     yield from _colleagues(settings.users_file)
     yield _store(settings.store)
@@ -128,6 +132,22 @@ def _asterisk(asterisk: AsteriskSettings) -> Iterator[Finding]:
     else:
         where = f"{asterisk.host}, port {asterisk.port}"
         yield Finding(CheckState.OK, "asterisk", f"Fed as {asterisk.user} at {where}, which was not asked.")
+
+
+def _sip(sip: SipSimpleSettings) -> Iterator[Finding]:
+    if not has_libraries():
+        yield Finding(CheckState.FAILED, "sip", HOW_TO_INSTALL)
+    if not sip.servers:
+        yield Finding(CheckState.FAILED, "sip", "There is no address of a server: set SipSimple.Address.")
+    elif not sip.uri:
+        yield Finding(CheckState.FAILED, "sip", "The agent has no address of its own: set SipSimple.Uri.")
+    else:
+        servers = ", ".join(sip.servers)
+        yield Finding(CheckState.OK, "sip", f"{servers} ({sip.protocol}), as {sip.uri}: not asked.")
+    if sip.password:
+        yield Finding(CheckState.OK, "sip", f"There is a password for {sip.user}.")
+    else:
+        yield Finding(CheckState.NOTE, "sip", "There is no password: the server must trust the agent's address.")
 
 
 def _access(api: ApiSettings) -> Iterator[Finding]:

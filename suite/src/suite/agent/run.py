@@ -29,6 +29,7 @@ from suite.agent.settings.kinds import is_loopback
 from suite.agent.settings.watching import SettingsWatch
 from suite.agent.sources.local import LocalStates
 from suite.agent.sources.sfb.skype import SkypeSource
+from suite.agent.sources.sip.opening import sip_source
 from suite.agent.sources.source import Connector, ConnectorState, RichSource
 from suite.agent.sources.teams import TeamsSource
 from suite.agent.store.answers import AnswerStore
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from suite.agent.settings.groups.hub import HubSettings
     from suite.agent.settings.groups.sfb import SfbSettings
     from suite.agent.settings.groups.sip_server import SipServerSettings
+    from suite.agent.settings.groups.sip_simple import SipSimpleSettings
     from suite.agent.settings.groups.teams import TeamsSettings
     from suite.agent.settings.load import AgentSettings, LoadedSettings
     from suite.agent.settings.reading import LineFault
@@ -267,6 +269,7 @@ class Agent:
         settings = self._settings
         await self._parts.use("teams", settings.teams, self._teams)
         await self._parts.use("sfb", settings.sfb, self._sfb, is_wanted=settings.sfb.enabled)
+        await self._parts.use("sip", settings.sip, self._sip, is_wanted=settings.sip.enabled)
         await self._parts.use("hub", settings.hub, self._hub, is_wanted=bool(settings.hub.url))
         sip_server = settings.sip_server
         await self._parts.use("sip server", sip_server, self._sip_server, is_wanted=sip_server.enabled)
@@ -285,6 +288,9 @@ class Agent:
 
     def _sfb(self, settings: SfbSettings) -> SkypeSource:
         return SkypeSource(settings, self.board, on_connector=self.board.wake_all, backoff=self._backoff)
+
+    def _sip(self, settings: SipSimpleSettings) -> RichSource:
+        return sip_source(settings, self.board, self.board.wake_all, self._backoff)
 
     def _hub(self, settings: HubSettings) -> HubFollower:
         assert self._notes is not None
@@ -305,10 +311,9 @@ class Agent:
                 yield part
 
     def _connectors(self) -> dict[SourceName, ConnectorState]:
-        sip = ConnectorState(Connector.NOT_CONFIGURED, "This version of the agent has no SIP source.")
         return {
             SourceName.TEAMS: ConnectorState(Connector.CONNECTING),
-            SourceName.SIP: sip,
+            SourceName.SIP: ConnectorState(Connector.DISABLED),
             SourceName.SFB: ConnectorState(Connector.DISABLED),
             SourceName.LOCAL: ConnectorState(Connector.UP_AND_RUNNING),
             **{source.name: source.connector for source in self._sources()},

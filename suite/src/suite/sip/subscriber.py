@@ -199,10 +199,10 @@ class Subscription:
 
     async def _attempt(self) -> None:
         """Subscribe or refresh once; what fails is told, or ends the subscription."""
-        self._refresh_wanted = False
         began = self.state.expires_at is not None
         try:
             await self._subscriber.turns.take()
+            self._refresh_wanted = False  # also what was wanted while it waited
             response = await self._send()
         except SipDenied as error:
             self._finish(SubscriptionEnd(reason="denied", status=error.status, text=str(error)))

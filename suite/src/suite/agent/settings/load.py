@@ -16,6 +16,7 @@ from suite.agent.settings.groups.hub import HubSettings, read_hub
 from suite.agent.settings.groups.log import LogSettings, read_log
 from suite.agent.settings.groups.sfb import SfbSettings, read_sfb
 from suite.agent.settings.groups.sip_server import SipServerSettings, read_sip_server
+from suite.agent.settings.groups.sip_simple import SipSimpleSettings, read_sip_simple
 from suite.agent.settings.groups.teams import TeamsSettings, read_teams
 from suite.agent.settings.reading import IniEntry, LineFault, listed, read_ini
 from suite.agent.settings.schema import OWN_SECTIONS, SETTINGS
@@ -39,6 +40,7 @@ class AgentSettings:
     winning: SourceName
     users_file: Path | None
     store: Path
+    sip: SipSimpleSettings = field(default_factory=SipSimpleSettings)
     hub: HubSettings = field(default_factory=HubSettings)
     sip_server: SipServerSettings = field(default_factory=SipServerSettings)
     log: LogSettings = field(default_factory=LogSettings)
@@ -127,6 +129,7 @@ def _settings(given: Given) -> AgentSettings:
         winning=SourceName(get("RichPresence.WinningTechnology")),
         users_file=given.beside(users_file) if users_file else None,
         store=given.beside(get("Agent.Store")),
+        sip=read_sip_simple(given),
         hub=read_hub(given),
         sip_server=read_sip_server(given),
         log=read_log(given),

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from typing import Final
 
-from suite.agent.settings.groups import api, asterisk, board, hub, log, sfb, sip_server, teams
+from suite.agent.settings.groups import api, asterisk, board, hub, log, sfb, sip_server, sip_simple, teams
 
-SECTIONS: Final = ("MSTeamsPresence", "RichPresence", "Relay", "SfB", "Agent", "Notes", "SipServer", "Asterisk")
+SECTIONS: Final = (
+    "MSTeamsPresence",
+    "RichPresence",
+    "Relay",
+    "SipSimple",
+    "SfB",
+    "Agent",
+    "Notes",
+    "SipServer",
+    "Asterisk",
+)
 _GROUPS: Final = (
     teams.SETTINGS,
     api.SETTINGS,
     board.SETTINGS,
     log.SETTINGS,
     hub.SETTINGS,
+    sip_simple.SETTINGS,
     sip_server.SETTINGS,
     sfb.SETTINGS,
     asterisk.SETTINGS,

@@ -66,7 +66,7 @@ function said(sources) {
     Object.entries(sources).map(([source, one]) => [
       null,
       state(look(one.state), statusName(one.state)),
-      [one.reason && reason(one.reason), since(one.since), one.uncertain && say("details.uncertain.one")].filter(Boolean).join(", "),
+      [one.reason && reason(one.reason, source), since(one.since), one.uncertain && say("details.uncertain.one")].filter(Boolean).join(", "),
       sourceName(source),
     ]),
   );

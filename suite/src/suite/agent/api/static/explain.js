@@ -28,21 +28,25 @@ export function winner(user) {
 
 /** Returns why the state is shown: the rule; or why nothing is known. */
 export function why(user) {
-  return user.reason ? reason(user.reason) : name("rule", user.rule);
+  return user.reason ? reason(user.reason, whoSaid(user)) : name("rule", user.rule);
 }
 
-export const reason = (word) => name("reason", word);
+/** Returns a reason in the words of the source that said it. */
+export const reason = (word, source) => maybe(`reason.${source}.${word}`) ?? name("reason", word);
+
+/** Returns the source that said why nothing is known; undefined when none did. */
+const whoSaid = (user) => Object.keys(user.sources).find((source) => user.sources[source].reason === user.reason);
 
 /** Returns why the state is uncertain; empty when it is not. The connection of the source that said it tells. */
 export function doubt(user, sources) {
   if (!user.uncertain) return "";
-  const connection = sources[user.rich.source]?.state;
+  const connection = sources[isOfThePhone(user) ? "SipSimple" : user.rich.source]?.state;
   return say(connection && connection !== "up_and_running" ? "doubt.connection" : "doubt.old");
 }
 
 /** Returns what stands below the status: why it is unknown or uncertain, else since when it holds. */
 export function below(user, sources) {
-  if (user.reason) return reason(user.reason);
+  if (user.reason) return reason(user.reason, whoSaid(user));
   return doubt(user, sources) || since(user.since);
 }
 

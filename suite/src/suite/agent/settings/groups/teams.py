@@ -89,8 +89,8 @@ SETTINGS: Final = (
         name="UnknownAfter",
         kind=kinds.SPAN,
         default="2m",
-        meaning="Without the relay for so long, Teams presence is unknown, and that of Skype for Business without its server. Until then the last "
-        "answers are shown as uncertain.",
+        meaning="Without the relay for so long, Teams presence is unknown. The same holds for the servers of SIP and of Skype for Business, and what "
+        "they said. Until then the last answers are shown as uncertain.",
     ),
 )
 

@@ -1,0 +1,304 @@
+"""The SIP source: whether it is on, its servers, its account, and whom it asks for what."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, Literal
+
+from suite.agent.settings import kinds
+from suite.agent.settings.given import decode_or_empty
+from suite.agent.settings.kinds import Kind
+from suite.agent.settings.setting import Setting
+
+if TYPE_CHECKING:
+    from suite.agent.settings.given import Given
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+MOST_SERVERS: Final = 8
+_PASSWORD_BYTES: Final = 4096
+_SERVER: Final = re.compile(r"(\[[0-9a-fA-F:.%]+\]|[0-9A-Za-z._-]+)(?::([0-9]{1,5}))?")
+_URI: Final = re.compile(r"(sips?:)?[^\s@<>\";?]+@(\[[0-9a-fA-F:.]+\]|[0-9A-Za-z._-]+)(:[0-9]{1,5})?", re.IGNORECASE)
+_DOMAIN: Final = re.compile(r"\[[0-9a-fA-F:.]+\]|[0-9A-Za-z._-]+")
+
+
+def _servers(text: str) -> tuple[str, ...]:
+    found = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    for each in found:
+        read = _SERVER.fullmatch(each)
+        if read is None or (read[2] is not None and not 0 < int(read[2]) < 65536):
+            raise ValueError(
+                "Each server must be ip:port, or a name with or without a port, such as 192.168.1.20:5060."
+            )
+    if not 1 <= len(found) <= MOST_SERVERS:
+        raise ValueError(f"It must name 1 to {MOST_SERVERS} servers.")
+    return found
+
+
+def _uri(text: str) -> str:
+    if not _URI.fullmatch(text) or len(text) > 512:
+        raise ValueError("It must be a SIP URI such as sip:suite@pbx.example.")
+    return text if text.lower().startswith(("sip:", "sips:")) else f"sip:{text}"
+
+
+def _domain(text: str) -> str:
+    if not _DOMAIN.fullmatch(text) or len(text) > 255:
+        raise ValueError("It must be a domain or an IP address, such as pbx.example.")
+    return text
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    try:
+        return tuple(ipaddress.ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise ValueError("Each must be an IP address or a network, such as 192.168.1.0/24.") from None
+
+
+SETTINGS: Final = (
+    Setting(
+        section="SipSimple",
+        name="Enable",
+        kind=kinds.FLAG,
+        default="0",
+        meaning="Read presence and the states of phones by SIP.",
+    ),
+    Setting(
+        section="SipSimple",
+        name="Address",
+        kind=Kind("ip:port or name, several separated by commas", _servers),
+        default="",
+        meaning="Presence server or telephone system. Of several, the first is preferred; the next one is used while it cannot be reached. "
+        "The port is 5060, and 5061 for TLS, when it is left out.",
+        when_absent="SIP is not configured",
+    ),
+    Setting(
+        section="SipSimple",
+        name="Protocol",
+        kind=kinds.choice("udp", "tcp", "tls"),
+        default="udp",
+        meaning="Transport to the server. With `tcp` and `tls` a lost connection is noticed at once.",
+    ),
+    Setting(
+        section="SipSimple",
+        name="Uri",
+        kind=Kind("sip:user@domain", _uri),
+        default="",
+        meaning="SIP address of the agent itself: the subscriber that the server sees.",
+        when_absent="`AuthId` at `Domain`",
+    ),
+    Setting(
+        section="SipSimple",
+        name="AuthId",
+        kind=kinds.TEXT,
+        default="",
+        meaning="User name of the account at the server.",
+        when_absent="the user of `Uri`",
+    ),
+    Setting(
+        section="SipSimple",
+        name="PasswordFile",
+        kind=kinds.PATH,
+        default="",
+        meaning="File with the password of the account. It is found and refused as `KeyFile` is.",
+        when_absent="`SipSimple.Password` counts",
+    ),
+    Setting(
+        section="SipSimple",
+        name="Password",
+        kind=kinds.TEXT,
+        default="",
+        meaning="The password itself. Prefer `PasswordFile`, because other programs read this file too.",
+        when_absent="no password: the server must trust the agent's address",
+        is_secret=True,
+    ),
+    Setting(
+        section="SipSimple",
+        name="Domain",
+        kind=Kind("domain or IP address", _domain),
+        default="",
+        meaning="Domain of the extensions, as the telephone system has them.",
+        when_absent="the domain of `Uri`, or else the host of the first server",
+    ),
+    Setting(
+        section="SipSimple",
+        name="CaFile",
+        kind=kinds.PATH,
+        default="",
+        meaning="For TLS: PEM file with the CA to trust, instead of the public ones.",
+        when_absent="the public ones",
+    ),
+    Setting(
+        section="SipSimple",
+        name="ServerName",
+        kind=kinds.TEXT,
+        default="",
+        meaning="For TLS: the name in the server's certificate, if it differs from the address.",
+        when_absent="the address",
+    ),
+    Setting(
+        section="SipSimple",
+        name="PresenceServer",
+        kind=kinds.FLAG,
+        default="1",
+        meaning="1: there is a presence server. Colleagues are asked for by their SIP URI, for rich presence and their phone. 0: there is only a "
+        "telephone system. They are asked for by their first extension at `Domain`, for their phone.",
+    ),
+    Setting(
+        section="SipSimple",
+        name="PhoneEvent",
+        kind=kinds.choice("presence", "dialog"),
+        default="",
+        meaning="Where the state of the phone comes from: `dialog` is what the lamps of phones show, `presence` is what presence documents say "
+        "of it. With a presence server, `dialog` makes a second subscription for each colleague.",
+        when_absent="`presence` with a presence server, `dialog` without",
+    ),
+    Setting(
+        section="SipSimple",
+        name="ListUri",
+        kind=Kind("sip:list@domain", _uri),
+        default="",
+        meaning="A resource list that the server's administrator made: one subscription for all who are in it. Others are asked for one by one.",
+        when_absent="everybody is asked for one by one",
+    ),
+    Setting(
+        section="SipSimple",
+        name="SubscriptionsPerSecond",
+        kind=kinds.whole(1, 1000),
+        default="50",
+        meaning="Most subscriptions that are begun or refreshed in a second, so that a server that restarts is not flooded.",
+    ),
+    Setting(
+        section="SipSimple",
+        name="Expires",
+        kind=kinds.SPAN,
+        default="1h",
+        meaning="Lifetime of a subscription that is asked for. It is refreshed before it ends; the server may shorten it.",
+    ),
+    Setting(
+        section="SipSimple",
+        name="NotifyFrom",
+        kind=Kind("IP addresses or networks, separated by commas", _networks),
+        default="",
+        meaning="Addresses from which the server's notifications may come, beside those of `Address`.",
+        when_absent="only those of `Address`",
+    ),
+    Setting(
+        section="SipSimple",
+        name="LocalAddress",
+        kind=kinds.ADDRESS,
+        default="",
+        meaning="For UDP: the agent's own address, on a machine with several.",
+        when_absent="the system's choice",
+    ),
+    Setting(
+        section="SipSimple",
+        name="LocalPort",
+        kind=kinds.whole(1, 65535),
+        default="",
+        meaning="For UDP: the agent's own port, for a firewall between the two.",
+        when_absent="the system's choice",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SipSimpleSettings:
+    """The SIP source: whether it is on, its servers, its account, and whom it asks for what.
+
+    Attributes:
+        servers: `host`, `host:port` or `[IPv6]:port`, the preferred one first; empty when none is set.
+        uri: of the agent itself; empty when it is not known.
+        user: of the account; empty when none is set.
+        domain: of extensions.
+        is_by_uri: True to ask a presence server for SIP URIs, False to ask a telephone system for extensions.
+        phone_event: the event package that tells the states of phones.
+        list_uri: empty for no list.
+    """
+
+    enabled: bool = False
+    servers: tuple[str, ...] = ()
+    protocol: Literal["udp", "tcp", "tls"] = "udp"
+    uri: str = ""
+    user: str = ""
+    password: str = field(default="", repr=False)
+    domain: str = ""
+    ca_pem: bytes | None = field(default=None, repr=False)
+    server_name: str = ""
+    is_by_uri: bool = True
+    phone_event: Literal["presence", "dialog"] = "presence"
+    list_uri: str = ""
+    per_s: int = 50
+    expires: timedelta = timedelta(hours=1)
+    notify_from: tuple[Network, ...] = ()
+    local_address: str = ""
+    local_port: int = 0
+    unknown_after: timedelta = timedelta(minutes=2)
+
+
+def read_sip_simple(given: Given) -> SipSimpleSettings:
+    """Return the settings."""
+    get = given.value
+    enabled, servers, is_by_uri = (
+        get("SipSimple.Enable"),
+        get("SipSimple.Address") or (),
+        get("SipSimple.PresenceServer"),
+    )
+    uri, user = get("SipSimple.Uri") or "", get("SipSimple.AuthId") or ""
+    domain = get("SipSimple.Domain") or _domain_of(uri, servers)
+    if not uri and user and domain:
+        uri = f"sip:{user}@{domain}"
+    password = _password(given)
+    if enabled and not servers:
+        given.warn("SipSimple.Enable", "SIP is on, but SipSimple.Address is not set.")
+    elif enabled and not uri:
+        given.warn("SipSimple.Enable", "SIP is on, but SipSimple.Uri is not set, and SipSimple.AuthId neither.")
+    return SipSimpleSettings(
+        enabled=enabled,
+        servers=servers,
+        protocol=get("SipSimple.Protocol"),
+        uri=uri,
+        user=user or uri.partition(":")[2].partition("@")[0],
+        password=password,
+        domain=domain,
+        ca_pem=given.ca("SipSimple.CaFile"),
+        server_name=get("SipSimple.ServerName") or "",
+        is_by_uri=is_by_uri,
+        phone_event=get("SipSimple.PhoneEvent") or ("presence" if is_by_uri else "dialog"),
+        list_uri=get("SipSimple.ListUri") or "",
+        per_s=get("SipSimple.SubscriptionsPerSecond"),
+        expires=get("SipSimple.Expires"),
+        notify_from=get("SipSimple.NotifyFrom") or (),
+        local_address=get("SipSimple.LocalAddress") or "",
+        local_port=get("SipSimple.LocalPort") or 0,
+        unknown_after=get("Agent.UnknownAfter"),
+    )
+
+
+def _domain_of(uri: str, servers: tuple[str, ...]) -> str:
+    """Return the domain of extensions where none is set."""
+    host = _URI.fullmatch(uri)
+    if host is not None:
+        return str(host[2])
+    server = _SERVER.fullmatch(servers[0]) if servers else None
+    return str(server[1]) if server is not None else ""
+
+
+def _password(given: Given) -> str:
+    """Return the password, of its file before that of the settings file itself."""
+    if given.value("SipSimple.PasswordFile"):
+        raw = given.private_file("SipSimple.PasswordFile", "password file", _PASSWORD_BYTES)
+        if raw is None:
+            return ""
+        text = decode_or_empty(raw).rstrip("\r\n")
+        if not text or "\n" in text or "\r" in text or "\0" in text:
+            given.refuse("SipSimple.PasswordFile", "The password file must have one line: the password.")
+        return text
+    password = given.value("SipSimple.Password") or ""
+    if password and given.is_open(given.path):
+        given.warn(
+            "SipSimple.Password",
+            "The password is in a file that others can read. Put it into a file of its own: PasswordFile.",
+        )
+    return str(password)

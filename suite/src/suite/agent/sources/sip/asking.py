@@ -1,0 +1,272 @@
+"""Subscriptions for all resources, at one server after another, begun anew when they end.
+
+A subscription that ends is followed by another one, after a pause that grows while it goes on ending soon. All that is begun and refreshed has
+turns, so that no server is flooded. With a planned change of the server, the old subscription ends when the new one has told something.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from suite.agent.sources.sip.resources import CONTENT_TYPES, SipResource, made, wanted
+from suite.agent.sources.sip.states import (
+    ERROR,
+    REQUESTING,
+    again_s,
+    is_of_the_connection,
+    reason_of,
+)
+from suite.sip.subscriber import SubscriptionTrouble, SubscriptionWish
+from suite.sip.subscriptions import Notification, SubscriptionEnd
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable
+
+    from suite.agent.settings.groups.sip_simple import SipSimpleSettings
+    from suite.agent.sources.sip.resources import ResourceId
+    from suite.agent.users.reading import Colleague
+    from suite.names import Key
+    from suite.sip.servers import SipServer
+    from suite.sip.subscriber import Subscriber, Subscription, SubscriptionEvent
+
+PROVEN_S: Final = 60.0
+"""A subscription that lasted so long was a good one: the next pause is the shortest again."""
+LOOK_AT_ALL_S: Final = 300.0
+"""At least so long lies between two times that all subscriptions are refreshed because the server forgot one."""
+
+
+class SipAsking:
+    """All subscriptions for single resources.
+
+    Attributes:
+        resources: everything that is asked for.
+        changed: called with a resource of which something else is to be shown.
+        alarm: called when the server may be gone, or may refuse the agent.
+    """
+
+    def __init__(
+        self,
+        subscriber: Subscriber,
+        settings: SipSimpleSettings,
+        changed: Callable[[SipResource], None],
+        alarm: Callable[[], None],
+    ) -> None:
+        self.resources: dict[ResourceId, SipResource] = {}
+        self.changed = changed
+        self.alarm = alarm
+        self._subscriber = subscriber
+        self._settings = settings
+        self._server: SipServer | None = None
+        self._retries: dict[SipResource, asyncio.TimerHandle] = {}
+        self._waits_for_server: set[SipResource] = set()
+        self._beside: set[asyncio.Task[None]] = set()
+        self._look_at_all_at = 0.0
+
+    # ---- what the source asks -------------------------------------------------------------------------------------------
+
+    def follow(self, colleagues: Iterable[tuple[Key, Colleague]]) -> list[Key]:
+        """Ask for these colleagues and for nobody else; return those of whom nothing is to be shown any more."""
+        found = wanted(colleagues, self._settings)
+        before = {key for each in self.resources.values() for key in each.keys}
+        for gone in self.resources.keys() - found.keys():
+            self._remove(self.resources.pop(gone))
+        for resource_id, (uri, keys) in found.items():
+            resource = self.resources.get(resource_id)
+            if resource is None:
+                resource = self.resources[resource_id] = made(resource_id, uri, self._settings)
+                self._begin(resource)
+            resource.keys = keys
+        return list(before - {key for each in self.resources.values() for key in each.keys})
+
+    def use(self, server: SipServer, *, is_planned: bool) -> None:
+        """Subscribe at another server.
+
+        Args:
+            server: the other one.
+            is_planned: True when the one before can be used still: what it said is not in doubt.
+        """
+        self._server = server
+        for resource in self.resources.values():
+            before, resource.subscription = resource.subscription, None
+            if before is not None and is_planned and resource.former is None:
+                resource.former = before
+            elif before is not None:
+                self._run(before.drop())
+            if not is_planned:
+                self._drop_former(resource)
+                resource.in_doubt(self._now())
+            self._begin(resource)
+
+    def broke(self) -> None:
+        """Take note that nothing of what was said can be confirmed until the server answers again."""
+        for resource in self.resources.values():
+            resource.in_doubt(self._now())
+
+    def server_is_back(self) -> None:
+        """Go on with the same server, which did not answer for a while."""
+        waiting, self._waits_for_server = self._waits_for_server, set()
+        for resource in waiting:
+            self._begin(resource)
+        for resource in self.resources.values():
+            if resource.subscription is not None and resource.unconfirmed_since is not None:
+                resource.subscription.refresh()
+
+    def try_one(self) -> None:
+        """Refresh one subscription: a server that forgot them says so."""
+        lasting = [each for each in self.resources.values() if _is_established(each.subscription)]
+        if lasting and (chosen := random.choice(lasting).subscription) is not None:  # noqa: S311 - any one will do
+            chosen.refresh()
+
+    async def close(self) -> None:
+        """End everything here, without a word to the server."""
+        for timer in self._retries.values():
+            timer.cancel()
+        for task in list(self._beside):
+            task.cancel()
+        if self._beside:
+            await asyncio.wait(self._beside)
+
+    # ---- subscriptions --------------------------------------------------------------------------------------------------
+
+    def _begin(self, resource: SipResource) -> None:
+        self._cancel_retry(resource)
+        if self._server is None or resource.is_listed or resource.subscription is not None:
+            return
+        event = resource.id.event
+        wish = SubscriptionWish(
+            uri=resource.uri,
+            own_uri=self._settings.uri,
+            event=event,
+            accept=(CONTENT_TYPES[event],),
+            expires_s=int(self._settings.expires.total_seconds()),
+        )
+
+        def tell(happened: SubscriptionEvent) -> None:
+            self._take(resource, begun, happened)
+
+        begun = self._subscriber.subscribe(self._server, wish, tell)
+        resource.subscription = begun
+        resource.began_at = self._now()
+        resource.begun_anew()
+
+    def _take(self, resource: SipResource, subscription: Subscription, happened: SubscriptionEvent) -> None:
+        if subscription is resource.former:
+            if isinstance(happened, Notification) and not happened.is_end:
+                self._told(resource, happened)
+            elif isinstance(happened, SubscriptionEnd):
+                resource.former = None
+            return
+        if subscription is not resource.subscription:
+            return
+        match happened:
+            case Notification() if not happened.is_end:
+                self._drop_former(resource)
+                if not self._told(resource, happened):
+                    self._anew(resource)
+            case SubscriptionTrouble():
+                resource.in_doubt(self._now())
+                self.changed(resource)
+                self.alarm()
+            case SubscriptionEnd():
+                self._ended(resource, happened)
+            case _:
+                pass
+
+    def _told(self, resource: SipResource, told: Notification) -> bool:
+        whole = resource.told(told.content_type, told.body, datetime.now(UTC), is_pending=told.state == "pending")
+        self.changed(resource)
+        return whole
+
+    def _ended(self, resource: SipResource, end: SubscriptionEnd) -> None:
+        now = self._now()
+        resource.subscription = None
+        if now - resource.began_at >= PROVEN_S:
+            resource.failures = 0
+        pause = again_s(end, resource.failures, random.random())  # noqa: S311 - spreads load
+        resource.failures += 1
+        reason = reason_of(end)
+        if reason == ERROR:
+            # One failure is no reason to take back what is known: if it lasts, trust does it.
+            resource.failing_since = resource.failing_since if resource.failing_since is not None else now
+            if resource.reason == REQUESTING:
+                resource.knows_nothing(ERROR)
+        elif reason:
+            resource.knows_nothing(reason)
+        resource.in_doubt(now)
+        self._retry(resource, pause)
+        self.changed(resource)
+        if is_of_the_connection(end):
+            self._waits_for_server.add(resource)
+            self.alarm()
+        elif end.reason == "denied":
+            self.alarm()
+        elif end.reason == "gone":
+            self._forgot(now)
+
+    def _forgot(self, now: float) -> None:
+        """Begin anew what the server forgot too; where that is not known, ask it."""
+        lasting = [each for each in self.resources.values() if _is_established(each.subscription)]
+        for resource in lasting:
+            if resource.unconfirmed_since is not None:
+                self._anew(resource)
+        if now >= self._look_at_all_at:
+            self._look_at_all_at = now + max(LOOK_AT_ALL_S, 2 * len(lasting) / self._settings.per_s)
+            for resource in lasting:
+                if resource.subscription is not None and resource.unconfirmed_since is None:
+                    resource.in_doubt(now)
+                    resource.subscription.refresh()
+
+    def _anew(self, resource: SipResource) -> None:
+        """Begin another subscription instead of the one that is there."""
+        before, resource.subscription = resource.subscription, None
+        if before is not None:
+            self._run(before.drop())
+        resource.in_doubt(self._now())
+        self._begin(resource)
+
+    def _retry(self, resource: SipResource, pause_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._retries[resource] = loop.call_later(pause_s, self._begin, resource)
+
+    def _cancel_retry(self, resource: SipResource) -> None:
+        self._waits_for_server.discard(resource)
+        timer = self._retries.pop(resource, None)
+        if timer is not None:
+            timer.cancel()
+
+    # ---- leaving --------------------------------------------------------------------------------------------------------
+
+    def _remove(self, resource: SipResource) -> None:
+        self._cancel_retry(resource)
+        before, resource.subscription = resource.subscription, None
+        self._drop_former(resource)
+        if before is not None:
+            self._run(self._leave(before))
+
+    def _drop_former(self, resource: SipResource) -> None:
+        former, resource.former = resource.former, None
+        if former is not None:
+            self._run(self._leave(former))
+
+    async def _leave(self, subscription: Subscription) -> None:
+        """Unsubscribe at the next turn."""
+        if _is_established(subscription):
+            await self._subscriber.turns.take()
+        await subscription.unsubscribe()
+
+    def _run(self, leaving: Coroutine[object, object, None]) -> None:
+        task = asyncio.create_task(leaving, name="sip leaving")
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
+
+
+def _is_established(subscription: Subscription | None) -> bool:
+    """Return True when the server has answered for a subscription."""
+    return subscription is not None and bool(subscription.state.dialog.remote_tag)

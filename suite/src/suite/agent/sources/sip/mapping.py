@@ -1,0 +1,79 @@
+"""Documents of servers -> rich presence and the state of a phone. Pure.
+
+Presence (PIDF with RPID): the activity that keeps a colleague busiest counts, whatever else is said beside it. Asterisk writes the states of phones
+as presence too, with the same activity for a phone that rings and one that talks; its English note tells them apart.
+
+Dialogs (dialog-info): a phone with a call is busy, whatever else rings there; one that is called rings; one that calls is busy.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from suite.agent.core.values import RichState, TelephonyState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from suite.sip.dialoginfo import PhoneDialog
+    from suite.sip.pidf import PidfDocument
+
+_ON_THE_PHONE: Final = "on-the-phone"
+_BY_ACTIVITY: Final = (
+    (RichState.DO_NOT_DISTURB, frozenset({"do-not-disturb", "dnd"})),  # of no standard, but written
+    (RichState.PRESENTING, frozenset({"presentation"})),
+    (RichState.IN_A_CALL, frozenset({_ON_THE_PHONE})),
+    (RichState.IN_A_MEETING, frozenset({"meeting"})),
+    (RichState.BUSY, frozenset({"busy", "appointment", "performance", "steering"})),
+    (RichState.OUT_OF_OFFICE, frozenset({"vacation", "holiday", "permanent-absence"})),
+    (
+        RichState.AWAY,
+        frozenset({"away", "breakfast", "dinner", "meal", "sleeping", "in-transit", "travel", "shopping", "worship"}),
+    ),
+)
+"""The activities of RFC 4480 3.2, the busiest first. Those that say nothing of whether somebody can be reached are absent."""
+_IDLE: Final = {RichState.AVAILABLE: RichState.AVAILABLE_IDLE, RichState.BUSY: RichState.BUSY_IDLE}
+
+
+def rich_of(document: PidfDocument) -> RichState:
+    """Return the rich state that a presence document says; UNKNOWN when it says none."""
+    state = next((state for state, words in _BY_ACTIVITY if words & document.activities), None)
+    if state in (None, RichState.AWAY) and document.is_open is False:
+        return RichState.OFFLINE
+    if state is None:
+        if document.is_open is None:
+            return RichState.UNKNOWN
+        state = RichState.AVAILABLE
+    return _IDLE.get(state, state) if document.is_idle else state
+
+
+def phone_of(document: PidfDocument) -> TelephonyState:
+    """Return the state of the phone that a presence document says; UNKNOWN when it says none.
+
+    A document that is open and says nothing of a call is of a free phone. One that is closed is of a phone that cannot be reached.
+    """
+    notes = {note.strip().lower() for note in document.notes}
+    if _ON_THE_PHONE in document.activities or ("busy" in document.activities and notes & _NOTES_OF_CALLS):
+        return TelephonyState.RINGING if "ringing" in notes else TelephonyState.BUSY
+    return TelephonyState.IDLE if document.is_open else TelephonyState.UNKNOWN
+
+
+_NOTES_OF_CALLS: Final = frozenset({"on the phone", "on hold", "ringing"})
+"""Asterisk's: https://github.com/asterisk/asterisk/blob/20/res/res_pjsip/presence_xml.c"""
+
+
+def phone_with(dialogs: Iterable[PhoneDialog]) -> TelephonyState:
+    """Return the state of a phone with these dialogs; those that are over do not count."""
+    states = [(each.state, each.direction) for each in dialogs if each.state != "terminated"]
+    if not states:
+        return TelephonyState.IDLE
+    if all(_rings(state, direction) for state, direction in states):
+        return TelephonyState.RINGING
+    return TelephonyState.BUSY
+
+
+def _rings(state: str, direction: str) -> bool:
+    """Return True for a call that comes in. Asterisk gives no direction to one that rings."""
+    if state == "confirmed" or direction == "initiator":
+        return False
+    return direction == "recipient" or state == "early"

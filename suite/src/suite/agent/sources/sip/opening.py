@@ -1,0 +1,52 @@
+"""The SIP source, or a word that its libraries are missing."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+from typing import TYPE_CHECKING, Final
+
+from suite.agent.core.values import SourceName
+from suite.agent.sources.source import Connector, ConnectorState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from suite.agent.board import Board
+    from suite.agent.settings.groups.sip_simple import SipSimpleSettings
+    from suite.agent.sources.source import RichSource
+    from suite.backoff import Backoff
+
+HOW_TO_INSTALL: Final = "SIP needs libraries that are not installed. Install them: pip install 'presence-suite[sip]'."
+
+
+def has_libraries() -> bool:
+    """Return whether the libraries of `presence-suite[sip]` are there."""
+    return all(importlib.util.find_spec(name) is not None for name in ("sipmessage", "defusedxml"))
+
+
+def sip_source(
+    settings: SipSimpleSettings, board: Board, on_connector: Callable[[], None], backoff: Backoff | None
+) -> RichSource:
+    """Return the source for these settings."""
+    if not has_libraries():
+        return _WithoutLibraries()
+    from suite.agent.sources.sip.source import SipSource  # it needs the libraries
+
+    return SipSource(settings, board, on_connector=on_connector, backoff=backoff)
+
+
+class _WithoutLibraries:
+    """A source that says that its libraries are missing."""
+
+    name: SourceName = SourceName.SIP
+
+    def __init__(self) -> None:
+        self.connector = ConnectorState(Connector.NOT_CONFIGURED, HOW_TO_INSTALL)
+
+    def watch(self) -> None:
+        """Take note of nobody."""
+
+    async def run(self) -> None:
+        """Run until cancelled."""
+        await asyncio.Event().wait()

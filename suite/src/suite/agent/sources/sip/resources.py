@@ -1,0 +1,186 @@
+"""The resources that are asked for, and what was said of each. Pure: documents and the time go in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final, Literal
+
+from suite.agent.core.values import RichState, RichStatement, TelephonyState, TelephonyStatement
+from suite.agent.sources.doubt import Doubt
+from suite.agent.sources.sip.mapping import phone_of, phone_with, rich_of
+from suite.agent.sources.sip.states import ERROR, NOTHING_KNOWN, REQUESTING
+from suite.sip import dialoginfo, pidf
+from suite.sip.dialoginfo import DialogsHeld, read_dialog_info
+from suite.sip.errors import BadDocument
+from suite.sip.pidf import read_pidf
+from suite.sip.uris import resource_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from suite.agent.settings.groups.sip_simple import SipSimpleSettings
+    from suite.agent.users.reading import Colleague
+    from suite.names import Key
+    from suite.sip.subscriber import Subscription
+
+SipEvent = Literal["presence", "dialog"]
+CONTENT_TYPES: Final[dict[SipEvent, str]] = {"presence": pidf.CONTENT_TYPE, "dialog": dialoginfo.CONTENT_TYPE}
+_NOTHING: Final = RichStatement()
+_NO_PHONE: Final = TelephonyStatement(state=TelephonyState.UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceId:
+    """The name of a resource: its URI as URIs are compared, and the event package."""
+
+    uri: str
+    event: SipEvent
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class SipResource:
+    """One colleague, or several with the same address, as one event package tells of them.
+
+    Attributes:
+        uri: to subscribe to.
+        says_rich: True when rich presence is taken from it.
+        says_phone: True when the state of the phone is taken from it.
+        says_why: True when it says why nothing is known. Each colleague has one such resource.
+        keys: the board's keys of the colleagues.
+        reason: why nothing is known; empty when something is.
+        unconfirmed_since: time since which the server has not confirmed what it said; None when it has.
+        failing_since: time since which subscriptions have failed for this one.
+        failures: subscriptions that ended soon, one after the other.
+        subscription: its own; None while it has none.
+        former: its own at another server, which ends when the new one has told something.
+        is_listed: True when a list tells of it.
+        shown: the doubt with which it is shown.
+    """
+
+    id: ResourceId
+    uri: str
+    says_rich: bool
+    says_phone: bool
+    says_why: bool
+    keys: set[Key] = field(default_factory=set)
+    reason: str = REQUESTING
+    unconfirmed_since: float | None = None
+    failing_since: float | None = None
+    failures: int = 0
+    began_at: float = 0.0
+    subscription: Subscription | None = None
+    former: Subscription | None = None
+    is_listed: bool = False
+    shown: tuple[Doubt, str] = (Doubt.CERTAIN, "")
+    _rich: RichStatement = _NOTHING
+    _phone: TelephonyStatement = _NO_PHONE
+    _dialogs: DialogsHeld = field(default_factory=DialogsHeld)
+
+    def told(self, content_type: str, body: bytes, now: datetime, *, is_pending: bool = False) -> bool:
+        """Take a notification; return False when something between it and the last one was lost.
+
+        Args:
+            content_type: of the body, in small letters.
+            body: empty when the server sent no document.
+            now: time of a state that is another one than before.
+            is_pending: True while the user has not agreed.
+        """
+        self.confirmed()
+        if not body:
+            self.knows_nothing(REQUESTING if is_pending else NOTHING_KNOWN)
+            return True
+        try:
+            return self._read(content_type, body, now)
+        except BadDocument:
+            self.knows_nothing(ERROR)
+            return True
+
+    def _read(self, content_type: str, body: bytes, now: datetime) -> bool:
+        if content_type != CONTENT_TYPES[self.id.event]:
+            raise BadDocument("The document is of another type.")
+        if self.id.event == "dialog":
+            if self._dialogs.take(read_dialog_info(body)) == "gap":
+                return False
+            self._says(RichState.UNKNOWN, phone_with(self._dialogs.dialogs.values()), now)
+        else:
+            document = read_pidf(body)
+            self._says(rich_of(document), phone_of(document), now)
+        return True
+
+    def _says(self, rich: RichState, phone: TelephonyState, now: datetime) -> None:
+        is_known = (self.says_rich and rich is not RichState.UNKNOWN) or (
+            self.says_phone and phone is not TelephonyState.UNKNOWN
+        )
+        self.reason = "" if is_known else NOTHING_KNOWN
+        if rich is not self._rich.state:
+            self._rich = RichStatement(state=rich, since=now)
+        if phone is not self._phone.state:
+            self._phone = TelephonyStatement(state=phone, since=now)
+
+    def knows_nothing(self, reason: str) -> None:
+        """Forget what was said: the server says that it knows nothing, or the user cannot be asked for."""
+        self.reason = reason
+        self._rich, self._phone = _NOTHING, _NO_PHONE
+        self._dialogs = DialogsHeld()
+
+    def confirmed(self) -> None:
+        """Note that the server has told the state now."""
+        self.unconfirmed_since = self.failing_since = None
+
+    def in_doubt(self, now: float) -> None:
+        """Note that what was said is not confirmed any more."""
+        if self.unconfirmed_since is None:
+            self.unconfirmed_since = now
+
+    def begun_anew(self) -> None:
+        """Note that another subscription begins: versions of documents begin anew."""
+        self._dialogs = DialogsHeld()
+
+    def statements(self, doubt: tuple[Doubt, str]) -> tuple[RichStatement | None, TelephonyStatement | None]:
+        """Return what the board is told of its colleagues: rich presence, and the phone. None withdraws."""
+        degree, why = doubt
+        reason = why if degree is Doubt.UNKNOWN else self.reason
+        if reason:
+            return RichStatement(reason=reason), None
+        rich = self._rich if self.says_rich and self._rich.is_known else None
+        phone = self._phone if self.says_phone and self._phone.state is not TelephonyState.UNKNOWN else None
+        if degree is Doubt.UNCERTAIN:
+            rich = replace(rich, is_uncertain=True) if rich is not None else None
+            phone = replace(phone, is_uncertain=True) if phone is not None else None
+        return rich, phone
+
+
+def wanted(
+    colleagues: Iterable[tuple[Key, Colleague]], settings: SipSimpleSettings
+) -> dict[ResourceId, tuple[str, set[Key]]]:
+    """Return the resources to ask for -> the URI, and the board's keys of the colleagues. Who has no address is absent."""
+    found: dict[ResourceId, tuple[str, set[Key]]] = {}
+    events: list[SipEvent] = ["presence"] if settings.is_by_uri else [settings.phone_event]
+    if settings.is_by_uri and settings.phone_event == "dialog":
+        events.append("dialog")
+    for key, colleague in colleagues:
+        uri = _uri_of(colleague, settings)
+        if uri:
+            for event in events:
+                found.setdefault(ResourceId(resource_key(uri), event), (uri, set()))[1].add(key)
+    return found
+
+
+def _uri_of(colleague: Colleague, settings: SipSimpleSettings) -> str:
+    if settings.is_by_uri:
+        return f"sip:{colleague.sip_uri}" if colleague.sip_uri else ""
+    number = colleague.extension.replace("#", "%23")
+    return f"sip:{number}@{settings.domain}" if number else ""
+
+
+def made(resource_id: ResourceId, uri: str, settings: SipSimpleSettings) -> SipResource:
+    """Return a resource of which nothing has been said."""
+    event = resource_id.event
+    return SipResource(
+        id=resource_id,
+        uri=uri,
+        says_rich=settings.is_by_uri and event == "presence",
+        says_phone=event == settings.phone_event,
+        says_why=event == "presence" or not settings.is_by_uri,
+    )
