@@ -190,6 +190,25 @@ def test_counts_that_are_forgotten_let_no_answer_work_twice():
     assert not any(isinstance(door.check(each, 5.0), AuthenticatedUser) for each in answers)
 
 
+def test_one_request_tries_few_passwords():
+    asked_for: list[str] = []
+
+    def password_of(user: str) -> str:
+        asked_for.append(user)
+        return "secret"
+
+    door = DigestServer(realm="teams", password_of=password_of)
+    wrong = asked_of(DigestClient(Login(user="ada", password="wrong")), door)
+    door.check(wrong.with_headers(Headers(wrong.headers.fields * 100)), 5.0)
+    assert len(asked_for) == 4
+
+
+def asked_of(client: DigestClient, door: DigestServer) -> SipRequest:
+    """A request with an answer to the door's challenge."""
+    client.challenged(SipResponse(status=401, reason="", headers=Headers.of(*door.challenges(5.0))), request(), 1)
+    return client.prepare(request())
+
+
 def test_an_answer_for_another_user_does_not_count():
     client, door = DigestClient(LOGIN), server()
     asked(client, door, 5.0)

@@ -71,6 +71,22 @@ def test_lists_in_a_list_are_read_to_a_depth():
         read_list(kind, body)
 
 
+def test_a_part_that_many_name_is_read_once():
+    """Else a small body could name a list a thousand times, which names a list a thousand times."""
+    kind, body = write_list(listed(0, ("sip:a@h", b"1"), full=True))
+    for _ in range(2):
+        instances = '<instance id="1" state="active" cid="in"/>' * 1000
+        root = f'<list {RLMI} uri="sip:o@h" version="0" fullState="true"><resource uri="sip:all@h">{instances}</resource></list>'
+        kind, body = write_related(
+            Part(content_id="root", content_type="application/rlmi+xml", body=root.encode()),
+            [Part(content_id="in", content_type=kind, body=body)],
+        )
+    read = read_list(kind, body).resources
+    assert len(read) == 2 * 999 + 1
+    assert [each.body for each in read if each.body is not None] == [b"1"]
+    assert not any(each.is_missing for each in read)
+
+
 @pytest.mark.parametrize(
     ("kind", "body"),
     [

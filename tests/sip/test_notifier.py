@@ -292,6 +292,17 @@ async def test_subscriptions_beyond_the_bound_are_refused():
         assert statuses == [200, 200, 503]
 
 
+async def test_the_body_of_a_subscribe_is_not_kept():
+    async with served("tcp") as place:
+        reader, writer = await asyncio.open_connection("127.0.0.1", place.port)
+        asked = replace(subscribe(), body=b"x" * 60_000)
+        writer.write(asked.to_bytes())
+        assert await reader.readuntil(b"\r\n") == b"SIP/2.0 200 OK\r\n"
+        assert [each.request.body for each in place.notifier] == [b""]
+        assert len(place.notifier) == 1
+        writer.close()
+
+
 async def test_ten_thousand_subscribes_at_once_from_one_address_are_refused_cheaply():
     limits = TransportLimits(requests_per_s=0.001, burst=100)  # so slow that no machine is slower
     async with served(settings=UserAgentSettings(limits=limits)) as place, peer() as attacker:

@@ -42,7 +42,20 @@ def test_what_is_too_short_empty_or_too_much_is_refused():
     assert kept.publish(state(), None, 0, 0.0).status == 400
     assert kept.publish(state(), None, 1e9, 0.0).expires_s == 24 * 3600
     assert [kept.publish(state(), None, None, 0.0).status for _ in range(2)] == [200, 503]
+    assert kept.publish(state(b"x" * 70_000), None, None, 0.0).status == 413
     assert [kept.publish(state(resource=f"sip:{n}@h"), None, None, 0.0).status for n in range(2)] == [200, 503]
+
+
+def test_the_bytes_of_all_states_are_bounded():
+    kept = Publications(most_bytes=1000)
+    states = [state(b"x" * 400, resource=f"sip:{number}@h") for number in range(3)]
+    first, second, third = (kept.publish(each, None, 60, 0.0) for each in states)
+    assert [each.status for each in (first, second, third)] == [200, 200, 503]
+    kept.publish(state(b"", resource="sip:0@h"), first.tag, 0, 1.0)
+    assert kept.publish(states[2], None, 60, 1.0).status == 200
+    kept.expire(100.0)
+    assert kept.publish(states[0], None, 60, 100.0).status == 200
+    assert kept._bytes == 400
 
 
 _steps = st.lists(

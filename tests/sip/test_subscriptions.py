@@ -80,6 +80,9 @@ def test_an_unsubscription_waits_for_its_last_notify():
         (SubscriptionEnd(reason="refused", status=500), 60.0),
         (SubscriptionEnd(reason="gone", status=481), 0.0),
         (SubscriptionEnd(reason="unreachable"), 30.0),
+        (SubscriptionEnd(reason="refused", status=503, retry_after_s=2.0**31), 3600.0),
+        (SubscriptionEnd(reason="probation", retry_after_s=2.0**31), 3600.0),
+        (SubscriptionEnd(reason="timeout", retry_after_s=2.0**31), 3600.0),
         (SubscriptionEnd(reason="a-new-reason", retry_after_s=3.0), 3.0),
     ],
 )

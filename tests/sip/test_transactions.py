@@ -102,6 +102,40 @@ def test_requests_beyond_the_bound_are_refused_and_not_kept():
     assert len(transactions) == 2
 
 
+def test_refusals_are_forgotten_before_a_request_is_refused_for_lack_of_room():
+    """A flood of requests that are refused takes no room from those that are right."""
+    transactions = Transactions(most_server=3)
+
+    def asked(number: int, status: int) -> bool:
+        came = transactions.receive_request(request(f"z9hG4bK{number}"), "flow", reliable=False, now=0.0)
+        for each in came:
+            if isinstance(each, Arrived):
+                transactions.respond(each.key, reply(request(), status, "Said"), 0.0)
+        return any(isinstance(each, Arrived) for each in came)
+
+    assert asked(1, 200)
+    assert all(asked(number, 404) for number in range(2, 100))
+    assert not asked(1, 200)  # it is still known
+    assert not asked(99, 404)
+    assert asked(2, 200)  # it was forgotten
+    assert asked(3, 200)
+    assert not asked(4, 200)
+    assert len(transactions) == 3
+
+
+def test_bytes_that_are_kept_for_repeated_requests_are_bounded():
+    transactions = Transactions(most_kept_bytes=100_000)
+    for number in range(1000):
+        long = request(f"z9hG4bK{number}{'x' * 5000}")
+        for each in transactions.receive_request(long, "flow", reliable=False, now=0.0):
+            if isinstance(each, Arrived):
+                assert len(each.key) < 100
+                transactions.respond(each.key, reply(long, 200 if number % 2 else 404, "Said"), 0.0)
+    assert 90_000 < transactions.kept_bytes < 110_000
+    run_until(transactions, 100)
+    assert transactions.kept_bytes == len(transactions) == 0
+
+
 def test_timers_of_requests_that_are_done_do_not_pile_up():
     transactions = Transactions()
     for number in range(20_000):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -17,10 +18,13 @@ from suite.sip.servers import SipServer
 from suite.sip.subscriber import Subscriber, SubscriptionEvent, SubscriptionTrouble, SubscriptionWish
 from suite.sip.subscriptions import Notification
 from suite.sip.user_agent import UserAgent, UserAgentSettings
+from tests.sip.peers import peer
 from tests.sip.test_notifier import WISH, Served, served, states, subscribe
 from tests.support.loopback import LoopbackServer
 from tests.support.valkey import free_port
 from tests.support.waiting import eventually
+
+NUMBERS = itertools.count()
 
 
 def limited(**values: object) -> UserAgentSettings:
@@ -124,6 +128,49 @@ async def test_a_large_body_is_taken_and_one_over_the_limit_is_answered_413():
     async with served("tcp", settings=settings) as place, connected(place) as (reader, writer):
         writer.write(subscribe().to_bytes().replace(b"Content-Length: 0\r\n\r\n", b"Content-Length: 2000000\r\n\r\n"))
         assert (await until_closed(reader)).startswith(b"SIP/2.0 413 ")
+
+
+async def test_only_servers_of_ours_send_long_bodies():
+    body = b"Content-Length: 70000\r\n\r\n" + b"x" * 70_000
+    async with served("tcp") as place:
+        async with connected(place) as (reader, writer):
+            writer.write(subscribe().to_bytes().replace(b"Content-Length: 0\r\n\r\n", body))
+            assert (await until_closed(reader)).startswith(b"SIP/2.0 413 ")
+        place.agent.transport.trusted.add("127.0.0.1")
+        async with connected(place) as (reader, writer):
+            writer.write(subscribe(method="NOTIFY").to_bytes().replace(b"Content-Length: 0\r\n\r\n", body))
+            assert (await reader.readuntil(b"\r\n")).startswith(b"SIP/2.0 405 ")
+
+
+async def test_the_rate_holds_for_all_requests_of_a_server_but_its_notifies():
+    """Its address may be forged on UDP."""
+    async with served(settings=limited(requests_per_s=0.001, burst=2)) as place, peer() as server:
+        place.agent.transport.trusted.add("127.0.0.1")
+        for method in ["NOTIFY"] * 20 + ["OPTIONS"] * 20:
+            via = f"SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bK{next(NUMBERS)};rport"
+            server.send(subscribe(method=method, via=via, call_id=via), ("127.0.0.1", place.port))
+        await eventually(lambda: place.agent.transport.counts["rate"] == 18)
+        await eventually(lambda: len(server.responses) == 22)
+
+
+async def test_a_long_request_counts_as_many():
+    async with served(settings=limited(requests_per_s=0.001, burst=20)) as place, peer() as stranger:
+        via = "SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bKlong;rport"
+        long = subscribe(*[("X", "," * 5000)] * 4, method="OPTIONS", via=via, call_id="long")
+        assert (await stranger.answer(long, ("127.0.0.1", place.port))).status == 200
+        stranger.send(subscribe(method="OPTIONS"), ("127.0.0.1", place.port))
+        await eventually(lambda: place.agent.transport.counts["rate"] == 1)
+
+
+async def test_datagrams_that_answer_nothing_are_not_even_read():
+    async with served() as place, peer() as stranger:
+        for data in (
+            b"SIP/2.0 nonsense",
+            b"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK" + b"0" * 32 + b"\r\n\r\n",
+        ):
+            stranger.send(data, ("127.0.0.1", place.port))
+        await eventually(lambda: place.agent.transactions.dropped_responses == 2)
+        assert place.agent.transport.counts["unreadable"] == 0
 
 
 class PingOnce(LoopbackServer):

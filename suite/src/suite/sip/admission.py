@@ -24,8 +24,9 @@ class RateLimit:
     addresses: int = 4096
     _buckets: OrderedDict[str, _Bucket] = field(default_factory=OrderedDict)
 
-    def wait_s(self, address: str, now: float) -> float:
-        """Take a token and return 0; without one, return the seconds until there is one."""
+    def wait_s(self, address: str, now: float, tokens: float = 1.0) -> float:
+        """Take tokens and return 0; without so many, return the seconds until there are. More than `burst` count as `burst`."""
+        tokens = min(tokens, self.burst)
         bucket = self._buckets.get(address)
         if bucket is None:
             bucket = self._buckets[address] = _Bucket(self.burst, now)
@@ -34,8 +35,8 @@ class RateLimit:
         else:
             bucket.left = min(self.burst, bucket.left + (now - bucket.at) * self.per_s)
             bucket.at = now
-        if bucket.left >= 1:
-            bucket.left -= 1
+        if bucket.left >= tokens:
+            bucket.left -= tokens
             self._buckets.move_to_end(address)
             return 0.0
-        return (1 - bucket.left) / self.per_s
+        return (tokens - bucket.left) / self.per_s

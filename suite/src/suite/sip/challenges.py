@@ -29,6 +29,8 @@ _REALMS_KEPT: Final = 4
 """Realms of one login; a server that makes up new ones makes the oldest forgotten."""
 _MOST_TRIES: Final = 4
 """A proxy asks, then the server behind it asks, then one of the two had a stale nonce."""
+_MOST_ANSWERS: Final = 4
+"""Of one request, that are looked at: else each could try a hundred passwords."""
 
 
 @dataclass(slots=True)
@@ -145,7 +147,7 @@ class DigestServer:
 
     def check(self, request: SipRequest, now: float) -> AuthenticatedUser | list[tuple[str, str]]:
         """Return who sent the request, or the fields of the 401 to send. `now` is in seconds of a monotonic clock."""
-        for value in request.headers.lines("authorization"):
+        for value in request.headers.lines("authorization")[:_MOST_ANSWERS]:
             try:
                 answer = parse_answer(value)
             except MalformedMessage:

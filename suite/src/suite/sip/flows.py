@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import Counter, deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol, cast
 
 from suite.sip.errors import MalformedMessage
@@ -36,8 +36,10 @@ class TransportLimits:
     connect_s: float = 10.0
     ping_s: float = 30.0
     """Between two pings; a peer that answered one and does not answer the next is gone."""
+    strangers_body_bytes: int = 64 * 1024
+    """Of a message over a connection that somebody else opened who is no server of ours."""
     requests_per_s: float = 500.0
-    """Of one address. A proxy sends those of all its phones, so this is generous."""
+    """Of one address. A proxy sends those of all its phones, so this is generous. A request counts once for each kilobyte that it begins."""
     burst: float = 1000.0
 
 
@@ -46,6 +48,9 @@ class Receiver(Protocol):
 
     def received(self, message: SipMessage, flow: Flow) -> None:
         """A message came over a flow."""
+
+    def expects(self, data: bytes) -> bool:
+        """Return whether a datagram may be a response to a request of ours, without reading it."""
 
     def unreadable(self, error: MalformedMessage, flow: Flow) -> None:
         """Something that is no message came over a flow. A connection is closed after this."""
@@ -64,8 +69,11 @@ class FlowOwner(Protocol):
     def admits(self, data: bytes, address: str) -> bool:
         """Return whether a datagram is read."""
 
-    def wait_s(self, address: str) -> float:
+    def wait_s(self, address: str, method: str, size: int) -> float:
         """Count a request of an address; return how long to wait before it is handed on."""
+
+    def body_bytes(self, address: str) -> int:
+        """Return how long bodies may be over a connection that this address opened."""
 
     def opened(self, flow: StreamFlow) -> bool:
         """Take a connection in, or refuse it."""
@@ -108,6 +116,9 @@ class StreamFlow(asyncio.Protocol):
             self._transport.abort()
             return
         self.peer, self.local = peer[:2], local[:2]
+        if not self._ours:
+            limits = self._owner.limits.message
+            self._parser.limits = replace(limits, body_bytes=self._owner.body_bytes(self.peer[0]))
         self._counted = self._owner.opened(self)
         if not self._counted:
             self._transport.abort()
@@ -180,7 +191,9 @@ class StreamFlow(asyncio.Protocol):
         self._resumes = None
         while self._waiting and not self.is_closed:
             message = self._waiting[0]
-            wait = self._owner.wait_s(self.peer[0]) if isinstance(message, SipRequest) else 0.0
+            wait = 0.0
+            if isinstance(message, SipRequest):
+                wait = self._owner.wait_s(self.peer[0], message.method, message.headers.size)
             if wait:
                 self._transport.pause_reading()
                 self._resumes = self._loop.call_later(wait, self._hand_on)

@@ -49,6 +49,10 @@ class Headers:
         """Return the values of all fields of this name, each field split at its commas."""
         return [part for value in self.lines(name) for part in split_outside(value, ",") if part]
 
+    def first_value(self, name: str) -> str:
+        """Return the first value of the first field of this name; "" without one."""
+        return split_outside(self.first(name) or "", ",")[0]
+
     def tokens(self, name: str) -> set[str]:
         """Return the values as words in small letters, without parameters: for Require, Supported, Accept, Allow-Events."""
         return {value.partition(";")[0].strip().lower() for value in self.values(name)}
@@ -61,6 +65,11 @@ class Headers:
                 fields[at] = (name, value)
                 break
         return Headers(tuple(fields))
+
+    @property
+    def size(self) -> int:
+        """The number of characters in all values, about that of bytes."""
+        return sum(len(value) for _, value in self.fields)
 
     def plus(self, *fields: tuple[str, str]) -> Headers:
         """Return them with more at the end."""

@@ -14,6 +14,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Protocol
 
 from suite.sip.dialogs import Dialog, DialogId, address
@@ -63,8 +64,8 @@ class Watcher:
         self.state = WatcherState(dialog=dialog, event=request.headers.first("event") or "", expires_at=expires_at)
         self.event = event_package(request)
         self.uri = request.uri
-        self.request = request
-        """The newest SUBSCRIBE: its Accept, Supported and From."""
+        self.request = replace(request, body=b"")
+        """The newest SUBSCRIBE: its Accept, Supported and From, without its body."""
         self.flow = incoming.flow
         self.is_over = False
         self._notifier = notifier
@@ -90,7 +91,7 @@ class Watcher:
 
     def refreshed(self, incoming: Incoming, expires_at: float) -> None:
         """Take a SUBSCRIBE within the dialog."""
-        self.request, self.flow = incoming.request, incoming.flow
+        self.request, self.flow = replace(incoming.request, body=b""), incoming.flow
         self.state.dialog.move_target(incoming.request.headers)
         self.state.expires_at = expires_at
         self._changed.set()

@@ -56,11 +56,15 @@ class Publications:
     shortest_s: int = 30
     longest_s: int = 24 * 3600
     most: int = 50_000
+    longest_body: int = 64 * 1024
+    most_bytes: int = 64 * 1024 * 1024
+    """Of all bodies."""
     most_of_a_resource: int = 16
     """Of one user and event: several devices, and what a restarted publisher left behind."""
     _kept: dict[str, _Kept] = field(default_factory=dict)
     _of: Counter[tuple[str, str]] = field(default_factory=Counter)
     _due: list[tuple[float, str]] = field(default_factory=list)
+    _bytes: int = 0
 
     def __len__(self) -> int:
         """Return the number of states."""
@@ -71,10 +75,14 @@ class Publications:
         seconds = int(PUBLISHED_S if expires_s is None else min(expires_s, self.longest_s))
         if 0 < seconds < self.shortest_s:
             return PublishAnswer(status=423, reason="Interval Too Brief", expires_s=self.shortest_s)
+        if len(wanted.body) > self.longest_body:
+            return PublishAnswer(status=413, reason="Request Entity Too Large")
         if tag is not None:
             return self._again(wanted, tag, seconds, now)
         if not wanted.body or not seconds:
             return PublishAnswer(status=400, reason="Nothing To Publish")
+        if self._bytes + len(wanted.body) > self.most_bytes:
+            return PublishAnswer(status=503, reason="Too Many Publications")
         if len(self._kept) >= self.most or self._of[wanted.resource, wanted.event] >= self.most_of_a_resource:
             return PublishAnswer(status=503, reason="Too Many Publications")
         made = self._keep(wanted, seconds, now)
@@ -111,6 +119,7 @@ class Publications:
     def _keep(self, state: PublishedState, seconds: int, now: float) -> str:
         tag = secrets.token_hex(12)
         self._kept[tag] = _Kept(state, now + seconds)
+        self._bytes += len(state.body)
         self._of[state.resource, state.event] += 1
         heapq.heappush(self._due, (now + seconds, tag))
         if len(self._due) > 4 * len(self._kept) + 1024:
@@ -120,6 +129,7 @@ class Publications:
 
     def _drop(self, tag: str) -> None:
         state = self._kept.pop(tag).state
+        self._bytes -= len(state.body)
         key = (state.resource, state.event)
         self._of[key] -= 1
         if not self._of[key]:

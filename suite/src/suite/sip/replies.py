@@ -37,8 +37,8 @@ def stamped(request: SipRequest, host: str, port: int) -> SipRequest:
     Raises:
         MalformedMessage: its first Via is not valid.
     """
-    via = first_via(request.headers.values("via"))
-    line, first = request.headers.lines("via")[0], request.headers.values("via")[0]
+    via = first_via(request.headers)
+    line, first = request.headers.lines("via")[0], request.headers.first_value("via")
     stamp = f";received={host}" if via.host != host or "rport" in via.parameters else ""
     marked = first
     if "rport" in via.parameters:

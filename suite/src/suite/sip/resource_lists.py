@@ -6,6 +6,7 @@ Asterisk: every notification is full and has all bodies; no `start`, and the bou
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -76,18 +77,22 @@ def _read(content_type: str, body: bytes, nested: int) -> ListNotification:
         uri=element.get("uri", ""),
         version=int(version),
         is_full=element.get("fullState", "").lower() in ("true", "1"),
-        resources=tuple(_resources(element, by_id, nested)),
+        resources=tuple(itertools.islice(_resources(element, by_id, nested), _MOST_RESOURCES + 1)),
     )
 
 
 def _resources(element: Element, by_id: dict[str, Part], nested: int) -> Iterator[ListedResource]:
+    read = set[str]()
     for each in element.findall(f"{{{_NAMESPACE}}}resource"):
         instances = each.findall(f"{{{_NAMESPACE}}}instance")
         if not instances:
             yield ListedResource(uri=each.get("uri", ""))
         for instance in instances:
             cid = instance.get("cid", "").strip("<> ")
-            part = by_id.get(cid)
+            # A part is the state of one. To read it for each who names it would be work without end: a list may be such a part.
+            part = by_id.get(cid) if cid not in read else None
+            named_again = cid in read
+            read.add(cid)
             if part is not None and part.content_type.lower().startswith("multipart/"):
                 if nested == 0:
                     raise BadDocument("Lists are nested too deeply.")
@@ -99,7 +104,7 @@ def _resources(element: Element, by_id: dict[str, Part], nested: int) -> Iterato
                 reason=instance.get("reason", "").lower(),
                 content_type=parameters(part.content_type)[0].lower() if part is not None else "",
                 body=part.body if part is not None else None,
-                is_missing=bool(cid) and part is None,
+                is_missing=bool(cid) and part is None and not named_again,
             )
 
 

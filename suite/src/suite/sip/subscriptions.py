@@ -19,6 +19,7 @@ from suite.sip.replies import delta_s
 
 _SHORTEST_S: Final = 5.0
 _LONGEST_S: Final = 24 * 3600.0
+_LONGEST_RETRY_S: Final = 3600.0
 Due = Literal["refresh", "silent", "expired"]
 
 
@@ -58,16 +59,17 @@ class SubscriptionEnd:
 def retry_s(end: SubscriptionEnd) -> float | None:
     """Return how long to wait at least before subscribing again; None: not before somebody changed something.
 
-    Callers spread many of them.
+    An hour at most, whatever the server asks for. Callers spread many of them, and take longer pauses for one that ends again and again.
     """
+    asked = None if end.retry_after_s is None else min(end.retry_after_s, _LONGEST_RETRY_S)
     if end.reason in ("rejected", "noresource", "denied", "invariant", "unsubscribed"):
         return None
     if end.reason in ("deactivated", "timeout", "gone", "expired"):
-        return end.retry_after_s or 0.0
+        return asked or 0.0
     if end.reason == "refused":
-        transient = end.status in (408, 480, 500, 502, 503, 504) or end.retry_after_s is not None
-        return (end.retry_after_s or 60.0) if transient else None
-    return end.retry_after_s or 30.0
+        transient = end.status in (408, 480, 500, 502, 503, 504) or asked is not None
+        return (asked or 60.0) if transient else None
+    return asked or 30.0
 
 
 def read_notification(request: SipRequest) -> Notification:

@@ -9,7 +9,8 @@
 
 A response belongs to a client transaction by the branch of its Via and the method of its CSeq; one with another branch is dropped.
 A request belongs to a server transaction by branch, sent-by and method, or without RFC 3261's cookie by what RFC 2543 compared.
-Numbers are bounded: requests beyond `most_server` are answered 503 without keeping anything.
+Numbers and bytes are bounded. When there is too much of either, refusals are forgotten first, the oldest before others: their requests are then
+handled anew when they are repeated. Without any left, requests are answered 503 and nothing is kept of them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import heapq
 import itertools
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Final
 
 from suite.sip.errors import MalformedMessage
@@ -108,10 +110,16 @@ class Transactions:
     timers: Timers = field(default_factory=Timers)
     most_client: int = 50_000
     most_server: int = 50_000
+    most_kept_bytes: int = 64 * 1024 * 1024
+    """Of responses that are kept for repeated requests. A stranger's headers, which a response repeats, may have 32 kB."""
     dropped_responses: int = 0
     """Responses to nothing that was asked."""
     _clients: dict[tuple[str, str], _Client] = field(default_factory=dict)
     _serving: dict[str, _Serving] = field(default_factory=dict)
+    _refusals: dict[str, None] = field(default_factory=dict)
+    """Keys of requests that were refused, in the order of their answers."""
+    kept_bytes: int = 0
+    """Of responses that are kept."""
     _due: list[tuple[float, int, tuple[str, str] | str]] = field(default_factory=list)
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
 
@@ -184,7 +192,7 @@ class Transactions:
             return [Transmit(serving.response, flow)] if serving.response is not None else []
         if request.method == "ACK":
             return []
-        if len(self._serving) >= self.most_server:
+        if not self._has_room():
             return [Transmit(reply(request, 503, "Too Many Requests", ("Retry-After", "10")).to_bytes(), flow)]
         # One that is never answered ends too.
         self._serving[key] = _Serving(flow, reliable, now + 2 * self.timers.timeout)
@@ -200,9 +208,23 @@ class Transactions:
         if serving.reliable:
             del self._serving[key]
         else:
+            self.kept_bytes += len(serving.response)
+            if response.status >= 300:
+                self._refusals[key] = None
             serving.ends_at = now + self.timers.timeout
             self._push(serving.ends_at, key)
         return [Transmit(serving.response, serving.flow)]
+
+    def _has_room(self) -> bool:
+        while len(self._serving) >= self.most_server or self.kept_bytes >= self.most_kept_bytes:
+            if not self._refusals:
+                return False
+            self._forget(next(iter(self._refusals)))
+        return True
+
+    def _forget(self, key: str) -> None:
+        self.kept_bytes -= len(self._serving.pop(key).response or b"")
+        self._refusals.pop(key, None)
 
     # ---- time -----------------------------------------------------------------------------------------------------------
 
@@ -214,7 +236,7 @@ class Transactions:
             if isinstance(key, tuple):
                 actions += self._client_due(key, now)
             elif (serving := self._serving.get(key)) is not None and serving.ends_at <= now:
-                del self._serving[key]
+                self._forget(key)
         return actions
 
     def _client_due(self, key: tuple[str, str], now: float) -> list[Action]:
@@ -246,15 +268,17 @@ def branch_of(message: SipRequest | SipResponse) -> str:
     Raises:
         MalformedMessage: it is not valid.
     """
-    return first_via(message.headers.values("via")).parameters.get("branch", "")
+    return first_via(message.headers).parameters.get("branch", "")
 
 
 def server_key(request: SipRequest) -> str:
     """Return what is the same for a request and its retransmissions, and different for any other (RFC 3261 17.2.3)."""
-    via = first_via(request.headers.values("via"))
+    via = first_via(request.headers)
     branch = via.parameters.get("branch", "")
     method = "INVITE" if request.method == "ACK" else request.method
-    if branch.startswith(BRANCH_COOKIE):
-        return f"{branch} {host_port(via.host, via.port)} {method}"
-    said = [request.headers.first(name) or "" for name in ("from", "to", "call-id")]
-    return "\n".join([request.uri, *said, str(cseq(request.headers)[0]), request.headers.values("via")[0], method])
+    said = [branch, host_port(via.host, via.port), method]
+    if not branch.startswith(BRANCH_COOKIE):
+        said += [request.headers.first(name) or "" for name in ("from", "to", "call-id", "via")]
+        said += [request.uri, str(cseq(request.headers)[0])]
+    # A stranger's branch may have 8 kB.
+    return blake2b("\n".join(said).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()

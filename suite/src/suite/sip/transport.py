@@ -34,7 +34,7 @@ class SipTransport:
     counts: Counter[str] = field(default_factory=Counter)
     """Refusals by reason: `rate`, `connections`, `unsent`, `half_message`, `idle`, `silent`."""
     trusted: set[str] = field(default_factory=set)
-    """IP addresses of servers that we use: the rate does not hold for them."""
+    """IP addresses of servers that we use: for their NOTIFYs, which tell the states of many, the rate does not hold."""
     _rate: RateLimit = field(init=False)
     _udp: list[DatagramEndpoint] = field(default_factory=list)
     _servers: list[asyncio.Server] = field(default_factory=list)
@@ -79,16 +79,27 @@ class SipTransport:
     # ---- what flows ask -------------------------------------------------------------------------------------------------
 
     def admits(self, data: bytes, address: str) -> bool:
-        """Return whether a datagram is read: responses always, requests at a rate."""
-        return data[:8] == b"SIP/2.0 " or self.wait_s(address) == 0
+        """Return whether a datagram is read: responses to requests of ours, and requests at a rate."""
+        if data[:8] == b"SIP/2.0 ":
+            return self.receiver.expects(data)
+        return self.wait_s(address, "NOTIFY" if data[:7] == b"NOTIFY " else "", len(data)) == 0
 
-    def wait_s(self, address: str) -> float:
+    def wait_s(self, address: str, method: str, size: int) -> float:
         """Count a request of an address, and return 0; over the rate, return the seconds to wait."""
-        if address in self.trusted:
+        if method == "NOTIFY" and address in self.trusted:
             return 0.0
-        wait = self._rate.wait_s(address, asyncio.get_running_loop().time())
+        wait = self._rate.wait_s(address, asyncio.get_running_loop().time(), 1 + size // 1024)
         self.counts["rate"] += wait > 0
         return wait
+
+    def body_bytes(self, address: str) -> int:
+        """Return how long bodies may be over a connection that this address opened: lists come from servers of ours only."""
+        limits = self.limits
+        return (
+            limits.message.body_bytes
+            if address in self.trusted
+            else min(limits.strangers_body_bytes, limits.message.body_bytes)
+        )
 
     def opened(self, flow: StreamFlow) -> bool:
         """Take a connection in; False if there are too many, or if all is closed."""

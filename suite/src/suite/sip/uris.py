@@ -10,7 +10,7 @@ from typing import Final
 from sipmessage import URI
 
 from suite.sip.errors import MalformedMessage
-from suite.sip.headers import parameters, unquoted
+from suite.sip.headers import Headers, parameters, unquoted
 
 _LONGEST: Final = 1024
 """Longer addresses are refused before a regular expression sees them."""
@@ -112,15 +112,13 @@ def parse_via(text: str) -> ViaHop:
     return ViaHop(transport=words[4].upper(), host=host, port=port, parameters=found)
 
 
-def first_via(values: list[str]) -> ViaHop:
-    """Read the first of the values of Via.
+def first_via(headers: Headers) -> ViaHop:
+    """Read the first Via of a message.
 
     Raises:
         MalformedMessage: there is none, or it is not valid.
     """
-    if not values:
-        raise MalformedMessage("Via is not valid.")
-    return parse_via(values[0])
+    return parse_via(headers.first_value("via"))
 
 
 def split_host_port(text: str) -> tuple[str, int | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import secrets
 import ssl
 from collections.abc import Callable
@@ -36,6 +37,7 @@ from suite.sip.uris import first_via, host_port
 Handler = Callable[[Incoming], None]
 """Takes a request. It answers at once or later, and must not wait."""
 _SIP_PORT: Final = 5060
+_OUR_BRANCH: Final = re.compile(rb"(?i:branch)\s*=\s*(z9hG4bK[0-9a-f]{32})")
 log = logging.getLogger(__name__)
 
 
@@ -180,6 +182,13 @@ class UserAgent:
         except MalformedMessage as error:
             self.unreadable(error, flow)
 
+    def expects(self, data: bytes) -> bool:
+        """Return whether a datagram may be a response to a request of ours: it has a branch that we wait for."""
+        found = _OUR_BRANCH.search(data)
+        waited_for = found is not None and found[1].decode() in self._asking
+        self.transactions.dropped_responses += not waited_for
+        return waited_for
+
     def unreadable(self, error: MalformedMessage, flow: Flow) -> None:
         """Count what cannot be read, and answer it if enough of it could be."""
         self.transport.counts["unreadable"] += 1
@@ -241,7 +250,7 @@ class UserAgent:
     @staticmethod
     def _way_back(request: SipRequest, flow: Flow) -> Flow:
         """Return the flow of a response: to the port of the source if it asked for that (RFC 3581), else to that of its Via."""
-        via = first_via(request.headers.values("via"))
+        via = first_via(request.headers)
         if not isinstance(flow, DatagramFlow) or "rport" in via.parameters:
             return flow
         return DatagramFlow(flow.endpoint, (flow.peer[0], via.port or _SIP_PORT))
