@@ -46,6 +46,7 @@ class Shown:
     door: DigestServer | None = None
     over: list[Watcher] = field(default_factory=list)
     published_states: list[bytes] = field(default_factory=list)
+    per_s: float = 0.0
 
     def admit(self, incoming: Incoming) -> Refusal | None:
         if self.door is not None:
@@ -55,8 +56,11 @@ class Shown:
         user = incoming.request.uri.partition(":")[2].partition("@")[0]
         return None if user in self.states else (404, "Not Found", ())
 
-    def is_list(self, incoming: Incoming) -> bool:
+    def is_list(self, uri: str) -> bool:
         return False
+
+    def pace(self, watcher: Watcher) -> float:
+        return self.per_s
 
     def body(self, watcher: Watcher) -> NotifyBody | None:
         state = self.states[watcher.uri.partition(":")[2].partition("@")[0]]

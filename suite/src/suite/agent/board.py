@@ -136,6 +136,11 @@ class Board:
         """Return key -> entry of everybody who is watched."""
         return self._entries
 
+    @property
+    def listed(self) -> frozenset[Key]:
+        """Return those of the file, and those who were added: not those whom only a console asked for."""
+        return self._pinned
+
     def __len__(self) -> int:
         return len(self._entries)
 

@@ -24,6 +24,16 @@ def server_context(certificate: ServerCertificate) -> ssl.SSLContext:
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    load_certificate(context, certificate)
+    return context
+
+
+def load_certificate(context: ssl.SSLContext, certificate: ServerCertificate) -> None:
+    """Let a TLS context prove itself with a certificate, from the next connection on.
+
+    Raises:
+        ValueError: chain and key cannot be used together; the message is a sentence for a person.
+    """
     try:
         with file_of_secret(certificate.key_pem + b"\n" + certificate.chain_pem) as file:
             context.load_cert_chain(file, password=_no_password)
@@ -31,7 +41,6 @@ def server_context(certificate: ServerCertificate) -> ssl.SSLContext:
         raise ValueError(_sentence(error)) from None
     except OSError as error:
         raise ValueError(f"The temporary file that TLS needs cannot be made: {error.strerror or error}.") from None
-    return context
 
 
 def _no_password() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -17,6 +17,14 @@ class RunningPart(Protocol):
 
     async def run(self) -> None:
         """Run until cancelled. What it raises ends the agent."""
+
+
+@runtime_checkable
+class AdjustablePart(Protocol):
+    """A part that goes on with other settings by itself."""
+
+    def adjust(self, settings: Any) -> bool:
+        """Go on with other settings; return False if it must be begun anew."""
 
 
 @dataclass(slots=True)
@@ -39,7 +47,7 @@ class Parts:
     async def use(
         self, name: str, settings: _Settings, make: Callable[[_Settings], RunningPart], *, is_wanted: bool = True
     ) -> None:
-        """Run a part with these settings. One that runs with others is stopped before.
+        """Run a part with these settings. One that runs with others is stopped before, unless it can adjust itself.
 
         Args:
             name: of the part. Two parts have two names.
@@ -50,6 +58,11 @@ class Parts:
         running = self._running.get(name)
         if running is not None and is_wanted and running.settings == settings:
             return
+        if running is not None and is_wanted and not running.task.done():
+            part = running.part
+            if isinstance(part, AdjustablePart) and part.adjust(settings):
+                running.settings = settings
+                return
         if running is not None:
             await self._stop(name)
         if is_wanted:

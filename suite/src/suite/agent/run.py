@@ -299,7 +299,8 @@ class Agent:
     def _sip_server(self, settings: SipServerSettings) -> RunningPart:
         from suite.agent.sipserver.server import PhoneServer  # SIP's packages are installed where it is used
 
-        return PhoneServer(settings, self.board)
+        assert self._notes is not None
+        return PhoneServer(settings, self.board, self._notes.text_of)
 
     def _asterisk(self, settings: AsteriskSettings) -> AsteriskFeed:
         return AsteriskFeed(settings, self.board, on_connector=self.board.wake_all, backoff=self._backoff)

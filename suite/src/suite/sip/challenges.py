@@ -18,7 +18,16 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Final
 
-from suite.sip.digest import HASHES, Challenge, Login, answered, expected_response, parse_answer, parse_challenges
+from suite.sip.digest import (
+    HASHES,
+    Challenge,
+    HashedPassword,
+    Login,
+    answered,
+    expected_response,
+    parse_answer,
+    parse_challenges,
+)
 from suite.sip.errors import MalformedMessage, SipDenied
 from suite.sip.message import SipRequest, SipResponse
 from suite.sip.uris import parse_uri
@@ -124,7 +133,7 @@ class DigestServer:
     """Challenges requests and checks answers. `password_of` returns a user's password, or None for nobody."""
 
     realm: str
-    password_of: Callable[[str], str | None]
+    password_of: Callable[[str], str | HashedPassword | None]
     algorithms: tuple[str, ...] = ("SHA-256", "MD5")
     """In the order of preference: each is offered with a challenge of its own."""
     lifetime_s: float = 300.0
@@ -158,6 +167,8 @@ class DigestServer:
             if made is None or answer.qop not in (None, "auth"):
                 continue
             password = self.password_of(answer.user)
+            if isinstance(password, HashedPassword) and answer.algorithm not in password.hashes:
+                password = None
             # Somebody who is nobody costs the same time as a wrong password.
             expected = expected_response(replace(answer, response=""), password or "", method=request.method)
             right = hmac.compare_digest(expected.encode(), answer.response.encode("utf-8", "replace"))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -28,6 +28,16 @@ class Login:
 
     def __repr__(self) -> str:
         return f"Login(user={self.user!r}, password='***')"
+
+
+@dataclass(frozen=True, slots=True)
+class HashedPassword:
+    """The hashes of user name, realm and password, by algorithm: HA1 of RFC 7616. They are as secret as the password itself."""
+
+    hashes: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        return "HashedPassword(***)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,14 +175,21 @@ def answered(
     return replace(answer, response=response)
 
 
-def expected_response(answer: DigestAnswer, password: str, *, method: str, body: bytes = b"") -> str:
-    """Return the response that belongs to everything else that an answer says."""
+def expected_response(answer: DigestAnswer, password: str | HashedPassword, *, method: str, body: bytes = b"") -> str:
+    """Return the response that belongs to everything else that an answer says.
+
+    Raises:
+        KeyError: there is no hash of the answer's algorithm.
+    """
     algorithm = HASHES[answer.algorithm]
 
     def hashed(*parts: str) -> str:
         return algorithm(":".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
 
-    secret = hashed(answer.user, answer.realm, password)
+    if isinstance(password, HashedPassword):
+        secret = password.hashes[answer.algorithm]
+    else:
+        secret = hashed(answer.user, answer.realm, password)
     if answer.qop == "auth-int":
         request = hashed(method, answer.uri, algorithm(body).hexdigest())
     else:

@@ -288,6 +288,13 @@ class DatagramEndpoint(asyncio.DatagramProtocol):
         assert self._socket is not None
         return cast("int", self._socket.get_extra_info("sockname")[1])
 
+    @property
+    def address(self) -> tuple[str, int]:
+        """The address that it is bound to."""
+        assert self._socket is not None
+        host, port = self._socket.get_extra_info("sockname")[:2]
+        return host, port
+
     def send(self, data: bytes, peer: tuple[str, int]) -> None:
         """Send a datagram."""
         if self._socket is not None and not self._socket.is_closing():

@@ -33,6 +33,8 @@ class Incoming:
     _answer: Callable[[str, SipResponse], None]
     tag: str = field(default_factory=new_tag)
     """Our tag in the answer, if the request had none."""
+    user: str = ""
+    """Who logged in; set by whoever checked that."""
 
     def respond(self, status: int, reason: str, *fields: tuple[str, str], body: bytes = b"") -> None:
         """Answer. A second answer does nothing."""

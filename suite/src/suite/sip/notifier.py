@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Protocol
 
@@ -21,6 +21,7 @@ from suite.sip.dialogs import Dialog, DialogId, address
 from suite.sip.errors import MalformedMessage, SipError, SipUnreachable
 from suite.sip.flows import Flow
 from suite.sip.incoming import Incoming, Refusal
+from suite.sip.turns import TurnsOfPeers
 from suite.sip.uris import parse_name_addr
 from suite.sip.user_agent import UserAgent
 from suite.sip.watchers import (
@@ -30,6 +31,7 @@ from suite.sip.watchers import (
     accepts,
     dialog_of,
     event_package,
+    supports_lists,
     wanted_s,
 )
 
@@ -46,7 +48,7 @@ class NotifierRules(Protocol):
         admit known networks only.
         """
 
-    def is_list(self, incoming: Incoming) -> bool:
+    def is_list(self, uri: str) -> bool:
         """Return whether bodies will be those of a list (RFC 4662); asked only if the SUBSCRIBE supports lists."""
 
     def body(self, watcher: Watcher) -> NotifyBody | None:
@@ -54,6 +56,9 @@ class NotifierRules(Protocol):
 
     def ended(self, watcher: Watcher) -> None:
         """A subscription is over. One that was only a fetch comes here too."""
+
+    def pace(self, watcher: Watcher) -> float:
+        """Return how many NOTIFYs a second may go over the watcher's flow, with those of all its other subscriptions; 0: as many as there are."""
 
 
 class Watcher:
@@ -67,6 +72,8 @@ class Watcher:
         self.request = replace(request, body=b"")
         """The newest SUBSCRIBE: its Accept, Supported and From, without its body."""
         self.flow = incoming.flow
+        self.user = incoming.user
+        """Who logged in with the first SUBSCRIBE; "" for nobody."""
         self.is_over = False
         self._notifier = notifier
         self._changed = asyncio.Event()
@@ -82,6 +89,11 @@ class Watcher:
     def changed(self) -> None:
         """Tell the state soon: `NotifierRules.body` is asked when the NOTIFY is written."""
         self._changed.set()
+
+    @property
+    def is_list(self) -> bool:
+        """Return whether it is told a list: its newest SUBSCRIBE supports them, and its URI is one."""
+        return supports_lists(self.request) and self._notifier.rules.is_list(self.uri)
 
     def end(self, reason: str = "noresource", retry_after_s: int | None = None) -> None:
         """End it with a last NOTIFY. Reasons are those of RFC 6665 4.1.3: `deactivated` makes phones subscribe again at once."""
@@ -111,7 +123,8 @@ class Watcher:
                         await self._changed.wait()
                 except TimeoutError:
                     self._reason = self._reason or "timeout"
-                self._changed.clear()
+                await self._notifier.turns.take(self.flow, self._notifier.rules.pace(self))
+                self._changed.clear()  # what changed while it waited for its turn is told with this one
                 if loop.time() >= self.state.expires_at:
                     self._reason = self._reason or "timeout"
                 await self._tell(loop.time())
@@ -149,7 +162,8 @@ class Notifier:
         self.agent = agent
         self.rules = rules
         self._events = events
-        self._limits = limits or NotifierLimits()
+        self.limits = limits or NotifierLimits()
+        self.turns = TurnsOfPeers()
         self._watchers: dict[DialogId, Watcher] = {}
         self._of_address: Counter[str] = Counter()
         self._address_of: dict[DialogId, str] = {}
@@ -165,7 +179,11 @@ class Notifier:
 
     async def close(self, reason: str = "deactivated", retry_after_s: int | None = None) -> None:
         """End all with a last NOTIFY; those that do not take it at once are dropped."""
-        watchers = list(self)
+        self.turns.end()
+        await self.end(list(self), reason, retry_after_s)
+
+    async def end(self, watchers: Collection[Watcher], reason: str, retry_after_s: int | None = None) -> None:
+        """End some with a last NOTIFY; those that do not take it at once are dropped."""
         for each in watchers:
             each.end(reason, retry_after_s)
         if watchers:
@@ -182,6 +200,10 @@ class Notifier:
         if not self._of_address[came_from]:
             del self._of_address[came_from]
         self.rules.ended(watcher)
+
+    def count_of(self, address: str) -> int:
+        """Return the number of subscriptions of an address."""
+        return self._of_address[address]
 
     async def way_to(self, watcher: Watcher) -> Flow:
         """Return the flow to a watcher.
@@ -209,9 +231,9 @@ class Notifier:
         if event not in self._events:
             incoming.respond(489, "Bad Event", ("Allow-Events", ", ".join(sorted(self._events))))
             return
-        seconds = wanted_s(incoming.request, self._limits)
+        seconds = wanted_s(incoming.request, self.limits)
         if seconds is None:
-            incoming.respond(423, "Interval Too Brief", ("Min-Expires", str(self._limits.shortest_s)))
+            incoming.respond(423, "Interval Too Brief", ("Min-Expires", str(self.limits.shortest_s)))
         elif address(incoming.request.headers, "to").tag:
             self._again(incoming, seconds)
         else:
@@ -224,8 +246,8 @@ class Notifier:
         elif not watcher.state.dialog.in_order(incoming.request):
             incoming.respond(500, "Out Of Order")
         else:
-            self._accept(incoming, seconds)
             watcher.refreshed(incoming, asyncio.get_running_loop().time() + seconds)
+            self._accept(incoming, seconds, watcher.uri)
 
     def _first(self, incoming: Incoming, event: str, seconds: int) -> None:
         refused = self.rules.admit(incoming) or self._refused(incoming, event)
@@ -238,7 +260,7 @@ class Notifier:
             incoming.respond(400, str(error).rstrip("."))
             return
         dialog.local_tag = incoming.tag
-        self._accept(incoming, seconds)
+        self._accept(incoming, seconds, incoming.request.uri)
         watcher = Watcher(self, incoming, dialog, asyncio.get_running_loop().time() + seconds)
         self._watchers[watcher.id] = watcher
         self._address_of[watcher.id] = incoming.flow.peer[0]
@@ -248,13 +270,12 @@ class Notifier:
         if not accepts(incoming.request, self._events[event]):
             return 406, "Not Acceptable", (("Accept", self._events[event]),)
         of_address = self._of_address[incoming.flow.peer[0]]
-        if len(self._watchers) >= self._limits.watchers or of_address >= self._limits.watchers_of_an_address:
+        if len(self._watchers) >= self.limits.watchers or of_address >= self.limits.watchers_of_an_address:
             return 503, "Too Many Subscriptions", (("Retry-After", "60"),)
         return None
 
-    def _accept(self, incoming: Incoming, seconds: int) -> None:
-        supported = incoming.request.headers.tokens("supported") | incoming.request.headers.tokens("require")
-        is_list = "eventlist" in supported and self.rules.is_list(incoming)
+    def _accept(self, incoming: Incoming, seconds: int, uri: str) -> None:
+        is_list = supports_lists(incoming.request) and self.rules.is_list(uri)
         lists = (("Require", "eventlist"),) if is_list else ()
         contact = ("Contact", self.agent.contact(incoming.flow))
         incoming.respond(200, "OK", ("Expires", str(seconds)), contact, *lists)

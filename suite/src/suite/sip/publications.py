@@ -101,6 +101,12 @@ class Publications:
             return PublishAnswer(status=200, reason="OK", tag=made, expires_s=seconds)
         return PublishAnswer(status=200, reason="OK", tag=made, expires_s=seconds, changed=state, ended=kept.state)
 
+    def clear(self) -> None:
+        """Forget all states. Their tags are not known any more."""
+        self._kept.clear()
+        self._of.clear()
+        self._due.clear()
+
     def expire(self, now: float) -> list[PublishedState]:
         """Return the states whose time is over; they are gone then."""
         ended: list[PublishedState] = []

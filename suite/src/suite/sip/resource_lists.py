@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 from xml.etree.ElementTree import Element
 
-from suite.sip.documents import as_attribute, read_xml, split_name
+from suite.sip.documents import as_attribute, as_text, read_xml, split_name
 from suite.sip.errors import BadDocument
 from suite.sip.headers import parameters
 from suite.sip.multipart import Part, read_multipart, write_related
@@ -29,6 +29,8 @@ class ListedResource:
     """One resource in one notification."""
 
     uri: str
+    name: str = ""
+    """The name that phones show; "" without one."""
     state: str = ""
     """`active`, `pending` or `terminated`; "" without an instance: the server knows nothing yet."""
     reason: str = ""
@@ -149,7 +151,8 @@ def write_list(notification: ListNotification) -> tuple[str, bytes]:
         named = f" cid={as_attribute(cid)}" if has else ""
         reason = f" reason={as_attribute(each.reason)}" if each.reason else ""
         instance = f'<instance id="1" state={as_attribute(each.state)}{reason}{named}/>' if each.state else ""
-        lines.append(f"<resource uri={as_attribute(each.uri)}>{instance}</resource>\n")
+        name = f"<name>{as_text(each.name)}</name>" if each.name else ""
+        lines.append(f"<resource uri={as_attribute(each.uri)}>{name}{instance}</resource>\n")
         if each.body is not None:
             parts.append(Part(content_id=cid, content_type=each.content_type, body=each.body))
     full = "true" if notification.is_full else "false"

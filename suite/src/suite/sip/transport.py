@@ -76,6 +76,17 @@ class SipTransport:
         self._servers.append(server)
         return host, server.sockets[0].getsockname()[1]
 
+    def unlisten(self, protocol: SipProtocol, host: str, port: int) -> None:
+        """Stop listening on an address. Connections stay; a UDP socket is closed, and subscriptions over it must be over."""
+        if protocol == "udp":
+            for endpoint in [each for each in self._udp if each.address == (host, port)]:
+                endpoint.close()
+                self._udp.remove(endpoint)
+            return
+        for server in [each for each in self._servers if each.sockets[0].getsockname()[:2] == (host, port)]:
+            server.close()
+            self._servers.remove(server)
+
     # ---- what flows ask -------------------------------------------------------------------------------------------------
 
     def admits(self, data: bytes, address: str) -> bool:

@@ -4,6 +4,33 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Hashable
+
+
+class TurnsOfPeers:
+    """Turns of each of many peers by themselves. Those of a peer for which nobody waits are forgotten now and then."""
+
+    def __init__(self) -> None:
+        self._turns: dict[Hashable, Turns] = {}
+        self._is_over = False
+
+    async def take(self, peer: Hashable, per_s: float) -> None:
+        """Wait for a peer's turn, of which there are `per_s` a second; endlessly many if that is 0."""
+        if not per_s or self._is_over:
+            return
+        turns = self._turns.get(peer)
+        if turns is None:
+            if len(self._turns) >= 1024 and len(self._turns) > 2 * sum(map(bool, self._turns.values())):
+                self._turns = {key: each for key, each in self._turns.items() if each}
+            turns = self._turns[peer] = Turns(per_s)
+        turns.per_s = per_s
+        await turns.take()
+
+    def end(self) -> None:
+        """Let nobody wait any more."""
+        self._is_over = True
+        for each in self._turns.values():
+            each.let_all()
 
 
 class Turns:
@@ -26,6 +53,13 @@ class Turns:
         self._waiting.append(turn)
         self._set_timer()
         await turn
+
+    def let_all(self) -> None:
+        """Give everybody who waits a turn now."""
+        for turn in self._waiting:
+            if not turn.done():
+                turn.set_result(None)
+        self._waiting.clear()
 
     def hold(self) -> None:
         """Give nobody a turn until `release`."""

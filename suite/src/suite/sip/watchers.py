@@ -50,6 +50,11 @@ def accepts(request: SipRequest, content_type: str) -> bool:
     return not offered or bool(offered & {content_type, f"{main}/*", "*/*"})
 
 
+def supports_lists(request: SipRequest) -> bool:
+    """Return whether a SUBSCRIBE takes bodies of a list (RFC 4662)."""
+    return "eventlist" in request.headers.tokens("supported") | request.headers.tokens("require")
+
+
 def dialog_of(request: SipRequest) -> DialogId:
     """Return the dialog that a SUBSCRIBE within one names: Call-ID, our tag, the peer's tag."""
     headers = request.headers

@@ -230,6 +230,11 @@ class NoteKeeper:
         """Return the note about somebody; None when there is none."""
         return self._notebook.shown(subject, self.clock.now())
 
+    def text_of(self, subject: Key) -> str:
+        """Return the text of the note about somebody that is shown now; empty when there is none."""
+        kept = self.shown(subject)
+        return kept.version.text if kept is not None else ""
+
     def history(self, subject: Key) -> list[Kept]:
         """Return the versions of somebody's last day, newest first."""
         return self._notebook.history(subject, self.clock.now())

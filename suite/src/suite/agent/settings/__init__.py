@@ -7,6 +7,8 @@ finding.py   the setting that an entry of the file means
 schema.py    every setting, in the order of the reference page
 groups/      the settings by subject, and the values that they become
 given.py     what a file gives to the groups, and what they tell of it
+certificate_files.py  the certificate that settings name
+sip_files.py  logins of phones, and lists of colleagues
 setting.py   one setting: section, name, kind, default, meaning
 access.py    the token of the local API
 kinds.py     the kinds of values: text -> value, or why it is none

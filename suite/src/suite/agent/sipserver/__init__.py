@@ -1,11 +1,21 @@
-"""The agent's SIP server: phones, telephone systems and presence servers watch colleagues. It needs `presence-suite[sip]`.
+"""The agent's SIP server: phones, telephone systems and presence servers watch colleagues, and telephone systems publish the state of phones.
 
-server.py     the part of the agent: listens, and follows its settings
-watching.py   who may watch whom, and what each is told
-finding.py    the colleague whom a URI names
-documents.py  the documents that phones read
-states.py     the states that phones are told
-words.py      the words beside a state
+It needs `presence-suite[sip]`.
 
-    phones ──► server ──► suite.sip.notifier ──► watching ──► board
+server.py      the part of the agent: listens, and follows its settings
+listening.py   the addresses on which it listens
+watching.py    subscriptions: who may watch whom, and what each is told
+publishing.py  states of phones that telephone systems publish
+access.py      networks, logins and certificates
+subscribed.py  one subscription: to a colleague, or to a list
+lists.py       lists of colleagues
+finding.py     the colleague whom a URI names
+telephony.py   documents of telephone systems -> the state of a phone
+documents.py   the documents that phones read
+states.py      the states that phones are told
+words.py       the words beside a state
+table.py       the states as a table, for the documentation
+
+    phones ──► suite.sip ──► access ──► watching ◄── board
+    PBX    ──► suite.sip ──► access ──► publishing ──► board
 """

@@ -38,7 +38,7 @@ def find_colleague(board: Board, uri: str, domains: Sequence[str]) -> tuple[Key,
     if read.scheme == "tel":
         return board.find(_BETWEEN_DIGITS.sub("", user))
     found = board.find(f"{user}@{read.host}")
-    if found is not None or not _is_ours(read.host, domains):
+    if found is not None or not is_ours(read.host, domains):
         return found
     return board.find(user.partition(";")[0])
 
@@ -50,7 +50,8 @@ def entity_of(uri: str) -> str:
     return f"{scheme}{colon}{user}{at}{re.split('[;?]', host)[0]}"
 
 
-def _is_ours(host: str, domains: Sequence[str]) -> bool:
+def is_ours(host: str, domains: Sequence[str]) -> bool:
+    """Return whether a URI's host is a domain of ours, or an IP address."""
     if not domains or host.lower().rstrip(".") in domains:
         return True
     try:

@@ -1,65 +1,119 @@
-"""The SIP server as a part of the agent: it listens while it runs, and tells its subscriptions when it ends."""
+"""The SIP server as a part of the agent: it follows its settings while it runs, and tells its subscriptions when it ends."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING, Final
 
+from suite.agent.core.values import PhoneSource
+from suite.agent.sipserver.access import SipAccess
 from suite.agent.sipserver.documents import EVENTS
+from suite.agent.sipserver.listening import LISTEN_AGAIN_S, SipListening, needs
+from suite.agent.sipserver.publishing import PhonePublishing
 from suite.agent.sipserver.watching import PhoneWatching
 from suite.sip.notifier import Notifier
-from suite.sip.user_agent import UserAgent
+from suite.sip.publications import Publications
+from suite.sip.publish_door import PublishDoor
+from suite.sip.user_agent import UserAgent, UserAgentSettings
 from suite.sip.watchers import NotifierLimits
 
 if TYPE_CHECKING:
     from suite.agent.board import Board
     from suite.agent.settings.groups.sip_server import SipAddress, SipServerSettings
+    from suite.agent.sipserver.watching import NoteOf
 
-log = logging.getLogger(__name__)
-
-LISTEN_AGAIN_S: Final = 5.0
-_COME_BACK_S: Final = 15
+COME_BACK_S: Final = 15
 """Phones are asked to subscribe again after so long when the agent stops: it may be started again."""
+SHORTEST_S: Final = 30
+"""Of a subscription or publication; phones can be set to no shorter time than this."""
 
 
 class PhoneServer:
     """The SIP server. `run` serves until it is cancelled."""
 
-    def __init__(self, settings: SipServerSettings, board: Board, *, listen_again_s: float = LISTEN_AGAIN_S) -> None:
+    def __init__(
+        self,
+        settings: SipServerSettings,
+        board: Board,
+        note_of: NoteOf = lambda _: "",
+        *,
+        listen_again_s: float = LISTEN_AGAIN_S,
+        user_agent: UserAgentSettings | None = None,
+        shortest_s: int = SHORTEST_S,
+    ) -> None:
+        """Take the settings.
+
+        Args:
+            settings: the first ones.
+            board: all colleagues.
+            note_of: returns the note about somebody.
+            listen_again_s: time between two tries of an address that cannot be had.
+            user_agent: timers and bounds of the user agent.
+            shortest_s: the shortest subscription or publication.
+        """
         self._settings = settings
-        self._watching = PhoneWatching(settings, board)
-        self._listen_again_s = listen_again_s
-        self._listening: set[SipAddress] = set()
+        self._board = board
+        self._shortest_s = shortest_s
+        self._access = SipAccess(settings)
+        self._watching = PhoneWatching(settings, board, self._access, note_of)
+        self._publishing = PhonePublishing(settings, board, self._access)
+        self._watching.on_colleagues = self._publishing.settle
+        self._agent = UserAgent(user_agent)
+        self._notifier = Notifier(self._agent, self._watching, EVENTS, self._limits())
+        self._watching.count_of = self._notifier.count_of
+        self._publications = Publications(shortest_s=shortest_s)
+        self._door = PublishDoor(self._agent, self._publishing, EVENTS, self._publications)
+        self._listening = SipListening(self._agent, listen_again_s, self._closing)
 
     @property
     def is_listening(self) -> bool:
-        """Return True when it listens on all its addresses."""
-        return self._listening == set(self._settings.addresses)
+        """Return True when it listens on all its addresses, and on no others."""
+        return self._listening.open.keys() == set(self._settings.addresses)
+
+    @property
+    def trouble(self) -> str:
+        """Return a sentence about addresses that cannot be had; empty when all are open."""
+        return self._listening.trouble
+
+    def __len__(self) -> int:
+        """Return the number of subscriptions."""
+        return len(self._notifier)
+
+    def adjust(self, settings: SipServerSettings) -> bool:
+        """Go on with other settings. Subscriptions stay as far as they are still allowed, and reachable.
+
+        Returns:
+            True: nothing must be begun anew.
+        """
+        before, self._settings = self._settings, settings
+        self._access.use(settings)
+        self._publishing.settings = settings
+        if settings.publishers != before.publishers or settings.realm != before.realm:
+            # Whoever may still publish does it again when its next refresh is answered 412.
+            self._publications.clear()
+            self._publishing.clear()
+        self._watching.use(settings)
+        self._notifier.limits = self._limits()
+        self._listening.changed()
+        return True
 
     async def run(self) -> None:
-        """Serve until cancelled. A port that cannot be had is tried again and again."""
-        async with UserAgent() as agent:
-            notifier = Notifier(agent, self._watching, EVENTS, NotifierLimits())
+        """Serve until cancelled."""
+        async with self._agent:
             try:
                 async with asyncio.TaskGroup() as group:
-                    for address in self._settings.addresses:
-                        group.create_task(self._listen(agent, address), name=f"sip listen {address}")
-                    group.create_task(self._watching.follow(), name="sip follow")
+                    group.create_task(self._listening.run(lambda: self._settings), name="sip listening")
+                    group.create_task(self._watching.follow(), name="sip watching")
             finally:
-                await notifier.close("probation", _COME_BACK_S)
+                self._door.close()
+                self._publishing.clear()
+                self._board.withdraw_telephony(PhoneSource.PUBLISHED)
+                await self._notifier.close("probation", COME_BACK_S)
 
-    async def _listen(self, agent: UserAgent, address: SipAddress) -> None:
-        """Listen on an address, as soon as it can be had."""
-        told = ""
-        while True:
-            try:
-                await agent.listen(address.protocol, address.host, address.port)
-            except OSError as error:
-                if told != (told := error.strerror or str(error)):
-                    log.exception("sip server: cannot listen on %s: %s. It is tried again.", address, told)
-                await asyncio.sleep(self._listen_again_s)
-            else:
-                self._listening.add(address)
-                log.info("sip server: listening on %s", address)
-                return
+    def _limits(self) -> NotifierLimits:
+        most = self._settings.subscriptions
+        return NotifierLimits(shortest_s=self._shortest_s, watchers=most, watchers_of_an_address=most)
+
+    async def _closing(self, address: SipAddress) -> None:
+        """Ask those who subscribed over a socket that is about to be closed to subscribe again."""
+        await self._notifier.end([each for each in self._notifier if needs(each.flow, address)], "deactivated")

@@ -6,17 +6,16 @@ that is not, because phones blink then, and offer to take the call.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from suite.agent.core.values import RichState, ShownStatus
 
 if TYPE_CHECKING:
     from suite.agent.core.values import Aggregation
+    from suite.agent.settings.groups.sip_server import LampKinds
 
 Lamp = Literal["terminated", "early", "confirmed"]
-LampKinds = Literal["busy", "calls"]
-"""The states that light a lamp: all that are busy, or calls only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,21 +77,9 @@ def phone_state(shown: Aggregation, lamps: LampKinds) -> PhoneState | None:
     status = shown.status
     if status in (ShownStatus.FORWARDED_TO_VOICEMAIL, ShownStatus.FORWARDED_TO_NUMBER):
         known = shown.rich if shown.rich is not RichState.UNKNOWN else RichState.AVAILABLE
-        under = STATES[ShownStatus(known.value)]
-        found = PhoneState(
-            is_open=under.is_open,
-            activities=under.activities,
-            is_idle=under.is_idle,
-            lamp=under.lamp,
-            is_call=under.is_call,
-            word=status,
-        )
+        found = replace(STATES[ShownStatus(known.value)], word=status)
     elif status in STATES:
         found = STATES[status]
     else:
         return None
-    return found if found.is_call or lamps == "busy" else _dark(found)
-
-
-def _dark(state: PhoneState) -> PhoneState:
-    return PhoneState(is_open=state.is_open, activities=state.activities, is_idle=state.is_idle, word=state.word)
+    return found if found.is_call or lamps == "busy" else replace(found, lamp="terminated")

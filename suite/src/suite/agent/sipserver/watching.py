@@ -2,76 +2,133 @@
 
 from __future__ import annotations
 
-import ipaddress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from suite.agent.sipserver.documents import EVENTS, dialog_document, presence_document
-from suite.agent.sipserver.finding import entity_of, find_colleague
-from suite.agent.sipserver.states import phone_state
-from suite.agent.sipserver.words import word_of
-from suite.sip.watchers import NotifyBody
+from suite.agent.sipserver.documents import Telling, document_of
+from suite.agent.sipserver.finding import find_colleague
+from suite.agent.sipserver.lists import MOST_MEMBERS, MOST_MEMBERS_OVER_UDP, ColleagueLists
+from suite.agent.sipserver.subscribed import ListSubscribed, OneSubscribed
+from suite.sip.watchers import supports_lists
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
     from suite.agent.board import Board, BoardEntry, BoardListener
     from suite.agent.settings.groups.sip_server import SipServerSettings
+    from suite.agent.sipserver.access import SipAccess
     from suite.agent.users.reading import Colleague
     from suite.names import Key
     from suite.sip.dialogs import DialogId
     from suite.sip.incoming import Incoming, Refusal
     from suite.sip.notifier import Watcher
+    from suite.sip.watchers import NotifyBody
 
-_NOT_FOUND: Refusal = (404, "Not Found", ())
+    NoteOf = Callable[[Key], str]
+    """Returns the text of the note about somebody, by the name under which notes are kept; empty without one."""
+
+_Name = TypeVar("_Name")
 
 
 class PhoneWatching:
-    """All subscriptions of phones to colleagues: `NotifierRules` of the SIP server."""
+    """All subscriptions of phones: `NotifierRules` of the SIP server.
 
-    def __init__(self, settings: SipServerSettings, board: Board) -> None:
-        self.settings = settings
+    Attributes:
+        count_of: returns the number of subscriptions of an address.
+        on_colleagues: called when other colleagues are on the board.
+    """
+
+    def __init__(self, settings: SipServerSettings, board: Board, access: SipAccess, note_of: NoteOf) -> None:
+        self.count_of: Callable[[str], int] = lambda _: 0
+        self.on_colleagues: Callable[[], None] = lambda: None
+        self._settings = settings
         self._board = board
-        self._watched: dict[DialogId, Key] = {}
-        self._watchers: dict[Key, dict[DialogId, Watcher]] = {}
+        self._access = access
+        self._note_of = note_of
+        self._lists = ColleagueLists(board, settings.lists)
+        self._subscribed: dict[DialogId, tuple[Watcher, OneSubscribed | ListSubscribed]] = {}
+        self._watchers: dict[Key, dict[DialogId, None]] = {}
+        """Colleague -> subscriptions to this one."""
+        self._list_watchers: dict[str, dict[DialogId, None]] = {}
         self._colleagues: dict[Key, Colleague] = {key: entry.colleague for key, entry in board.entries.items()}
-        """Everybody as they were when somebody last looked, to notice another file of colleagues."""
+        """Everybody as they were at the last look, to notice another file of colleagues."""
 
     # What the notifier asks
 
     def admit(self, incoming: Incoming) -> Refusal | None:
-        """Refuse who may not watch, and whoever asks for nobody of ours."""
-        address = ipaddress.ip_address(incoming.flow.peer[0].partition("%")[0])
-        if not any(address in network for network in self.settings.networks):
-            return 403, "Forbidden", ()
-        return None if self._found(incoming.request.uri) is not None else _NOT_FOUND
+        """Refuse who may not watch, whoever asks for nobody of ours, and who watches too many."""
+        refused = self._access.watch(incoming)
+        if refused is not None:
+            return refused
+        address, uri = incoming.flow.peer[0], incoming.request.uri
+        if not self._access.is_server(address) and self.count_of(address) >= self._settings.subscriptions_per_address:
+            return 503, "Too Many Subscriptions", (("Retry-After", "60"),)
+        if self._found(uri) is not None:
+            return None
+        name = self._lists.named_by(uri, self._settings.domains)
+        return (404, "Not Found", ()) if name is None else self._list_refused(incoming, name)
 
-    def is_list(self, incoming: Incoming) -> bool:
-        """Return False: there are no lists."""
-        return False
+    def _list_refused(self, incoming: Incoming, name: str) -> Refusal | None:
+        if not supports_lists(incoming.request):
+            return 421, "Extension Required", (("Require", "eventlist"),)
+        members = len(self._lists.members(name))
+        if members > MOST_MEMBERS:
+            return 403, f"The List Has More Than {MOST_MEMBERS} Members", ()
+        if members > MOST_MEMBERS_OVER_UDP and incoming.flow.protocol == "udp":
+            return 403, f"The List Has More Than {MOST_MEMBERS_OVER_UDP} Members: Use TCP", ()
+        return None
+
+    def is_list(self, uri: str) -> bool:
+        """Return whether a URI names a list."""
+        return self._found(uri) is None and self._lists.named_by(uri, self._settings.domains) is not None
+
+    def pace(self, watcher: Watcher) -> float:
+        """Return how many notifications a second the phone is sent."""
+        return 0.0 if self._access.is_server(watcher.flow.peer[0]) else float(self._settings.per_s)
 
     def body(self, watcher: Watcher) -> NotifyBody | None:
-        """Return the document of the colleague's state; None when nothing is known."""
-        found = self._found(watcher.uri)
-        if found is None:
-            return None
-        self._join(watcher, found[0])
-        shown, entity = found[1].shown, entity_of(watcher.uri)
-        state = phone_state(shown, self.settings.busy_lamp)
-        if watcher.event == "dialog":
-            if state is None and not watcher.state.version:
-                return None
-            # A lamp that was lit must go out when nothing is known any more.
-            return NotifyBody(content_type=EVENTS["dialog"], body=dialog_document(entity, state, watcher.state.version))
-        if state is None:
-            return None
-        note = word_of(state.word, self.settings.language, is_uncertain=shown.is_uncertain)
-        return NotifyBody(content_type=EVENTS["presence"], body=presence_document(entity, state, note))
+        """Return what a subscription is told now."""
+        subscribed = self._subscribed[watcher.id][1] if watcher.id in self._subscribed else self._begin(watcher)
+        if isinstance(subscribed, ListSubscribed):
+            return subscribed.body(watcher, self, self._lists.members(subscribed.name))
+        return subscribed.body(watcher, self) if subscribed is not None else None
 
     def ended(self, watcher: Watcher) -> None:
         """Forget a subscription."""
-        key = self._watched.pop(watcher.id, None)
-        if key is not None:
-            self._leave(watcher, key)
+        _, subscribed = self._subscribed.pop(watcher.id, (watcher, None))
+        if isinstance(subscribed, ListSubscribed):
+            _take_out(self._list_watchers, subscribed.name, watcher.id)
+        elif subscribed is not None:
+            _take_out(self._watchers, subscribed.key, watcher.id)
 
-    # What the board tells
+    # What documents are made of
+
+    def colleague(self, key: Key) -> Colleague | None:
+        """Return a colleague on the board."""
+        entry = self._board.entries.get(key)
+        return entry.colleague if entry is not None else None
+
+    def document(self, key: Key, event: str, entity: str, version: int, *, was_told: bool) -> bytes | None:
+        """Return the document of a colleague's state; None when there is nothing to tell."""
+        entry = self._board.entries.get(key)
+        if entry is None:
+            return None
+        note = self._note_of(entry.subject) if self._settings.notes and event == "presence" else ""
+        telling = Telling(lamps=self._settings.busy_lamp, language=self._settings.language)
+        return document_of(event, entity, entry.shown, note, telling, version=version, was_told=was_told)
+
+    # What the board and the settings tell
+
+    def use(self, settings: SipServerSettings) -> None:
+        """Go on with other settings: end subscriptions that they do not allow, and tell all others anew."""
+        self._settings = settings
+        self._lists.use(settings.lists)
+        for watcher, _ in list(self._subscribed.values()):
+            reason = self._access.ended(watcher)
+            if reason:
+                watcher.end(reason)
+            else:
+                watcher.changed()
+        self._find_anew()
 
     async def follow(self) -> None:
         """Tell subscriptions of each change on the board, until cancelled."""
@@ -81,18 +138,34 @@ class PhoneWatching:
                 self._take(listener)
 
     def _take(self, listener: BoardListener) -> None:
-        """Tell of what changed since the last look."""
+        notes, keys = listener.take_notes(), listener.take()
         others = False
-        for key in listener.take():
-            entry = self._board.entries.get(key)
-            others |= self._is_another(key, entry)
-            for watcher in self._watchers.get(key, {}).values():
-                watcher.changed()
+        for key in keys:
+            others |= self._is_another(key, self._board.entries.get(key))
+        self._tell(keys)
+        if self._settings.notes:
+            self._tell(notes, event="presence")
         if others:
             self._find_anew()
+            self.on_colleagues()
+
+    def _tell(self, keys: Iterable[Key], event: str = "") -> None:
+        for key in keys:
+            for watcher, subscribed in self._watching(key):
+                if not event or watcher.event == event:
+                    if isinstance(subscribed, ListSubscribed):
+                        subscribed.change((key,))
+                    watcher.changed()
+
+    def _watching(self, key: Key) -> Iterator[tuple[Watcher, OneSubscribed | ListSubscribed]]:
+        for dialog in self._watchers.get(key, ()):
+            yield self._subscribed[dialog]
+        for name in self._lists.having(key):
+            for dialog in self._list_watchers.get(name, ()):
+                yield self._subscribed[dialog]
 
     def _is_another(self, key: Key, entry: BoardEntry | None) -> bool:
-        """Return whether the file of colleagues has another version of somebody, and take note of it."""
+        """Return whether the board has somebody else under a key than at the last look, and take note of it."""
         if entry is None:
             return self._colleagues.pop(key, None) is not None
         if self._colleagues.get(key) == entry.colleague:
@@ -101,29 +174,46 @@ class PhoneWatching:
         return True
 
     def _find_anew(self) -> None:
-        """Watch whom each subscription's URI names now, and end those that name nobody any more."""
-        for key, watchers in list(self._watchers.items()):
-            for watcher in list(watchers.values()):
-                found = self._found(watcher.uri)
-                if found is None:
+        """Watch whom each URI names now, and end subscriptions to nobody."""
+        self._lists.settle()
+        for watcher, subscribed in list(self._subscribed.values()):
+            if isinstance(subscribed, ListSubscribed):
+                if not self.is_list(watcher.uri):
                     watcher.end("noresource")
-                elif found[0] != key:
-                    self._join(watcher, found[0])
-                    watcher.changed()
+                self._lists.members(subscribed.name)
+                subscribed.renew()
+                watcher.changed()
+                continue
+            found = self._found(watcher.uri)
+            if found is None:
+                watcher.end("noresource")
+            elif found[0] != subscribed.key:
+                _take_out(self._watchers, subscribed.key, watcher.id)
+                subscribed.key = found[0]
+                self._watchers.setdefault(found[0], {})[watcher.id] = None
+                watcher.changed()
+
+    def _begin(self, watcher: Watcher) -> OneSubscribed | ListSubscribed | None:
+        """Keep a subscription that was admitted a moment ago."""
+        found, name = self._found(watcher.uri), self._lists.named_by(watcher.uri, self._settings.domains)
+        subscribed: OneSubscribed | ListSubscribed
+        if found is not None:
+            subscribed = OneSubscribed(found[0])
+            self._watchers.setdefault(found[0], {})[watcher.id] = None
+        elif name is not None:
+            subscribed = ListSubscribed(name)
+            self._list_watchers.setdefault(name, {})[watcher.id] = None
+        else:
+            watcher.end("noresource")
+            return None
+        self._subscribed[watcher.id] = (watcher, subscribed)
+        return subscribed
 
     def _found(self, uri: str) -> tuple[Key, BoardEntry] | None:
-        return find_colleague(self._board, uri, self.settings.domains)
+        return find_colleague(self._board, uri, self._settings.domains)
 
-    def _join(self, watcher: Watcher, key: Key) -> None:
-        before = self._watched.get(watcher.id)
-        if before == key:
-            return
-        if before is not None:
-            self._leave(watcher, before)
-        self._watched[watcher.id] = key
-        self._watchers.setdefault(key, {})[watcher.id] = watcher
 
-    def _leave(self, watcher: Watcher, key: Key) -> None:
-        del self._watchers[key][watcher.id]
-        if not self._watchers[key]:
-            del self._watchers[key]
+def _take_out(of: dict[_Name, dict[DialogId, None]], name: _Name, dialog: DialogId) -> None:
+    of[name].pop(dialog, None)
+    if not of[name]:
+        del of[name]

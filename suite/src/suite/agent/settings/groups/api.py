@@ -5,18 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from suite.agent.certificate import ServerCertificate, server_context
 from suite.agent.settings import kinds
 from suite.agent.settings.access import is_suite_key
-from suite.agent.settings.given import decode_or_empty
+from suite.agent.settings.certificate_files import certificate_in
 from suite.agent.settings.kinds import is_loopback
 from suite.agent.settings.setting import Setting
 
 if TYPE_CHECKING:
+    from suite.agent.certificate import ServerCertificate
     from suite.agent.settings.given import Given
-
-_CHAIN_BYTES: Final = 4 * 1024 * 1024
-_KEY_FILE_BYTES: Final = 64 * 1024
 
 SETTINGS: Final = (
     Setting(
@@ -104,7 +101,7 @@ def read_api(given: Given) -> ApiSettings:
         port=get("Agent.Port"),
         grpc_port=get("Agent.GrpcPort"),
         token=given.token("Agent.TokenFile"),
-        certificate=_certificate(given),
+        certificate=certificate_in(given, "Agent"),
         origins=get("Agent.Origins") or (),
         consoles=get("Agent.Consoles"),
     )
@@ -120,25 +117,3 @@ def read_api(given: Given) -> ApiSettings:
             "Programs that were written for the relay take no token that does not begin with psk_.",
         )
     return api
-
-
-def _certificate(given: Given) -> ServerCertificate | None:
-    chain_file, key_file = given.value("Agent.CertificateFile"), given.value("Agent.PrivateKeyFile")
-    if not chain_file and not key_file:
-        return None
-    if not chain_file or not key_file:
-        there, missing = ("CertificateFile", "PrivateKeyFile") if chain_file else ("PrivateKeyFile", "CertificateFile")
-        given.refuse(f"Agent.{there}", f"Agent.{there} needs Agent.{missing} too.")
-        return None
-    chain = given.file("Agent.CertificateFile", given.beside(chain_file), "certificate file", _CHAIN_BYTES)
-    key = given.private_file("Agent.PrivateKeyFile", "private key file", _KEY_FILE_BYTES)
-    if chain is None or key is None:
-        return None
-    found = ServerCertificate(
-        chain_pem=decode_or_empty(chain).encode(), key_pem=decode_or_empty(key).encode()
-    )  # without byte-order marks
-    try:
-        server_context(found)
-    except ValueError as error:
-        given.refuse("Agent.CertificateFile", f"Agent.CertificateFile cannot be used. {error}")
-    return found

@@ -3,79 +3,150 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, Literal
 
 from suite.agent.settings import kinds
+from suite.agent.settings.certificate_files import certificate_in
+from suite.agent.settings.given import decode_or_empty
 from suite.agent.settings.setting import Setting
+from suite.agent.settings.sip_files import read_lists, read_logins
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+    from typing import Any
 
+    from suite.agent.certificate import ServerCertificate
     from suite.agent.settings.given import Given
-    from suite.agent.settings.kinds import Network
+    from suite.agent.settings.kinds import Kind, Network
+    from suite.agent.settings.sip_files import SipLogin
 
+SipProtocolName = Literal["udp", "tcp", "tls"]
+LampKinds = Literal["busy", "calls"]
+"""The states that light a lamp: all that are busy, or calls only."""
 LANGUAGES: Final = ("en", "it")
+_FILE_BYTES: Final = 8 * 1024 * 1024
+
+
+def _setting(name: str, kind: Kind, default: str, meaning: str, when_absent: str = "") -> Setting:
+    return Setting(section="SipServer", name=name, kind=kind, default=default, meaning=meaning, when_absent=when_absent)
+
 
 SETTINGS: Final = (
-    Setting(
-        section="SipServer",
-        name="Enable",
-        kind=kinds.FLAG,
-        default="0",
-        meaning="Let SIP phones, telephone systems and presence servers watch colleagues.",
+    _setting("Enable", kinds.FLAG, "0", "Let SIP phones, telephone systems and presence servers watch colleagues."),
+    _setting("Host", kinds.ADDRESS, "127.0.0.1", "Address on which phones reach the SIP server."),
+    _setting("UdpPort", kinds.whole(0, 65535), "5060", "Port of SIP over UDP; 0 is none."),
+    _setting("TcpPort", kinds.whole(0, 65535), "5060", "Port of SIP over TCP; 0 is none."),
+    _setting(
+        "TlsPort", kinds.whole(1, 65535), "", "Port of SIP over TLS, usually 5061. It needs a certificate.", "none"
     ),
-    Setting(
-        section="SipServer",
-        name="Host",
-        kind=kinds.ADDRESS,
-        default="127.0.0.1",
-        meaning="Address on which phones reach the SIP server.",
+    _setting(
+        "CertificateFile",
+        kinds.PATH,
+        "",
+        "PEM file with the certificate for SIP over TLS, and those between it and its CA. It is read again when it changes.",
+        "there is no TLS",
     ),
-    Setting(
-        section="SipServer",
-        name="UdpPort",
-        kind=kinds.whole(0, 65535),
-        default="5060",
-        meaning="Port of SIP over UDP; 0 is none.",
+    _setting(
+        "PrivateKeyFile",
+        kinds.PATH,
+        "",
+        "PEM file with the private key of the certificate, without a password. It is found and refused as `KeyFile` is.",
+        "there is no TLS",
     ),
-    Setting(
-        section="SipServer",
-        name="TcpPort",
-        kind=kinds.whole(0, 65535),
-        default="5060",
-        meaning="Port of SIP over TCP; 0 is none.",
+    _setting(
+        "ClientCaFile",
+        kinds.PATH,
+        "",
+        "PEM file with the CA of phones' certificates. With it, a TLS connection needs a certificate of this CA, and no login.",
+        "phones need no certificate",
     ),
-    Setting(
-        section="SipServer",
-        name="Domains",
-        kind=kinds.DOMAINS,
-        default="",
-        meaning="Domains whose users are colleagues: `sip:1001@pbx.example` is the colleague with extension 1001 if `pbx.example` is one of "
-        "them, or an IP address is in its place. A colleague's own SIP address counts in any case.",
-        when_absent="every domain",
+    _setting(
+        "Domains",
+        kinds.DOMAINS,
+        "",
+        "Domains whose users are colleagues: `sip:1001@pbx.example` is the colleague with extension 1001 if `pbx.example` is one of them, or an "
+        "IP address is in its place. A colleague's own SIP address counts in any case.",
+        "every domain",
     ),
-    Setting(
-        section="SipServer",
-        name="Networks",
-        kind=kinds.NETWORKS,
-        default="127.0.0.0/8, ::1/128",
-        meaning="Networks whose phones and telephone systems may watch colleagues, such as `192.168.1.0/24, 10.0.0.5`. Others are refused.",
+    _setting(
+        "Networks",
+        kinds.NETWORKS,
+        "127.0.0.0/8, ::1/128",
+        "Networks from which colleagues may be watched, such as `192.168.1.0/24, 10.0.0.5`. All others are refused.",
     ),
-    Setting(
-        section="SipServer",
-        name="BusyLamp",
-        kind=kinds.choice("busy", "calls"),
-        default="busy",
-        meaning="States that light a phone's busy lamp: calls only, or meetings and everything else that is busy too.",
+    _setting(
+        "ServerNetworks",
+        kinds.NETWORKS,
+        "",
+        "Networks of telephone systems, proxies and presence servers that carry many phones, beside `Networks`. They need no login, are not "
+        "paced, and have no limit of subscriptions but that of all.",
+        "none",
     ),
-    Setting(
-        section="SipServer",
-        name="Language",
-        kind=kinds.choice(*LANGUAGES),
-        default="en",
-        meaning="Language of the words that phones show beside the state.",
+    _setting(
+        "LoginsFile",
+        kinds.PATH,
+        "",
+        "File with the logins of phones, a line each: `name:password`, or `name:realm:hash` as htdigest writes it. It is found and refused as "
+        "`KeyFile` is. With it, everybody outside of `ServerNetworks` must log in.",
+        "no login is asked for",
+    ),
+    _setting("Realm", kinds.TEXT, "presence", "The realm that phones log in to. Hashes belong to one realm."),
+    _setting(
+        "Digest",
+        kinds.choice("both", "SHA-256", "MD5"),
+        "both",
+        "Algorithms that a login is asked for with. Some older phones log in only where `MD5` is alone.",
+    ),
+    _setting(
+        "PublishNetworks",
+        kinds.NETWORKS,
+        "",
+        "Networks of telephone systems that may publish the state of phones (PUBLISH), such as Asterisk's. Prefer TCP or TLS: senders "
+        "of UDP can be forged.",
+        "nobody may publish",
+    ),
+    _setting(
+        "PublishLoginsFile",
+        kinds.PATH,
+        "",
+        "File with the logins of those who may publish. With it, they must log in.",
+        "no login is asked for",
+    ),
+    _setting(
+        "ListsFile",
+        kinds.PATH,
+        "",
+        "File with lists of colleagues for phones that watch a list, a line each: `sales = ada, 1002, ben@contoso.example` is watched as "
+        "`sip:sales@` and a domain. There is always `everyone`.",
+        "only `everyone`",
+    ),
+    _setting(
+        "BusyLamp",
+        kinds.choice("busy", "calls"),
+        "busy",
+        "States that light a phone's lamp: `calls` only, or meetings and everything else that is busy too.",
+    ),
+    _setting("Notes", kinds.FLAG, "1", "Tell phones the operators' note about a colleague, behind the state."),
+    _setting(
+        "Language",
+        kinds.choice(*LANGUAGES),
+        "en",
+        "Language of the words that phones show beside the state.",
+    ),
+    _setting(
+        "NotifiesPerSecond",
+        kinds.whole(0, 10_000),
+        "10",
+        "Notifications that one phone is sent a second at most, because some lose more. The newest state always arrives. 0 is no limit.",
+    ),
+    _setting("Subscriptions", kinds.whole(1, 200_000), "20000", "Subscriptions at once; more are answered 503."),
+    _setting(
+        "SubscriptionsPerAddress",
+        kinds.whole(1, 200_000),
+        "500",
+        "Subscriptions of one address outside of `ServerNetworks`; more are answered 503.",
     ),
 )
 
@@ -84,7 +155,7 @@ SETTINGS: Final = (
 class SipAddress:
     """An address on which the SIP server listens."""
 
-    protocol: Literal["udp", "tcp", "tls"]
+    protocol: SipProtocolName
     host: str
     port: int
 
@@ -93,47 +164,149 @@ class SipAddress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SipPublishers:
+    """Those who may publish the state of phones.
+
+    Attributes:
+        networks: from which it is taken; empty for nobody.
+        logins: name -> login, of which they need one; empty when none is asked for.
+    """
+
+    networks: tuple[Network, ...] = ()
+    logins: Mapping[str, SipLogin] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SipServerSettings:
     """The SIP server.
 
     Attributes:
         addresses: on which it listens.
+        certificate: for TLS.
+        client_ca_pem: the CA of phones' certificates; None when they need none.
         domains: whose users are colleagues; empty for every domain.
-        networks: from which requests are taken.
-        busy_lamp: the states that light a lamp.
-        language: of the words beside the state.
+        networks: from which colleagues may be watched.
+        servers: networks of telephone systems and proxies.
+        logins: name -> login, of which phones need one; empty when none is asked for.
+        algorithms: that a login is asked for with, the preferred one first.
+        lists: name -> names of colleagues.
+        notes: True when operators' notes are told.
+        per_s: notifications that one phone is sent a second; 0 for no limit.
     """
 
     enabled: bool = False
     addresses: tuple[SipAddress, ...] = ()
+    certificate: ServerCertificate | None = None
+    client_ca_pem: bytes | None = field(default=None, repr=False)
     domains: tuple[str, ...] = ()
     networks: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
-    busy_lamp: Literal["busy", "calls"] = "busy"
+    servers: tuple[Network, ...] = ()
+    logins: Mapping[str, SipLogin] = field(default_factory=dict, repr=False)
+    realm: str = "presence"
+    algorithms: tuple[str, ...] = ("SHA-256", "MD5")
+    publishers: SipPublishers = SipPublishers()
+    lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    busy_lamp: LampKinds = "busy"
+    notes: bool = True
     language: str = "en"
+    per_s: int = 10
+    subscriptions: int = 20_000
+    subscriptions_per_address: int = 500
 
 
 def read_sip_server(given: Given) -> SipServerSettings:
     """Return the settings."""
-    get = given.value
-    enabled = get("SipServer.Enable")
-    if enabled and not all(map(find_spec, ("sipmessage", "defusedxml"))):
-        given.refuse("SipServer.Enable", "SIP needs more packages. Install them: pip install 'presence-suite[sip]'.")
-    addresses = tuple(_addresses(given))
-    if enabled and not addresses:
-        given.refuse("SipServer.Enable", "The SIP server is on, but it has no port: UdpPort and TcpPort are 0.")
-    return SipServerSettings(
-        enabled=enabled,
-        addresses=addresses,
-        domains=get("SipServer.Domains") or (),
-        networks=get("SipServer.Networks"),
-        busy_lamp=get("SipServer.BusyLamp"),
-        language=get("SipServer.Language"),
+
+    def get(name: str) -> Any:
+        return given.value(f"SipServer.{name}")
+
+    settings = SipServerSettings(
+        enabled=get("Enable"),
+        addresses=tuple(_addresses(given)),
+        certificate=certificate_in(given, "SipServer"),
+        client_ca_pem=given.ca("SipServer.ClientCaFile"),
+        domains=get("Domains") or (),
+        networks=get("Networks"),
+        servers=get("ServerNetworks") or (),
+        logins=_logins(given, "LoginsFile"),
+        realm=get("Realm"),
+        algorithms=("SHA-256", "MD5") if get("Digest") == "both" else (get("Digest"),),
+        publishers=SipPublishers(networks=get("PublishNetworks") or (), logins=_logins(given, "PublishLoginsFile")),
+        lists=_lists(given),
+        busy_lamp=get("BusyLamp"),
+        notes=get("Notes"),
+        language=get("Language"),
+        per_s=get("NotifiesPerSecond"),
+        subscriptions=get("Subscriptions"),
+        subscriptions_per_address=get("SubscriptionsPerAddress"),
     )
+    if settings.enabled:
+        _check(given, settings)
+    return settings
 
 
 def _addresses(given: Given) -> Iterator[SipAddress]:
-    protocols: tuple[Literal["udp", "tcp"], ...] = ("udp", "tcp")
+    protocols: tuple[SipProtocolName, ...] = ("udp", "tcp", "tls")
     for protocol in protocols:
         port = given.value(f"SipServer.{protocol.capitalize()}Port")
         if port:
             yield SipAddress(protocol=protocol, host=given.value("SipServer.Host"), port=port)
+
+
+def _check(given: Given, settings: SipServerSettings) -> None:
+    """Refuse what cannot work, or what would be open to everybody."""
+    if not all(map(find_spec, ("sipmessage", "defusedxml"))):
+        given.refuse("SipServer.Enable", "SIP needs more packages. Install them: pip install 'presence-suite[sip]'.")
+    if not settings.addresses:
+        given.refuse("SipServer.Enable", "The SIP server is on, but it has no port.")
+    tls = given.value("SipServer.TlsPort")
+    if tls and settings.certificate is None and not given.value("SipServer.CertificateFile"):
+        given.refuse("SipServer.TlsPort", "SipServer.TlsPort needs SipServer.CertificateFile and PrivateKeyFile.")
+    if tls and tls == given.value("SipServer.TcpPort"):
+        given.refuse("SipServer.TlsPort", "SipServer.TlsPort must differ from SipServer.TcpPort.")
+    for name, networks, logins in (
+        ("Networks", settings.networks, settings.logins),
+        ("ServerNetworks", settings.servers, {}),
+        ("PublishNetworks", settings.publishers.networks, settings.publishers.logins),
+    ):
+        if any(network.prefixlen == 0 for network in networks) and not logins:
+            needs = {
+                "Networks": " without SipServer.LoginsFile",
+                "PublishNetworks": " without SipServer.PublishLoginsFile",
+            }
+            given.refuse(
+                f"SipServer.{name}", f"SipServer.{name} is everybody{needs.get(name, '')}. Name networks of yours."
+            )
+
+
+def _logins(given: Given, name: str) -> Mapping[str, SipLogin]:
+    setting = f"SipServer.{name}"
+    raw = given.private_file(setting, "logins file", _FILE_BYTES)
+    realm, algorithms = given.value("SipServer.Realm"), given.value("SipServer.Digest")
+    if raw is None:
+        return {}
+    try:
+        found = read_logins(decode_or_empty(raw), realm)
+        _check_hashes(found, {"SHA-256", "MD5"} if algorithms == "both" else {algorithms})
+    except ValueError as error:
+        given.refuse(setting, f"{setting} cannot be used. {error}")
+        return {}
+    return found
+
+
+def _check_hashes(logins: Mapping[str, SipLogin], algorithms: set[str]) -> None:
+    for login in logins.values():
+        if login.hashes and algorithms - login.hashes.keys():
+            lacking = " and ".join(sorted(algorithms - login.hashes.keys()))
+            raise ValueError(f"A login has no hash for {lacking}. Set SipServer.Digest to the algorithm of the hashes.")
+
+
+def _lists(given: Given) -> Mapping[str, tuple[str, ...]]:
+    setting = "SipServer.ListsFile"
+    named = given.value(setting)
+    raw = given.file(setting, given.beside(named), "file of lists", _FILE_BYTES) if named else None
+    try:
+        return read_lists(decode_or_empty(raw)) if raw is not None else {}
+    except ValueError as error:
+        given.refuse(setting, f"{setting} cannot be used. {error}")
+        return {}

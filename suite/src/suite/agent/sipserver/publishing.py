@@ -1,0 +1,116 @@
+"""The rules of PUBLISH: who may tell the state of whose phone, and how it comes to the board."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from suite.agent.core.values import PhoneSource, TelephonyState, TelephonyStatement
+from suite.agent.sipserver.finding import find_colleague
+from suite.agent.sipserver.telephony import most, published_phone
+from suite.sip.errors import BadDocument, MalformedMessage
+from suite.sip.headers import parameters
+from suite.sip.uris import parse_uri
+
+if TYPE_CHECKING:
+    from suite.agent.board import Board
+    from suite.agent.settings.groups.sip_server import SipServerSettings
+    from suite.agent.sipserver.access import SipAccess
+    from suite.names import Key
+    from suite.sip.incoming import Incoming, Refusal
+    from suite.sip.publications import PublishedState
+
+
+class PhonePublishing:
+    """The states of phones that telephone systems publish: `PublishRules` of the SIP server."""
+
+    def __init__(self, settings: SipServerSettings, board: Board, access: SipAccess) -> None:
+        self.settings = settings
+        self._board = board
+        self._access = access
+        self._states: dict[str, Counter[TelephonyState]] = {}
+        """Resource -> the states that are published of it, by several devices."""
+        self._resources: dict[Key, dict[str, None]] = {}
+        """Colleague -> resources that are published and name the colleague."""
+
+    # What the door asks
+
+    def admit(self, incoming: Incoming) -> Refusal | None:
+        """Refuse who may not publish, a URI that is nobody's, and a document of somebody else."""
+        refused = self._access.publish(incoming)
+        if refused is not None:
+            return refused
+        request = incoming.request
+        found = find_colleague(self._board, request.uri, self.settings.domains)
+        if found is None:
+            return 404, "Not Found", ()
+        if not request.body:
+            return None
+        event = parameters(request.headers.first("event") or "")[0].lower()
+        try:
+            entity, _ = published_phone(event, request.body)
+        except BadDocument:
+            return 400, "Unreadable Document", ()
+        return None if self._is_of(entity, request.uri, found[0]) else (403, "Document Of Another Entity", ())
+
+    def published(self, state: PublishedState, replaced: PublishedState | None) -> None:
+        """Take a state, instead of one before it."""
+        states = self._states.setdefault(state.resource, Counter())
+        if replaced is not None:
+            states[published_phone(replaced.event, replaced.body)[1]] -= 1
+        states[published_phone(state.event, state.body)[1]] += 1
+        self._find(state.resource)
+
+    def withdrawn(self, state: PublishedState) -> None:
+        """Forget a state that is over."""
+        states = self._states.get(state.resource, Counter())
+        states[published_phone(state.event, state.body)[1]] -= 1
+        self._find(state.resource)
+        if not +states:
+            self._states.pop(state.resource, None)
+
+    # The board
+
+    def settle(self) -> None:
+        """Find anew whose phones are published: other colleagues are on the board."""
+        before, self._resources = self._resources, {}
+        for resource in self._states:
+            self._find(resource)
+        for key in before.keys() - self._resources.keys():
+            self._state(key)
+
+    def clear(self) -> None:
+        """Forget all states."""
+        self._states.clear()
+        self.settle()
+
+    def _find(self, resource: str) -> None:
+        found = find_colleague(self._board, resource, self.settings.domains)
+        if found is not None:
+            self._resources.setdefault(found[0], {})[resource] = None
+            self._state(found[0])
+
+    def _state(self, key: Key) -> None:
+        """State on the board what is published of a colleague; nothing when nothing is."""
+        said = [state for each in self._resources.get(key, ()) for state in +self._states.get(each, Counter())]
+        entry = self._board.entries.get(key)
+        before = entry.telephony.get(PhoneSource.PUBLISHED) if entry is not None else None
+        if not said:
+            self._resources.pop(key, None)
+            self._board.state_telephony(key, PhoneSource.PUBLISHED, None)
+        elif before is None or before.state is not most(said):
+            statement = TelephonyStatement(state=most(said), since=datetime.now(UTC))
+            self._board.state_telephony(key, PhoneSource.PUBLISHED, statement)
+
+    def _is_of(self, entity: str, uri: str, key: Key) -> bool:
+        """Return whether a document is of the URI that it is published for: of the same colleague, or of the same user at another host."""
+        named = f"sip:{entity[5:]}" if entity.lower().startswith("pres:") else entity
+        found = find_colleague(self._board, named, self.settings.domains)
+        if found is not None:
+            return found[0] == key
+        try:
+            user = parse_uri(named).user
+            return bool(user) and user == parse_uri(uri).user
+        except MalformedMessage:
+            return False
