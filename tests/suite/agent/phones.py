@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import secrets
+import ssl
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 
 from suite.agent.board import Board
@@ -19,14 +21,19 @@ from suite.agent.core.values import (
 from suite.agent.settings.groups.sip_server import SipAddress, SipServerSettings
 from suite.agent.sipserver.server import PhoneServer
 from suite.agent.users.reading import Colleague
-from suite.names import key_of
+from suite.names import Key, key_of
+from suite.sip.challenges import DigestClient
 from suite.sip.dialoginfo import CONTENT_TYPE as DIALOG_INFO
 from suite.sip.dialoginfo import DialogInfo, read_dialog_info
+from suite.sip.digest import Login
 from suite.sip.flows import SipProtocol
+from suite.sip.headers import Headers
+from suite.sip.message import SipRequest
 from suite.sip.pidf import PidfDocument, read_pidf
 from suite.sip.servers import SipServer
-from suite.sip.subscriber import SubscriptionEvent, SubscriptionWish
+from suite.sip.subscriber import Subscriber, SubscriptionEvent, SubscriptionWish
 from suite.sip.subscriptions import Notification, SubscriptionEnd
+from suite.sip.user_agent import UserAgent, UserAgentSettings
 from tests.support.valkey import free_port
 from tests.support.waiting import eventually
 
@@ -41,10 +48,18 @@ class PhonesPlace:
     board: Board
     server: PhoneServer
     addresses: dict[SipProtocol, SipAddress]
+    settings: SipServerSettings
 
-    def at(self, protocol: SipProtocol = "udp") -> SipServer:
+    def at(
+        self, protocol: SipProtocol = "udp", login: Login | None = None, tls: ssl.SSLContext | None = None
+    ) -> SipServer:
         address = self.addresses[protocol]
-        return SipServer.at(f"{address.host}:{address.port}", protocol)
+        digest = DigestClient(login) if login is not None else None
+        return SipServer.at(f"{address.host}:{address.port}", protocol, digest=digest, tls=tls)
+
+    @property
+    def udp(self) -> tuple[str, int]:
+        return self.addresses["udp"].host, self.addresses["udp"].port
 
     def say(self, state: RichState, of: Colleague = ADA, *, is_uncertain: bool = False) -> None:
         """Let Teams say a state."""
@@ -62,13 +77,17 @@ async def phones_place(
     *colleagues: Colleague,
     settings: SipServerSettings | None = None,
     listening: tuple[SipProtocol, ...] = ("udp", "tcp"),
+    user_agent: UserAgentSettings | None = None,
+    shortest_s: int = 1,
+    note_of: Callable[[Key], str] = lambda _: "",
 ) -> AsyncIterator[PhonesPlace]:
     """Run a SIP server for these colleagues, by default Ada and Ben, both available."""
     board = Board(SourceName.TEAMS)
     board.set_colleagues(colleagues or (ADA, BEN))
     addresses = {each: SipAddress(protocol=each, host="127.0.0.1", port=free_port()) for each in listening}
-    server = PhoneServer(replace(settings or SipServerSettings(), addresses=tuple(addresses.values())), board)
-    place = PhonesPlace(board, server, addresses)
+    settings = replace(settings or SipServerSettings(), addresses=tuple(addresses.values()))
+    server = PhoneServer(settings, board, note_of, listen_again_s=0.05, user_agent=user_agent, shortest_s=shortest_s)
+    place = PhonesPlace(board, server, addresses, settings)
     for each in colleagues or (ADA, BEN):
         place.say(RichState.AVAILABLE, each)
     task = asyncio.create_task(server.run())
@@ -79,6 +98,13 @@ async def phones_place(
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+
+
+@contextlib.asynccontextmanager
+async def watching() -> AsyncIterator[Subscriber]:
+    """A phone."""
+    async with UserAgent() as agent:
+        yield Subscriber(agent)
 
 
 def presence_of(who: str = "ada@pbx.example") -> SubscriptionWish:
@@ -127,3 +153,22 @@ class Display:
     @property
     def end(self) -> SubscriptionEnd | None:
         return next((each for each in self.events if isinstance(each, SubscriptionEnd)), None)
+
+
+def asked(
+    *fields: tuple[str, str], who: str = "ada@pbx.example", method: str = "SUBSCRIBE", body: bytes = b"", **changes: str
+) -> SipRequest:
+    """A request of a stranger: a SUBSCRIBE for presence, but for the changes."""
+    said = {
+        "via": f"SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bK{secrets.token_hex(8)};rport",
+        "from": f"<sip:phone@pbx.example>;tag={secrets.token_hex(4)}",
+        "to": f"<sip:{who}>",
+        "call-id": secrets.token_hex(8),
+        "cseq": f"1 {method}",
+        "contact": "<sip:phone@127.0.0.1:9>",
+        "event": "presence",
+        "expires": "600",
+        **{name.replace("_", "-"): value for name, value in changes.items()},
+    }
+    headers = Headers.of(*((name, value) for name, value in said.items() if value), *fields)
+    return SipRequest(method=method, uri=f"sip:{who}", headers=headers, body=body)

@@ -18,6 +18,8 @@ from suite.sip.user_agent import UserAgent, UserAgentSettings
 from suite.sip.watchers import NotifierLimits
 
 if TYPE_CHECKING:
+    from collections import Counter
+
     from suite.agent.board import Board
     from suite.agent.settings.groups.sip_server import SipAddress, SipServerSettings
     from suite.agent.sipserver.watching import NoteOf
@@ -74,6 +76,11 @@ class PhoneServer:
     def trouble(self) -> str:
         """Return a sentence about addresses that cannot be had; empty when all are open."""
         return self._listening.trouble
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Return what was refused or lost, by reason."""
+        return self._agent.transport.counts
 
     def __len__(self) -> int:
         """Return the number of subscriptions."""
