@@ -31,6 +31,7 @@ class ColleagueLists:
     def __init__(self, board: Board, lists: Mapping[str, Sequence[str]]) -> None:
         self._board = board
         self._lists = lists
+        self._listed = board.listed
         self._members: dict[str, dict[Key, None]] = {}
         self._of: dict[Key, list[str]] = {}
 
@@ -41,6 +42,7 @@ class ColleagueLists:
 
     def settle(self) -> None:
         """Look anew who is on the board."""
+        self._listed = self._board.listed
         self._members.clear()
         self._of.clear()
 
@@ -56,6 +58,8 @@ class ColleagueLists:
 
     def members(self, name: str) -> Mapping[Key, None]:
         """Return the members of a list, in its order, that are on the board."""
+        if self._listed is not self._board.listed:  # other colleagues, of whom nobody told yet
+            self.settle()
         members = self._members.get(name)
         if members is None:
             members = self._members[name] = dict.fromkeys(self._found(name))
