@@ -13,6 +13,7 @@
     fairness      one tenant is large, failing, or always changing: how fresh small tenants stay
     takeover      the time until another worker owns and reads everything, by distance to Redis
     agent         the time from a change at the relay to the last of 50 consoles of an agent, beside bare Starlette
+    phones        the time from a change to the last NOTIFY of 50 phones with a list of 100, beside bare writes
     workers       the users that one, two and four workers read, and the CPU of each read
     push-latency  the time until a change that Graph announces at once is shown, at 200 a second
     push-day      a day of 2,000 users with notifications: requests and ages, beside polling
@@ -24,7 +25,7 @@ push-day and push-trouble run by a faster clock (`--speed`), for which Debian's 
     processes.py  child processes that end with their parent, and the CPU that they use
     report.py     tables for people, one line of JSON for machines
     faster.py     a faster clock for this process and all that it starts
-    fanout/, poll/, webhook/, emulator/, fairness/, takeover/, cancelled/, telemetry/, workers/   the code of the benchmark of that name
+    fanout/, poll/, webhook/, emulator/, fairness/, takeover/, cancelled/, telemetry/, phones/, workers/   the code of the benchmark of that name
     load/         scale, answer, abuse and slow-token: a whole relay at work
     push/         push-latency, push-day and push-trouble
 

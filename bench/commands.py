@@ -242,6 +242,24 @@ def _run_takeover(options: argparse.Namespace) -> int:
 # Change notifications
 
 
+def _phones(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--phones", type=int, default=50, metavar="N", help="phones (default: 50)")
+    add("--colleagues", type=int, default=100, metavar="N", help="colleagues in the list (default: 100)")
+    add("--rate", type=float, default=20.0, metavar="R", help="changes a second (default: 20)")
+    _seconds(parser, 15.0, "length of the measurement")
+
+
+def _run_phones(options: argparse.Namespace) -> int:
+    from bench.phones.run import PhonesOptions, run
+
+    return run(
+        PhonesOptions(
+            phones=options.phones, colleagues=options.colleagues, rate=options.rate, seconds=options.seconds
+        )
+    )  # fmt: skip
+
+
 def _agent(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     _quick(parser, "measure 500 colleagues and 5 consoles")
@@ -346,6 +364,7 @@ BENCHMARKS: Final = (
     Benchmark(
         "takeover", "workers that join, stop and die: time until shares are fair and all is read, by distance to Redis", _takeover, _run_takeover
     ),
+    Benchmark("phones", "a change to the last NOTIFY of many SIP phones that watch a list, beside bare writes", _phones, _run_phones),
     Benchmark("agent", "a change from the relay to the last of many consoles of an agent, beside bare Starlette", _agent, _run_agent),
     Benchmark("workers", "the users that one, two and four workers read", _workers, _run_workers),
     Benchmark("push-latency", "the time until a change that Graph announces is shown", _push_latency, _run_push_latency),

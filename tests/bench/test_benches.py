@@ -21,6 +21,7 @@ from bench.fairness.freshness import Compared, Freshness
 from bench.fanout import run as fanout
 from bench.fanout.schedule import Point
 from bench.load import answer, scale, slow_token
+from bench.phones import run as phones
 from bench.poll import run as poll
 from bench.processes import Child, ChildFailed
 from bench.push import day, latency, trouble
@@ -49,6 +50,11 @@ def test_fanout_delivers_everything_on_every_side(pages: bool):
     assert runs["nats"][0].expected == runs["relay"][0].expected
     assert set(runs["relay"][0].cost_s) == {"worker", "valkey", "edge 1", "edge 2"}
     assert runs["relay"][0].latencies_ms
+
+
+def test_phones_are_told_every_change(capsys: pytest.CaptureFixture[str]):
+    phones.run(phones.PhonesOptions(phones=3, colleagues=5, rate=50, seconds=0.5))
+    assert last_line(capsys)["must"]["every change comes to every phone"]
 
 
 @pytest.mark.soak

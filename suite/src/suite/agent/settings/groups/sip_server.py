@@ -255,7 +255,7 @@ def _addresses(given: Given) -> Iterator[SipAddress]:
 
 def _check(given: Given, settings: SipServerSettings) -> None:
     """Refuse what cannot work, or what would be open to everybody."""
-    if not all(map(find_spec, ("sipmessage", "defusedxml"))):
+    if not all(map(find_spec, ("sipmessage", "defusedxml", "dns"))):
         given.refuse("SipServer.Enable", "SIP needs more packages. Install them: pip install 'presence-suite[sip]'.")
     if not settings.addresses:
         given.refuse("SipServer.Enable", "The SIP server is on, but it has no port.")
