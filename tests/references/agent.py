@@ -7,6 +7,7 @@ from typing import Final
 from suite.agent.core.table import shown_table, winner_table
 from suite.agent.feeds.table import asterisk_table
 from suite.agent.settings.explain import settings_table
+from suite.agent.sipserver.table import phones_table
 
 _SETTINGS: Final = """# Settings of the agent
 
@@ -44,7 +45,14 @@ system is told what it said itself. A state that cannot be confirmed at the mome
 
 {asterisk}
 Asterisk draws a device of state `UNKNOWN` as a free phone, so that a colleague of whom nothing is known is `UNAVAILABLE`. Nothing is ever told as ringing.
-"""
+
+## What SIP phones are told
+
+[The SIP server](../suites/sip-phones.md) tells the state that a console draws, as a presence document (event `presence`) and as a lamp (event `dialog`). Of an unknown state a
+phone is told nothing: the notification has no document, and a lamp that was lit goes out. `early` lets lamps blink, so it is told only while a telephone system says that the
+phone rings. A state that is not certain has "(not confirmed)" behind its note.
+
+{phones}"""
 
 
 def agent_settings_page() -> str:
@@ -54,4 +62,4 @@ def agent_settings_page() -> str:
 
 def agent_states_page() -> str:
     """Return the page of the rules of aggregation."""
-    return _STATES.format(shown=shown_table(), winner=winner_table(), asterisk=asterisk_table())
+    return _STATES.format(shown=shown_table(), winner=winner_table(), asterisk=asterisk_table(), phones=phones_table())

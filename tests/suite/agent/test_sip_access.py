@@ -216,3 +216,38 @@ async def test_strangers_are_not_asked_for_a_login_outside_of_the_networks():
         answer = await stranger.answer(request, place.udp)
         assert answer.status == 403
         assert len(answer.to_bytes()) <= len(request.to_bytes())
+
+
+async def test_a_phone_registers_as_it_watches_and_nothing_is_kept():
+    async with phones_place(settings=SipServerSettings(logins=LOGINS)) as place, peer() as phone:
+        contact = "<sip:lobby@127.0.0.1:5062>;expires=90000"
+        challenge = await phone.answer(asked(method="REGISTER", contact=contact, event=""), place.udp)
+        assert challenge.status == 401
+        digest, request = DigestClient(LOBBY), asked(method="REGISTER", contact=contact, event="")
+        digest.challenged(challenge, request, 1)
+        answer = await phone.answer(digest.prepare(request), place.udp)
+        assert (answer.status, answer.headers.lines("contact")) == (200, ["<sip:lobby@127.0.0.1:5062>;expires=3600"])
+
+
+@pytest.mark.parametrize(
+    ("contact", "expires", "status", "contacts"),
+    [
+        ("<sip:a@127.0.0.1>", "600", 200, ["<sip:a@127.0.0.1>;expires=600"]),
+        ("<sip:a@127.0.0.1>", "0", 200, []),
+        ("*", "0", 200, []),
+        ("", "600", 200, []),
+        ("<mailto:a", "600", 400, []),
+    ],
+)
+async def test_a_registration_is_answered_with_its_contacts(
+    contact: str, expires: str, status: int, contacts: list[str]
+):
+    async with phones_place() as place, peer() as phone:
+        request = asked(method="REGISTER", contact=contact, expires=expires, event="")
+        answer = await phone.answer(request, place.udp)
+        assert (answer.status, answer.headers.lines("contact")) == (status, contacts)
+
+
+async def test_a_stranger_cannot_register():
+    async with phones_place(settings=SipServerSettings(networks=ELSEWHERE)) as place, peer() as phone:
+        assert (await phone.answer(asked(method="REGISTER", event=""), place.udp)).status == 403

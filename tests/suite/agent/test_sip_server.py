@@ -225,7 +225,7 @@ async def test_a_lamp_follows_the_setting_of_what_lights_it():
         place.say(RichState.IN_A_MEETING)
         phone.subscribe(place.at(), lamp_of(), lamp)
         await eventually(lambda: lamp.lamp == "confirmed")
-        place.server.adjust(replace(place.settings, busy_lamp="calls"))
+        place.server.adjust(replace(place.settings, lamp_for="calls"))
         await eventually(lambda: lamp.lamp == "terminated")
         place.say(RichState.IN_A_CALL)
         await eventually(lambda: lamp.lamp == "confirmed")

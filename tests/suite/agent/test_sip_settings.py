@@ -83,7 +83,7 @@ def test_all_settings_are_read(tmp_path: Path):
         "PublishNetworks=10.0.0.6",
         "PublishLoginsFile=publishers",
         "ListsFile=lists",
-        "BusyLamp=calls",
+        "LampFor=calls",
         "Notes=0",
         "Language=it",
         "NotifiesPerSecond=0",
@@ -96,7 +96,7 @@ def test_all_settings_are_read(tmp_path: Path):
     assert settings.logins["lobby"].password == "a secret"
     assert settings.publishers.logins["asterisk"].password == "another secret"
     assert settings.lists == {"sales": ("ada", "1002")}
-    assert (settings.realm, settings.algorithms, settings.busy_lamp) == ("office", ("MD5",), "calls")
+    assert (settings.realm, settings.algorithms, settings.lamp_for) == ("office", ("MD5",), "calls")
     assert (settings.notes, settings.language, settings.per_s) == (False, "it", 0)
     assert (settings.subscriptions, settings.subscriptions_per_address) == (5, 3)
     assert "secret" not in repr(settings)
@@ -114,7 +114,7 @@ def test_all_settings_are_read(tmp_path: Path):
         (("Domains=sip:pbx.example",), "Each domain must be as pbx.example"),
         (("LoginsFile=missing",), "missing"),
         (("Language=tlh",), "must be en or it"),
-        (("BusyLamp=always",), "must be busy or calls"),
+        (("LampFor=always",), "must be busy or calls"),
     ],
 )
 def test_settings_that_cannot_work_are_refused_with_the_remedy(tmp_path: Path, lines: tuple[str, ...], said: str):
@@ -196,7 +196,7 @@ async def test_an_agent_serves_phones_and_follows_its_settings(tmp_path: Path):
         phone.subscribe(server, presence_of("1001@pbx.example"), display)
         phone.subscribe(server, lamp_of("1001@pbx.example"), lamp)
         await eventually(lambda: (display.note, lamp.lamp) == ("Busy", "confirmed"))
-        premises.more = f"[SipServer]\nEnable=1\nUdpPort=0\nTcpPort={moved}\nBusyLamp=calls\n"
+        premises.more = f"[SipServer]\nEnable=1\nUdpPort=0\nTcpPort={moved}\nLampFor=calls\n"
         premises.write_settings()
         await eventually(lambda: lamp.lamp == "terminated")  # over the connection that it had
         phone.subscribe(SipServer.at(f"127.0.0.1:{moved}", "tcp"), presence_of("1001@pbx.example"), late)

@@ -6,6 +6,7 @@ server.py      the part of the agent: listens, and follows its settings
 listening.py   the addresses on which it listens
 watching.py    subscriptions: who may watch whom, and what each is told
 publishing.py  states of phones that telephone systems publish
+registering.py  registrations of phones, answered and not kept
 access.py      networks, logins and certificates
 subscribed.py  one subscription: to a colleague, or to a list
 lists.py       lists of colleagues

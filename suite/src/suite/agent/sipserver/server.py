@@ -10,6 +10,7 @@ from suite.agent.sipserver.access import SipAccess
 from suite.agent.sipserver.documents import EVENTS
 from suite.agent.sipserver.listening import LISTEN_AGAIN_S, SipListening, needs
 from suite.agent.sipserver.publishing import PhonePublishing
+from suite.agent.sipserver.registering import PhoneRegistering
 from suite.agent.sipserver.watching import PhoneWatching
 from suite.sip.notifier import Notifier
 from suite.sip.publications import Publications
@@ -65,6 +66,7 @@ class PhoneServer:
         self._watching.count_of = self._notifier.count_of
         self._publications = Publications(shortest_s=shortest_s)
         self._door = PublishDoor(self._agent, self._publishing, EVENTS, self._publications)
+        self._agent.handle("REGISTER", PhoneRegistering(self._access).registered)
         self._listening = SipListening(self._agent, listen_again_s, self._closing)
 
     @property

@@ -11,7 +11,7 @@ from suite.agent.sipserver.words import word_of
 if TYPE_CHECKING:
     from suite.agent.sipserver.states import PhoneState
 
-_HEAD: Final = ["state", "reachable", "RPID", "note", "lamp", "lamp, `BusyLamp=calls`"]
+_HEAD: Final = ["state", "reachable", "RPID", "note", "lamp", "lamp, `LampFor=calls`"]
 
 
 def phones_table() -> str:

@@ -113,7 +113,7 @@ class PhoneWatching:
         if entry is None:
             return None
         note = self._note_of(entry.subject) if self._settings.notes and event == "presence" else ""
-        telling = Telling(lamps=self._settings.busy_lamp, language=self._settings.language)
+        telling = Telling(lamps=self._settings.lamp_for, language=self._settings.language)
         return document_of(event, entity, entry.shown, note, telling, version=version, was_told=was_told)
 
     # What the board and the settings tell

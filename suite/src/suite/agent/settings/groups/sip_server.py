@@ -123,7 +123,7 @@ SETTINGS: Final = (
         "only `everyone`",
     ),
     _setting(
-        "BusyLamp",
+        "LampFor",
         kinds.choice("busy", "calls"),
         "busy",
         "States that light a phone's lamp: `calls` only, or meetings and everything else that is busy too.",
@@ -206,7 +206,7 @@ class SipServerSettings:
     algorithms: tuple[str, ...] = ("SHA-256", "MD5")
     publishers: SipPublishers = SipPublishers()
     lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    busy_lamp: LampKinds = "busy"
+    lamp_for: LampKinds = "busy"
     notes: bool = True
     language: str = "en"
     per_s: int = 10
@@ -233,7 +233,7 @@ def read_sip_server(given: Given) -> SipServerSettings:
         algorithms=("SHA-256", "MD5") if get("Digest") == "both" else (get("Digest"),),
         publishers=SipPublishers(networks=get("PublishNetworks") or (), logins=_logins(given, "PublishLoginsFile")),
         lists=_lists(given),
-        busy_lamp=get("BusyLamp"),
+        lamp_for=get("LampFor"),
         notes=get("Notes"),
         language=get("Language"),
         per_s=get("NotifiesPerSecond"),
