@@ -5,82 +5,104 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from bench.phones.serving import STAMP
 from bench.processes import message
-from suite.sip.headers import Headers
-from suite.sip.message import SipRequest, StreamParser
-from suite.sip.replies import reply
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-_STAMPED: Final = re.compile(STAMP + rb"(\d+\.\d{6})")
+_RESOURCE: Final = re.compile(rb'<resource uri="sip:(\d+)@')
+_LENGTH: Final = re.compile(rb"\r\ncontent-length:\s*(\d+)", re.IGNORECASE)
+_COPIED: Final = re.compile(rb"(?im)^(?:via|from|to|call-id|cseq):[^\r\n]*")
+
+Came = dict[tuple[int, int], tuple[int, float]]
+"""Extension and how many changes it had before -> phones that were told, and when the last one was."""
 
 
 def watch(pipe: Connection, port: int, phones: int, colleagues: int) -> None:
-    """Open phones. Messages: ("told",) is answered when all were told all colleagues; ("came",) with stamp -> (phones, when to the last)."""
+    """Open phones. Messages: ("told",) is answered when all were told all colleagues; ("came",) with the changes since the last message."""
     asyncio.run(_watch(pipe, port, phones, colleagues))
 
 
 async def _watch(pipe: Connection, port: int, phones: int, colleagues: int) -> None:
     loop = asyncio.get_running_loop()
-    opened = [
-        (await loop.create_connection(lambda number=number: _Phone(number, port, colleagues), "127.0.0.1", port))[1]
-        for number in range(phones)
-    ]
+    opened: list[_Phone] = []
+    for number in range(phones):
+        phone = _Phone(number, colleagues)
+        await loop.create_connection(lambda phone=phone: phone, "127.0.0.1", port)  # type: ignore[misc]
+        opened.append(phone)
     while True:
         (order,) = await message(pipe)
         if order == "told":
             await asyncio.gather(*(each.whole.wait() for each in opened))
         pipe.send(_Phone.came)
         _Phone.came = {}
+        for each in opened:
+            each.changes.clear()
 
 
 class _Phone(asyncio.Protocol):
     """One phone."""
 
-    came: dict[float, tuple[int, float]] = {}  # noqa: RUF012  of all phones of this process
+    came: Came = {}  # noqa: RUF012  of all phones of this process
 
-    def __init__(self, number: int, port: int, colleagues: int) -> None:
+    def __init__(self, number: int, colleagues: int) -> None:
         self.whole = asyncio.Event()
+        self.changes: Counter[int] = Counter()
         self._left = colleagues
         self._number = number
+        self._rest = b""
         if not colleagues:
             self.whole.set()
-        self._port = port
-        self._parser = StreamParser()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Subscribe."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         host, port = transport.get_extra_info("sockname")
-        headers = Headers.of(
-            ("Via", f"SIP/2.0/TCP {host}:{port};branch=z9hG4bKbench{self._number};rport"),
-            ("From", f"<sip:phone{self._number}@pbx.example>;tag=phone{self._number}"),
-            ("To", "<sip:everyone@pbx.example>"),
-            ("Call-ID", f"bench{self._number}"),
-            ("CSeq", "1 SUBSCRIBE"),
-            ("Contact", f"<sip:phone@{host}:{port};transport=tcp>"),
-            ("Event", "presence"),
-            ("Supported", "eventlist"),
-            ("Expires", "3600"),
+        number = self._number
+        lines = (
+            "SUBSCRIBE sip:everyone@pbx.example SIP/2.0",
+            f"Via: SIP/2.0/TCP {host}:{port};branch=z9hG4bKbench{number};rport",
+            f"From: <sip:phone{number}@pbx.example>;tag=phone{number}",
+            "To: <sip:everyone@pbx.example>",
+            f"Call-ID: bench{number}",
+            "CSeq: 1 SUBSCRIBE",
+            "Max-Forwards: 70",
+            f"Contact: <sip:phone@{host}:{port};transport=tcp>",
+            "Event: presence",
+            "Supported: eventlist",
+            "Expires: 3600",
+            "Content-Length: 0",
         )
-        request = SipRequest(method="SUBSCRIBE", uri="sip:everyone@pbx.example", headers=headers)
-        transport.write(request.to_bytes())
+        transport.write("\r\n".join([*lines, "", ""]).encode())
 
     def data_received(self, data: bytes) -> None:
-        """Answer NOTIFYs, and note the stamps of changes."""
+        """Cut messages out."""
         now = time.time()
-        for each in self._parser.feed(data):
-            if not isinstance(each, SipRequest):
-                continue
-            self._transport.write(reply(each, 200, "OK").to_bytes())
-            self._left -= each.body.count(b"<presence ")
+        self._rest += data
+        while (end := self._rest.find(b"\r\n\r\n")) >= 0:
+            head = self._rest[:end]
+            length = _LENGTH.search(head)
+            whole = end + 4 + (int(length[1]) if length is not None else 0)
+            if len(self._rest) < whole:
+                return
+            body, self._rest = self._rest[end + 4 : whole], self._rest[whole:]
+            if head.startswith(b"NOTIFY"):
+                self._notified(head, body, now)
+
+    def _notified(self, head: bytes, body: bytes, now: float) -> None:
+        """Answer a NOTIFY, and note who is in it."""
+        answer = [b"SIP/2.0 200 OK", *_COPIED.findall(head), b"Content-Length: 0", b"", b""]
+        self._transport.write(b"\r\n".join(answer))
+        if not self.whole.is_set():
+            self._left -= body.count(b"<presence ")
             if self._left <= 0:
                 self.whole.set()
-            for found in set(_STAMPED.findall(each.body)):
-                stamp = float(found)
-                _Phone.came[stamp] = (_Phone.came.get(stamp, (0, 0.0))[0] + 1, now)
+            return
+        for extension in map(int, _RESOURCE.findall(body)):
+            change = extension, self.changes[extension]
+            self.changes[extension] += 1
+            _Phone.came[change] = (_Phone.came.get(change, (0, 0.0))[0] + 1, now)

@@ -1,23 +1,32 @@
-"""Run the SIP server and its peer in turn, with the same phones and changes, and compare."""
+"""Run the agent and its peer in turn, with the same phones and changes, and compare."""
 
 from __future__ import annotations
 
+import itertools
+import json
+import sys
+import tempfile
 import time
+from collections import Counter
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from http.client import HTTPConnection
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import psutil
 
 from bench import report
-from bench.phones import phones, serving
-from bench.processes import Child, cpu_s, free_port
+from bench.phones import bare, phones
+from bench.processes import Child, ChildFailed, cpu_s, free_port, server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from bench.phones.phones import Came
 
 LAST_MS: Final = 200.0
 """From a change to the last NOTIFY, at the 99th percentile."""
-_SETTLE_S: Final = 1.0
+_FIRST: Final = 1000
+_SETTLE_S: Final = 1.5
 _WAIT_S: Final = 120.0
 
 
@@ -36,7 +45,7 @@ class PhonesSide:
     """The measurements of one side.
 
     Attributes:
-        last_ms: from each change to the last phone.
+        last_ms: of each change, from the request that tells it to the last phone.
         incomplete: changes that did not come to all phones.
         told_s: until all phones were told all colleagues.
     """
@@ -48,10 +57,119 @@ class PhonesSide:
     rss_mb: float = 0.0
 
 
+class _Teller:
+    """Tells changes by the local API, and when each was told."""
+
+    def __init__(self, port: int, colleagues: int) -> None:
+        self.told: dict[tuple[int, int], float] = {}
+        self._connection = HTTPConnection("127.0.0.1", port)
+        self._extensions = itertools.cycle(range(_FIRST, _FIRST + colleagues))
+        self._changes: Counter[int] = Counter()
+        self._sequences = itertools.count(1)
+
+    def first(self, colleagues: int) -> None:
+        """Let everybody be away."""
+        self._tell([(number, "away") for number in range(_FIRST, _FIRST + colleagues)])
+
+    def play(self, rate: float, seconds: float) -> None:
+        """Tell changes for a time."""
+        self.told.clear()
+        self._changes.clear()
+        began = time.monotonic()
+        for number in range(round(rate * seconds)):
+            time.sleep(max(0.0, began + number / rate - time.monotonic()))
+            extension = next(self._extensions)
+            self.told[extension, self._changes[extension]] = time.time()
+            self._changes[extension] += 1
+            self._tell([(extension, f"{'busy' if self._changes[extension] % 2 else 'available'}")])
+
+    def _tell(self, states: list[tuple[int, str]]) -> None:
+        told = [
+            {"user": str(extension), "state": state, "sequence": next(self._sequences), "expires_s": 600}
+            for extension, state in states
+        ]
+        body = json.dumps({"connector": "bench", "states": told})
+        self._connection.request("POST", "/v1/presence", body, {"Content-Type": "application/json"})
+        response = self._connection.getresponse()
+        said = response.read()
+        if response.status >= 300:
+            raise ChildFailed(f"The agent answered {response.status}: {said[:200]!r}")
+
+
 def run(options: PhonesOptions) -> int:
     """Measure both sides; returns the exit code."""
     load = report.load_before()
-    found = {"bare": _measured(serving.write, options, is_bare=True), "agent": _measured(serving.serve, options)}
+    found: dict[str, PhonesSide] = {}
+    for side in ("bare", "agent"):
+        with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+            api_port, sip_port = free_port(), free_port()
+            if side == "bare":
+                child = stack.enter_context(Child(bare.serve, api_port, sip_port))
+                child.hear()
+                pid = child.pid
+            else:
+                settings = _settings(Path(folder), api_port, sip_port, options)
+                command = [sys.executable, "-m", "suite.cli", "agent", "--settings", str(settings)]
+                pid = stack.enter_context(server(command, sip_port, Path(folder) / "log"))
+                stack.enter_context(_listening(api_port))
+            found[side] = _measured(pid, api_port, sip_port, options, is_bare=side == "bare")
+    return _compare(found, options, load)
+
+
+def _listening(port: int) -> ExitStack:
+    """Wait until the local API answers."""
+    deadline = time.monotonic() + _WAIT_S
+    while time.monotonic() < deadline:
+        try:
+            connection = HTTPConnection("127.0.0.1", port, timeout=5)
+            connection.request("GET", "/v1/sources")
+            connection.getresponse()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return ExitStack()
+    raise ChildFailed("The agent does not serve its local API.")
+
+
+def _settings(folder: Path, api_port: int, sip_port: int, options: PhonesOptions) -> Path:
+    rows = "".join(f"login{number},{_FIRST + number}\n" for number in range(options.colleagues))
+    (folder / "colleagues.csv").write_text("login,extension\n" + rows)
+    file = folder / "Presence.ini"
+    file.write_text(
+        f"WinningTechnology = Local\n[Agent]\nUsersFile = colleagues.csv\nPort = {api_port}\n"
+        f"[SipServer]\nEnable = 1\nUdpPort = 0\nTcpPort = {sip_port}\nNotifiesPerSecond = 0\n"
+    )
+    return file
+
+
+def _measured(pid: int, api_port: int, sip_port: int, options: PhonesOptions, *, is_bare: bool) -> PhonesSide:
+    side, teller = PhonesSide(), _Teller(api_port, options.colleagues)
+    if not is_bare:
+        teller.first(options.colleagues)
+    with Child(phones.watch, sip_port, options.phones, 0 if is_bare else options.colleagues) as watching:
+        began = time.monotonic()
+        watching.ask("told", timeout_s=_WAIT_S)
+        side.told_s = time.monotonic() - began
+        teller.play(options.rate, 1.0)  # warm
+        time.sleep(_SETTLE_S)
+        watching.ask("came")
+        before = cpu_s([pid])[pid]
+        teller.play(options.rate, options.seconds)
+        time.sleep(_SETTLE_S)
+        came: Came = watching.ask("came")
+        spent = cpu_s([pid])[pid] - before
+        side.rss_mb = psutil.Process(pid).memory_info().rss / 1e6
+    for change, at in teller.told.items():
+        count, last = came.get(change, (0, 0.0))
+        if count == options.phones:
+            side.last_ms.append((last - at) * 1000)
+        else:
+            side.incomplete += 1
+    side.cpu_ms_a_notify = spent * 1000 / (len(teller.told) * options.phones)
+    return side
+
+
+def _compare(found: dict[str, PhonesSide], options: PhonesOptions, load: float) -> int:
     rows: list[list[object]] = [
         [title, *(round(of(found[side]), 2) for side in ("agent", "bare"))]
         for title, of in (
@@ -65,13 +183,13 @@ def run(options: PhonesOptions) -> int:
     ]
     title = f"{options.phones} phones with a list of {options.colleagues}, {options.rate:g} changes a second; load before: {load}"
     report.table(title, ("", "agent", "bare writes"), rows)
-    agent, bare = found["agent"], found["bare"]
+    agent, peer = found["agent"], found["bare"]
     p99 = report.quantile(agent.last_ms, 0.99)
     verdict = report.Verdict("phones")
     verdict.ratios = {
         "last_p99_ms": round(p99, 1),
-        "bare_p99_ms": round(report.quantile(bare.last_ms, 0.99), 1),
-        "cpu": round(agent.cpu_ms_a_notify / max(bare.cpu_ms_a_notify, 0.001), 1),
+        "bare_p99_ms": round(report.quantile(peer.last_ms, 0.99), 1),
+        "cpu": round(agent.cpu_ms_a_notify / max(peer.cpu_ms_a_notify, 0.001), 1),
         "told_s": round(agent.told_s, 2),
     }
     verdict.must = {
@@ -79,28 +197,3 @@ def run(options: PhonesOptions) -> int:
         "every change comes to every phone": agent.incomplete == 0,
     }
     return verdict.say()
-
-
-def _measured(serve: Callable[..., None], options: PhonesOptions, *, is_bare: bool = False) -> PhonesSide:
-    side, port = PhonesSide(), free_port()
-    with Child(serve, port, options.colleagues) as serving_child:
-        serving_child.hear()
-        time.sleep(_SETTLE_S)
-        with Child(phones.watch, port, options.phones, 0 if is_bare else options.colleagues) as watching:
-            began = time.monotonic()
-            watching.ask("told", timeout_s=_WAIT_S)
-            side.told_s = time.monotonic() - began
-            serving_child.ask(options.rate, 1.0, timeout_s=_WAIT_S)  # warm
-            time.sleep(_SETTLE_S)
-            watching.ask("came")
-            before = cpu_s([serving_child.pid])[serving_child.pid]
-            played = serving_child.ask(options.rate, options.seconds, timeout_s=_WAIT_S)
-            time.sleep(_SETTLE_S)
-            came = watching.ask("came")
-            spent = cpu_s([serving_child.pid])[serving_child.pid] - before
-            side.rss_mb = psutil.Process(serving_child.pid).memory_info().rss / 1e6
-    whole = {stamp: last for stamp, (count, last) in came.items() if count == options.phones}
-    side.last_ms = [(last - stamp) * 1000 for stamp, last in whole.items()]
-    side.incomplete = played - len(whole)
-    side.cpu_ms_a_notify = spent * 1000 / (played * options.phones)
-    return side

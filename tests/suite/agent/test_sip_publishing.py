@@ -12,7 +12,6 @@ from suite.agent.board import BoardEntry
 from suite.agent.core.values import PhoneSource, ShownStatus, TelephonyState
 from suite.agent.settings.groups.sip_server import SipPublishers, SipServerSettings
 from suite.agent.settings.sip_files import SipLogin
-from suite.agent.sipserver.telephony import phone_of_dialogs, phone_of_presence
 from suite.names import key_of
 from suite.sip import dialoginfo, pidf
 from suite.sip.dialoginfo import DialogInfo, PhoneDialog, write_dialog_info
@@ -175,38 +174,3 @@ async def test_nothing_that_was_published_is_left_when_publishing_is_off_or_the_
             mine.update(pidf_of())  # its tag is not known any more, so it begins anew
             await eventually(lambda: published(place) is TelephonyState.IDLE)
         assert published(place) is None
-
-
-@pytest.mark.parametrize(
-    ("document", "state"),
-    [
-        (PidfDocument(is_open=True, notes=("Ready",)), TelephonyState.IDLE),
-        (PidfDocument(is_open=True, activities=frozenset({"on-the-phone"})), TelephonyState.BUSY),
-        (PidfDocument(is_open=False, activities=frozenset({"busy"})), TelephonyState.BUSY),
-        (PidfDocument(is_open=True, activities=frozenset({"busy"}), notes=("Ringing",)), TelephonyState.RINGING),
-        (PidfDocument(is_open=True, notes=("On hold",)), TelephonyState.BUSY),
-        (PidfDocument(is_open=True, notes=("Do Not Disturb",)), TelephonyState.DO_NOT_DISTURB),
-        (PidfDocument(is_open=False, activities=frozenset({"away"}), notes=("Unavailable",)), TelephonyState.UNKNOWN),
-        (PidfDocument(), TelephonyState.UNKNOWN),
-    ],
-)
-def test_the_state_of_a_phone_by_its_presence_document(document: PidfDocument, state: TelephonyState):
-    assert phone_of_presence(document) is state
-
-
-@pytest.mark.parametrize(
-    ("calls", "state"),
-    [
-        ((), TelephonyState.IDLE),
-        ((("terminated", ""),), TelephonyState.IDLE),
-        ((("early", "recipient"),), TelephonyState.RINGING),
-        ((("early", ""),), TelephonyState.RINGING),
-        ((("early", "initiator"),), TelephonyState.BUSY),
-        ((("trying", "initiator"),), TelephonyState.BUSY),
-        ((("confirmed", ""), ("early", "recipient")), TelephonyState.BUSY),
-        ((("terminated", ""), ("early", "recipient")), TelephonyState.RINGING),
-    ],
-)
-def test_the_state_of_a_phone_by_its_calls(calls: tuple[tuple[str, str], ...], state: TelephonyState):
-    dialogs = [PhoneDialog(id=str(at), state=each, direction=way) for at, (each, way) in enumerate(calls)]
-    assert phone_of_dialogs(dialogs) is state

@@ -14,7 +14,7 @@ from suite.agent.core.values import RichState, ShownStatus
 from suite.agent.sipserver.words import word_of
 
 if TYPE_CHECKING:
-    from suite.agent.sipserver.states import LampKinds
+    from suite.agent.settings.groups.sip_server import LampKinds
 
 
 class DeviceState(enum.StrEnum):
