@@ -1,4 +1,4 @@
-"""Who may use the SIP server: networks first, then a login or a certificate.
+"""The doors of the SIP server: networks first, then a login or a certificate.
 
 An address that a datagram comes from can be forged, and NOTIFYs go back there. So nobody outside of the networks is answered more than a
 refusal, and with logins nobody who cannot read the challenge.
@@ -37,7 +37,7 @@ class _Admitted(Protocol):
 
 
 class SipAccess:
-    """Who may watch, and who may publish, by the settings of the moment."""
+    """Lets in who may watch, and who may publish, by the settings of the moment."""
 
     def __init__(self, settings: SipServerSettings) -> None:
         self._settings = settings
