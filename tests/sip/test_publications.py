@@ -87,3 +87,12 @@ def test_each_state_that_began_ends_once(steps: list[tuple[str, int, int]]):
     for each in kept.expire(now + 91):
         alive.remove(each.body)
     assert (alive, len(kept), kept._of.total()) == ([], 0, 0)
+
+
+def test_what_is_cleared_is_forgotten_with_its_tags():
+    kept = Publications(most_bytes=1)
+    mine = kept.publish(state(), None, 60, 0.0)
+    kept.clear()
+    assert (len(kept), kept.expire(1e9), kept.next_due()) == (0, [], None)
+    assert kept.publish(state(b""), mine.tag, 60, 1.0).status == 412
+    assert kept.publish(state(), None, 60, 1.0).status == 200

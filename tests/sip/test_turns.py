@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from suite.sip.turns import Turns
+from suite.sip.turns import Turns, TurnsOfPeers
 
 
 async def times_of(count: int, per_s: float) -> list[float]:
@@ -57,3 +57,24 @@ async def test_nobody_has_a_turn_while_it_is_held():
             await asyncio.shield(waiting)
     turns.release()
     await waiting
+
+
+async def test_turns_of_each_peer_are_its_own():
+    turns = TurnsOfPeers()
+    await turns.take("a", 0.001)
+    await turns.take("b", 0.001)
+    await turns.take("c", 0)
+    await turns.take("c", 0)
+    waiting = asyncio.create_task(turns.take("a", 0.001))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    turns.end()
+    await waiting
+    await turns.take("a", 0.001)
+
+
+async def test_turns_of_peers_for_which_nobody_waits_are_forgotten():
+    turns = TurnsOfPeers()
+    for number in range(5000):
+        await turns.take(number, 1000)
+    assert len(turns._turns) <= 1024

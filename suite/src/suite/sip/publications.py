@@ -103,6 +103,7 @@ class Publications:
 
     def clear(self) -> None:
         """Forget all states. Their tags are not known any more."""
+        self._bytes = 0
         self._kept.clear()
         self._of.clear()
         self._due.clear()
