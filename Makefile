@@ -146,16 +146,18 @@ $(FOR_PROXIES): requirements/proxies.txt | $(VENV)/pyvenv.cfg
 	@$(call quietly,$(PROXIES)/mitmproxy/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes -r requirements/proxies.txt)
 	@touch $@
 
-# The presence server and the phones that SIP is tested against: Debian's packages, not as services.
+# The presence server and the phones that SIP is tested against: Debian's packages, not as services; and PJSIP, in an environment of its own.
 SIP_SERVER := $(VENV)/sip
 SIP_PACKAGES := kamailio kamailio-presence-modules kamailio-sqlite-modules kamailio-tls-modules sip-tester baresip-core
-$(FOR_SIP): | $(VENV)/pyvenv.cfg
+$(FOR_SIP): requirements/phones.txt | $(VENV)/pyvenv.cfg
 	@command -v apt-get >/dev/null || { echo "The SIP server of the tests is unpacked from Debian's packages, and apt is not here." >&2; exit 1; }
 	@echo "Installing the SIP server of the tests into $(SIP_SERVER) ..."
 	@rm -rf $(SIP_SERVER) && mkdir -p $(SIP_SERVER)/packages/partial
 	@$(call quietly,{ { [ "$$(id -u)" != 0 ] || apt-get update -q; } \
 	  && apt-get install -qy --no-install-recommends --download-only -o Debug::NoLocking=1 -o Dir::Cache::archives=$(CURDIR)/$(SIP_SERVER)/packages/ \
 	    $(SIP_PACKAGES) && for package in $(SIP_SERVER)/packages/*.deb; do dpkg-deb -x $$package $(SIP_SERVER) || exit 1; done && rm -r $(SIP_SERVER)/packages; })
+	@$(PYTHON) -m venv --clear $(SIP_SERVER)/pjsip
+	@$(call quietly,$(SIP_SERVER)/pjsip/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes -r requirements/phones.txt)
 	@touch $@
 
 topologies: setup ## run every test of the store on every topology of Redis
@@ -303,4 +305,5 @@ lock: setup ## resolve the locks again: of images, of `make run`, of everything,
 	  --output-file requirements/build.txt
 	@$(BIN)/uv pip compile requirements/checkov.in --universal --generate-hashes --no-header --no-annotate --quiet --output-file requirements/checkov.txt
 	@$(BIN)/uv pip compile requirements/proxies.in --universal --generate-hashes --no-header --no-annotate --quiet --output-file requirements/proxies.txt
+	@$(BIN)/uv pip compile requirements/phones.in --universal --generate-hashes --no-header --no-annotate --quiet --output-file requirements/phones.txt
 	@$(BIN)/uv pip compile requirements/docs.in --universal --generate-hashes --no-header --no-annotate --quiet --output-file requirements/docs.txt

@@ -63,7 +63,7 @@ class Kamailio:
             self._process = subprocess.Popen(
                 [sys.executable, "-S", "-c", UNTIL_PARENT_DIES, str(os.getpid()), *command],
                 cwd=self.folder,
-                env=_environ(),
+                env=unpacked_environ(),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -174,7 +174,7 @@ def _program() -> str:
     return found
 
 
-def _environ() -> dict[str, str]:
+def unpacked_environ() -> dict[str, str]:
     libraries = [str(path) for where in ("usr/lib/*", "lib/*", "usr/lib/*/kamailio") for path in UNPACKED.glob(where)]
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG") if name in os.environ}
     return {**kept, "LD_LIBRARY_PATH": ":".join(libraries)}
