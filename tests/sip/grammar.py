@@ -34,6 +34,11 @@ _AUTHORIZATIONS: Final = (
     'Digest username="a", realm="teams", nonce="1.0.a", uri="sip:a@b", response="x", qop=auth, nc=00000001, cnonce="c"',
     'Digest username="a', "Basic eDp5", "Digest " + 'a="b",' * 300, "Digest nc=zz", "",
 )  # fmt: skip
+_CHALLENGES: Final = (
+    'Digest realm="r", nonce="n"', 'Digest realm="r", nonce="n2", qop="auth,auth-int", algorithm=SHA-256', 'Digest realm="r", qop=auth',
+    'Digest realm="r,\\"x", nonce="n3", qop="auth-int", opaque=""', 'Digest realm="r", nonce="n", algorithm=MD5-sess', "Basic realm=x",
+    'Digest realm="r", nonce="n4", stale=TRUE', 'Digest nonce="' + "n" * 3000 + '", realm=""', 'Digest realm="r', "",
+)  # fmt: skip
 _SPLICES: Final = (
     b"\r\n",
     b"\n",
@@ -65,7 +70,7 @@ class Grammar:
     def message(self) -> bytes:
         """Return a message, mostly right, or with a few bytes changed."""
         made = self._written(*self._made())
-        return self._damaged(made) if self._random.random() < 0.4 else made
+        return self.damaged(made) if self._random.random() < 0.4 else made
 
     def stream(self, messages: int) -> list[bytes]:
         """Return the pieces of a stream of messages and keep-alives, cut anywhere."""
@@ -118,7 +123,28 @@ class Grammar:
         lines = [first, *(f"{name}:{self._word((' ', '', '  ', f'{end} '), 0.9)}{value}" for name, value in fields)]
         return (end.join(lines) + end + end).encode() + body
 
-    def _damaged(self, data: bytes) -> bytes:
+    def often_damaged(self, data: bytes) -> bytes:
+        """Return a message that is right, or with a few bytes changed."""
+        return self.damaged(data) if self._random.random() < 0.6 else data
+
+    def body(self) -> tuple[str, bytes]:
+        """Return a type and a body."""
+        return self._word(_TYPES), self._one(_BODIES)
+
+    def challenges(self) -> list[str]:
+        """Return values of WWW-Authenticate."""
+        return [self._word(_CHALLENGES, 0.0) for _ in range(self._random.randrange(3))]
+
+    def state(self) -> str:
+        """Return a value of Subscription-State."""
+        return self._word(_STATES)
+
+    def status(self) -> int:
+        """Return the status of a response."""
+        return self._random.choice((200, 200, 200, 202, 100, 302, 401, 407, 420, 423, 481, 489, 500, 503, 699))
+
+    def damaged(self, data: bytes) -> bytes:
+        """Return a message with a few bytes changed."""
         for _ in range(self._random.randrange(1, 4)):
             at = self._random.randrange(len(data) + 1)
             match self._random.randrange(4):
