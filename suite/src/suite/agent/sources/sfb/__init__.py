@@ -4,13 +4,15 @@
 requests and answers of the same pages: https://learn.microsoft.com/skype-sdk/ucwa/unifiedcommunicationswebapi2_0
 
 skype.py        the source: sessions, waits between them, doubt, the connection's state
-session.py      one session: subscriptions and the event channel, until something breaks
+session.py      one session: application and event channel, until something breaks
+subscriber.py   subscriptions, and those of whom nothing is said
 discovery.py    the way to the user's home server, and the application there
 fetching.py     the presence of those who changed
 sightings.py    colleagues by SIP address, what the server said of them, what the board shows
 http.py         requests, each bounded in bytes and time
 tokens.py       tokens, each for the host that asked for one
-subscribing.py  whom to subscribe to next, what to extend, what to end
+subscribing.py  what is to be subscribed to, extended and ended next
+pace.py         the times of a session
 answers.py      the server's answers as values
 hal.py          JSON with `_links` and `_embedded`, of bounded size
 states.py       availability and activity as one state

@@ -44,10 +44,16 @@ class Application:
 
 @dataclass(frozen=True, slots=True)
 class PresenceSubscription:
-    """One presence subscription, with whole addresses. `adding` is empty when the server does not let contacts be added."""
+    """One presence subscription, with whole addresses. Those that the server does not offer are empty.
+
+    Attributes:
+        adding: adds contacts to it.
+        members: lists the contacts in it.
+    """
 
     address: str
     adding: str = ""
+    members: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +118,16 @@ def subscription_of(answer: Resource, whole: Callable[[str], str]) -> PresenceSu
     Raises:
         UcwaBroken: it has no link to itself.
     """
-    adding = answer.link("addToPresenceSubscription")
-    return PresenceSubscription(whole(answer.link("self")), whole(adding) if adding else "")
+    adding, members = answer.link("addToPresenceSubscription"), answer.link("memberships")
+    return PresenceSubscription(
+        whole(answer.link("self")), whole(adding) if adding else "", whole(members) if members else ""
+    )
+
+
+def members_of(answer: Resource, whole: Callable[[str], str]) -> list[str]:
+    """Return the contacts of a subscription, as whole addresses. UCWA/presencesubscriptionmemberships_ref."""
+    links = [member.link("contact") for member in answer.all_embedded("presenceSubscriptionMembership")]
+    return [whole(href) for href in links if href]
 
 
 def contact_of(answer: Resource, whole: Callable[[str], str]) -> ContactCard:

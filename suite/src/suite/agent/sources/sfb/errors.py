@@ -3,7 +3,8 @@
 UcwaError
 ├── UcwaBroken           the connection, or an answer, is not as it must be: try again after a wait
 │   ├── UcwaBusy         the server asks to wait
-│   └── UcwaGone         the resource is not there: 404 or 410
+│   ├── UcwaGone         the resource is not there: 404 or 410
+│   └── UcwaUnfit        what was sent is not accepted: 400 or 413
 └── UcwaRefused          the server refuses; only a person can change that
     └── UcwaDenied       it refuses this one thing: 403
 """
@@ -35,6 +36,10 @@ class UcwaBusy(UcwaBroken):
 
 class UcwaGone(UcwaBroken):
     """The resource is not there, or not any more."""
+
+
+class UcwaUnfit(UcwaBroken):
+    """The server does not accept what was sent: something in it is wrong, or it is too much at once."""
 
 
 class UcwaRefused(UcwaError):

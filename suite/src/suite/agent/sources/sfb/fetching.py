@@ -13,37 +13,38 @@ from suite.agent.core.values import RichState, RichStatement
 from suite.agent.sources.sfb.answers import contact_of
 from suite.agent.sources.sfb.errors import UcwaBroken, UcwaBusy, UcwaDenied, UcwaGone
 from suite.agent.sources.sfb.http import MOST_AT_ONCE
+from suite.agent.sources.sfb.pace import MOST_TRIES
 from suite.agent.sources.sfb.states import state_of
+from suite.names import key_of
 from suite.values import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from suite.agent.sources.sfb.http import UcwaHttp
+    from suite.agent.sources.sfb.pace import SessionPace
     from suite.agent.sources.sfb.sightings import Sightings
 
-MOST_TRIES: Final = 3
-AGAIN_S: Final = 1.0
-"""The wait after an answer that was none, and the least wait when the server asks for one."""
 _SPARE: Final = 1_000
 _DENIED: Final = RichStatement(reason=Status.ACCESS_DENIED.label)
-_NOT_FOUND: Final = RichStatement(reason=Status.NOT_FOUND.label)
-_NOT_REPORTED: Final = RichStatement(reason=Status.NOT_REPORTED.label)
+NOT_FOUND: Final = RichStatement(reason=Status.NOT_FOUND.label)
+NOT_REPORTED: Final = RichStatement(reason=Status.NOT_REPORTED.label)
 
 
 class PresenceFetcher:
     """Fetches for one session, a few at a time. A contact that changes again meanwhile is fetched again, once."""
 
-    def __init__(self, http: UcwaHttp, sightings: Sightings, *, again_s: float = AGAIN_S) -> None:
+    def __init__(self, http: UcwaHttp, sightings: Sightings, pace: SessionPace) -> None:
         self._http = http
         self._sightings = sightings
-        self._again_s = again_s
+        self._pace = pace
         self._due: dict[str, str] = {}
         """Contact -> its presence, both as whole addresses."""
         self._tries: dict[str, int] = {}
         self._uris: dict[str, str] = {}
         """Contact -> SIP address, of those that were fetched; empty for a contact without one."""
         self._more = asyncio.Event()
+        self._is_fetching = False
 
     def changed(self, contacts: Mapping[str, str]) -> None:
         """Take note of contacts whose presence changed.
@@ -56,6 +57,16 @@ class PresenceFetcher:
             if contact in self._due or len(self._due) < self._most:
                 self._due[contact] = presence
         self._more.set()
+
+    def look_up(self, uris: Collection[str]) -> None:
+        """Fetch these again, as far as their contacts are known."""
+        keys = {key_of(uri) for uri in uris}
+        self.changed({contact: "" for contact, uri in self._uris.items() if key_of(uri) in keys})
+
+    @property
+    def is_idle(self) -> bool:
+        """Return True when there is nothing to fetch, and nothing is being fetched."""
+        return not self._due and not self._is_fetching
 
     @property
     def _most(self) -> int:
@@ -72,6 +83,7 @@ class PresenceFetcher:
             if not self._due:
                 self._more.clear()
                 continue
+            self._is_fetching = True
             batch = [(contact, self._due.pop(contact)) for contact in list(self._due)[:MOST_AT_ONCE]]
             try:
                 async with asyncio.TaskGroup() as group:
@@ -80,6 +92,7 @@ class PresenceFetcher:
                 raise several.exceptions[0] from None
             if (wait_s := max(task.result() for task in fetched)) > 0:
                 await asyncio.sleep(wait_s)
+            self._is_fetching = False
 
     async def _fetch(self, contact: str, presence: str) -> float:
         """Fetch one, and return the seconds to wait before the next."""
@@ -87,17 +100,17 @@ class PresenceFetcher:
             await self._fetch_once(contact, presence)
         except UcwaBusy as error:
             self._due.setdefault(contact, presence)
-            return max(error.wait_s, self._again_s)
+            return self._pace.wait(1, error.wait_s)
         except UcwaDenied:
             self._say(contact, _DENIED)
         except UcwaGone:
-            self._say(contact, _NOT_FOUND)
+            self._say(contact, NOT_FOUND)
         except UcwaBroken:
             tries = self._tries[contact] = self._tries.get(contact, 0) + 1
             if tries < MOST_TRIES:
                 self._due.setdefault(contact, presence)
-                return self._again_s
-            self._say(contact, _NOT_REPORTED)
+                return self._pace.wait(tries)
+            self._say(contact, NOT_REPORTED)
         self._tries.pop(contact, None)
         return 0.0
 

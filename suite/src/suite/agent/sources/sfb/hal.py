@@ -46,6 +46,12 @@ class Resource:
         found = self.value.get("_embedded")
         return Resource(_object(found.get(rel)) if isinstance(found, dict) else {})
 
+    def all_embedded(self, rel: str) -> list[Resource]:
+        """Return the embedded resources of a relation that may have many."""
+        found = self.value.get("_embedded")
+        listed = found.get(rel) if isinstance(found, dict) else None
+        return Resource({rel: listed if isinstance(listed, list) else [listed]}).children(rel)
+
     def child(self, name: str) -> Resource:
         """Return a property that is an object; an empty one when it is none."""
         return Resource(_object(self.value.get(name)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from typing import Final
-from urllib.parse import parse_qsl, quote, urlencode, urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 from suite.agent.sources.sfb.errors import UcwaBroken
 
@@ -72,8 +72,8 @@ def with_query(whole: str, **more: int) -> str:
     Source: https://learn.microsoft.com/skype-sdk/ucwa/queryparameters
     """
     parts = urlsplit(whole)
-    kept = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] not in more]
-    return parts._replace(query=urlencode([*kept, *more.items()])).geturl()
+    kept = [piece for piece in parts.query.split("&") if piece and piece.partition("=")[0] not in more]
+    return parts._replace(query="&".join([*kept, *(f"{name}={value}" for name, value in more.items())])).geturl()
 
 
 def root_of(address: str) -> str:
@@ -92,10 +92,10 @@ def _whole(base: str, href: str) -> str:
         raise wrong
     try:
         parts = urlsplit(urljoin(base, href))
-        host, port = parts.hostname or "", parts.port or 443
+        host, port = parts.hostname or "", 443 if parts.port is None else parts.port
     except ValueError:
         raise wrong from None
-    if parts.scheme != "https" or "@" in parts.netloc or not _HOST.fullmatch(host):
+    if parts.scheme != "https" or "@" in parts.netloc or not _HOST.fullmatch(host) or not port:
         raise wrong
     place = f"[{host}]" if ":" in host else host
     path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~")

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import httpx
 
 from suite.agent.sources.sfb.answers import challenge_of
-from suite.agent.sources.sfb.errors import UcwaBroken, UcwaBusy, UcwaDenied, UcwaGone, UcwaRefused
+from suite.agent.sources.sfb.errors import UcwaBroken, UcwaBusy, UcwaDenied, UcwaGone, UcwaRefused, UcwaUnfit
 from suite.agent.sources.sfb.hal import MOST_BYTES, Resource, read_resource
 from suite.agent.sources.sfb.hosts import origin_of
 from suite.agent.sources.source import Connector
@@ -174,6 +174,8 @@ def _read(answer: _Answer) -> Resource:
         raise UcwaBusy(f"The server asks to wait (status {named}).", _wait_s(answer.retry_after))
     if status == 403:
         raise UcwaDenied(f"The server does not permit this to the user (status {named}).", subcode)
+    if status in (400, 413):
+        raise UcwaUnfit(f"The server does not accept a request (status {named}).")
     if 300 <= status < 400:
         raise UcwaBroken("The server sends elsewhere by a redirection. It is not followed: set SfB.Address.")
     raise UcwaBroken(f"The server answers with status {named}.")
@@ -208,7 +210,10 @@ def _words(error: Exception) -> str:
     text = str(error)
     if "CERTIFICATE_VERIFY_FAILED" in text:
         return "The server's certificate is not trusted. Set SfB.CaFile, and use the name that the certificate has."
-    return f"The server cannot be reached: {text or type(error).__name__}."
+    is_of_network = isinstance(
+        error, httpx.TransportError | OSError
+    )  # the text of others may have the address of a colleague
+    return f"The server cannot be reached: {(is_of_network and text) or type(error).__name__}."
 
 
 def _now() -> float:

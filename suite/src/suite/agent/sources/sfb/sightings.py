@@ -63,6 +63,9 @@ class Sightings:
         """Take what the server says of an address. One that is nobody's is ignored."""
         key = key_of(uri)
         if key in self._keys:
+            before = self._said.get(key)
+            if before is not None and before.state is statement.state and statement.is_known:
+                statement = before  # with the time since when it is so
             self._said[key] = statement
             self._old.discard(key)
             self._show(key)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import traceback
 import uuid
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from suite.agent.board import Board
     from suite.agent.settings.groups.sfb import SfbSettings
-    from suite.agent.sources.sfb.session import SessionPace
+    from suite.agent.sources.sfb.pace import SessionPace
 
 log = logging.getLogger(__name__)
 
@@ -69,11 +70,13 @@ class SkypeSource:
         self._sightings = Sightings(board)
         self._trust = Trust(0.0, 0.0)
         self._session: UcwaSession | None = None
+        self._is_serving = False
         self._endpoint_id = str(uuid.uuid4())
 
     def watch(self) -> None:
         """Take note that other colleagues are on the board now."""
-        self._sightings.follow()
+        if self._is_serving:
+            self._sightings.follow()
         if self._session is not None:
             self._session.watch()
 
@@ -103,6 +106,7 @@ class SkypeSource:
     async def _serve(self) -> None:
         """Run sessions, until the user name and password are refused."""
         self._trust = Trust(_now(), self._settings.unknown_after.total_seconds())
+        self._is_serving = True
         self._sightings.follow()
         while True:
             wait_s = await self._until_broken()
@@ -126,6 +130,9 @@ class SkypeSource:
             if not (isinstance(error, UcwaGone) and self._session is not None and self._session.has_begun):
                 self._connected(Connector.CONNECTION_ERROR, str(error))
             asked = timedelta(seconds=error.wait_s if isinstance(error, UcwaBusy) else 0.0)
+        except Exception as error:
+            log.error("sfb: the session ended by a fault of this program, to be reported: %s", _place_of(error))  # noqa: TRY400
+            self._connected(Connector.CONNECTION_ERROR, "The agent could not cope with an answer. Its log says more.")
         finally:
             self._session = None
             self._trust.broke(_now())
@@ -173,6 +180,12 @@ class SkypeSource:
         while True:
             await asyncio.sleep(TICK_S)
             self._look()
+
+
+def _place_of(error: Exception) -> str:
+    """Return the type of an error and the line of it. Its text may have what must not be in a log."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {last.name}, line {last.lineno}"
 
 
 def _now() -> float:

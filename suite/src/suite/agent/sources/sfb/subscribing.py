@@ -88,8 +88,12 @@ class SubscriptionPlan:
         self._wanted: dict[str, None] = {}
         self._pages: dict[str, _Page] = {}
         self._not_before = 0.0
-        self._most: int | None = None
-        """The number of contacts that the server allows, once it has said so."""
+        self._is_limited = False
+        """Whether the server has said that its limit is reached."""
+        self._unfit: set[str] = set()
+        """Addresses that the server does not accept."""
+        self._size = PAGE
+        """Contacts of the next request: fewer while an address is looked for that the server does not accept."""
 
     @property
     def subscribed(self) -> set[str]:
@@ -98,16 +102,27 @@ class SubscriptionPlan:
 
     def is_complete(self) -> bool:
         """Return True when everybody who is wanted is in a subscription, as far as the server's limit allows."""
-        return self._most is not None or self._wanted.keys() <= self.subscribed
+        return self._is_limited or not self._missing()
 
     def left_out(self) -> list[str]:
         """Return those who are wanted and beyond the server's limit."""
-        subscribed = self.subscribed
-        return [uri for uri in self._wanted if uri not in subscribed] if self._most is not None else []
+        return self._missing() if self._is_limited else []
 
-    def want(self, uris: Iterable[str]) -> None:
-        """Replace those who are wanted."""
-        self._wanted = dict.fromkeys(uris)
+    def unfit(self) -> list[str]:
+        """Return those whose addresses the server does not accept."""
+        return list(self._unfit)
+
+    def subscriptions_of(self, uris: Iterable[str]) -> list[PresenceSubscription]:
+        """Return the subscriptions that any of these contacts are in."""
+        wanted = set(uris)
+        return [page.subscription for page in self._pages.values() if page.uris & wanted]
+
+    def want(self, uris: Iterable[str]) -> set[str]:
+        """Replace those who are wanted, and return those who are wanted again and were never unsubscribed from."""
+        before, self._wanted = self._wanted, dict.fromkeys(uris)
+        self._unfit &= self._wanted.keys()
+        new = self._wanted.keys() - before.keys()
+        return new & self.subscribed if new else set()
 
     def step(self, now: float) -> SubscriptionStep:
         """Return what to do now."""
@@ -118,19 +133,22 @@ class SubscriptionPlan:
                 return Extend(page.subscription) if page.uris <= self._wanted.keys() else End(page.subscription)
         if now < self._not_before:
             return Rest(min(self._not_before - now, self._until_due(now)))
-        self._most = None
+        self._is_limited = False
         return self._more() or Rest(self._until_due(now))
 
     def _more(self) -> Create | Add | None:
-        subscribed = self.subscribed
-        new = [uri for uri in self._wanted if uri not in subscribed]
-        if not new:
+        missing = self._missing()[: self._size]
+        if not missing:
             return None
         for page in self._pages.values():
             room = PAGE - len(page.uris)
             if page.subscription.adding and room > 0:
-                return Add(page.subscription, tuple(new[:room]))
-        return Create(tuple(new[:PAGE]))
+                return Add(page.subscription, tuple(missing[:room]))
+        return Create(tuple(missing))
+
+    def _missing(self) -> list[str]:
+        has_place = self.subscribed | self._unfit
+        return [uri for uri in self._wanted if uri not in has_place]
 
     def _until_due(self, now: float) -> float:
         due = min((page.ends - LEAD_S for page in self._pages.values()), default=now + LASTS_S)
@@ -143,11 +161,19 @@ class SubscriptionPlan:
         before = self._pages.get(subscription.address)
         uris = {*uris, *(before.uris if before is not None else ())}
         self._pages[subscription.address] = _Page(subscription, uris, now, now + LASTS_S)
+        self._size = min(PAGE, 2 * self._size)
 
     def added(self, subscription: PresenceSubscription, uris: Iterable[str]) -> None:
         """Note that contacts were added to a subscription."""
         if (page := self._pages.get(subscription.address)) is not None:
             page.uris.update(uris)
+        self._size = min(PAGE, 2 * self._size)
+
+    def rejected(self, uris: tuple[str, ...]) -> None:
+        """Note that the server does not accept these together. They are halved until it is known whose address it is."""
+        if len(uris) == 1:
+            self._unfit.update(uris)
+        self._size = max(1, len(uris) // 2) if len(uris) > 1 else PAGE
 
     def extended(self, subscription: PresenceSubscription, now: float) -> None:
         """Note that a subscription was extended. The server adds to what is left, to 30 minutes in all."""
@@ -175,7 +201,7 @@ class SubscriptionPlan:
 
     def limited(self, now: float) -> None:
         """Note that the server's limit is reached. It is asked again after a while."""
-        self._most = len(self.subscribed)
+        self._is_limited = True
         self._not_before = now + LIMITED_S
 
     def pause(self, until: float) -> None:

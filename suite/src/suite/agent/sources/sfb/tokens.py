@@ -7,6 +7,7 @@ Source: https://learn.microsoft.com/skype-sdk/ucwa/authenticationinucwa
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -25,7 +26,7 @@ EARLY_S: Final = 300.0
 """A token is renewed so long before its end, so that none ends on the way."""
 MOST_SERVER_ERRORS: Final = 3
 """After so many answers `server_error` in a row it counts as a refusal: each was an attempt to sign in."""
-_MOST_TOKEN_CHARS: Final = 16_384
+_TOKEN: Final = re.compile(r"[\x21-\x7e]{1,16384}")
 WRONG: Final = (
     "The server does not accept the user name and password. They are not tried again before SfB's settings, or the file of the "
     "password, change: an account may be locked by repeated attempts."
@@ -99,12 +100,7 @@ class UcwaTokens:
         token = answer.value.get("access_token")
         if status == 200:
             self._server_errors = 0
-            if (
-                not isinstance(token, str)
-                or not token.isascii()
-                or not token.isprintable()
-                or len(token) > _MOST_TOKEN_CHARS
-            ):
+            if not isinstance(token, str) or not _TOKEN.fullmatch(token):
                 raise UcwaBroken("The server's answer to signing in has no token.")
             self._came[origin] = now
             life_s = answer.seconds("expires_in")

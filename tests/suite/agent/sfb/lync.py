@@ -90,6 +90,8 @@ class Lync:
         self.extended: list[str] = []
         self.hold_s = 5.0
         self.limit = 10_000
+        self.unfit: set[str] = set()
+        """Addresses that are not accepted."""
         self.speaks_first = True
         """Whether a subscription brings an event for each contact, as the pages show it."""
         self.expires_in: Any = 28_289
@@ -242,6 +244,22 @@ class Lync:
             201,
         )
 
+    def members(self, app: App, name: str) -> Response:
+        """The contacts of a subscription. UCWA/presencesubscriptionmemberships_ref."""
+        at = f"{app.path}/people/presenceSubscriptionMemberships"
+        links = {
+            uri: {"self": {"href": f"{at}/{name},{uri}"}, "contact": {"href": f"{app.path}/people/{uri.lower()}"}}
+            for uri in app.subscriptions.get(name, ())
+        }
+        embedded = [{"rel": "presenceSubscriptionMembership", "_links": each} for each in links.values()]
+        return answer(
+            {
+                "rel": "presenceSubscriptionMemberships",
+                "_links": {"self": {"href": at}},
+                "_embedded": {"presenceSubscriptionMembership": embedded},
+            }
+        )
+
     def _checked_uris(self, app: App, uris: Any) -> Response | None:
         if (
             not isinstance(uris, list)
@@ -249,6 +267,8 @@ class Lync:
             or not all(re.fullmatch(r"sip:[^\s@]+@[^\s@]+", each) for each in uris)
         ):
             self.wrong.append(f"addresses: {uris}")
+            return trouble(400, "BadRequest", "ParameterValidationFailure")
+        if any(each.removeprefix("sip:") in self.unfit for each in uris):
             return trouble(400, "BadRequest", "ParameterValidationFailure")
         if sum(map(len, app.subscriptions.values())) + len(uris) > self.limit:
             return trouble(403, "Forbidden", "LimitExceeded")
@@ -417,6 +437,8 @@ async def _within(lync: Lync, request: Request) -> Response:
         return lync.subscribe(app, await request.json())
     if (method, rest) == ("POST", "people/presenceSubscriptionMemberships"):
         return lync.add(app, request.query_params.get("presenceSubscriptionId", ""), await request.json())
+    if (method, rest) == ("GET", "people/presenceSubscriptionMemberships"):
+        return lync.members(app, request.query_params.get("presenceSubscriptionId", ""))
     if rest.startswith("people/presenceSubscriptions/"):
         return _one_subscription(lync, app, rest.rpartition("/")[2], request)
     if method == "GET" and rest.startswith("people/"):

@@ -2,83 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
-from collections.abc import AsyncIterator
 from pathlib import Path
 
-import pytest
-import pytest_asyncio
-import trustme
-
-from suite.agent.board import Board
-from suite.agent.core.values import SourceName
-from suite.agent.settings.groups.sfb import SfbSettings
-from suite.agent.sources.sfb import skype
-from suite.agent.sources.sfb.session import SessionPace
-from suite.agent.sources.sfb.skype import NOTICE, SkypeSource
-from suite.agent.sources.sfb.tokens import UcwaTokens
+from suite.agent.sources.sfb.skype import NOTICE
 from suite.agent.sources.source import Connector
-from suite.agent.users.reading import Colleague
-from suite.backoff import Backoff
-from suite.names import key_of
 from tests.suite.agent.agents import Premises
 from tests.suite.agent.consoles import Console, listening
-from tests.suite.agent.lync import PASSWORD, USER, Lync, serving_lync
+from tests.suite.agent.sfb.lync import PASSWORD, USER
+from tests.suite.agent.sfb.running import running, shows
 from tests.support.valkey import free_port
 from tests.support.waiting import eventually
-
-ADA, BEN = Colleague(login="ada", sip_uri="Ada@contoso.example"), Colleague(login="ben", sip_uri="ben@contoso.example")
-QUICK = SessionPace(between_polls=0.01, again=0.01, late=5.0, quiet=0.2)
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(skype, "TICK_S", 0.02)
-
-
-@pytest_asyncio.fixture
-async def lync(cert: trustme.LeafCert) -> AsyncIterator[Lync]:
-    async with serving_lync(cert) as server:
-        server.presence = {"ada@contoso.example": ("Online", ""), "ben@contoso.example": ("Busy", "in-a-meeting")}
-        yield server
-
-
-@pytest.fixture
-def board() -> Board:
-    made = Board(SourceName.SFB)
-    made.set_colleagues([ADA, BEN, Colleague(login="phone only", extension="1")])
-    return made
-
-
-@pytest.fixture
-def settings(lync: Lync, ca_pem: bytes) -> SfbSettings:
-    return SfbSettings(
-        enabled=True, address=f"localhost:{lync.port}", user_name=USER, uri=USER, password=PASSWORD, ca_pem=ca_pem
-    )
-
-
-@contextlib.asynccontextmanager
-async def running(settings: SfbSettings, board: Board) -> AsyncIterator[SkypeSource]:
-    source = SkypeSource(
-        settings, board, backoff=Backoff(lambda _low, _high: 0.01), tokens=UcwaTokens(between_s=0.0), pace=QUICK
-    )
-    board.on_watched = source.watch
-    task = asyncio.create_task(source.run())
-    try:
-        yield source
-        assert not task.done(), task.result()
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-
-
-def shows(board: Board, login: str) -> str:
-    """The status, `?` behind it when it is uncertain, the reason where there is no status."""
-    found = board.entries[key_of(login)].shown
-    return found.reason or f"{found.status.value}{'?' if found.is_uncertain else ''}"
 
 
 async def test_presence_goes_on_the_board_and_follows_what_the_server_says(lync, settings, board, caplog):

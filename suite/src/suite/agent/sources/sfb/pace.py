@@ -1,0 +1,42 @@
+"""The times of a session. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+POLL_S: Final = 180
+"""The server holds the event channel for so long: the least that it allows, and its default. UCWA/events_ref."""
+MEDIUM_S: Final = 5
+"""Presence is of medium urgency. The server gathers it for so long: the least that it allows, and its default."""
+LOW_S: Final = 15
+MOST_TRIES: Final = 3
+"""Attempts at the event channel with the same `ack`, at a subscription, at a contact; and answers in a row that reset everything."""
+LONGEST_WAIT_S: Final = 30.0
+"""The longest wait before a request is sent again, unless the server asks for more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionPace:
+    """The times of a session, in seconds.
+
+    Attributes:
+        between_polls: the least time between two requests to the event channel.
+        again: the wait before a request is sent again, doubled with each attempt.
+        late: an answer of the event channel counts as missing after so long.
+        quiet: the wait for the first word of those who were subscribed to, before the server is asked who they are.
+    """
+
+    between_polls: float = 0.5
+    again: float = 1.0
+    late: float = POLL_S + 30.0
+    quiet: float = 60.0
+
+    def wait(self, attempt: int, asked_s: float = 0.0) -> float:
+        """Return the wait after an attempt that failed, from 1.
+
+        Args:
+            attempt: number of the attempt.
+            asked_s: the wait that the server asked for.
+        """
+        return max(asked_s, min(LONGEST_WAIT_S, self.again * 2.0 ** min(attempt - 1, 16)))
