@@ -122,6 +122,16 @@ class Lync:
         for each in faults:
             self._faults.append((re.compile(pattern), _played(each), [times]))
 
+    def has_played(self) -> bool:
+        """Whether all faults were played."""
+        return not any(times[0] for _, _, times in self._faults)
+
+    async def next_polls_get(self, *faults: Response | Fault, times: int = 1) -> None:
+        """Answer the poll that waits, play faults for those after it, and wait until they were played."""
+        self.fault(r"GET /ucwa/oauth/v1/applications/\d+/events", *faults, times=times)
+        self._push(self.app, {})
+        await eventually(self.has_played)
+
     def heal(self) -> None:
         self._faults.clear()
 
@@ -164,6 +174,8 @@ class Lync:
         host, bearer = request.headers["host"], request.headers.get("authorization", "")
         if request.headers.get("accept", "") != "application/json":
             self.wrong.append(f"{request.url.path}: Accept {request.headers.get('accept')}")
+        if request.method == "POST" and "content-length" not in request.headers:
+            self.wrong.append(f"{request.url.path}: no Content-Length, which IIS wants")
         token = bearer.removeprefix("Bearer ")
         if token and token in self.tokens and self.tokens[token] != host:
             self.wrong.append(f"{request.url.path}: the token of {self.tokens[token]} is shown to {host}")

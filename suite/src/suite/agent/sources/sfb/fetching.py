@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from suite.agent.core.values import RichState, RichStatement
@@ -84,7 +85,7 @@ class PresenceFetcher:
                 self._more.clear()
                 continue
             self._is_fetching = True
-            batch = [(contact, self._due.pop(contact)) for contact in list(self._due)[:MOST_AT_ONCE]]
+            batch = [(contact, self._due.pop(contact)) for contact in list(islice(self._due, MOST_AT_ONCE))]
             try:
                 async with asyncio.TaskGroup() as group:
                     fetched = [group.create_task(self._fetch(contact, presence)) for contact, presence in batch]

@@ -22,13 +22,14 @@ from suite.channel import pem_text
 if TYPE_CHECKING:
     from suite.agent.settings.groups.sfb import SfbSettings
     from suite.agent.sources.sfb.hosts import KnownHosts
+    from suite.agent.sources.sfb.pace import SessionPace
     from suite.agent.sources.sfb.tokens import UcwaTokens
 
-REQUEST_S: Final = 30.0
-"""Limit of one request, to the last byte of its answer."""
 CONNECT_S: Final = 10.0
 MOST_AT_ONCE: Final = 8
 """Requests at a time, the long poll beside them. A server allows about 100 for a user: https://learn.microsoft.com/skype-sdk/ucwa/batchingrequests"""
+MOST_COOKIES: Final = 50
+"""Balancers of load use a few. Python's jar has no limit of its own."""
 MOST_WAIT_S: Final = 600.0
 """The longest wait that a server may ask for."""
 _JSON: Final = {"accept": "application/json", "accept-encoding": "identity"}
@@ -51,13 +52,11 @@ class _Answer:
 class UcwaHttp:
     """The requests of one session. An async context manager."""
 
-    def __init__(
-        self, settings: SfbSettings, hosts: KnownHosts, tokens: UcwaTokens, *, request_s: float = REQUEST_S
-    ) -> None:
+    def __init__(self, settings: SfbSettings, hosts: KnownHosts, tokens: UcwaTokens, pace: SessionPace) -> None:
         self._settings = settings
         self.hosts = hosts
         self._tokens = tokens
-        self._request_s = request_s
+        self._request_s = pace.request
         self._signing_in = asyncio.Lock()
         self._client = httpx.AsyncClient(
             transport=httpx.AsyncHTTPTransport(
@@ -66,7 +65,7 @@ class UcwaHttp:
                 limits=httpx.Limits(max_connections=MOST_AT_ONCE + 2),
                 socket_options=_socket_options(),
             ),
-            timeout=httpx.Timeout(None, connect=CONNECT_S, pool=REQUEST_S),
+            timeout=httpx.Timeout(None, connect=CONNECT_S, pool=pace.request),
             trust_env=False,
         )
 
@@ -123,6 +122,8 @@ class UcwaHttp:
                 asyncio.timeout(limit_s),
                 self._client.stream(method, whole, headers=headers, content=content) as response,
             ):
+                if len(self._client.cookies.jar) > MOST_COOKIES:
+                    self._client.cookies.clear()
                 return _Answer(
                     response.status_code,
                     await _body(response),

@@ -21,12 +21,14 @@ class SessionPace:
     """The times of a session, in seconds.
 
     Attributes:
+        request: limit of one request, to the last byte of its answer.
         between_polls: the least time between two requests to the event channel.
         again: the wait before a request is sent again, doubled with each attempt.
         late: an answer of the event channel counts as missing after so long.
         quiet: the wait for the first word of those who were subscribed to, before the server is asked who they are.
     """
 
+    request: float = 30.0
     between_polls: float = 0.5
     again: float = 1.0
     late: float = POLL_S + 30.0

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from suite.agent.sources.sfb.answers import events_of
 from suite.agent.sources.sfb.discovery import application_at, applications_of
 from suite.agent.sources.sfb.errors import UcwaBroken, UcwaBusy, UcwaError, UcwaGone
 from suite.agent.sources.sfb.fetching import PresenceFetcher
 from suite.agent.sources.sfb.hosts import with_query
-from suite.agent.sources.sfb.pace import LOW_S, MEDIUM_S, MOST_TRIES, POLL_S, SessionPace
+from suite.agent.sources.sfb.pace import LOW_S, MEDIUM_S, MOST_TRIES, POLL_S
 from suite.agent.sources.sfb.subscriber import PresenceSubscriber
 
 if TYPE_CHECKING:
@@ -24,7 +24,11 @@ if TYPE_CHECKING:
     from suite.agent.settings.groups.sfb import SfbSettings
     from suite.agent.sources.sfb.answers import ChannelEvents
     from suite.agent.sources.sfb.http import UcwaHttp
+    from suite.agent.sources.sfb.pace import SessionPace
     from suite.agent.sources.sfb.sightings import Sightings
+
+SIGN_OUT_S: Final = 2.0
+"""An agent that stops waits so long for the server. An application that is left behind expires there."""
 
 
 class UcwaSession:
@@ -42,7 +46,7 @@ class UcwaSession:
         sightings: Sightings,
         *,
         on_flow: Callable[[str], None],
-        pace: SessionPace | None = None,
+        pace: SessionPace,
     ) -> None:
         """Prepare a session.
 
@@ -51,7 +55,7 @@ class UcwaSession:
             settings: where the server is.
             sightings: whom to subscribe to, and where their presence goes.
             on_flow: told "" when everybody is subscribed to and events flow, and why they do not when they do not any more.
-            pace: the times; None takes the usual ones.
+            pace: the times.
         """
         self.user = ""
         self.has_begun = False
@@ -59,7 +63,7 @@ class UcwaSession:
         self._settings = settings
         self._sightings = sightings
         self._on_flow = on_flow
-        self._pace = pace or SessionPace()
+        self._pace = pace
         self._fetcher = PresenceFetcher(http, sightings, self._pace)
         self._subscriber = PresenceSubscriber(http, sightings, self._fetcher, self._pace, self._tell)
         self._is_polling = True
@@ -88,8 +92,9 @@ class UcwaSession:
                 self._poll(application.events), self._subscriber.run(application.subscriptions), self._fetcher.run()
             )
         finally:
-            with contextlib.suppress(UcwaError):
-                await self._http.send("DELETE", application.address, limit_s=2.0)
+            with contextlib.suppress(UcwaError, TimeoutError):
+                async with asyncio.timeout(SIGN_OUT_S):
+                    await self._http.send("DELETE", application.address)
 
     async def _poll(self, events_at: str) -> None:
         """Ask the event channel, again and again."""

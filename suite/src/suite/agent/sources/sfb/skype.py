@@ -18,6 +18,7 @@ from suite.agent.sources.doubt import Trust
 from suite.agent.sources.sfb.discovery import hosts_of
 from suite.agent.sources.sfb.errors import UcwaBroken, UcwaBusy, UcwaGone, UcwaRefused
 from suite.agent.sources.sfb.http import UcwaHttp
+from suite.agent.sources.sfb.pace import SessionPace
 from suite.agent.sources.sfb.session import UcwaSession
 from suite.agent.sources.sfb.sightings import Sightings
 from suite.agent.sources.sfb.tokens import UcwaTokens
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
     from suite.agent.board import Board
     from suite.agent.settings.groups.sfb import SfbSettings
-    from suite.agent.sources.sfb.pace import SessionPace
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ class SkypeSource:
         self._board = board
         self._on_connector = on_connector
         self._backoff = backoff or Backoff()
-        self._pace = pace
+        self._pace = pace or SessionPace()
         self._tokens = tokens or UcwaTokens()
         self._sightings = Sightings(board)
         self._trust = Trust(0.0, 0.0)
@@ -119,7 +119,7 @@ class SkypeSource:
         began = _now()
         asked = timedelta(0)
         try:
-            async with UcwaHttp(self._settings, hosts_of(self._settings), self._tokens) as http:
+            async with UcwaHttp(self._settings, hosts_of(self._settings), self._tokens, self._pace) as http:
                 self._session = UcwaSession(http, self._settings, self._sightings, on_flow=self._flows, pace=self._pace)
                 await self._session.run(self._endpoint_id)
         except UcwaRefused as error:
