@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+import pytest
+
 from suite.agent.sources.sfb.skype import NOTICE
 from suite.agent.sources.source import Connector
 from tests.suite.agent.agents import Premises
@@ -13,6 +15,8 @@ from tests.suite.agent.sfb.lync import PASSWORD, USER
 from tests.suite.agent.sfb.running import running, shows
 from tests.support.valkey import free_port
 from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # conftest says why
 
 
 async def test_presence_goes_on_the_board_and_follows_what_the_server_says(lync, settings, board, caplog):
