@@ -65,7 +65,7 @@ def test_both_distributions_have_one_version_and_one_license():
 
 
 def test_every_pin_of_the_locks_has_a_hash():
-    for lock in ("relay.txt", "run.txt", "dev.txt", "docs.txt", "proxies.txt"):
+    for lock in ("relay.txt", "run.txt", "dev.txt", "docs.txt", "phones.txt", "proxies.txt"):
         text = (ROOT / "requirements" / lock).read_text()
         entries = re.split(r"\n(?=[A-Za-z0-9])", text.strip())
         assert all("--hash=sha256:" in entry for entry in entries)

@@ -37,6 +37,8 @@ from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.long
 
+pytestmark = pytest.mark.long
+
 UNLIMITED = TransportLimits(requests_per_s=1e9, burst=1e9, half_message_s=1.0)
 QUICK = UserAgentSettings(timers=Timers(t1=0.01, t2=0.02, t4=0.02), limits=UNLIMITED, most_transactions=2000)
 FEW = NotifierLimits(watchers=200, watchers_of_an_address=200)
@@ -204,7 +206,7 @@ async def fuzz(seed: int, batches: int, seconds: float = 0.0) -> None:
 
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_listeners_and_subscriptions_survive_a_grammar_fuzzer(seed: int, caplog: pytest.LogCaptureFixture):
-    await fuzz(seed, batches=5)
+    await fuzz(seed, batches=8)
     assert "This is a bug" not in caplog.text
 
 

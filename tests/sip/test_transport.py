@@ -98,6 +98,33 @@ async def test_connections_beyond_the_bound_are_closed_and_the_others_live():
             assert await reader.readexactly(2) == b"\r\n"
 
 
+async def test_connections_count_before_their_handshake():
+    async with served("tls", settings=limited(connections_of_an_address=2)) as place, UserAgent() as phone:
+        silent = [await asyncio.open_connection("127.0.0.1", place.port) for _ in range(2)]
+        with pytest.raises(SipUnreachable):
+            await Subscriber(phone).fetch(place.server, WISH)
+        assert place.agent.transport.counts["connections"] == 1
+        for _, writer in silent:
+            writer.close()
+        await eventually(lambda: not place.agent.transport._securing)
+        assert isinstance(await Subscriber(phone).fetch(place.server, WISH), Notification)
+
+
+async def test_who_speaks_no_tls_loses_the_connection():
+    async with served("tls", settings=limited(connect_s=0.2)) as place:
+        for said in (b"", b"OPTIONS sip:a@b SIP/2.0\r\n\r\n"):
+            async with connected(place) as (reader, writer):
+                writer.write(said)
+                await until_closed(reader)
+        assert not place.agent.transport._securing
+
+
+async def test_many_first_requests_share_one_socket():
+    async with UserAgent() as phone:
+        flows = await asyncio.gather(*(phone.transport.flow_to("udp", "127.0.0.1", 9) for _ in range(20)))
+        assert len(set(flows)) == len(phone.transport._udp) == 1
+
+
 async def test_a_peer_that_does_not_read_loses_its_connection():
     settings = limited(unsent_bytes=100_000, requests_per_s=1e6, burst=1e6)
     async with served("tcp", settings=settings) as place, connected(place) as (_, writer):

@@ -14,6 +14,7 @@ subscriptions.py   the life of a subscription of ours
 admission.py       requests a second of an address
 turns.py           what we begin, spread over time
 flows.py           a connection, or our UDP socket towards a peer
+tls_listener.py    connections by TLS, counted from their beginning
 transport.py       all sockets
 srv.py             SRV records, and the order of a server's targets
 lookup.py          names, looked up
@@ -38,8 +39,8 @@ errors.py          what can go wrong
                        ▼  │ requests, responses      │
                     transport ──► flows ─────────────┘
 
-Modules that do I/O, or wait, are flows, transport, lookup, servers, user_agent, turns, subscriber, notifier, publisher and publish_door; all others
-are rules: messages and the time go in. Callbacks are called on the event loop and must not wait.
+Modules that do I/O, or wait, are flows, tls_listener, transport, lookup, servers, user_agent, turns, subscriber, notifier, publisher and
+publish_door; all others are rules: messages and the time go in. Callbacks are called on the event loop and must not wait.
 
 Watch somebody:
 

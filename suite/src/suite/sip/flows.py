@@ -75,6 +75,12 @@ class FlowOwner(Protocol):
     def body_bytes(self, address: str) -> int:
         """Return how long bodies may be over a connection that this address opened."""
 
+    def securing(self, address: str) -> bool:
+        """Count a connection whose handshake begins; False if there are too many."""
+
+    def secured(self, address: str) -> None:
+        """Count a connection no more: its handshake is over."""
+
     def opened(self, flow: StreamFlow) -> bool:
         """Take a connection in, or refuse it."""
 

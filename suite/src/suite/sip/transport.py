@@ -18,6 +18,7 @@ from typing import Final
 from suite.sip.admission import RateLimit
 from suite.sip.errors import SipUnreachable
 from suite.sip.flows import DatagramEndpoint, DatagramFlow, Flow, Receiver, SipProtocol, StreamFlow, TransportLimits
+from suite.sip.tls_listener import TlsListener
 
 DATAGRAM_BYTES: Final = 1300
 """Larger requests go over TCP (RFC 3261 18.1.1)."""
@@ -40,6 +41,9 @@ class SipTransport:
     _servers: list[asyncio.Server] = field(default_factory=list)
     _streams: set[StreamFlow] = field(default_factory=set)
     _of_address: Counter[str] = field(default_factory=Counter)
+    _securing: Counter[str] = field(default_factory=Counter)
+    _tls: list[TlsListener] = field(default_factory=list)
+    _opening: asyncio.Lock = field(default_factory=asyncio.Lock)
     _emptied: asyncio.Event = field(default_factory=asyncio.Event)
     _connecting: dict[tuple[SipProtocol, str, int], asyncio.Task[StreamFlow]] = field(default_factory=dict)
     _connected: dict[tuple[SipProtocol, str, int], StreamFlow] = field(default_factory=dict)
@@ -64,15 +68,11 @@ class SipTransport:
             _, endpoint = await loop.create_datagram_endpoint(lambda: DatagramEndpoint(self), local_addr=(host, port))
             self._udp.append(endpoint)
             return host, endpoint.port
-        secured = protocol == "tls"
-        server = await loop.create_server(
-            lambda: StreamFlow(self, protocol),
-            host,
-            port,
-            ssl=tls if secured else None,
-            ssl_handshake_timeout=self.limits.connect_s if secured else None,
-            backlog=256,
-        )
+        if protocol == "tls":
+            assert tls is not None
+            self._tls.append(TlsListener.at(self, host, port, tls))
+            return host, self._tls[-1].port
+        server = await loop.create_server(lambda: StreamFlow(self, protocol), host, port, backlog=256)
         self._servers.append(server)
         return host, server.sockets[0].getsockname()[1]
 
@@ -111,6 +111,22 @@ class SipTransport:
             if address in self.trusted
             else min(limits.strangers_body_bytes, limits.message.body_bytes)
         )
+
+    def securing(self, address: str) -> bool:
+        """Count a connection whose handshake begins; False if there are too many."""
+        most = self.limits.connections_of_an_address
+        all_ = len(self._streams) + self._securing.total()
+        if all_ >= self.limits.connections or self._of_address[address] + self._securing[address] >= most:
+            self.counts["connections"] += 1
+            return False
+        self._securing[address] += 1
+        return True
+
+    def secured(self, address: str) -> None:
+        """Count a connection no more: its handshake is over."""
+        self._securing[address] -= 1
+        if not self._securing[address]:
+            del self._securing[address]
 
     def opened(self, flow: StreamFlow) -> bool:
         """Take a connection in; False if there are too many, or if all is closed."""
@@ -186,14 +202,15 @@ class SipTransport:
 
     async def _socket_for(self, host: str) -> DatagramEndpoint:
         wanted = socket.AF_INET6 if ":" in host else socket.AF_INET
-        for endpoint in self._udp:
-            if endpoint.family == wanted:
-                return endpoint
-        try:
-            await self.listen("udp", "::" if wanted == socket.AF_INET6 else "0.0.0.0")  # noqa: S104 - our own socket for requests
-        except OSError as error:  # such as a machine without IPv6
-            raise SipUnreachable(f"No socket towards {host}: {error}") from None
-        return self._udp[-1]
+        async with self._opening:  # else many requests at once would each open one
+            for endpoint in self._udp:
+                if endpoint.family == wanted:
+                    return endpoint
+            try:
+                await self.listen("udp", "::" if wanted == socket.AF_INET6 else "0.0.0.0")  # noqa: S104 - our own socket for requests
+            except OSError as error:  # such as a machine without IPv6
+                raise SipUnreachable(f"No socket towards {host}: {error}") from None
+            return self._udp[-1]
 
     async def close(self) -> None:
         """Close all sockets. What is unsent is sent if the peer reads soon; TLS says good-bye."""
@@ -203,6 +220,8 @@ class SipTransport:
             task.cancel()
             with suppress(asyncio.CancelledError, SipUnreachable):
                 await task
+        for listener in self._tls:
+            await listener.close()
         for server in self._servers:
             server.close()
         for flow in list(self._streams):

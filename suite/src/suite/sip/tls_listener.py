@@ -1,0 +1,84 @@
+"""A listener for TLS that counts connections from before their handshake on, which asyncio's server does not tell of."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+from suite.sip.flows import FlowOwner, StreamFlow
+
+_BACKLOG: Final = 256
+_NO_SOCKETS_S: Final = 1.0
+"""The pause when the system has no more sockets for us."""
+
+
+@dataclass(slots=True, eq=False)
+class TlsListener:
+    """One listening socket. Connections beyond the bounds are closed before they cost a handshake."""
+
+    owner: FlowOwner
+    listening: socket.socket
+    tls: ssl.SSLContext
+    _accepting: asyncio.Task[None] | None = None
+    _handshakes: set[asyncio.Task[None]] = field(default_factory=set)
+
+    @classmethod
+    def at(cls, owner: FlowOwner, host: str, port: int, tls: ssl.SSLContext) -> TlsListener:
+        """Listen.
+
+        Raises:
+            OSError: the address cannot be had.
+        """
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listening = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        listening.settimeout(0)
+        made = cls(owner, listening, tls)
+        made._accepting = asyncio.create_task(made._accept(), name=f"sip tls {host}:{port}")
+        return made
+
+    @property
+    def port(self) -> int:
+        """The port that it is bound to."""
+        port: int = self.listening.getsockname()[1]
+        return port
+
+    async def close(self) -> None:
+        """Stop listening, and end handshakes. Connections live on."""
+        tasks = [*self._handshakes, *([self._accepting] if self._accepting is not None else [])]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        self.listening.close()
+
+    async def _accept(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, peer = await loop.sock_accept(self.listening)
+            except OSError:
+                self.owner.counts["no_sockets"] += 1
+                await asyncio.sleep(_NO_SOCKETS_S)
+                continue
+            if not self.owner.securing(peer[0]):
+                connection.close()
+                continue
+            task = asyncio.create_task(self._secure(connection, peer[0]), name="sip tls handshake")
+            self._handshakes.add(task)
+            task.add_done_callback(self._handshakes.discard)
+
+    async def _secure(self, connection: socket.socket, address: str) -> None:
+        try:
+            with suppress(OSError):  # its peer speaks no TLS, or is gone
+                await asyncio.get_running_loop().connect_accepted_socket(
+                    lambda: StreamFlow(self.owner, "tls"),
+                    connection,
+                    ssl=self.tls,
+                    ssl_handshake_timeout=self.owner.limits.connect_s,
+                )
+        finally:
+            self.owner.secured(address)
