@@ -86,7 +86,9 @@ async def phones_place(
     board.set_colleagues(colleagues or (ADA, BEN))
     addresses = {each: SipAddress(protocol=each, host="127.0.0.1", port=free_port()) for each in listening}
     settings = replace(settings or SipServerSettings(), addresses=tuple(addresses.values()))
-    server = PhoneServer(settings, board, note_of, listen_again_s=0.05, user_agent=user_agent, shortest_s=shortest_s)
+    server = PhoneServer(
+        settings, board, note_of, listen_again_s=0.05, user_agent=user_agent, shortest_s=shortest_s, show_every_s=0.05
+    )
     place = PhonesPlace(board, server, addresses, settings)
     for each in colleagues or (ADA, BEN):
         place.say(RichState.AVAILABLE, each)

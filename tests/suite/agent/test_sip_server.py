@@ -9,6 +9,7 @@ import pytest
 
 from suite.agent.core.values import RichState, TelephonyState
 from suite.agent.settings.groups.sip_server import SipAddress, SipServerSettings
+from suite.agent.sources.source import Connector
 from suite.agent.users.reading import Colleague
 from suite.names import key_of
 from suite.sip.errors import SipRefusal
@@ -212,11 +213,11 @@ async def test_a_port_that_another_program_has_is_opened_when_that_ends():
     other = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", taken.port)
     async with phones_place() as place, watching() as phone:
         place.server.adjust(replace(place.settings, addresses=(place.addresses["udp"], taken)))
-        await eventually(lambda: str(taken) in place.server.trouble)
+        await eventually(lambda: str(taken) in place.server.phones.detail)
         await phone.fetch(place.at("udp"), presence_of())
         other.close()
         await other.wait_closed()
-        await eventually(lambda: place.server.is_listening and not place.server.trouble)
+        await eventually(lambda: place.server.is_listening and not place.server.phones.detail)
 
 
 async def test_a_lamp_follows_the_setting_of_what_lights_it():
@@ -229,6 +230,22 @@ async def test_a_lamp_follows_the_setting_of_what_lights_it():
         await eventually(lambda: lamp.lamp == "terminated")
         place.say(RichState.IN_A_CALL)
         await eventually(lambda: lamp.lamp == "confirmed")
+
+
+async def test_consoles_are_told_how_many_subscriptions_there_are_and_which_port_is_taken():
+    async with phones_place() as place, watching() as phone:
+        with place.board.listening(None, (place.board.epoch, place.board.revision)) as console:
+            phone.subscribe(place.at(), presence_of(), Display())
+            await eventually(lambda: place.server.phones.subscriptions == 1)
+            await console.wait()
+        assert place.server.phones.state is Connector.UP_AND_RUNNING
+        other = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", free_port())
+        taken = SipAddress(protocol="tcp", host="127.0.0.1", port=other.sockets[0].getsockname()[1])
+        place.server.adjust(replace(place.settings, addresses=(taken,)))
+        await eventually(lambda: place.server.phones.state is Connector.CONNECTION_ERROR)
+        assert str(taken) in place.server.phones.detail
+        other.close()
+        await other.wait_closed()
 
 
 # Pace

@@ -6,6 +6,7 @@ import hashlib
 from ipaddress import ip_network
 from pathlib import Path
 
+import httpx
 import pytest
 import trustme
 
@@ -192,10 +193,17 @@ async def test_an_agent_serves_phones_and_follows_its_settings(tmp_path: Path):
         def say(state: RichState) -> None:
             agent.board.state_rich(key_of("ada"), SourceName.LOCAL, RichStatement(state=state))
 
+        async def phones() -> dict[str, object]:
+            async with httpx.AsyncClient(base_url=premises.url, trust_env=False) as client:
+                found: dict[str, object] = (await client.get("/v1/sources")).json()["phones"]
+                return found
+
         say(RichState.BUSY)
         phone.subscribe(server, presence_of("1001@pbx.example"), display)
         phone.subscribe(server, lamp_of("1001@pbx.example"), lamp)
         await eventually(lambda: (display.note, lamp.lamp) == ("Busy", "confirmed"))
+        assert await phones() == {"state": "up_and_running", "detail": "", "subscriptions": 2}
+        assert agent.board.listeners == 0  # phones take no place of a console
         premises.more = f"[SipServer]\nEnable=1\nUdpPort=0\nTcpPort={moved}\nLampFor=calls\n"
         premises.write_settings()
         await eventually(lambda: lamp.lamp == "terminated")  # over the connection that it had
@@ -206,6 +214,7 @@ async def test_an_agent_serves_phones_and_follows_its_settings(tmp_path: Path):
         premises.more = ""
         premises.write_settings()
         await eventually(lambda: display.end == SubscriptionEnd(reason="probation", retry_after_s=15.0))
+        assert (await phones())["state"] == "disabled"
 
 
 def test_an_address_is_written_as_people_read_it():

@@ -64,9 +64,10 @@ class BoardListener(Changes):
         everything: True when the console must be sent all colleagues, and forget those whom it is not sent.
     """
 
-    def __init__(self, only: frozenset[Key] | None) -> None:
+    def __init__(self, only: frozenset[Key] | None, *, is_console: bool = True) -> None:
         super().__init__()
         self.only = only
+        self.is_console = is_console
         self.everything = False
         self._notes: dict[Key, None] = {}
 
@@ -314,18 +315,21 @@ class Board:
 
     @property
     def listeners(self) -> int:
-        """Return the number of listeners."""
-        return len(self._listeners)
+        """Return the number of consoles that listen."""
+        return sum(each.is_console for each in self._listeners)
 
     @contextmanager
-    def listening(self, only: frozenset[Key] | None, since: tuple[str, int] | None) -> Iterator[BoardListener]:
+    def listening(
+        self, only: frozenset[Key] | None, since: tuple[str, int] | None, *, is_console: bool = True
+    ) -> Iterator[BoardListener]:
         """Listen to changes while the context lasts.
 
         Args:
             only: the colleagues whose changes count; None is everybody.
             since: epoch and revision up to which the listener has seen everything; None when it has seen nothing.
+            is_console: False for a part of the agent.
         """
-        listener = BoardListener(only)
+        listener = BoardListener(only, is_console=is_console)
         missed = self.missed(since)
         listener.everything = missed is None
         listener.tell_all(self._entries if missed is None else missed)

@@ -27,6 +27,7 @@ from suite.agent.parts import Parts, RunningPart
 from suite.agent.rpc.server import RpcTls, rpc_serving
 from suite.agent.settings.kinds import is_loopback
 from suite.agent.settings.watching import SettingsWatch
+from suite.agent.sipserver.phones import PhonesState, ServesPhones
 from suite.agent.sources.local import LocalStates
 from suite.agent.sources.sfb.skype import SkypeSource
 from suite.agent.sources.sip.opening import sip_source
@@ -138,6 +139,7 @@ class Agent:
             connectors=self._connectors,
             version=self._version,
             consoles=settings.api.consoles,
+            phones=self._phones,
             sign_in=self._sign_in,
         )
         guard = self._guard(api)
@@ -319,6 +321,9 @@ class Agent:
             SourceName.LOCAL: ConnectorState(Connector.UP_AND_RUNNING),
             **{source.name: source.connector for source in self._sources()},
         }
+
+    def _phones(self) -> PhonesState:
+        return next((part.phones for part in self._parts if isinstance(part, ServesPhones)), PhonesState())
 
     def _watched(self) -> None:
         for source in self._sources():

@@ -19,12 +19,13 @@ from suite.agent.api.colleagues import ColleaguesApi
 from suite.agent.api.notes import NotesApi
 from suite.agent.api.openapi import openapi
 from suite.agent.api.page import page_routes
-from suite.agent.api.shapes import compact, connector_of, notes_state_of
+from suite.agent.api.shapes import compact, connector_of, notes_state_of, phones_of
 from suite.agent.api.sign_in import SESSION_PATH, SignIn, SignInCheck
 from suite.agent.api.stream import EventStream
 from suite.agent.api.versions import VersionsApi
 from suite.agent.api.wire import Wire
 from suite.agent.core.values import RichState, SourceName, TelephonyState
+from suite.agent.sipserver.phones import PhonesState
 from suite.agent.sources.local import Taken, TooManyConnectors
 from suite.agent.sources.source import ConnectorState
 from suite.names import is_sendable
@@ -51,6 +52,7 @@ class LocalApi:
         added: the colleagues that programs add.
         connectors: returns source -> the state of its connection.
         consoles: event streams that may be open at once.
+        phones: returns the state of the SIP server.
         sign_in: who may use it; without a token, everybody who reaches it.
         stopping: set when the agent stops; event streams then end.
     """
@@ -62,6 +64,7 @@ class LocalApi:
     connectors: Connectors
     version: str
     consoles: int
+    phones: Callable[[], PhonesState] = PhonesState
     sign_in: SignIn = field(default_factory=SignIn)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _wire: Wire = field(init=False)
@@ -154,7 +157,7 @@ class LocalApi:
 
     def _sources_json(self) -> bytes:
         sources = {name.value: connector_of(state) for name, state in self.connectors().items()}
-        return compact({"sources": sources, "notes": notes_state_of(self.notes)})
+        return compact({"sources": sources, "notes": notes_state_of(self.notes), "phones": phones_of(self.phones())})
 
 
 async def _answer_error(_request: Request, error: Exception) -> Response:

@@ -193,6 +193,7 @@ def _schemas() -> dict[str, Any]:
                 "additionalProperties": object_of(state=enum_of(Connector), detail=TEXT),
             },
             notes=ref("NotesState"),
+            phones=object_of(state=enum_of(Connector), detail=TEXT, subscriptions={"type": "integer", "minimum": 0}),
         ),
         "TelephonyStates": _states(enum_of(TelephonyState)),
         "RichStates": _states(enum_of(RichState)),

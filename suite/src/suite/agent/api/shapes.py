@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from suite.agent.notekeeping.clock import NoteClock
     from suite.agent.notekeeping.keeper import NoteKeeper
     from suite.agent.notes.values import Kept
+    from suite.agent.sipserver.phones import PhonesState
     from suite.agent.sources.source import ConnectorState
     from suite.names import Key
 
@@ -82,6 +83,11 @@ def notes_state_of(notes: NoteKeeper) -> dict[str, Any]:
         "store": {"state": store.value, "detail": notes.trouble or notes.told},
         "sharing": {"state": sharing.state.value, "detail": sharing.detail, "unsent": sharing.unsent},
     }
+
+
+def phones_of(phones: PhonesState) -> dict[str, Any]:
+    """Return the state of the SIP server."""
+    return {"state": phones.state.value, "detail": phones.detail, "subscriptions": phones.subscriptions}
 
 
 def compact(value: Any) -> bytes:

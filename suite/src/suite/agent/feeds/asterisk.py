@@ -221,7 +221,7 @@ class AsteriskFeed:
     # From the board
 
     async def _follow(self) -> None:
-        with self._board.listening(None, None) as listener:
+        with self._board.listening(None, None, is_console=False) as listener:
             while True:
                 await listener.wait()
                 listener.take_notes()

@@ -15,6 +15,7 @@ telephony.py   documents of telephone systems -> the state of a phone
 documents.py   the documents that phones read
 states.py      the states that phones are told
 words.py       the words beside a state
+phones.py      the state of the SIP server, for the agent's page
 table.py       the states as a table, for the documentation
 
     phones ──► suite.sip ──► access ──► watching ◄── board

@@ -9,9 +9,11 @@ from suite.agent.core.values import PhoneSource
 from suite.agent.sipserver.access import SipAccess
 from suite.agent.sipserver.documents import EVENTS
 from suite.agent.sipserver.listening import LISTEN_AGAIN_S, SipListening, needs
+from suite.agent.sipserver.phones import PhonesState
 from suite.agent.sipserver.publishing import PhonePublishing
 from suite.agent.sipserver.registering import PhoneRegistering
 from suite.agent.sipserver.watching import PhoneWatching
+from suite.agent.sources.source import Connector
 from suite.sip.notifier import Notifier
 from suite.sip.publications import Publications
 from suite.sip.publish_door import PublishDoor
@@ -30,6 +32,8 @@ COME_BACK_S: Final = 15
 SHORTEST_S: Final = 30
 """Of a subscription or publication; phones can be set to no shorter time than this."""
 
+SHOW_EVERY_S: Final = 2.0
+
 
 class PhoneServer:
     """The SIP server. `run` serves until it is cancelled."""
@@ -43,6 +47,7 @@ class PhoneServer:
         listen_again_s: float = LISTEN_AGAIN_S,
         user_agent: UserAgentSettings | None = None,
         shortest_s: int = SHORTEST_S,
+        show_every_s: float = SHOW_EVERY_S,
     ) -> None:
         """Take the settings.
 
@@ -53,10 +58,12 @@ class PhoneServer:
             listen_again_s: time between two tries of an address that cannot be had.
             user_agent: timers and bounds of the user agent.
             shortest_s: the shortest subscription or publication.
+            show_every_s: time between two looks whether consoles must be told another state.
         """
         self._settings = settings
         self._board = board
         self._shortest_s = shortest_s
+        self._show_every_s = show_every_s
         self._access = SipAccess(settings)
         self._watching = PhoneWatching(settings, board, self._access, note_of)
         self._publishing = PhonePublishing(settings, board, self._access)
@@ -75,9 +82,14 @@ class PhoneServer:
         return self._listening.open.keys() == set(self._settings.addresses)
 
     @property
-    def trouble(self) -> str:
-        """Return a sentence about addresses that cannot be had; empty when all are open."""
-        return self._listening.trouble
+    def phones(self) -> PhonesState:
+        """Return its state."""
+        trouble = self._listening.trouble
+        if trouble:
+            state = Connector.CONNECTION_ERROR
+        else:
+            state = Connector.UP_AND_RUNNING if self.is_listening else Connector.CONNECTING
+        return PhonesState(state=state, detail=trouble, subscriptions=len(self))
 
     @property
     def counts(self) -> Counter[str]:
@@ -113,11 +125,20 @@ class PhoneServer:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self._listening.run(lambda: self._settings), name="sip listening")
                     group.create_task(self._watching.follow(), name="sip watching")
+                    group.create_task(self._show(), name="sip state")
             finally:
                 self._door.close()
                 self._publishing.clear()
                 self._board.withdraw_telephony(PhoneSource.PUBLISHED)
                 await self._notifier.close("probation", COME_BACK_S)
+
+    async def _show(self) -> None:
+        """Let consoles show the state when it is another one."""
+        shown = PhonesState()
+        while True:
+            if shown != (shown := self.phones):
+                self._board.wake_all()
+            await asyncio.sleep(self._show_every_s)
 
     def _limits(self) -> NotifierLimits:
         most = self._settings.subscriptions

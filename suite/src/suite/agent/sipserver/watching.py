@@ -132,7 +132,7 @@ class PhoneWatching:
 
     async def follow(self) -> None:
         """Tell subscriptions of each change on the board, until cancelled."""
-        with self._board.listening(None, (self._board.epoch, self._board.revision)) as listener:
+        with self._board.listening(None, (self._board.epoch, self._board.revision), is_console=False) as listener:
             while True:
                 await listener.wait()
                 self._take(listener)

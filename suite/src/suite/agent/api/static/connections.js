@@ -9,17 +9,24 @@ const TONES = {
 };
 const list = document.getElementById("connections");
 
-/** Writes them anew: sources, source -> { state, detail }; and where notes are kept and shared, if the agent has notes. */
-export function drawConnections(sources, notes) {
+/** Writes them anew: sources, source -> { state, detail }; where notes are kept and shared, if the agent has notes; and phones, if it serves any. */
+export function drawConnections(sources, notes, phones) {
   const rows = Object.entries(sources).map(([source, one]) => item(source, sourceName(source), one));
   if (notes) rows.push(item("notes", say("connection.notes"), notes.store));
   if (notes && notes.sharing.state !== "disabled") rows.push(sharing(notes.sharing));
+  if (phones && phones.state !== "disabled") rows.push(ofPhones(phones));
   list.replaceChildren(...rows);
 }
 
 function sharing(found) {
   const made = item("sharing", say("connection.sharing"), found);
   if (found.unsent) made.append(span("connections__todo", say("unsent", { number: number(found.unsent) })));
+  return made;
+}
+
+function ofPhones(found) {
+  const made = item("phones", say("connection.phones"), found);
+  made.append(span("connections__todo", say("subscriptions", { number: number(found.subscriptions) })));
   return made;
 }
 

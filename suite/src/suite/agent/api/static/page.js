@@ -26,6 +26,7 @@ const stream = new Stream("/v1/events", take, connected);
 const signIn = new SignIn(() => stream.start());
 let sources = {};
 let ofNotes = null; // where notes are kept; null when the agent has none
+let ofPhones = null; // the SIP server; null when the agent has none
 let isComplete = false;
 let listTimer = 0;
 
@@ -61,8 +62,9 @@ function complete() {
 function setSources(found) {
   sources = found.sources;
   ofNotes = found.notes ?? null;
+  ofPhones = found.phones ?? null;
   offerNotes(ofNotes !== null);
-  drawConnections(sources, ofNotes);
+  drawConnections(sources, ofNotes, ofPhones);
   rows.redraw(); // why somebody is uncertain depends on the connections
   watch.draw();
   if (about()) drawDetails(people.find(about()), sources);
@@ -126,7 +128,7 @@ onLanguage(() => {
   options(byRich, "rich", "filter.any");
   options(byPhone, "phone", "filter.any");
   people.resort();
-  drawConnections(sources, ofNotes);
+  drawConnections(sources, ofNotes, ofPhones);
   rows.redraw();
   list();
   if (about()) drawDetails(people.find(about()), sources);
