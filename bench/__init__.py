@@ -14,6 +14,7 @@
     takeover      the time until another worker owns and reads everything, by distance to Redis
     agent         the time from a change at the relay to the last of 50 consoles of an agent, beside bare Starlette
     phones        the time from a change to the last NOTIFY of 50 phones with a list of 100, beside bare writes
+    sip-restart   a SIP server that restarts: the time until the agent is right of 10,000 users, and the rate of its requests
     workers       the users that one, two and four workers read, and the CPU of each read
     push-latency  the time until a change that Graph announces at once is shown, at 200 a second
     push-day      a day of 2,000 users with notifications: requests and ages, beside polling
@@ -26,6 +27,7 @@ push-day and push-trouble run by a faster clock (`--speed`), for which Debian's 
     report.py     tables for people, one line of JSON for machines
     faster.py     a faster clock for this process and all that it starts
     fanout/, poll/, webhook/, emulator/, fairness/, takeover/, cancelled/, telemetry/, phones/, workers/   the code of the benchmark of that name
+    sip_restart/  sip-restart
     load/         scale, answer, abuse and slow-token: a whole relay at work
     push/         push-latency, push-day and push-trouble
 

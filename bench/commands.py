@@ -287,6 +287,17 @@ def _run_agent(options: argparse.Namespace) -> int:
     )
 
 
+def _sip_restart(parser: argparse.ArgumentParser) -> None:
+    _quick(parser, "measure 500 users at 100 subscriptions a second")
+    parser.add_argument("--rate", type=int, default=50, metavar="N", help="subscriptions a second (default: 50)")
+
+
+def _run_sip_restart(options: argparse.Namespace) -> int:
+    from bench.sip_restart.run import RestartOptions, run
+
+    return run(RestartOptions(users=500, rate=100) if options.quick else RestartOptions(rate=options.rate))
+
+
 def _workers(parser: argparse.ArgumentParser) -> None:
     _seconds(parser, 30.0, "length of the measurement of so many workers")
     parser.add_argument(
@@ -366,6 +377,7 @@ BENCHMARKS: Final = (
     ),
     Benchmark("phones", "a change to the last NOTIFY of many SIP phones that watch a list, beside bare writes", _phones, _run_phones),
     Benchmark("agent", "a change from the relay to the last of many consoles of an agent, beside bare Starlette", _agent, _run_agent),
+    Benchmark("sip-restart", "a SIP server with 10,000 users that restarts: when all are right again, and the rate of requests", _sip_restart, _run_sip_restart),
     Benchmark("workers", "the users that one, two and four workers read", _workers, _run_workers),
     Benchmark("push-latency", "the time until a change that Graph announces is shown", _push_latency, _run_push_latency),
     Benchmark("push-day", "a day with notifications, beside polling; by a faster clock", _push_day, _run_push_day),

@@ -25,6 +25,7 @@ from bench.phones import run as phones
 from bench.poll import run as poll
 from bench.processes import Child, ChildFailed
 from bench.push import day, latency, trouble
+from bench.sip_restart import run as sip_restart
 from bench.telemetry import run as telemetry
 from bench.webhook import run as webhook
 from bench.workers import run as workers
@@ -55,6 +56,13 @@ def test_fanout_delivers_everything_on_every_side(pages: bool):
 def test_phones_are_told_every_change(capsys: pytest.CaptureFixture[str]):
     phones.run(phones.PhonesOptions(phones=3, colleagues=5, rate=50, seconds=0.5))
     assert last_line(capsys)["must"]["every change comes to every phone"]
+
+
+@pytest.mark.soak
+def test_everybody_is_right_after_a_restart_of_a_sip_server(capsys: pytest.CaptureFixture[str]):
+    sip_restart.run(sip_restart.RestartOptions(users=100, rate=50))
+    said = last_line(capsys)
+    assert said["must"]["few are asked for twice"]
 
 
 @pytest.mark.soak

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
@@ -22,7 +23,14 @@ from tests.support.waiting import eventually_in_thread
 
 UNPACKED: Final = Path(__file__).parents[2] / ".venv/sip"
 DOMAIN: Final = "pbx.example"
-PASSWORDS: Final = {"suite": "pw-suite", "ada": "pw-ada", "ben": "pw-ben", "eve": "pw-eve"}
+PASSWORDS: Final = {
+    "suite": "pw-suite",
+    "ada": "pw-ada",
+    "ben": "pw-ben",
+    "eve": "pw-eve",
+    "1001": "pw-1001",
+    "1002": "pw-1002",
+}
 _TABLES: Final = (
     "version",
     "presentity",
@@ -55,6 +63,21 @@ class Kamailio:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
+        self._spawn()
+        self._until_it_answers()
+
+    async def start_again(self) -> None:
+        """Start it, and wait until it answers.
+
+        Its process belongs to the thread that starts it, and ends with it: that is this one, and none that waits beside it.
+        """
+        self._spawn()
+        await asyncio.to_thread(self._until_it_answers)
+
+    def _until_it_answers(self) -> None:
+        eventually_in_thread(self._answers, 60.0, self.said)
+
+    def _spawn(self) -> None:
         output = (self.folder / "output").open("ab")
         command = [_program(), "-f", str(self.folder / "kamailio.cfg"), "-m", "64", "-M", "8", "-DD", "-E"]
         command += ["-P", str(self.folder / "pid"), "-Y", str(self.folder)]
@@ -69,7 +92,6 @@ class Kamailio:
                 stderr=output,
                 start_new_session=True,
             )
-        eventually_in_thread(self._answers, 60.0, self.said)
 
     def kill(self) -> None:
         """Kill all its processes."""

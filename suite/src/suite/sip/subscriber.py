@@ -108,11 +108,16 @@ class Subscription:
                         await self._wakes.wait()
         await self.drop()
 
-    async def drop(self) -> None:
-        """End it here and tell the server nothing: its next NOTIFY is answered 481."""
+    def abandon(self) -> None:
+        """End it here and tell the server nothing: its next NOTIFY is answered 481. Nothing of it runs on after a moment."""
         self._finish(SubscriptionEnd(reason="unsubscribed"))
         if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
+
+    async def drop(self) -> None:
+        """End it as `abandon` does, and wait until nothing of it runs."""
+        self.abandon()
+        if self._task is not None and self._task is not asyncio.current_task():
             with suppress(asyncio.CancelledError):
                 await self._task
 

@@ -70,7 +70,7 @@ SETTINGS: Final = (
         kind=Kind("ip:port or name, several separated by commas", _servers),
         default="",
         meaning="Presence server or telephone system. Of several, the first is preferred; the next one is used while it cannot be reached. "
-        "The port is 5060, and 5061 for TLS, when it is left out.",
+        "A name without a port is looked for by SRV records. Without those the port is 5060, and 5061 for TLS.",
         when_absent="SIP is not configured",
     ),
     Setting(

@@ -11,6 +11,7 @@ import random
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from suite.agent.sources.sip.listed import SipList
 from suite.agent.sources.sip.resources import CONTENT_TYPES, SipResource, made, wanted
 from suite.agent.sources.sip.states import (
     ERROR,
@@ -64,6 +65,16 @@ class SipAsking:
         self._waits_for_server: set[SipResource] = set()
         self._beside: set[asyncio.Task[None]] = set()
         self._look_at_all_at = 0.0
+        self._list: SipList | None = None
+        if settings.list_uri:
+            self._list = SipList(
+                subscriber,
+                settings,
+                self.resources,
+                changed=lambda resource: self.changed(resource),
+                alarm=lambda: self.alarm(),
+                settled=self._list_settled,
+            )
 
     # ---- what the source asks -------------------------------------------------------------------------------------------
 
@@ -77,6 +88,9 @@ class SipAsking:
             resource = self.resources.get(resource_id)
             if resource is None:
                 resource = self.resources[resource_id] = made(resource_id, uri, self._settings)
+                if self._list is not None:
+                    resource.is_listed = self._list.tells_of(resource)
+                    self._list.say_again(resource)
                 self._begin(resource)
             resource.keys = keys
         return list(before - {key for each in self.resources.values() for key in each.keys})
@@ -89,12 +103,15 @@ class SipAsking:
             is_planned: True when the one before can be used still: what it said is not in doubt.
         """
         self._server = server
+        if self._list is not None:
+            self._list.use(server)
         for resource in self.resources.values():
             before, resource.subscription = resource.subscription, None
-            if before is not None and is_planned and resource.former is None:
+            resource.is_listed = self._list is not None and self._list.tells_of(resource)
+            if before is not None and is_planned and resource.former is None and not resource.is_listed:
                 resource.former = before
             elif before is not None:
-                self._run(before.drop())
+                before.abandon()
             if not is_planned:
                 self._drop_former(resource)
                 resource.in_doubt(self._now())
@@ -107,6 +124,8 @@ class SipAsking:
 
     def server_is_back(self) -> None:
         """Go on with the same server, which did not answer for a while."""
+        if self._list is not None:
+            self._list.server_is_back()
         waiting, self._waits_for_server = self._waits_for_server, set()
         for resource in waiting:
             self._begin(resource)
@@ -116,12 +135,16 @@ class SipAsking:
 
     def try_one(self) -> None:
         """Refresh one subscription: a server that forgot them says so."""
+        if self._list is not None and self._list.try_it():
+            return
         lasting = [each for each in self.resources.values() if _is_established(each.subscription)]
         if lasting and (chosen := random.choice(lasting).subscription) is not None:  # noqa: S311 - any one will do
             chosen.refresh()
 
     async def close(self) -> None:
         """End everything here, without a word to the server."""
+        if self._list is not None:
+            self._list.close()
         for timer in self._retries.values():
             timer.cancel()
         for task in list(self._beside):
@@ -165,7 +188,9 @@ class SipAsking:
             case Notification() if not happened.is_end:
                 self._drop_former(resource)
                 if not self._told(resource, happened):
-                    self._anew(resource)
+                    resource.subscription = None
+                    subscription.abandon()
+                    self._ended(resource, SubscriptionEnd(reason="deactivated"))
             case SubscriptionTrouble():
                 resource.in_doubt(self._now())
                 self.changed(resource)
@@ -219,11 +244,24 @@ class SipAsking:
                     resource.in_doubt(now)
                     resource.subscription.refresh()
 
+    def _list_settled(self) -> None:
+        """Ask alone for whom the list does not have, and not for whom it has."""
+        assert self._list is not None
+        for resource in self.resources.values():
+            was_listed, resource.is_listed = resource.is_listed, self._list.tells_of(resource)
+            if was_listed and not resource.is_listed:
+                self._begin(resource)
+            elif resource.is_listed and not was_listed:
+                self._cancel_retry(resource)
+                before, resource.subscription = resource.subscription, None
+                if before is not None:
+                    self._run(self._leave(before))
+
     def _anew(self, resource: SipResource) -> None:
         """Begin another subscription instead of the one that is there."""
         before, resource.subscription = resource.subscription, None
         if before is not None:
-            self._run(before.drop())
+            before.abandon()
         resource.in_doubt(self._now())
         self._begin(resource)
 

@@ -22,7 +22,7 @@ HOW_TO_INSTALL: Final = "SIP needs libraries that are not installed. Install the
 
 def has_libraries() -> bool:
     """Return whether the libraries of `presence-suite[sip]` are there."""
-    return all(importlib.util.find_spec(name) is not None for name in ("sipmessage", "defusedxml"))
+    return all(importlib.util.find_spec(name) is not None for name in ("sipmessage", "defusedxml", "dns"))
 
 
 def sip_source(

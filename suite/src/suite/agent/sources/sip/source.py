@@ -193,24 +193,40 @@ class SipSource:
 
     async def _look(self, servers: list[SipServer], subscriber: Subscriber) -> SelfCheck:
         """Look at servers until one can be used, and use it. Return what was found of it, or else of the one to tell of."""
+        spare: list[int] = []
         for number in self._choice.candidates(self._now()):
-            verdict = self._found[number] = await check(subscriber, servers[number], self._settings)
-            if not verdict.is_usable:
-                again = self._now() + self._timing.refused_again if verdict.needs_a_person else None
+            found = self._found[number] = await check(subscriber, servers[number], self._settings)
+            if not found.is_usable:
+                again = self._now() + self._timing.refused_again if found.needs_a_person else None
                 self._choice.fails(number, again)
             elif self._choice.answers(number, self._now()):
-                await self._use(number, servers[number])
-                subscriber.turns.release()
-                self._connected(self._in_words(verdict.state, number, servers))
-                return verdict
+                return await self._used_now(number, servers, subscriber)
+            else:
+                spare.append(number)
+        for number in spare:
+            # A preferred one that answered for the first time is better than none.
+            if self._choice.answers(number, self._now()):
+                return await self._used_now(number, servers, subscriber)
+        return self._without_server(subscriber)
+
+    async def _used_now(self, number: int, servers: list[SipServer], subscriber: Subscriber) -> SelfCheck:
+        found = self._found[number]
+        await self._use(number, servers[number])
+        subscriber.turns.release()
+        self._connected(self._in_words(found.state, number, servers))
+        return found
+
+    def _without_server(self, subscriber: Subscriber) -> SelfCheck:
+        """Have everything wait, and return what is to be done about it."""
         subscriber.turns.hold()
-        worst = min(self._found.values(), key=lambda each: _ORDER.index(each.state.state))
+        failed = [each for each in self._found.values() if not each.is_usable]
+        worst = min(failed, key=lambda each: _ORDER.index(each.state.state))
         self._trust.lost(self._now(), worst.state.state.value if worst.needs_a_person else "")
         self._asking.broke()
         self._show_all()
         self._connected(worst.state)
         # While one server refuses, another one may only be away.
-        return next((each for each in self._found.values() if not each.needs_a_person), worst)
+        return next((each for each in failed if not each.needs_a_person), worst)
 
     async def _use(self, number: int, server: SipServer) -> None:
         """Have subscriptions at a server."""
@@ -220,7 +236,7 @@ class SipSource:
         self._trust.found()
         if before != number:
             with suppress(SipError):
-                self._peers = frozenset((host, server.port) for host in await server.addresses())
+                self._peers = frozenset((target.host, target.port) for target in await server.targets())
             is_planned = before is not None and self._found[before].is_usable and not was_lost
             self._asking.use(server, is_planned=is_planned)
             self._show_all()
