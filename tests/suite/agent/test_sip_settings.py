@@ -216,7 +216,11 @@ async def test_an_agent_serves_phones_and_follows_its_settings(tmp_path: Path):
         premises.more = ""
         premises.write_settings()
         await eventually(lambda: display.end == SubscriptionEnd(reason="probation", retry_after_s=15.0))
-        assert (await phones())["state"] == "disabled"
+
+        async def is_off() -> bool:
+            return (await phones())["state"] == "disabled"
+
+        await eventually(is_off)
 
 
 def test_an_address_is_written_as_people_read_it():
