@@ -160,6 +160,21 @@ $(FOR_SIP): requirements/phones.txt | $(VENV)/pyvenv.cfg
 	@$(call quietly,$(SIP_SERVER)/pjsip/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes -r requirements/phones.txt)
 	@touch $@
 
+# Debian 12 has no Asterisk, so that one of Debian 11 is put into a folder, which takes root, mmdebstrap and 300 MB. RECORD=1 keeps what it sends
+# for other tests.
+ASTERISK := $(VENV)/asterisk
+$(ASTERISK)/usr/sbin/asterisk: | $(VENV)/pyvenv.cfg
+	@[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || { echo "A real Asterisk needs root on Debian: it runs in a folder with Debian 11." >&2; exit 1; }
+	@echo "Installing Asterisk into $(ASTERISK) ..."
+	@rm -rf $(ASTERISK)
+	@command -v mmdebstrap >/dev/null || { $(call quietly,{ apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends mmdebstrap; }); }
+	@$(call quietly,mmdebstrap --variant=apt --mode=root --aptopt='APT::Install-Recommends "false"' --include=asterisk bullseye $(ASTERISK) \
+	  "deb $(DEBIAN) bullseye main")
+DEBIAN ?= http://deb.debian.org/debian
+
+check-asterisk: setup $(ASTERISK)/usr/sbin/asterisk ## check the agent's feed, lamps and SIP against a real Asterisk; as root
+	@$(PYTEST) tests/asterisk/live.py
+
 topologies: setup ## run every test of the store on every topology of Redis
 	@$(PYTEST) -m 'not soak' --numprocesses $(TEST_PROCESSES) --dist worksteal --each-topology tests/store
 

@@ -44,7 +44,10 @@ system is told what it said itself. A state that cannot be confirmed at the mome
 [Asterisk and FreePBX](../suites/asterisk.md) are told:
 
 {asterisk}
-Asterisk draws a device of state `UNKNOWN` as a free phone, so that a colleague of whom nothing is known is `UNAVAILABLE`. Nothing is ever told as ringing.
+The message is in the language of `Asterisk.Language`. Asterisk draws a device of state `UNKNOWN` as a free phone, and lets nobody set it, so that a colleague of whom nothing is
+known is `UNAVAILABLE`; so is one who left. Nothing is ever told as ringing.
+
+[Presence servers](../suites/kamailio.md) are published what phones are told, below, of the same state; of a colleague who is `unknown`, nothing: what was published is taken back.
 
 ## What SIP phones are told
 

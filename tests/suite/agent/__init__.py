@@ -22,6 +22,7 @@ test_sip_publishing.py  states of phones that telephone systems publish
 test_sip_states.py  the states that phones are told
 test_sip_settings.py  the settings of the SIP server
 test_sip_fuzz.py    nonsense at the SIP server
+feeds/              presence told to Asterisk and to presence servers
 phones.py           a SIP server in the test's process, and phones
 drawn.py            the picture of the page in the documentation
 pages.py            an agent and a browser before its page

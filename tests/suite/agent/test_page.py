@@ -16,7 +16,9 @@ from starlette.applications import Starlette
 
 from suite.agent.api.page import page_routes
 from suite.agent.core.values import RichState, Rule, ShownStatus, SourceName, TelephonyState
-from suite.agent.sources.source import Connector
+from suite.agent.feeds.asterisk import AsteriskFeed
+from suite.agent.feeds.sip_publish import SipPublishFeed
+from suite.agent.sources.source import NEEDS_A_PERSON, Connector
 from suite.icons import REASONS
 from tests.onboarding.chromium import LOOKS, ON_ITS_LOOP, PHONE
 from tests.suite.agent.pages import COLLEAGUES, says, scene
@@ -63,6 +65,12 @@ async def test_a_person_sees_who_said_what_and_why_live_and_finds_people_by_thei
         await page.fill("#by-user", "1003")
         await says(page, "#shown", "1 of 3 shown")
         await page.fill("#by-user", "")
+
+        assert await page.locator("li[data-source=Asterisk]").count() == 0
+        at.premises.more = "[Asterisk]\nEnable=1\nAddress=127.0.0.1\nUser=presence\n"
+        at.premises.write_settings()
+        await says(page, "li[data-source=Asterisk] .chip", "credentials not found")
+        assert "Asterisk.SecretFile" in await page.inner_text("li[data-source=Asterisk]")
 
         await at.relay.kill()
         await says(page, "li[data-source=MSTeams] .chip", "connection error")
@@ -301,6 +309,9 @@ def _named() -> Iterator[str]:
     yield from (
         f"todo.SipSimple.{one}" for one in ("connection_error", "forbidden", "credentials_not_found", "disabled")
     )
+    for feed in (AsteriskFeed.feed_name, SipPublishFeed.feed_name):
+        yield f"feed.{feed}"
+        yield from (f"todo.{feed}.{one}" for one in NEEDS_A_PERSON)
 
 
 def test_everything_that_the_agent_says_has_words_in_both_languages():

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from suite.agent.settings.groups.api import ApiSettings
     from suite.agent.settings.groups.asterisk import AsteriskSettings
     from suite.agent.settings.groups.sfb import SfbSettings
-    from suite.agent.settings.groups.sip_server import SipAddress, SipServerSettings
+    from suite.agent.settings.groups.sip_publish import SipPublishSettings
+    from suite.agent.settings.groups.sip_server import SipAddress
     from suite.agent.settings.groups.sip_simple import SipSimpleSettings
     from suite.agent.settings.groups.teams import TeamsSettings
     from suite.agent.settings.load import LoadedSettings
@@ -79,13 +80,13 @@ def check(path: Path, loaded: LoadedSettings) -> Iterator[Finding]:
     if settings.hub.url:
         yield Finding(CheckState.OK, "notes", f"Shared through {settings.hub.url}, which was not asked.")
     yield from _asterisk(settings.asterisk)
+    yield from _sip_publish(settings.sip_publish)
     yield _log(settings.log.file)
     yield _port(settings.api.host, settings.api.port)
     if settings.api.grpc_port is not None:
         yield _port(settings.api.host, settings.api.grpc_port)
     if settings.sip_server.enabled:
         yield from map(_sip_port, settings.sip_server.addresses)
-        yield _sip_access(settings.sip_server)
 
 
 def _teams(teams: TeamsSettings, path: Path) -> Iterator[Finding]:
@@ -151,6 +152,17 @@ def _sip(sip: SipSimpleSettings) -> Iterator[Finding]:
         yield Finding(CheckState.NOTE, "sip", "There is no password: the server must trust the agent's address.")
 
 
+def _sip_publish(publish: SipPublishSettings) -> Iterator[Finding]:
+    if not publish.enabled:
+        return
+    if not publish.host:
+        yield Finding(CheckState.FAILED, "publish", "Nothing is published: set SipPublish.Address.")
+    elif publish.user and not publish.password:
+        yield Finding(CheckState.FAILED, "publish", "There is a user without a password: set SipPublish.PasswordFile.")
+    else:
+        yield Finding(CheckState.OK, "publish", f"Published to {publish.host}, which was not asked.")
+
+
 def _access(api: ApiSettings) -> Iterator[Finding]:
     if api.token:
         yield Finding(CheckState.OK, "token", "Consoles must send the token.")
@@ -207,12 +219,6 @@ def _port(host: str, port: int) -> Finding:
         return Finding(
             CheckState.FAILED, "port", f"{host}, port {port} cannot be had: {why}. Does an agent run already?"
         )
-
-
-def _sip_access(server: SipServerSettings) -> Finding:
-    named = ", ".join(map(str, server.networks))
-    how = "with a login" if server.logins else "without a login"
-    return Finding(CheckState.OK, "sip server", f"Phones of {named} may watch colleagues {how}.")
 
 
 def _sip_port(address: SipAddress) -> Finding:

@@ -19,6 +19,7 @@ from suite.agent.board import Board
 from suite.agent.certificate import server_context
 from suite.agent.core.values import SourceName
 from suite.agent.feeds.asterisk import AsteriskFeed
+from suite.agent.feeds.feed import Feed
 from suite.agent.files import LOOK_EVERY_S
 from suite.agent.notekeeping.clock import NoteClock
 from suite.agent.notekeeping.follower import HubFollower
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from suite.agent.settings.groups.asterisk import AsteriskSettings
     from suite.agent.settings.groups.hub import HubSettings
     from suite.agent.settings.groups.sfb import SfbSettings
+    from suite.agent.settings.groups.sip_publish import SipPublishSettings
     from suite.agent.settings.groups.sip_server import SipServerSettings
     from suite.agent.settings.groups.sip_simple import SipSimpleSettings
     from suite.agent.settings.groups.teams import TeamsSettings
@@ -137,6 +139,7 @@ class Agent:
             notes=notes,
             added=added,
             connectors=self._connectors,
+            feeds=self._feeds,
             version=self._version,
             consoles=settings.api.consoles,
             phones=self._phones,
@@ -276,6 +279,8 @@ class Agent:
         sip_server = settings.sip_server
         await self._parts.use("sip server", sip_server, self._sip_server, is_wanted=sip_server.enabled)
         await self._parts.use("asterisk", settings.asterisk, self._asterisk, is_wanted=settings.asterisk.enabled)
+        publish = settings.sip_publish
+        await self._parts.use("sip publish", publish, self._sip_publish, is_wanted=publish.enabled)
 
     def _teams(self, settings: TeamsSettings) -> TeamsSource:
         return TeamsSource(
@@ -307,6 +312,11 @@ class Agent:
     def _asterisk(self, settings: AsteriskSettings) -> AsteriskFeed:
         return AsteriskFeed(settings, self.board, on_connector=self.board.wake_all, backoff=self._backoff)
 
+    def _sip_publish(self, settings: SipPublishSettings) -> RunningPart:
+        from suite.agent.feeds.sip_publish import SipPublishFeed  # SIP's packages are installed where it is used
+
+        return SipPublishFeed(settings, self.board, on_connector=self.board.wake_all)
+
     def _sources(self) -> Iterator[RichSource]:
         """Yield the sources that run."""
         for part in self._parts:
@@ -324,6 +334,9 @@ class Agent:
 
     def _phones(self) -> PhonesState:
         return next((part.phones for part in self._parts if isinstance(part, ServesPhones)), PhonesState())
+
+    def _feeds(self) -> dict[str, ConnectorState]:
+        return {part.feed_name: part.link.connector for part in self._parts if isinstance(part, Feed)}
 
     def _watched(self) -> None:
         for source in self._sources():

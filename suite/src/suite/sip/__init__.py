@@ -62,7 +62,7 @@ Watch somebody:
 
 Be watched: `Notifier(agent, rules, {"presence": pidf.CONTENT_TYPE, "dialog": dialoginfo.CONTENT_TYPE})` asks its `NotifierRules` whom to admit (by
 `incoming.flow.peer`, by `DigestServer.check`) and what to tell. `watcher.changed()` tells the state of then; `watcher.state.version` counts for documents
-with a version. Publish: `Publication(agent, server, uri).update(body)`. Take publications: `PublishDoor(agent, rules, events)`.
+with a version. Publish: `Publication(agent, server, uri).update(body)`, or a `PublishedDocument` for whoever has many and a pace of his own. Take publications: `PublishDoor(agent, rules, events)`.
 
 At the end call `close` of each of them, then leave the user agent. Bounds are `TransportLimits`, `NotifierLimits` and `Publications`; refusals by
 reason are in `agent.transport.counts`. Redirections (3xx) are refusals, so they cannot loop. A server's name without a port may have

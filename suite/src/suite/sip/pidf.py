@@ -15,6 +15,9 @@ from suite.sip.documents import as_attribute, as_text, read_xml, split_name, tex
 from suite.sip.errors import BadDocument
 
 CONTENT_TYPE: Final = "application/pidf+xml"
+OWN_ID: Final = "presence-agent"
+"""The id of tuples that agents publish, and of dialogs; persons have `OWN_PERSON_ID`. So an agent knows its own documents wherever they come from."""
+OWN_PERSON_ID: Final = f"{OWN_ID}-person"
 _PIDF: Final = "urn:ietf:params:xml:ns:pidf"
 _PERSONS: Final = frozenset({f"{_PIDF}:data-model", f"{_PIDF}:person"})
 _RPIDS: Final = frozenset({f"{_PIDF}:rpid", f"{_PIDF}:rpid:rpid-person", f"{_PIDF}:rpid:status:rpid-status"})
@@ -36,8 +39,12 @@ class PidfDocument:
     """Notes of the person, then of tuples, then of the document; each text once."""
 
 
-def read_pidf(body: bytes) -> PidfDocument:
+def read_pidf(body: bytes, *, without_own: bool = False) -> PidfDocument:
     """Read a document.
+
+    Args:
+        body: the document.
+        without_own: leaves out what an agent published. A presence server puts the publications of all into one document.
 
     Raises:
         BadDocument: it is no presence document, or over a limit.
@@ -45,6 +52,9 @@ def read_pidf(body: bytes) -> PidfDocument:
     root = read_xml(body)
     if split_name(root.tag) != (_PIDF, "presence"):
         raise BadDocument("The document is not of presence.")
+    if without_own:
+        for each in [each for each in root if each.get("id") in (OWN_ID, OWN_PERSON_ID)]:
+            root.remove(each)
     persons = [each for each in root if split_name(each.tag)[0] in _PERSONS and split_name(each.tag)[1] == "person"]
     tuples = [each for each in root if split_name(each.tag) == (_PIDF, "tuple")]
     notes = [text for place in (*persons, *tuples, root) for text in _notes(place)]
@@ -97,25 +107,26 @@ def _notes(place: Element) -> Iterator[str]:
             yield text
 
 
-def write_pidf(document: PidfDocument, contact: str = "") -> bytes:
-    """Write a document. Without `is_open` it has no tuple. `contact` is a URI."""
+def write_pidf(document: PidfDocument, contact: str = "", *, own: bool = False) -> bytes:
+    """Write a document. Without `is_open` it has no tuple. `contact` is a URI. `own` gives it the ids of an agent's publications."""
+    tuple_id, person_id = (OWN_ID, OWN_PERSON_ID) if own else ("presence", "person")
     idle = "<rpid:user-input>idle</rpid:user-input>" if document.is_idle else ""
     activities = "".join(f"<rpid:{name}/>" for name in sorted(document.activities))
     activities = f"<rpid:activities>{activities}</rpid:activities>" if activities else ""
     notes = "".join(f"<dm:note>{as_text(note)}</dm:note>" for note in document.notes)
-    person = f'<dm:person id="person">{activities}{idle}{notes}</dm:person>\n'
+    person = f'<dm:person id="{person_id}">{activities}{idle}{notes}</dm:person>\n'
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
         f'<presence xmlns="{_PIDF}" xmlns:dm="{_PIDF}:data-model" xmlns:rpid="{_PIDF}:rpid" '
         f"entity={as_attribute(document.entity)}>\n"
-        f"{_tuple(document, contact)}{person if activities or idle or notes else ''}</presence>\n"
+        f"{_tuple(document, contact, tuple_id)}{person if activities or idle or notes else ''}</presence>\n"
     ).encode()
 
 
-def _tuple(document: PidfDocument, contact: str) -> str:
+def _tuple(document: PidfDocument, contact: str, tuple_id: str) -> str:
     if document.is_open is None:
         return ""
     where = f'<contact priority="1.0">{as_text(contact)}</contact>' if contact else ""
     notes = "".join(f"<note>{as_text(note)}</note>" for note in document.notes)
     basic = "open" if document.is_open else "closed"
-    return f'<tuple id="presence"><status><basic>{basic}</basic></status>{where}{notes}</tuple>\n'
+    return f'<tuple id="{tuple_id}"><status><basic>{basic}</basic></status>{where}{notes}</tuple>\n'

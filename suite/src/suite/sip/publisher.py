@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final
 
 from suite.sip.dialogs import Dialog
@@ -18,6 +19,107 @@ _TRY_AGAIN_S: Final = (5.0, 300.0)
 """Shortest and longest pause after a failure."""
 _SHARE: Final = 0.85
 _SHORTEST_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedFor:
+    """An accepted publication.
+
+    Attributes:
+        lasts_s: seconds for which the server keeps it.
+        was_forgotten: True when the server had forgotten an earlier one, and perhaps others too.
+    """
+
+    lasts_s: float
+    was_forgotten: bool
+
+
+class PublishedDocument:
+    """One state at one server. Each call is one exchange with the server; whoever calls sees to it that there is one at a time.
+
+    Attributes:
+        uri: whose state it is.
+        wanted: the newest document.
+    """
+
+    def __init__(
+        self,
+        agent: UserAgent,
+        server: SipServer,
+        uri: str,
+        *,
+        event: str = "presence",
+        content_type: str = "application/pidf+xml",
+        expires_s: int = 3600,
+    ) -> None:
+        self.uri = uri
+        self.event = event
+        self.wanted = b""
+        self._agent = agent
+        self._server = server
+        self._content_type = content_type
+        self._expires_s = expires_s
+        self._tag: str | None = None
+        self._sent = b""
+        self._was_forgotten = False
+
+    @property
+    def tag(self) -> str | None:
+        """The entity tag of what the server has; None if it has nothing of ours."""
+        return self._tag
+
+    async def publish(self) -> PublishedFor:
+        """Publish what is wanted, or refresh it if the server has it.
+
+        Raises:
+            SipDenied: the server does not take the login.
+            SipError: it did not work; what the server has is not known to have changed.
+        """
+        body = self.wanted
+        refreshes = self._tag is not None and body == self._sent
+        try:
+            response = await self._publish(b"" if refreshes else body, self._expires_s)
+        except SipRefusal as error:
+            if error.status == 423 and (error.min_expires or 0) > self._expires_s:
+                self._expires_s = min(error.min_expires or 0, 24 * 3600)
+            elif error.status == 412 and self._tag is not None:
+                self._tag, self._was_forgotten = None, True
+            else:
+                raise
+            response = await self._publish(b"" if refreshes and self._tag is not None else body, self._expires_s)
+        self._tag = response.headers.first("sip-etag")
+        self._sent = body
+        granted = delta_s(response.headers.first("expires"))
+        was_forgotten, self._was_forgotten = self._was_forgotten, False
+        return PublishedFor(self._expires_s if granted is None else granted, was_forgotten)
+
+    async def withdraw(self) -> None:
+        """Take the state back. One that the server has forgotten is taken back already.
+
+        Raises:
+            SipError: it did not work.
+        """
+        if self._tag is not None:
+            try:
+                await self._publish(b"", 0)
+            except SipRefusal as error:
+                if error.status != 412:
+                    raise
+            self._tag = None
+
+    async def _publish(self, body: bytes, expires_s: int) -> SipResponse:
+        dialog = Dialog.starting(self.uri, self.uri)
+
+        def made() -> SipRequest:
+            fields = [("Event", self.event), ("Expires", str(expires_s))]
+            fields += [("SIP-If-Match", self._tag)] if self._tag is not None else []
+            fields += [("Content-Type", self._content_type)] if body else []
+            return dialog.request("PUBLISH", *fields, body=body)
+
+        response, _ = await self._agent.request(made, self._server)
+        if response.status >= 300:
+            raise refusal_of(response)
+        return response
 
 
 class Publication:
@@ -37,16 +139,8 @@ class Publication:
         expires_s: int = 3600,
         trouble: Callable[[SipError | None], None] = lambda _: None,
     ) -> None:
-        self._agent = agent
-        self._server = server
-        self._uri = uri
-        self._event = event
-        self._content_type = content_type
-        self._expires_s = expires_s
+        self._state = PublishedDocument(agent, server, uri, event=event, content_type=content_type, expires_s=expires_s)
         self._trouble = trouble
-        self._tag: str | None = None
-        self._wanted = b""
-        self._sent = b""
         self._wakes = asyncio.Event()
         self._publishing = asyncio.Lock()
         self._pause_s = _TRY_AGAIN_S[0]
@@ -56,23 +150,21 @@ class Publication:
     @property
     def tag(self) -> str | None:
         """The entity tag of what the server has; None if it has nothing of ours."""
-        return self._tag
+        return self._state.tag
 
     def update(self, body: bytes) -> None:
         """Publish a state."""
-        self._wanted = body
+        self._state.wanted = body
         self._wakes.set()
         if self._task is None:
-            self._task = asyncio.create_task(self._run(), name=f"sip publication {self._event}")
+            self._task = asyncio.create_task(self._run(), name=f"sip publication {self._state.event}")
 
     async def withdraw(self) -> None:
         """Take the state back, once, and end."""
         async with self._publishing:  # else the tag of a request under way would not be known
             await self.drop()
-            if self._tag is not None:
-                with suppress(SipError):
-                    await self._publish(b"", 0)
-                self._tag = None
+            with suppress(SipError):
+                await self._state.withdraw()
 
     async def drop(self) -> None:
         """End, and leave the state at the server until its time is over."""
@@ -91,7 +183,7 @@ class Publication:
             self._wakes.clear()
             try:
                 async with self._publishing:
-                    lasts_s = await self._publish_newest()
+                    published = await self._state.publish()
             except SipDenied as error:
                 self._trouble(error)
                 return
@@ -107,37 +199,4 @@ class Publication:
                 if self._troubled:
                     self._trouble(None)
                 self._troubled = False
-                due = loop.time() + max(lasts_s * _SHARE, _SHORTEST_S)
-
-    async def _publish_newest(self) -> float:
-        """Publish what is wanted, or refresh it if the server has it; return for how many seconds the server keeps it."""
-        body = self._wanted
-        refreshes = self._tag is not None and body == self._sent
-        try:
-            response = await self._publish(b"" if refreshes else body, self._expires_s)
-        except SipRefusal as error:
-            if error.status == 423 and (error.min_expires or 0) > self._expires_s:
-                self._expires_s = min(error.min_expires or 0, 24 * 3600)
-            elif error.status == 412 and self._tag is not None:
-                self._tag = None  # it forgot ours
-            else:
-                raise
-            response = await self._publish(b"" if refreshes and self._tag is not None else body, self._expires_s)
-        self._tag = response.headers.first("sip-etag")
-        self._sent = body
-        granted = delta_s(response.headers.first("expires"))
-        return self._expires_s if granted is None else granted
-
-    async def _publish(self, body: bytes, expires_s: int) -> SipResponse:
-        dialog = Dialog.starting(self._uri, self._uri)
-
-        def made() -> SipRequest:
-            fields = [("Event", self._event), ("Expires", str(expires_s))]
-            fields += [("SIP-If-Match", self._tag)] if self._tag is not None else []
-            fields += [("Content-Type", self._content_type)] if body else []
-            return dialog.request("PUBLISH", *fields, body=body)
-
-        response, _ = await self._agent.request(made, self._server)
-        if response.status >= 300:
-            raise refusal_of(response)
-        return response
+                due = loop.time() + max(published.lasts_s * _SHARE, _SHORTEST_S)

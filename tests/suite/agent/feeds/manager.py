@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from tests.support.valkey import free_port
 
 USER, SECRET = "presence", "ami-secret-of-the-test"
+_DEVICE_STATES = {"NOT_INUSE", "INUSE", "BUSY", "INVALID", "UNAVAILABLE", "RINGING", "RINGINUSE", "ONHOLD"}
+"""A real one refuses to set UNKNOWN."""
 BANNER = b"Asterisk Call Manager/5.0.4\r\n"
 
 
@@ -126,12 +128,29 @@ class StandInManager:
                 return said("Success", "Ping: Pong", "Timestamp: 1795981386.519882")
             case "Setvar" if user and self.permitted:
                 variable, value = fields["variable"], fields["value"]
-                if any(variable.startswith(each) for each in self.refused_variables):
+                is_known = value in _DEVICE_STATES if variable.startswith("DEVICE_STATE") else value != "nonsense"
+                if not is_known or any(variable.startswith(each) for each in self.refused_variables):
                     return said("Error", "Message: Variable not set")
                 self.states[variable] = value
                 self.changes.append((variable, value))
                 return said("Success", "Message: Variable Set")
+            case "DeviceStateList" | "PresenceStateList" as listed if user and self.permitted:
+                return said("Success", "EventList: start") + self._list(listed.removesuffix("List"), action_id)
         return said("Error", "Message: Permission denied")
+
+    def _list(self, event: str, action_id: str) -> str:
+        function, name_field = (
+            ("DEVICE_STATE(", "Device") if event == "DeviceState" else ("PRESENCE_STATE(", "Presentity")
+        )
+        state_field = "State" if event == "DeviceState" else "Status"
+        told = [
+            f"Event: {event}Change\r\nActionID: {action_id}\r\n{name_field}: {variable[len(function) : -1]}\r\n"
+            f"{state_field}: {value.partition(',')[0]}\r\n\r\n"
+            for variable, value in self.states.items()
+            if variable.startswith(function)
+        ]
+        ended = f"Event: {event}ListComplete\r\nActionID: {action_id}\r\nEventList: Complete\r\nListItems: 1\r\n\r\n"
+        return "".join(told) + ended
 
 
 @asynccontextmanager

@@ -77,7 +77,7 @@ async def test_who_leaves_the_file_or_gets_another_extension_leaves_no_lamp_behi
             tell(stream, ada=("A", "BUSY"), ben=("B", "BUSY"))
             await eventually(lambda: (asterisk.states.get(ADA), asterisk.states.get(BEN)) == ("INUSE", "INUSE"))
             (premises.folder / "colleagues.csv").write_text("login;upn;extension\nada;ada@x.org;1003\n")
-            await eventually(lambda: (asterisk.states[ADA], asterisk.states[BEN]) == ("UNKNOWN", "UNKNOWN"))
+            await eventually(lambda: (asterisk.states[ADA], asterisk.states[BEN]) == ("UNAVAILABLE", "UNAVAILABLE"))
             await eventually(lambda: asterisk.states.get("DEVICE_STATE(Custom:teams-1003)") == "INUSE")
             await eventually(lambda: {asterisk.states[ADA_PRESENCE], asterisk.states[BEN_PRESENCE]} == {"not_set"})
 
@@ -138,7 +138,7 @@ async def test_words_of_another_language_arrive_with_their_letters():
 
 
 async def test_one_kind_of_state_can_be_fed_alone_and_lamps_can_be_for_calls():
-    async with running(StandInManager()) as asterisk, feeding(asterisk, presence=None, busy_lamp="calls") as (_, board):
+    async with running(StandInManager()) as asterisk, feeding(asterisk, presence=None, lamp_for="calls") as (_, board):
         await eventually(lambda: asterisk.states.get(ADA) == "NOT_INUSE")
         state(board, "ada", RichState.IN_A_CALL)
         await eventually(lambda: asterisk.states[ADA] == "INUSE")
@@ -167,6 +167,15 @@ async def test_while_asterisk_starts_it_is_asked_with_one_state_until_it_takes_i
         asterisk.refused_variables.clear()
         await eventually(lambda: is_fed(asterisk))
         await eventually(lambda: feed.link.connector.detail == "")
+
+
+async def test_while_asterisk_starts_the_others_wait_for_the_one():
+    asterisk = StandInManager(refused_variables={"DEVICE_STATE", "PRESENCE_STATE"})
+    async with running(asterisk), feeding(asterisk, again_s=(60, 60), ping_s=0.2) as (feed, board):
+        board.set_colleagues([*TEAM, *(Colleague(login=f"u{each}", extension=str(2000 + each)) for each in range(200))])
+        await eventually(lambda: "Variable not set" in feed.link.connector.detail)
+        await eventually(lambda: len(asterisk.named("Ping")) > 1)
+        assert len(asterisk.named("Setvar")) == 1
 
 
 async def test_a_function_that_asterisk_lacks_keeps_nothing_else_away():
@@ -290,3 +299,16 @@ async def test_without_an_address_or_a_secret_nothing_is_asked():
         async with feeding(asterisk, secret="") as (feed, _):
             assert feed.link.connector.state is Connector.CREDENTIALS_NOT_FOUND
         assert asterisk.connections == 0
+
+
+async def test_lamps_of_colleagues_who_left_while_the_agent_was_away_go_out():
+    left, others = "DEVICE_STATE(Custom:teams-1009)", "DEVICE_STATE(Custom:night-1009)"
+    left_presence = "PRESENCE_STATE(CustomPresence:teams-1009)"
+    before = {left: "INUSE", others: "INUSE", left_presence: "dnd,busy,Busy", "DEVICE_STATE(Custom:teams-x)": "BUSY"}
+    async with running(StandInManager(states=dict(before))) as asterisk, feeding(asterisk):
+        await eventually(lambda: (asterisk.states[left], asterisk.states[left_presence]) == ("UNAVAILABLE", "not_set"))
+        await eventually(lambda: is_fed(asterisk))
+        assert {name: asterisk.states[name] for name in before if name not in (left, left_presence)} == {
+            others: "INUSE",
+            "DEVICE_STATE(Custom:teams-x)": "BUSY",
+        }

@@ -22,10 +22,11 @@ from suite.agent.feeds.ami import (
     write_action,
 )
 from suite.agent.feeds.fed import fed_state
-from suite.agent.feeds.names import FedNames, filled
+from suite.agent.feeds.names import FedNames, filled, leftovers
 from suite.agent.feeds.states import DeviceState, PresenceState, device_state, presence_state
 from suite.agent.feeds.wishes import Wishes
-from suite.agent.sipserver.states import STATES, LampKinds
+from suite.agent.settings.groups.sip_server import LampKinds
+from suite.agent.sipserver.states import STATES
 from suite.agent.users.reading import Colleague
 
 LIT = {DeviceState.INUSE, DeviceState.BUSY}
@@ -77,12 +78,15 @@ def test_a_name_is_made_of_what_the_colleague_has():
 
 @given(st.text(max_size=20))
 def test_whatever_a_login_is_a_name_ends_no_function_and_begins_no_line(login: str):
-    name = filled("Custom:{login}", Colleague(login=login, upn="x@y"))
-    assert name == "" or re.fullmatch(r"DEVICE_STATE\(Custom:[A-Za-z0-9_.@+*#-]{1,80}\)", device_variable(name))
+    names = FedNames(["Custom:{login}"], is_settable)
+    names.set("key", Colleague(login=login, upn="x@y"))
+    assert all(
+        re.fullmatch(r"DEVICE_STATE\(Custom:[A-Za-z0-9_.@+*#-]{1,80}\)", device_variable(name)) for name in names["key"]
+    )
 
 
 def test_a_name_that_two_have_belongs_to_the_first_and_then_to_the_other():
-    names = FedNames(["Custom:{extension}"])
+    names = FedNames(["Custom:{extension}"], is_settable)
     ada, ben = Colleague(login="ada", extension="1"), Colleague(login="ben", extension="1")
     assert names.set("ada", ada) == []
     assert names.set("ben", ben) == []
@@ -93,6 +97,22 @@ def test_a_name_that_two_have_belongs_to_the_first_and_then_to_the_other():
     assert names.take_freed() == ["ben"]
     names.set("ben", ben)
     assert (names["ben"], names.trouble) == (("Custom:1",), "")
+
+
+@pytest.mark.parametrize(
+    ("template", "ours"),
+    [
+        ("Custom:teams-{extension}", ["Custom:teams-1001"]),
+        ("Custom:teams-{login}", ["Custom:teams-1001", "Custom:teams-ada"]),
+        ("Custom:{extension}", []),  # it could be anybody's
+        ("Custom:{login}", []),
+    ],
+)
+def test_only_what_a_template_alone_makes_is_taken_for_left_behind(template: str, ours: list[str]):
+    assert (
+        leftovers(template, ["Custom:teams-1001", "Custom:1001", "Custom:DND1001", "PJSIP/1001", "Custom:teams-ada"])
+        == ours
+    )
 
 
 # Messages

@@ -51,6 +51,7 @@ class LocalApi:
     Attributes:
         added: the colleagues that programs add.
         connectors: returns source -> the state of its connection.
+        feeds: returns the name of each feed that runs -> the state of its connection.
         consoles: event streams that may be open at once.
         phones: returns the state of the SIP server.
         sign_in: who may use it; without a token, everybody who reaches it.
@@ -65,6 +66,7 @@ class LocalApi:
     version: str
     consoles: int
     phones: Callable[[], PhonesState] = PhonesState
+    feeds: Callable[[], Mapping[str, ConnectorState]] = dict
     sign_in: SignIn = field(default_factory=SignIn)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _wire: Wire = field(init=False)
@@ -157,7 +159,9 @@ class LocalApi:
 
     def _sources_json(self) -> bytes:
         sources = {name.value: connector_of(state) for name, state in self.connectors().items()}
-        return compact({"sources": sources, "notes": notes_state_of(self.notes), "phones": phones_of(self.phones())})
+        feeds = {name: connector_of(state) for name, state in self.feeds().items()}
+        phones = phones_of(self.phones())
+        return compact({"sources": sources, "feeds": feeds, "notes": notes_state_of(self.notes), "phones": phones})
 
 
 async def _answer_error(_request: Request, error: Exception) -> Response:

@@ -192,6 +192,12 @@ def _schemas() -> dict[str, Any]:
                 "propertyNames": enum_of(SourceName),
                 "additionalProperties": object_of(state=enum_of(Connector), detail=TEXT),
             },
+            feeds={
+                "type": "object",
+                "propertyNames": {"enum": ["Asterisk", "SipPublish"]},
+                "additionalProperties": object_of(state=enum_of(Connector), detail=TEXT),
+                "description": "The telephone systems and presence servers that the agent tells of colleagues; those that are switched on.",
+            },
             notes=ref("NotesState"),
             phones=object_of(state=enum_of(Connector), detail=TEXT, subscriptions={"type": "integer", "minimum": 0}),
         ),

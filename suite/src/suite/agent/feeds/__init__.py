@@ -9,8 +9,12 @@ ami.py           messages of the Asterisk Manager Interface, read and written
 feed.py          the state of a feed's connection
 ami_link.py      a connection to a manager: login, actions, events, pings
 asterisk.py      the feed to Asterisk
+documents.py     the documents that are published of a colleague
+publishing.py    the states of many colleagues at one presence server
+sip_publish.py   the feed to a presence server
 
-    board ──► fed ──► states ──► wishes ──► asterisk ──► ami_link ──► ami
+    board ──► fed ──┬──► states ──► wishes ──► asterisk ──► ami_link ──► ami
+                    └──► documents ──► publishing ──► sip_publish ──► suite.sip.publisher
 
-fed, states, names, wishes and ami are rules without I/O.
+fed, states, names, wishes, ami and documents are rules without I/O.
 """

@@ -23,6 +23,7 @@ PING_S: Final = 20.0
 _CHUNK: Final = 64 * 1024
 _LONGEST_BANNER: Final = 200
 _MOST_UNSENT: Final = 64 * 1024
+_MOST_LISTED: Final = 200_000
 
 
 class AmiLink:
@@ -41,9 +42,36 @@ class AmiLink:
         self._answer_s = answer_s
         self._messages = AmiReader()
         self._waiting: dict[str, asyncio.Future[AmiMessage]] = {}
+        self._lists: dict[str, asyncio.Queue[AmiMessage]] = {}
         self._count = 0
         self._broken: AmiClosed | None = None
         self.is_encrypted = writer.get_extra_info("ssl_object") is not None
+
+    async def listing(self, action: str) -> list[AmiMessage]:
+        """Carry out an action whose answer is a list of events, and return those.
+
+        Raises:
+            AmiRefused: the manager does not carry it out.
+            AmiClosed: the connection is lost, or there was no answer in time.
+        """
+        self._count += 1
+        action_id = str(self._count)
+        queue: asyncio.Queue[AmiMessage] = asyncio.Queue()
+        self._lists[action_id] = queue
+        found: list[AmiMessage] = []
+        try:
+            await self._carry_out(action, action_id, {})
+            while len(found) < _MOST_LISTED:
+                async with asyncio.timeout(self._answer_s):
+                    message = await queue.get()
+                if message.get("eventlist").lower() == "complete":
+                    break
+                found.append(message)
+        except TimeoutError:
+            raise AmiClosed(f"Asterisk does not end its list within {self._answer_s:g} seconds.") from None
+        finally:
+            del self._lists[action_id]
+        return found
 
     async def action(self, action: str, **fields: str) -> AmiMessage:
         """Carry out an action, and return the manager's answer.
@@ -52,10 +80,12 @@ class AmiLink:
             AmiRefused: the manager does not carry it out.
             AmiClosed: the connection is lost, or there was no answer in time.
         """
+        self._count += 1
+        return await self._carry_out(action, str(self._count), fields)
+
+    async def _carry_out(self, action: str, action_id: str, fields: dict[str, str]) -> AmiMessage:
         if self._broken is not None:
             raise self._broken
-        self._count += 1
-        action_id = str(self._count)
         answer: asyncio.Future[AmiMessage] = asyncio.get_running_loop().create_future()
         self._waiting[action_id] = answer
         try:
@@ -120,7 +150,11 @@ class AmiLink:
     def _take(self, message: AmiMessage) -> None:
         answer = self._waiting.get(message.get("actionid"))
         if message.event:
-            self._on_event(message)
+            listed = self._lists.get(message.get("actionid"))
+            if listed is None:
+                self._on_event(message)
+            elif listed.qsize() <= _MOST_LISTED:
+                listed.put_nowait(message)
         elif answer is not None and not answer.done():
             answer.set_result(message)
 

@@ -3,28 +3,34 @@
     the board ──► fed ──► names and values ──► Wishes ──► at most so many a second ──► Setvar
 
 Asterisk keeps custom states over its own restart, and over the end of this agent. So everything is told again on each connection; who
-leaves the board becomes what was never fed; and when the agent ends in order, all devices become unavailable, so that no lamp stays lit.
+leaves the board becomes unavailable; and when the agent ends in order, all devices do, so that no lamp stays lit.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from suite.agent.core.values import RichState
-from suite.agent.feeds.ami import AmiClosed, AmiDenied, AmiRefused, device_variable, presence_value, presence_variable
+from suite.agent.feeds.ami import (
+    AmiClosed,
+    AmiDenied,
+    AmiRefused,
+    device_variable,
+    is_settable,
+    presence_value,
+    presence_variable,
+)
 from suite.agent.feeds.ami_link import ANSWER_S, PING_S, opened
 from suite.agent.feeds.fed import fed_state
-from suite.agent.feeds.feed import FeedLink
-from suite.agent.feeds.names import FedNames
-from suite.agent.feeds.states import NEVER_FED, device_state, presence_state
+from suite.agent.feeds.feed import FeedLink, client_context
+from suite.agent.feeds.names import FedNames, leftovers
+from suite.agent.feeds.states import device_state, presence_state
 from suite.agent.feeds.wishes import Wishes
 from suite.agent.sources.source import Connector, ConnectorState
 from suite.backoff import Backoff
-from suite.channel import pem_text
 from suite.sip.turns import Turns
 
 if TYPE_CHECKING:
@@ -44,6 +50,8 @@ AGAIN_S: Final = (1.0, 300.0)
 STOP_S: Final = 5.0
 """The longest time that the end of the agent waits for Asterisk."""
 _PORTION: Final = 200
+_DARK: Final = frozenset({"UNAVAILABLE", "UNKNOWN", "not_set"})
+"""States of devices and presence that claim nothing."""
 _WINDOW: Final = 32
 """Actions without an answer yet."""
 
@@ -79,7 +87,7 @@ class AsteriskFeed:
         self._wishes = Wishes()
         self._news = asyncio.Event()
         templates = [each for each in (settings.device, settings.presence) if each is not None]
-        self._names = FedNames(templates)
+        self._names = FedNames(templates, is_settable)
         self.link = FeedLink("asterisk", self._first(), on_connector)
 
     def _first(self) -> ConnectorState:
@@ -95,16 +103,11 @@ class AsteriskFeed:
         """Run until cancelled. All devices are then unavailable, if Asterisk can be reached."""
         if self.link.connector.state is not Connector.CONNECTING:
             await asyncio.Event().wait()
-        following = asyncio.create_task(self._follow(), name="asterisk board")
-        try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._follow(), name="asterisk board")
             while True:
                 wait_s = await self._until_broken()
-                if following.done():
-                    following.result()  # raises what broke it
                 await asyncio.sleep(wait_s)
-        finally:
-            following.cancel()
-            await asyncio.wait({following})
 
     async def _until_broken(self) -> float:
         """Feed until the connection breaks, tell why it did, and return the seconds to wait."""
@@ -126,7 +129,7 @@ class AsteriskFeed:
             settings.port,
             settings.user,
             settings.secret,
-            tls=_trust(settings),
+            tls=client_context(settings.ca_pem) if settings.tls else None,
             answer_s=self._answer_s,
         ) as link:
             self._wishes.lost()
@@ -146,6 +149,7 @@ class AsteriskFeed:
             async with asyncio.TaskGroup() as group:
                 group.create_task(link.stay(self._ping_s), name="asterisk pings")
                 await self._until_ready(link)
+                await self._clear_leftovers(link)
                 group.create_task(self._retry(), name="asterisk retries")
                 group.create_task(self._send(link, Turns(self._settings.per_s)), name="asterisk sender")
         except* (AmiClosed, AmiDenied) as group_error:
@@ -182,6 +186,27 @@ class AsteriskFeed:
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, self._again_s[1])
             self._wishes.retry()
+
+    async def _clear_leftovers(self, link: AmiLink) -> None:
+        """Take back the states of colleagues who left while the agent was away. Asterisk keeps them until then."""
+        settings = self._settings
+        for template, action, name_field, state_field in (
+            (settings.device, "DeviceStateList", "device", "state"),
+            (settings.presence, "PresenceStateList", "presentity", "status"),
+        ):
+            if template is None:
+                continue
+            try:
+                listed = await link.listing(action)
+            except AmiRefused as error:  # its module is not loaded: what is there is not known
+                log.info("asterisk: %s Lamps of former colleagues stay as they are.", error)
+                continue
+            known = {name for key in self._names for name in self._names[key]}
+            set_ones = [each.get(name_field) for each in listed if each.get(state_field) not in _DARK]
+            for name in leftovers(template, set_ones):
+                if name not in known and is_settable(name):
+                    self._remove(name)
+        self._news.set()
 
     async def _set(self, link: AmiLink, variable: str, value: str) -> bool:
         """Set one state; return False when Asterisk refuses it."""
@@ -244,25 +269,19 @@ class AsteriskFeed:
 
     def _want(self, key: Key, state: RichState) -> None:
         for name in self._names[key]:
-            if name.startswith("Custom:"):
-                self._wishes.want(device_variable(name), device_state(state, self._settings.busy_lamp).value)
-            else:
-                self._wishes.want(
-                    presence_variable(name), presence_value(presence_state(state, self._settings.language))
-                )
+            self._wishes.want(*self._told(name, state))
+
+    def _told(self, name: str, state: RichState) -> tuple[str, str]:
+        """Return the variable of a name, and its value for a state."""
+        if name.startswith("Custom:"):
+            return device_variable(name), device_state(state, self._settings.lamp_for).value
+        return presence_variable(name), presence_value(presence_state(state, self._settings.language))
 
     def _leave(self, name: str) -> None:
-        device, presence = NEVER_FED
-        if name.startswith("Custom:"):
-            self._wishes.leave(device_variable(name), device.value)
-        else:
-            self._wishes.leave(presence_variable(name), presence_value(presence))
+        self._wishes.leave(*self._told(name, RichState.UNKNOWN))
 
-
-def _trust(settings: AsteriskSettings) -> ssl.SSLContext | None:
-    if not settings.tls:
-        return None
-    return ssl.create_default_context(cadata=pem_text(settings.ca_pem) if settings.ca_pem is not None else None)
+    def _remove(self, name: str) -> None:
+        self._wishes.remove(*self._told(name, RichState.UNKNOWN))
 
 
 def _first_of(group: BaseExceptionGroup[AmiClosed | AmiDenied]) -> Exception:

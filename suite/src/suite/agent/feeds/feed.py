@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import ssl
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from suite.agent.sources.source import NEEDS_A_PERSON, ConnectorState
+from suite.channel import pem_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,3 +52,8 @@ class FeedLink:
     def _log(self, found: ConnectorState) -> None:
         level = logging.WARNING if found.state in NEEDS_A_PERSON else logging.INFO
         log.log(level, "%s: %s", self._name, f"{found.state.value} {found.detail}".rstrip())
+
+
+def client_context(ca_pem: bytes | None) -> ssl.SSLContext:
+    """Return the certificates to trust at the far end: a CA's, or None for the public ones."""
+    return ssl.create_default_context(cadata=pem_text(ca_pem) if ca_pem is not None else None)

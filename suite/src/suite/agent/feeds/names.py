@@ -1,6 +1,6 @@
-"""The names under which colleagues are fed, by templates with their extension, login or UPN. Pure.
+"""The names under which colleagues are fed, by templates with their extension, login, UPN or SIP address. Pure.
 
-A name belongs to one colleague: the first who has it keeps it while he has it. Names with characters that a telephone system could take
+A name belongs to one colleague: the first who has it keeps it while he has it. Names with characters that the far end could take
 for something else are not used.
 """
 
@@ -9,31 +9,56 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from suite.agent.feeds.ami import is_settable
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from suite.agent.users.reading import Colleague
     from suite.names import Key
 
-_PLACE: Final = re.compile(r"\{(extension|login|upn)\}")
+_PLACE: Final = re.compile(r"\{(extension|login|upn|sip)\}")
+_FORMS: Final = {"extension": r"[0-9*#+]+", "login": r".+", "upn": r"[^@]+@[^@]+"}
+_URI: Final = re.compile(r"sip:[A-Za-z0-9_.!~*'()&=+$,/%-]{1,100}@[A-Za-z0-9.-]{1,200}")
 
 
 def filled(template: str, colleague: Colleague) -> str:
-    """Return a template with what the colleague has; empty when the colleague lacks something of it, or the name could not be used."""
-    values = {"extension": colleague.extension, "login": colleague.login, "upn": colleague.upn}
+    """Return a template with what the colleague has; empty when the colleague lacks something of it."""
+    values = _values(colleague)
     if any(not values[place] for place in _PLACE.findall(template)):
         return ""
-    name = _PLACE.sub(lambda found: values[found[1]], template)
-    return name if is_settable(name) else ""
+    return _PLACE.sub(lambda found: values[found[1]], template)
+
+
+def leftovers(template: str, names: Iterable[str]) -> list[str]:
+    """Return the names that this template can have made. Without a word of its own it could have made everybody's, and nothing is returned."""
+    literal = _PLACE.sub("", template).partition(":")[2]
+    if not any(char.isalpha() for char in literal):
+        return []
+    parts = re.split(r"(\{[a-z]+\})", template)
+    pattern = re.compile("".join(_FORMS.get(part[1:-1], re.escape(part)) for part in parts))
+    return [name for name in names if pattern.fullmatch(name)]
+
+
+def is_uri(name: str) -> bool:
+    """Return True for a SIP URI that can stand in a request as it is."""
+    return _URI.fullmatch(name) is not None
+
+
+def _values(colleague: Colleague) -> dict[str, str]:
+    """Return place of a template -> what the colleague has."""
+    return {
+        "extension": colleague.extension,
+        "login": colleague.login,
+        "upn": colleague.upn,
+        "sip": colleague.sip_uri,
+    }
 
 
 class FedNames:
     """The names of all colleagues that are fed."""
 
-    def __init__(self, templates: Sequence[str]) -> None:
+    def __init__(self, templates: Sequence[str], is_usable: Callable[[str], bool]) -> None:
         self._templates = templates
+        self._is_usable = is_usable
         self._names: dict[Key, tuple[str, ...]] = {}
         self._owner: dict[str, Key] = {}
         self._unused: set[Key] = set()
@@ -62,7 +87,7 @@ class FedNames:
     def set(self, key: Key, colleague: Colleague | None) -> list[str]:
         """Take a colleague as he is now, None for one who left; return the names that are nobody's any more."""
         wanted = [filled(template, colleague) for template in self._templates] if colleague is not None else []
-        names = tuple(name for name in wanted if name and self._owner.get(name, key) == key)
+        names = tuple(name for name in wanted if self._is_usable(name) and self._owner.get(name, key) == key)
         before = self._names.pop(key, ())
         gone = [name for name in before if name not in names]
         for name in gone:
@@ -78,5 +103,4 @@ class FedNames:
 
     def _has_all(self, colleague: Colleague) -> bool:
         """Return True for a colleague who has everything that the templates ask for."""
-        places = {place for template in self._templates for place in _PLACE.findall(template)}
-        return all(getattr(colleague, place) for place in places)
+        return all(filled(template, colleague) for template in self._templates)

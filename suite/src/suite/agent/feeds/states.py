@@ -1,7 +1,7 @@
 """A colleague's state as Asterisk has it: the state of a device, which lights lamps, and a presence state with a text. Pure.
 
-Asterisk draws a device of state UNKNOWN as a free phone, so that somebody of whom nothing is known is UNAVAILABLE. Only a device that
-is not fed any more becomes UNKNOWN, as it was before it was ever fed. Nothing is told as ringing.
+Asterisk draws a device of state UNKNOWN as a free phone, and lets nobody set it. Somebody of whom nothing is known is UNAVAILABLE, and so
+is a device that is not fed any more. Nothing is told as ringing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 class DeviceState(enum.StrEnum):
     """The states of a custom device that are told."""
 
-    UNKNOWN = "UNKNOWN"
     NOT_INUSE = "NOT_INUSE"
     INUSE = "INUSE"
     BUSY = "BUSY"
@@ -41,9 +40,6 @@ class PresenceState:
     subtype: str = ""
     message: str = ""
 
-
-NEVER_FED: Final = (DeviceState.UNKNOWN, PresenceState("not_set"))
-"""What a device has that is not fed any more."""
 
 _STATES: Final = {
     RichState.UNKNOWN: (DeviceState.UNAVAILABLE, "not_set"),

@@ -48,6 +48,12 @@ class Wishes:
             self._leaving.add(name)
             self._want(name, last)
 
+    def remove(self, name: str, last: str) -> None:
+        """Take the last value of a name that the far end has although nobody wants it."""
+        if name not in self._wanted:
+            self._leaving.add(name)
+            self._want(name, last)
+
     def _want(self, name: str, value: str) -> None:
         self._wanted[name] = value
         if name in self._under_way or name in self._refused:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _TOKEN_BYTES: Final = 4096
+_SECRET_BYTES: Final = 4096
 _CA_BYTES: Final = 4 * 1024 * 1024
 
 
@@ -51,6 +52,28 @@ class Given:
             self.refuse(setting, f"{setting} cannot be used. {error}")
             return ""
         return token
+
+    def secret(self, setting: str, what: str) -> str:
+        """Return a secret: of the file that `<setting>File` names, or else of the setting itself; empty without one.
+
+        Args:
+            setting: by section and name with a dot.
+            what: it is called in messages: `password`.
+        """
+        if self.values[f"{setting}File"]:
+            raw = self.private_file(f"{setting}File", f"{what} file", _SECRET_BYTES)
+            secret = decode_or_empty(raw).strip("\r\n") if raw is not None else ""
+            if raw is not None and not (secret and secret.isprintable()):
+                self.refuse(f"{setting}File", f"The {what} file must have one line: the {what}.")
+                return ""
+            return secret
+        secret = self.values[setting] or ""
+        if secret and self.is_open(self.path):
+            name = setting.rpartition(".")[2]
+            self.warn(
+                setting, f"The {what} is in a file that others can read. Put it into a file of its own: {name}File."
+            )
+        return secret
 
     def private_file(self, setting: str, what: str, most_bytes: int) -> bytes | None:
         """Return the bytes of a file that only the agent's account may read; None without one."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from suite.agent.core.values import SourceName
@@ -15,6 +15,7 @@ from suite.agent.settings.groups.asterisk import AsteriskSettings, read_asterisk
 from suite.agent.settings.groups.hub import HubSettings, read_hub
 from suite.agent.settings.groups.log import LogSettings, read_log
 from suite.agent.settings.groups.sfb import SfbSettings, read_sfb
+from suite.agent.settings.groups.sip_publish import SipPublishSettings, read_sip_publish
 from suite.agent.settings.groups.sip_server import SipServerSettings, read_sip_server
 from suite.agent.settings.groups.sip_simple import SipSimpleSettings, read_sip_simple
 from suite.agent.settings.groups.teams import TeamsSettings, read_teams
@@ -46,6 +47,7 @@ class AgentSettings:
     log: LogSettings = field(default_factory=LogSettings)
     sfb: SfbSettings = field(default_factory=SfbSettings)
     asterisk: AsteriskSettings = field(default_factory=AsteriskSettings)
+    sip_publish: SipPublishSettings = field(default_factory=SipPublishSettings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +122,7 @@ def _evaluate(given: Given, setting: Setting) -> None:
 def _settings(given: Given) -> AgentSettings:
     get = given.value
     users_file = get("Agent.UsersFile")
+    sip_publish = read_sip_publish(given)
     teams, api = read_teams(given), read_api(given)
     if api.token and api.token == teams.key:
         given.refuse("Agent.TokenFile", "Agent.TokenFile has the relay's suite key. Make a token of its own.")
@@ -129,12 +132,13 @@ def _settings(given: Given) -> AgentSettings:
         winning=SourceName(get("RichPresence.WinningTechnology")),
         users_file=given.beside(users_file) if users_file else None,
         store=given.beside(get("Agent.Store")),
-        sip=read_sip_simple(given),
+        sip=replace(read_sip_simple(given), ignores_agents=sip_publish.enabled),
         hub=read_hub(given),
         sip_server=read_sip_server(given),
         log=read_log(given),
         sfb=read_sfb(given),
         asterisk=read_asterisk(given),
+        sip_publish=sip_publish,
     )
     _check_written(given, settings)
     return settings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from suite.agent.settings.groups import api, asterisk, board, hub, log, sfb, sip_server, sip_simple, teams
+from suite.agent.settings.groups import api, asterisk, board, hub, log, sfb, sip_publish, sip_server, sip_simple, teams
 
 SECTIONS: Final = (
     "MSTeamsPresence",
@@ -16,6 +16,7 @@ SECTIONS: Final = (
     "Notes",
     "SipServer",
     "Asterisk",
+    "SipPublish",
 )
 _GROUPS: Final = (
     teams.SETTINGS,
@@ -27,6 +28,7 @@ _GROUPS: Final = (
     sip_server.SETTINGS,
     sfb.SETTINGS,
     asterisk.SETTINGS,
+    sip_publish.SETTINGS,
 )
 SETTINGS: Final = tuple(
     sorted(

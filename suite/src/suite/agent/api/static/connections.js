@@ -9,9 +9,11 @@ const TONES = {
 };
 const list = document.getElementById("connections");
 
-/** Writes them anew: sources, source -> { state, detail }; where notes are kept and shared, if the agent has notes; and phones, if it serves any. */
-export function drawConnections(sources, notes, phones) {
+/** Writes them anew: sources, source -> { state, detail }; feeds, the same of those that are told; where notes are kept and shared, if the agent
+ * has notes; and phones, if it serves any. */
+export function drawConnections(sources, feeds, notes, phones) {
   const rows = Object.entries(sources).map(([source, one]) => item(source, sourceName(source), one));
+  rows.push(...Object.entries(feeds).map(([feed, one]) => item(feed, say(`feed.${feed}`), one)));
   if (notes) rows.push(item("notes", say("connection.notes"), notes.store));
   if (notes && notes.sharing.state !== "disabled") rows.push(sharing(notes.sharing));
   if (phones && phones.state !== "disabled") rows.push(ofPhones(phones));

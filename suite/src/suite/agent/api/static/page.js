@@ -25,6 +25,7 @@ const link = new Link(() => stream.retry());
 const stream = new Stream("/v1/events", take, connected);
 const signIn = new SignIn(() => stream.start());
 let sources = {};
+let feeds = {}; // the telephone systems that the agent tells; older agents tell none
 let ofNotes = null; // where notes are kept; null when the agent has none
 let ofPhones = null; // the SIP server; null when the agent has none
 let isComplete = false;
@@ -61,10 +62,11 @@ function complete() {
 
 function setSources(found) {
   sources = found.sources;
+  feeds = found.feeds ?? {};
   ofNotes = found.notes ?? null;
   ofPhones = found.phones ?? null;
   offerNotes(ofNotes !== null);
-  drawConnections(sources, ofNotes, ofPhones);
+  drawConnections(sources, feeds, ofNotes, ofPhones);
   rows.redraw(); // why somebody is uncertain depends on the connections
   watch.draw();
   if (about()) drawDetails(people.find(about()), sources);
@@ -128,7 +130,7 @@ onLanguage(() => {
   options(byRich, "rich", "filter.any");
   options(byPhone, "phone", "filter.any");
   people.resort();
-  drawConnections(sources, ofNotes, ofPhones);
+  drawConnections(sources, feeds, ofNotes, ofPhones);
   rows.redraw();
   list();
   if (about()) drawDetails(people.find(about()), sources);

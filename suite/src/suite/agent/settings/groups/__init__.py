@@ -8,5 +8,6 @@ hub.py    the way to the agent through which notes are shared
 log.py    the log
 sip_server.py  the SIP server, through which phones watch colleagues
 asterisk.py  the feed to Asterisk
+sip_publish.py  the feed to a presence server
 sip_simple.py  presence and phones by SIP
 """

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from suite.agent.settings import kinds
-from suite.agent.settings.given import decode_or_empty
 from suite.agent.settings.groups.sip_server import LANGUAGES
 from suite.agent.settings.setting import Setting
 
 if TYPE_CHECKING:
     from suite.agent.settings.given import Given
+    from suite.agent.settings.groups.sip_server import LampKinds
 
-_SECRET_BYTES: Final = 4096
 _TEMPLATE: Final = re.compile(r"(?:[A-Za-z0-9_.@+*#:-]|\{extension\}|\{login\}|\{upn\})+")
 _PORTS: Final = {False: 5038, True: 5039}
 
@@ -97,7 +96,7 @@ SETTINGS: Final = (
     ),
     Setting(
         section="Asterisk",
-        name="BusyLamp",
+        name="LampFor",
         kind=kinds.choice("busy", "calls"),
         default="busy",
         meaning="States that light a lamp: calls only, or meetings and everything else that is busy too.",
@@ -129,7 +128,7 @@ class AsteriskSettings:
         secret: empty when there is none.
         device: template of a colleague's device; None when device states are not fed.
         presence: template of a colleague's presence state; None when those are not fed.
-        busy_lamp: the states that light a lamp.
+        lamp_for: the states that light a lamp.
         language: of the texts of presence states.
         per_s: states that are sent in a second at most.
     """
@@ -143,7 +142,7 @@ class AsteriskSettings:
     ca_pem: bytes | None = field(default=None, repr=False)
     device: str | None = "Custom:teams-{extension}"
     presence: str | None = "CustomPresence:teams-{extension}"
-    busy_lamp: Literal["busy", "calls"] = "busy"
+    lamp_for: LampKinds = "busy"
     language: str = "en"
     per_s: int = 100
 
@@ -153,7 +152,7 @@ def read_asterisk(given: Given) -> AsteriskSettings:
     get = given.value
     enabled, tls, fed = get("Asterisk.Enable"), get("Asterisk.Tls"), get("Asterisk.Feed")
     host, port = get("Asterisk.Address") or ("", None)
-    secret = _secret(given)
+    secret = given.secret("Asterisk.Secret", "secret")
     device = _template(given, "Asterisk.Device", "Custom:")
     presence = _template(given, "Asterisk.Presence", "CustomPresence:")
     for setting, value in (("Asterisk.Address", host), ("Asterisk.User", get("Asterisk.User"))):
@@ -171,26 +170,10 @@ def read_asterisk(given: Given) -> AsteriskSettings:
         ca_pem=given.ca("Asterisk.CaFile"),
         device=device if fed != "presence" else None,
         presence=presence if fed != "device" else None,
-        busy_lamp=get("Asterisk.BusyLamp"),
+        lamp_for=get("Asterisk.LampFor"),
         language=get("Asterisk.Language"),
         per_s=get("Asterisk.ChangesPerSecond"),
     )
-
-
-def _secret(given: Given) -> str:
-    if given.value("Asterisk.SecretFile"):
-        raw = given.private_file("Asterisk.SecretFile", "secret file", _SECRET_BYTES)
-        secret = decode_or_empty(raw).strip() if raw is not None else ""
-        if raw is not None and not (secret and secret.isprintable()):
-            given.refuse("Asterisk.SecretFile", "The file of Asterisk.SecretFile must have the secret in one line.")
-        return secret
-    secret = given.value("Asterisk.Secret") or ""
-    if secret and given.is_open(given.path):
-        given.warn(
-            "Asterisk.Secret",
-            "The secret is in a file that others can read. Put it into a file of its own: SecretFile.",
-        )
-    return str(secret)
 
 
 def _template(given: Given, setting: str, prefix: str) -> str:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from suite.agent.settings import kinds
-from suite.agent.settings.given import decode_or_empty
 from suite.agent.settings.setting import Setting
 
 if TYPE_CHECKING:
@@ -124,7 +123,7 @@ def read_sfb(given: Given) -> SfbSettings:
         ca_pem=given.ca("SfB.CaFile"),
         uri=uri,
         user_name=get("SfB.UserName") or uri,
-        password=_password(given),
+        password=given.secret("SfB.Password", "password"),
         unknown_after=get("Agent.UnknownAfter"),
     )
     if settings.enabled and not (settings.address or settings.domain):
@@ -163,21 +162,3 @@ def _uri(given: Given) -> tuple[str, str]:
         given.refuse("SfB.Uri", "SfB.Uri must be a SIP address such as agent@contoso.example.")
         return "", ""
     return (found[1], found[2]) if found is not None else ("", "")
-
-
-def _password(given: Given) -> str:
-    """Return the password, of its file before that of the settings file itself."""
-    if given.value("SfB.PasswordFile"):
-        raw = given.private_file("SfB.PasswordFile", "password file", _PASSWORD_BYTES)
-        password = decode_or_empty(raw).strip("\r\n") if raw is not None else ""
-        if raw is not None and (not password or not password.isprintable()):
-            given.refuse("SfB.PasswordFile", "The password file must have one line, with the password.")
-            return ""
-        return password
-    password = given.value("SfB.Password") or ""
-    if password and given.is_open(given.path):
-        given.warn(
-            "SfB.Password",
-            "The password is in a file that others can read. Put it into a file of its own: PasswordFile.",
-        )
-    return str(password)

@@ -9,7 +9,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
 from suite.agent.settings import kinds
-from suite.agent.settings.given import decode_or_empty
 from suite.agent.settings.kinds import Kind
 from suite.agent.settings.setting import Setting
 
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 MOST_SERVERS: Final = 8
-_PASSWORD_BYTES: Final = 4096
 _SERVER: Final = re.compile(r"(\[[0-9a-fA-F:.%]+\]|[0-9A-Za-z._-]+)(?::([0-9]{1,5}))?")
 _URI: Final = re.compile(r"(sips?:)?[^\s@<>\";?]+@(\[[0-9a-fA-F:.]+\]|[0-9A-Za-z._-]+)(:[0-9]{1,5})?", re.IGNORECASE)
 _DOMAIN: Final = re.compile(r"\[[0-9a-fA-F:.]+\]|[0-9A-Za-z._-]+")
@@ -215,6 +213,7 @@ class SipSimpleSettings:
         is_by_uri: True to ask a presence server for SIP URIs, False to ask a telephone system for extensions.
         phone_event: the event package that tells the states of phones.
         list_uri: empty for no list.
+        ignores_agents: True when this agent publishes presence itself: what agents published is then its own echo.
     """
 
     enabled: bool = False
@@ -235,6 +234,7 @@ class SipSimpleSettings:
     local_address: str = ""
     local_port: int = 0
     unknown_after: timedelta = timedelta(minutes=2)
+    ignores_agents: bool = False
 
 
 def read_sip_simple(given: Given) -> SipSimpleSettings:
@@ -249,7 +249,7 @@ def read_sip_simple(given: Given) -> SipSimpleSettings:
     domain = get("SipSimple.Domain") or _domain_of(uri, servers)
     if not uri and user and domain:
         uri = f"sip:{user}@{domain}"
-    password = _password(given)
+    password = given.secret("SipSimple.Password", "password")
     if enabled and not servers:
         given.warn("SipSimple.Enable", "SIP is on, but SipSimple.Address is not set.")
     elif enabled and not uri:
@@ -283,22 +283,3 @@ def _domain_of(uri: str, servers: tuple[str, ...]) -> str:
         return str(host[2])
     server = _SERVER.fullmatch(servers[0]) if servers else None
     return str(server[1]) if server is not None else ""
-
-
-def _password(given: Given) -> str:
-    """Return the password, of its file before that of the settings file itself."""
-    if given.value("SipSimple.PasswordFile"):
-        raw = given.private_file("SipSimple.PasswordFile", "password file", _PASSWORD_BYTES)
-        if raw is None:
-            return ""
-        text = decode_or_empty(raw).rstrip("\r\n")
-        if not text or "\n" in text or "\r" in text or "\0" in text:
-            given.refuse("SipSimple.PasswordFile", "The password file must have one line: the password.")
-        return text
-    password = given.value("SipSimple.Password") or ""
-    if password and given.is_open(given.path):
-        given.warn(
-            "SipSimple.Password",
-            "The password is in a file that others can read. Put it into a file of its own: PasswordFile.",
-        )
-    return str(password)

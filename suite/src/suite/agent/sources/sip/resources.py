@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from suite.agent.settings.groups.sip_simple import SipSimpleSettings
     from suite.agent.users.reading import Colleague
     from suite.names import Key
+    from suite.sip.dialoginfo import PhoneDialog
     from suite.sip.subscriber import Subscription
 
 SipEvent = Literal["presence", "dialog"]
@@ -47,6 +48,7 @@ class SipResource:
         says_rich: True when rich presence is taken from it.
         says_phone: True when the state of the phone is taken from it.
         says_why: True when it says why nothing is known. Each colleague has one such resource.
+        ignores_agents: True when what agents published does not count, because this one publishes too.
         keys: the board's keys of the colleagues.
         reason: why nothing is known; empty when something is.
         unconfirmed_since: time since which the server has not confirmed what it said; None when it has.
@@ -63,6 +65,7 @@ class SipResource:
     says_rich: bool
     says_phone: bool
     says_why: bool
+    ignores_agents: bool = False
     keys: set[Key] = field(default_factory=set)
     reason: str = REQUESTING
     unconfirmed_since: float | None = None
@@ -100,13 +103,20 @@ class SipResource:
         if content_type != CONTENT_TYPES[self.id.event]:
             raise BadDocument("The document is of another type.")
         if self.id.event == "dialog":
-            if self._dialogs.take(read_dialog_info(body)) == "gap":
+            info = read_dialog_info(body)
+            if self._dialogs.take(info) == "gap":
                 return False
-            self._says(RichState.UNKNOWN, phone_with(self._dialogs.dialogs.values()), now)
+            dialogs = [each for each in (*info.dialogs, *self._dialogs.dialogs.values()) if not self._is_own(each)]
+            is_own_only = bool(info.dialogs) and not dialogs
+            phone = TelephonyState.UNKNOWN if is_own_only else phone_with(dialogs)
+            self._says(RichState.UNKNOWN, phone, now)
         else:
-            document = read_pidf(body)
+            document = read_pidf(body, without_own=self.ignores_agents)
             self._says(rich_of(document), phone_of(document), now)
         return True
+
+    def _is_own(self, dialog: PhoneDialog) -> bool:
+        return self.ignores_agents and dialog.id == pidf.OWN_ID
 
     def _says(self, rich: RichState, phone: TelephonyState, now: datetime) -> None:
         is_known = (self.says_rich and rich is not RichState.UNKNOWN) or (
@@ -183,4 +193,5 @@ def made(resource_id: ResourceId, uri: str, settings: SipSimpleSettings) -> SipR
         says_rich=settings.is_by_uri and event == "presence",
         says_phone=event == settings.phone_event,
         says_why=event == "presence" or not settings.is_by_uri,
+        ignores_agents=settings.ignores_agents,
     )

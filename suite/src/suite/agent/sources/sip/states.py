@@ -45,6 +45,7 @@ _OF_THE_CONNECTION: Final = frozenset({"unreachable", "no_answer"})
 _GOES_ON: Final = frozenset({"deactivated", "timeout", "gone", "expired", "probation", "giveup", "unsubscribed"})
 _DENIED: Final = frozenset({401, 403, 407})
 _NOBODY: Final = frozenset({404, 410, 604})
+_NO_FETCH: Final = 400
 
 
 def reason_of(end: SubscriptionEnd) -> str:
@@ -99,7 +100,8 @@ def verdict_of(error: SipError | None, uri: str, *, has_password: bool, is_known
         error: None when the agent's own URI was answered.
         uri: the agent's own.
         has_password: whether there is a password.
-        is_known: True when nobody of that name is no fault: a telephone system took the login, and has no such extension.
+        is_known: True when nobody of that name is no fault: a telephone system took the login, and has no such extension. Asterisk takes it
+            and refuses to tell a state only once, with 400: https://github.com/asterisk/asterisk/blob/20/res/res_pjsip_pubsub.c
     """
     if error is None:
         return SelfCheck(ConnectorState(Connector.UP_AND_RUNNING), is_usable=True)
@@ -115,7 +117,7 @@ def _refused(error: SipRefusal, uri: str, *, is_known: bool) -> SelfCheck:
     if error.status in _DENIED:
         detail = f"{error} Check SipSimple.AuthId, SipSimple.PasswordFile and whether {uri} may subscribe."
         return SelfCheck(ConnectorState(Connector.FORBIDDEN, detail), needs_a_person=True)
-    if error.status in _NOBODY and is_known:
+    if error.status in (*_NOBODY, _NO_FETCH) and is_known:
         return SelfCheck(ConnectorState(Connector.UP_AND_RUNNING), is_usable=True)
     if error.status in _NOBODY:
         detail = f"The server knows nobody called {uri}. Check SipSimple.Uri."

@@ -1,0 +1,42 @@
+"""The documents that are published of a colleague: presence (RFC 3863, RFC 4480) and a lamp as a dialog (RFC 4235). Pure.
+
+They say the same as the agent's own SIP server tells phones. Their tuple, person and dialog have ids by which an agent knows a document
+as one of an agent, wherever it comes back from.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal
+
+from suite.agent.core.values import Aggregation, ShownStatus
+from suite.agent.sipserver.states import phone_state
+from suite.agent.sipserver.words import word_of
+from suite.sip import dialoginfo, pidf
+from suite.sip.dialoginfo import DialogInfo, PhoneDialog, write_dialog_info
+from suite.sip.pidf import PidfDocument, write_pidf
+
+if TYPE_CHECKING:
+    from suite.agent.core.values import RichState
+    from suite.agent.settings.groups.sip_server import LampKinds
+
+PublishedEvent = Literal["presence", "dialog"]
+TYPES: Final[dict[PublishedEvent, str]] = {"presence": pidf.CONTENT_TYPE, "dialog": dialoginfo.CONTENT_TYPE}
+
+
+def published_document(event: PublishedEvent, uri: str, state: RichState, lamps: LampKinds, language: str) -> bytes:
+    """Return a document; empty when nothing is known, which no document can say: what was published is then taken back."""
+    status = ShownStatus(state.value)
+    told = phone_state(Aggregation(status=status, rich=state), lamps)
+    if told is None:
+        return b""
+    if event == "dialog":
+        dialog = PhoneDialog(id=pidf.OWN_ID, state=told.lamp)
+        return write_dialog_info(DialogInfo(entity=uri, version=0, is_full=True, dialogs=(dialog,)))
+    document = PidfDocument(
+        entity=uri,
+        is_open=told.is_open,
+        activities=told.activities,
+        is_idle=told.is_idle,
+        notes=(word_of(status, language),),
+    )
+    return write_pidf(document, uri, own=True)

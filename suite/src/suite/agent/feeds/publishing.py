@@ -1,0 +1,272 @@
+"""The states of many colleagues at one presence server, kept by one loop: what changed is published first, the rest is refreshed in time.
+
+A server that does not answer, or has trouble of its own, is asked with one request at a time until it answers. One that has forgotten a
+state may have forgotten all, so that each of them is refreshed, at the pace; what was forgotten is published anew. While nothing else
+is sent, one state is refreshed now and then, so that neither a restart nor an end of the server stays unknown for long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+from suite.sip.errors import SipDenied, SipError, SipRefusal
+from suite.sip.publisher import PublishedDocument
+from suite.sip.turns import Turns
+
+_WINDOW: Final = 16
+"""Requests without an answer yet."""
+_SHARE: Final = 0.85
+_SHORTEST_S: Final = 5.0
+
+Name = TypeVar("Name", bound=Hashable)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishTimes:
+    """The times of publishing, in seconds.
+
+    Attributes:
+        probe_s: time without a request after which one state is refreshed.
+        again_s: shortest and longest pause while the server does not answer.
+        refused_s: shortest and longest pause of a state that the server refuses.
+        sweep_s: shortest time between two refreshes of everything.
+    """
+
+    probe_s: float = 30.0
+    again_s: tuple[float, float] = (1.0, 60.0)
+    refused_s: tuple[float, float] = (60.0, 3600.0)
+    sweep_s: float = 60.0
+
+
+class StateKeeper(Generic[Name]):
+    """States by name.
+
+    Attributes:
+        away: why the server is not asked as usual; None while it answers.
+        refused: name -> why the server does not take its state.
+        has_answered: True once the server took or refused a state.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[Name], PublishedDocument],
+        per_s: float,
+        on_change: Callable[[], None],
+        times: PublishTimes | None = None,
+    ) -> None:
+        """Take what is needed.
+
+        Args:
+            make: returns the state of a name, with nothing to publish yet.
+            per_s: requests that are begun in a second at most.
+            on_change: called when `away` or `refused` changed, or the server answered for the first time.
+            times: of publishing.
+        """
+        self.away: SipError | None = None
+        self.refused: dict[Name, SipRefusal] = {}
+        self.has_answered = False
+        self._make = make
+        self._on_change = on_change
+        self._times = times or PublishTimes()
+        self._turns = Turns(per_s)
+        self._states: dict[Name, PublishedDocument] = {}
+        self._due: dict[Name, None] = {}
+        self._later: list[tuple[float, int, Name]] = []
+        """When names are due again, a heap. Only the newest entry of a name counts, which is `_newest`."""
+        self._newest: dict[Name, int] = {}
+        self._count = 0
+        self._busy: set[Name] = set()
+        self._news = asyncio.Event()
+        self._pause_s: dict[Name, float] = {}
+        self._asked_at = 0.0
+        self._swept_at: float | None = None
+
+    def __len__(self) -> int:
+        return len(self._states)
+
+    def want(self, name: Name, body: bytes) -> None:
+        """Publish a state; an empty one takes back what the server has."""
+        state = self._states.get(name)
+        if state is None:
+            if not body:
+                return
+            state = self._states[name] = self._make(name)
+        if state.wanted != body:
+            state.wanted = body
+            self._due[name] = None
+            self._news.set()
+
+    async def run(self) -> None:
+        """Publish until cancelled.
+
+        Raises:
+            SipDenied: the server does not take the login.
+        """
+        slots = asyncio.Semaphore(_WINDOW)
+        self._asked_at = asyncio.get_running_loop().time()
+        self._busy.clear()
+        self._due = dict.fromkeys(self._states)
+        tasks: set[asyncio.Task[None]] = set()
+        try:
+            async with asyncio.TaskGroup() as group:
+                while True:
+                    if self.away is not None:
+                        await self._until_back(tasks)
+                    name = await self._next()
+                    self._busy.add(name)
+                    await self._turns.take()
+                    await slots.acquire()
+                    task = group.create_task(self._exchange(name))
+                    tasks.add(task)
+                    task.add_done_callback(tasks.discard)
+                    task.add_done_callback(lambda _: slots.release())
+        except* SipDenied as denied:
+            raise _first_of(denied) from None
+
+    async def withdraw_all(self) -> int:
+        """Take back what the server has, and return how much of it remains there."""
+        slots = asyncio.Semaphore(_WINDOW)
+
+        async def withdraw(state: PublishedDocument) -> None:
+            async with slots:
+                await state.withdraw()
+
+        if self.away is None:
+            await asyncio.gather(*map(withdraw, self._states.values()), return_exceptions=True)
+        return sum(state.tag is not None for state in self._states.values())
+
+    # ---- the next one ---------------------------------------------------------------------------------------------------
+
+    async def _next(self) -> Name:
+        """Return the name whose turn it is, as soon as there is one."""
+        loop = asyncio.get_running_loop()
+        while True:
+            now = loop.time()
+            while self._later and self._later[0][0] <= now:
+                self._pop_later()
+            if not self._due and self._later and now - self._asked_at >= self._times.probe_s:
+                self._pop_later()
+            name = next((name for name in self._due if name not in self._busy), None)
+            if name is not None:
+                del self._due[name]
+                self._asked_at = now
+                return name
+            self._news.clear()
+            probe_at = self._asked_at + self._times.probe_s if self._later else None
+            due_at = self._later[0][0] if self._later else None
+            try:
+                async with asyncio.timeout_at(min((at for at in (probe_at, due_at) if at is not None), default=None)):
+                    await self._news.wait()
+            except TimeoutError:
+                pass
+
+    def _pop_later(self) -> None:
+        _, count, name = heapq.heappop(self._later)
+        if self._newest.get(name) == count and name in self._states:
+            del self._newest[name]
+            self._due.setdefault(name)
+
+    def _put_later(self, name: Name, in_s: float) -> None:
+        self._count += 1
+        self._newest[name] = self._count
+        heapq.heappush(self._later, (asyncio.get_running_loop().time() + in_s, self._count, name))
+        if len(self._later) > 4 * len(self._states) + 100:  # most of them do not count any more
+            self._later = [each for each in self._later if self._newest.get(each[2]) == each[1]]
+            heapq.heapify(self._later)
+        self._news.set()
+
+    async def _until_back(self, tasks: set[asyncio.Task[None]]) -> None:
+        """Ask with one state at a time, ever more seldom, until the server answers."""
+        if tasks:
+            await asyncio.wait(tasks)
+        shortest, longest = self._times.again_s
+        pause_s = shortest
+        while (error := self.away) is not None:
+            asked_s = error.retry_after_s if isinstance(error, SipRefusal) else None
+            await asyncio.sleep(min(max(asked_s or 0.0, pause_s), max(longest, _SHORTEST_S)))
+            pause_s = min(2 * pause_s, longest)
+            name = await self._next()
+            self._busy.add(name)
+            await self._exchange(name)
+
+    # ---- one exchange ---------------------------------------------------------------------------------------------------
+
+    async def _exchange(self, name: Name) -> None:
+        """Publish, refresh or take back one state."""
+        state = self._states[name]
+        body = state.wanted
+        try:
+            if body:
+                published = await state.publish()
+                self._put_later(name, max(published.lasts_s * _SHARE, _SHORTEST_S))
+                if published.was_forgotten:
+                    self._sweep()
+            else:
+                await state.withdraw()
+        except SipDenied:
+            self._due[name] = None
+            raise
+        except SipRefusal as error:
+            if error.status >= 500 or error.status == 408:
+                self._is_away(name, error)
+            else:
+                self._refuse(name, error)
+        except SipError as error:
+            self._is_away(name, error)
+        else:
+            self._works(name)
+            if not body and not state.wanted:
+                self._forget(name)
+        finally:
+            self._busy.discard(name)
+            if state.wanted != body:
+                self._due[name] = None
+            self._news.set()
+
+    def _works(self, name: Name) -> None:
+        self._pause_s.pop(name, None)
+        is_other = self.refused.pop(name, None) is not None or self.away is not None or not self.has_answered
+        self.away, self.has_answered = None, True
+        if is_other:
+            self._on_change()
+
+    def _is_away(self, name: Name, error: SipError) -> None:
+        self._due[name] = None
+        self.away = error
+        self._on_change()
+
+    def _refuse(self, name: Name, error: SipRefusal) -> None:
+        """Leave a state aside that the server does not take. The server itself answers."""
+        shortest, longest = self._times.refused_s
+        pause_s = min(2 * self._pause_s.get(name, shortest / 2), longest)
+        self._pause_s[name] = pause_s
+        self._put_later(name, max(pause_s, error.retry_after_s or 0.0))
+        self.refused[name] = error
+        self.away, self.has_answered = None, True
+        self._on_change()
+
+    def _sweep(self) -> None:
+        """Refresh everything: the server has forgotten one state, and may have forgotten all."""
+        now = asyncio.get_running_loop().time()
+        if self._swept_at is None or now - self._swept_at >= self._times.sweep_s:
+            self._swept_at = now
+            for name in self._states:
+                if name not in self._busy and name not in self.refused:
+                    self._due.setdefault(name)
+
+    def _forget(self, name: Name) -> None:
+        del self._states[name]
+        self._newest.pop(name, None)
+        self._due.pop(name, None)
+
+
+def _first_of(group: BaseExceptionGroup[SipDenied]) -> SipDenied:
+    found: BaseException = group
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    assert isinstance(found, SipDenied)
+    return found
