@@ -21,11 +21,13 @@ from suite.names import key_of
 from suite.sip.dialoginfo import CONTENT_TYPE as DIALOGS
 from suite.sip.dialoginfo import DialogInfo, PhoneDialog, write_dialog_info
 from suite.sip.message import SipMessage, SipRequest
+from suite.sip.pidf import CONTENT_TYPE as PIDF
 from suite.sip.pidf import PidfDocument, write_pidf
 from suite.sip.replies import reply
+from suite.sip.resource_lists import ListedResource, ListNotification, write_list
 from suite.sip.transactions import Timers
 from suite.sip.user_agent import UserAgentSettings
-from tests.sip.scripted_server import ScriptedServer, accept, is_new, notify, refuses, scripted, tells
+from tests.sip.scripted_server import Answer, ScriptedServer, accept, is_new, notify, refuses, scripted, tells
 from tests.support.waiting import eventually
 
 QUICK = UserAgentSettings(timers=Timers(t1=0.05, t2=0.2, t4=0.2))
@@ -274,3 +276,55 @@ async def test_a_user_of_two_colleagues_is_asked_for_once_and_both_are_shown():
         await at.shows(ada="available", eva="available")
         assert server.begun["ada"] == 1
         assert at.board.entries[key_of("eva")].colleague.login == "eva"
+
+
+def told_list(*resources: ListedResource, version: int = 0, is_full: bool = True) -> Answer:
+    """Take the subscription to a list, and tell what is in it."""
+    told = ListNotification(uri="sip:all@pbx.example", version=version, is_full=is_full, resources=resources)
+    line, body = write_list(told)
+
+    def answer(request: SipRequest) -> list[SipMessage]:
+        return [accept(request, ("Require", "eventlist")), notify(request, body, content_type=line)]
+
+    return answer
+
+
+def listed(user: str, body: bytes | None = None, state: str = "active", reason: str = "") -> ListedResource:
+    uri = f"sip:{user}@pbx.example"
+    return ListedResource(uri=uri, state=state, reason=reason, content_type=PIDF if body else "", body=body)
+
+
+async def test_a_list_with_all_documents_at_once_tells_of_everybody_in_it():
+    everybody = told_list(
+        listed("ada", AWAY),
+        listed("ben", state="terminated", reason="noresource"),
+        listed("carla", state="terminated", reason="rejected"),
+        listed("dora"),
+        listed("eva", state=""),
+        listed("fay", b"<presence"),
+        listed("gus", state="pending"),
+    )
+    users = "ada ben carla dora eva fay gus hal"
+    async with scripted(all=everybody) as server, running(server, users=users, list_uri="sip:all@pbx.example") as at:
+        await at.shows(
+            ada="away", ben="not_found", carla="access_denied", dora="presence_unknown", eva="requesting", fay="error",
+            gus="requesting", hal="available",
+        )  # fmt: skip
+        assert {user for user in server.asked if server.asked[user]} == {"suite", "all", "hal"}
+        at.board.set_colleagues([Colleague(login="ada2", sip_uri="ada@pbx.example")])
+        await at.shows(ada2="away")
+        assert server.asked["ada"] == 0
+
+
+@pytest.mark.parametrize("answer", [refuses(404), refuses(489), refuses(420), tells()])
+async def test_everybody_is_asked_for_alone_when_the_list_is_refused_or_is_none(answer: Answer):
+    async with scripted(all=answer) as server, running(server, list_uri="sip:all@pbx.example") as at:
+        await at.shows(ada="available", ben="available")
+        assert server.asked["all"] == 1
+
+
+async def test_a_list_of_which_something_is_lost_again_and_again_is_given_up():
+    partial = told_list(listed("ada", AWAY), version=7, is_full=False)
+    async with scripted(all=partial) as server, running(server, list_uri="sip:all@pbx.example") as at:
+        await at.shows(ada="available", ben="available")
+        assert server.begun["all"] == 3

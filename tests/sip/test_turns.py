@@ -3,28 +3,48 @@
 from __future__ import annotations
 
 import asyncio
-from itertools import pairwise
 
 import pytest
 
 from suite.sip.turns import Turns, TurnsOfPeers
 
 
-async def times_of(count: int, per_s: float) -> list[float]:
-    loop, turns = asyncio.get_running_loop(), Turns(per_s)
+async def test_turns_are_spread_and_none_comes_before_its_time():
+    loop, turns = asyncio.get_running_loop(), Turns(50)
     times: list[float] = []
 
     async def one() -> None:
         await turns.take()
         times.append(loop.time())
 
-    await asyncio.gather(*[one() for _ in range(count)])
-    return times
+    began = loop.time()
+    await asyncio.gather(*[one() for _ in range(6)])
+    assert all(at - began >= number / 50 - 0.001 for number, at in enumerate(times))
+    await asyncio.sleep(0.1)  # turns that nobody wants
+    began = loop.time()
+    times.clear()
+    await asyncio.gather(*[one() for _ in range(3)])
+    assert all(at - began >= number / 50 - 0.001 for number, at in enumerate(times))
 
 
-async def test_turns_are_spread():
-    times = await times_of(5, 50)
-    assert all(later - sooner >= 0.0199 for sooner, later in pairwise(times))
+async def test_late_turns_are_made_up_for_and_not_more_at_once_than_a_tenth_of_a_second_has():
+    loop, turns = asyncio.get_running_loop(), Turns(100)
+    times: list[float] = []
+
+    async def one() -> None:
+        await turns.take()
+        times.append(loop.time())
+
+    waiting = [asyncio.create_task(one()) for _ in range(60)]
+    await waiting[0]
+    turns.hold()  # as a machine that stalls
+    await asyncio.sleep(0.5)
+    held = len(times)
+    turns.release()
+    released = loop.time()
+    await asyncio.gather(*waiting)
+    after = times[held:]
+    assert all(at - released >= (number - 11) / 100 - 0.001 for number, at in enumerate(after))
 
 
 async def test_turns_are_in_the_order_of_asking_and_whoever_stops_waiting_takes_nobodys():

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.util
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from suite.agent.board import Board
+from suite.agent.core.values import SourceName
 from suite.agent.settings.groups.sip_simple import SipSimpleSettings
 from suite.agent.settings.load import LoadedSettings, load
+from suite.agent.sources.sip.opening import sip_source
+from suite.agent.sources.source import Connector
 from suite.cli import app
 
 
@@ -132,3 +137,13 @@ def test_what_is_missing_is_told_and_check_says_it_too(tmp_path: Path):
     assert "pbx.example (udp), as sip:suite@pbx.example: not asked." in said
     assert "There is a password for suite." in said
     assert "secret" not in said
+
+
+def test_without_its_libraries_the_source_says_how_to_install_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    source = sip_source(SipSimpleSettings(enabled=True), Board(SourceName.SIP), lambda: None, None)
+    assert source.connector.state is Connector.NOT_CONFIGURED
+    assert "pip install 'presence-suite[sip]'" in source.connector.detail
+    loaded(tmp_path, "Enable = 1", "Address = pbx.example", "Uri = sip:suite@pbx.example")
+    checked = CliRunner().invoke(app, ["agent", "--settings", str(tmp_path / "Presence.ini"), "--check"])
+    assert "pip install 'presence-suite[sip]'" in checked.output

@@ -29,8 +29,12 @@ if TYPE_CHECKING:
     from suite.agent.settings.groups.api import ApiSettings
     from suite.agent.settings.groups.asterisk import AsteriskSettings
     from suite.agent.settings.groups.sfb import SfbSettings
+<<<<<<< fbb0606
+    from suite.agent.settings.groups.sip_server import SipAddress, SipServerSettings
+=======
     from suite.agent.settings.groups.sip_publish import SipPublishSettings
     from suite.agent.settings.groups.sip_server import SipAddress
+>>>>>>> 85517c9ceed6dd5bcc8ba8412b38e019841ac9ef
     from suite.agent.settings.groups.sip_simple import SipSimpleSettings
     from suite.agent.settings.groups.teams import TeamsSettings
     from suite.agent.settings.load import LoadedSettings
@@ -87,6 +91,7 @@ def check(path: Path, loaded: LoadedSettings) -> Iterator[Finding]:
         yield _port(settings.api.host, settings.api.grpc_port)
     if settings.sip_server.enabled:
         yield from map(_sip_port, settings.sip_server.addresses)
+        yield _sip_access(settings.sip_server)
 
 
 def _teams(teams: TeamsSettings, path: Path) -> Iterator[Finding]:
@@ -219,6 +224,12 @@ def _port(host: str, port: int) -> Finding:
         return Finding(
             CheckState.FAILED, "port", f"{host}, port {port} cannot be had: {why}. Does an agent run already?"
         )
+
+
+def _sip_access(server: SipServerSettings) -> Finding:
+    named = ", ".join(map(str, server.networks))
+    how = "with a login" if server.logins else "without a login"
+    return Finding(CheckState.OK, "sip server", f"Phones of {named} may watch colleagues {how}.")
 
 
 def _sip_port(address: SipAddress) -> Finding:

@@ -90,11 +90,6 @@ class Watcher:
         """Tell the state soon: `NotifierRules.body` is asked when the NOTIFY is written."""
         self._changed.set()
 
-    @property
-    def is_list(self) -> bool:
-        """Return whether it is told a list: its newest SUBSCRIBE supports them, and its URI is one."""
-        return supports_lists(self.request) and self._notifier.rules.is_list(self.uri)
-
     def end(self, reason: str = "noresource", retry_after_s: int | None = None) -> None:
         """End it with a last NOTIFY. Reasons are those of RFC 6665 4.1.3: `deactivated` makes phones subscribe again at once."""
         if not self._reason:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Hashable
+from typing import Final
+
+_CATCH_UP_S: Final = 0.1
+"""Turns that come late, because the machine is busy, are made up for so far, so that the rate is reached. More is never given at once."""
 
 
 class TurnsOfPeers:
@@ -49,7 +53,10 @@ class Turns:
 
     async def take(self) -> None:
         """Wait for a turn."""
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        turn: asyncio.Future[None] = loop.create_future()
+        if not self._waiting:
+            self._next = max(self._next, loop.time())  # turns that nobody wanted are no more
         self._waiting.append(turn)
         self._set_timer()
         await turn
@@ -85,7 +92,8 @@ class Turns:
         while self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():
-                self._next = max(self._next, asyncio.get_running_loop().time()) + 1 / self.per_s
+                late = asyncio.get_running_loop().time() - _CATCH_UP_S
+                self._next = max(self._next + 1 / self.per_s, late)
                 turn.set_result(None)
                 break
         self._set_timer()

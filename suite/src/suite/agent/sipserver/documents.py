@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from suite.agent.sipserver.states import phone_state
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 EVENTS: Final = {"dialog": dialoginfo.CONTENT_TYPE, "presence": pidf.CONTENT_TYPE}
 """Event package -> the type of its documents."""
+_REMEMBERED: Final = 4096
+"""Documents of 1 kB: many phones watch the same colleague by the same URI."""
 NOTE_CHARS: Final = 160
 """Longer notes are cut: a phone's display shows less, and a datagram has no room for more."""
 
@@ -53,6 +56,7 @@ def document_of(
     return presence_document(entity, state, _shortened(f"{word} - {note}") if note else word)
 
 
+@lru_cache(_REMEMBERED)
 def presence_document(entity: str, state: PhoneState, note: str) -> bytes:
     """Return a presence document (RFC 3863, RFC 4480)."""
     document = PidfDocument(

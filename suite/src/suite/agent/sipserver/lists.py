@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote
 
@@ -77,6 +78,7 @@ class ColleagueLists:
         return [key for key in self._board.entries if key in self._board.listed] if name == EVERYONE else ()
 
 
+@lru_cache(4096)
 def resource_of(colleague: Colleague, list_uri: str) -> str:
     """Return the URI of a colleague in a list: with the extension, which phones call, or else the colleague's own address."""
     read = parse_uri(list_uri)
