@@ -29,12 +29,8 @@ if TYPE_CHECKING:
     from suite.agent.settings.groups.api import ApiSettings
     from suite.agent.settings.groups.asterisk import AsteriskSettings
     from suite.agent.settings.groups.sfb import SfbSettings
-<<<<<<< fbb0606
-    from suite.agent.settings.groups.sip_server import SipAddress, SipServerSettings
-=======
     from suite.agent.settings.groups.sip_publish import SipPublishSettings
-    from suite.agent.settings.groups.sip_server import SipAddress
->>>>>>> 85517c9ceed6dd5bcc8ba8412b38e019841ac9ef
+    from suite.agent.settings.groups.sip_server import SipAddress, SipServerSettings
     from suite.agent.settings.groups.sip_simple import SipSimpleSettings
     from suite.agent.settings.groups.teams import TeamsSettings
     from suite.agent.settings.load import LoadedSettings
