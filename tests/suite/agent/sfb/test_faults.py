@@ -16,7 +16,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from suite.agent.board import Board
 from suite.agent.sources import doubt
-from suite.agent.sources.sfb import http, skype
+from suite.agent.sources.sfb import http, session, skype, subscriber
 from suite.agent.sources.sfb.hal import MOST_BYTES
 from suite.agent.sources.sfb.skype import NOTICE
 from suite.agent.sources.source import Connector
@@ -139,19 +139,19 @@ async def test_the_token_goes_to_no_host_elsewhere(lync: Lync, settings, board, 
         assert elsewhere.seen == []
 
 
-async def test_a_contact_elsewhere_in_an_event_ends_the_session_and_asks_nobody(lync: Lync, settings, board):
-    async with running(settings, board) as source:
+async def test_a_contact_elsewhere_in_an_event_is_not_asked(lync: Lync, settings, board, cert: trustme.LeafCert):
+    async with serving_lync(cert) as elsewhere, running(settings, board) as source:
         await all_is_well(board)
-        href = "https://169.254.169.254/latest"
-        event = {
-            "link": {"rel": "contactPresence", "href": href},
-            "in": {"rel": "contact", "href": href},
-            "type": "updated",
-        }
-        lync._push(lync.app, event)
-        await source.tells("did not name")
-        await eventually(lambda: source.connector.state is Connector.UP_AND_RUNNING)
-        await all_is_well(board)
+        for host in (elsewhere.web, "https://169.254.169.254", "http://127.0.0.1"):
+            contact, presence = f"{host}/people/ada@contoso.example", f"{host}/people/ada@contoso.example/presence"
+            for person in (contact, f"{lync.app.path}/people/ada@contoso.example"):
+                link = {"rel": "contactPresence", "href": presence}
+                lync._push(lync.app, {"link": link, "in": {"rel": "contact", "href": person}, "type": "updated"})
+        lync.becomes("ben@contoso.example", "Away")
+        await all_of(board, ben="away")
+        lync.becomes("ada@contoso.example", "Busy")
+        await all_of(board, ada="busy")
+        assert (elsewhere.seen, source.connector.state) == ([], Connector.UP_AND_RUNNING)
 
 
 async def test_autodiscover_redirects_to_another_server_which_is_followed(
@@ -454,6 +454,26 @@ async def test_250_colleagues_are_three_subscriptions(lync: Lync, settings, boar
         assert sorted(map(len, lync.app.subscriptions.values())) == [50, 100, 100]
 
 
+async def test_many_colleagues_are_subscribed_to_as_the_event_channel_keeps_up(
+    lync: Lync, settings, board, monkeypatch
+):
+    monkeypatch.setattr(subscriber, "PAGES_A_POLL", 1)
+    longest = 0
+
+    async def measured(request: Request) -> Response:
+        nonlocal longest
+        response = await lync.events(lync.app, request)
+        longest = max(longest, bytes(response.body).count(b"contactPresence"))
+        return response
+
+    lync.fault(EVENTS, measured, times=100_000)
+    lync.presence = {f"u{number}@contoso.example": ("Online", "") for number in range(450)}
+    board.set_colleagues([Colleague(login=f"u{number}", sip_uri=f"u{number}@contoso.example") for number in range(450)])
+    async with running(settings, board, replace(QUICK, quiet=20.0)):
+        await eventually(lambda: {shows(board, f"u{number}") for number in range(450)} == {"available"})
+    assert longest <= 200
+
+
 async def test_beyond_the_servers_limit_colleagues_are_said_to_be_too_many(lync: Lync, settings, board):
     lync.limit = 1
     board.set_colleagues([ADA])
@@ -470,6 +490,25 @@ async def test_one_address_that_the_server_does_not_accept_keeps_nobody_else_out
     board.set_colleagues([ADA, BEN, Colleague(login="bad", sip_uri="bad@contoso.example")])
     async with running(settings, board):
         await all_of(board, ada="available", ben="in_a_meeting", bad="not_found")
+
+
+async def test_a_server_that_accepts_no_subscription_at_all_is_told_and_not_flooded(lync: Lync, settings, board):
+    lync.fault(SUBSCRIBE, trouble(400, "BadRequest", "ParameterValidationFailure"), times=100_000)
+    board.set_colleagues([Colleague(login=f"u{number}", sip_uri=f"u{number}@contoso.example") for number in range(250)])
+    async with running(settings, board) as source:
+        await source.tells("does not accept a request (status 400, ParameterValidationFailure)")
+        assert lync.count(SUBSCRIBE) < 12 * lync.count(APPLICATIONS)
+
+
+async def test_a_proxy_that_cuts_long_polls_is_no_fault_of_the_server(lync: Lync, settings, board, monkeypatch):
+    monkeypatch.setattr(session, "HELD_S", 0.0)
+    async with running(settings, board) as source:
+        await all_is_well(board)
+        await lync.next_polls_get(trouble(504, "Timeout"), trouble(502, "x"), trouble(408, "ClientTimeout"), times=4)
+        lync.becomes("ada@contoso.example", "Away")
+        await all_of(board, ada="away")
+        assert lync.count(APPLICATIONS) == 1
+        assert all(each.state is not Connector.CONNECTION_ERROR for each in source.told)
 
 
 async def test_a_user_who_may_not_subscribe_is_forbidden(lync: Lync, settings, board):
@@ -570,8 +609,6 @@ async def test_somebody_else_than_the_uri_names_is_told(lync: Lync, settings, bo
 
 
 async def test_a_fault_of_our_own_does_not_end_the_agent(lync: Lync, settings, board, monkeypatch, caplog):
-    from suite.agent.sources.sfb import session
-
     failures = iter([True])
 
     def events_of(*given: object) -> object:

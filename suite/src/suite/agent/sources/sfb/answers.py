@@ -18,6 +18,8 @@ _CHALLENGE: Final = re.compile(
     re.IGNORECASE,
 )
 _LONGEST_CHALLENGE: Final = 8_192
+MOST_SUBSCRIPTIONS: Final = 1_000
+"""Subscriptions that one response may name; an agent has one for 100 colleagues."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class ChannelEvents:
     Attributes:
         next: whole address to ask next.
         is_reset: True when subscriptions are gone: the response had `resume` or `resync` instead of `next`.
-        changed: contact -> presence, both as whole addresses, of those whose presence changed.
+        changed: contact -> presence, both as the server wrote them, of those whose presence changed. Nothing says yet that they may be followed.
         ending: subscriptions that were updated: they may be about to end.
         ended: subscriptions that were deleted.
     """
@@ -124,10 +126,10 @@ def subscription_of(answer: Resource, whole: Callable[[str], str]) -> PresenceSu
     )
 
 
-def members_of(answer: Resource, whole: Callable[[str], str]) -> list[str]:
-    """Return the contacts of a subscription, as whole addresses. UCWA/presencesubscriptionmemberships_ref."""
+def members_of(answer: Resource) -> list[str]:
+    """Return the contacts of a subscription, as the server wrote them. UCWA/presencesubscriptionmemberships_ref."""
     links = [member.link("contact") for member in answer.all_embedded("presenceSubscriptionMembership")]
-    return [whole(href) for href in links if href]
+    return [href for href in links if href]
 
 
 def contact_of(answer: Resource, whole: Callable[[str], str]) -> ContactCard:
@@ -146,6 +148,7 @@ def events_of(answer: Resource, whole: Callable[[str], str]) -> ChannelEvents:
     reset = answer.link("resume") or answer.link("resync")
     if not (reset or following):
         raise UcwaBroken("The event channel does not say where it goes on.")
+    more = MOST_SUBSCRIPTIONS
     changed: dict[str, str] = {}
     ending: set[str] = set()
     ended: set[str] = set()
@@ -154,9 +157,10 @@ def events_of(answer: Resource, whole: Callable[[str], str]) -> ChannelEvents:
         rel, href = link.text("rel"), link.text("href")
         contact = event.child("in").text("href")
         if rel == "contactPresence" and kind in ("added", "updated") and href and contact:
-            changed[whole(contact)] = whole(href)
-        elif rel == "presenceSubscription" and kind in ("updated", "deleted") and href:
+            changed[contact] = href
+        elif rel == "presenceSubscription" and kind in ("updated", "deleted") and href and more > 0:
             (ending if kind == "updated" else ended).add(whole(href))
+            more -= 1
     return ChannelEvents(whole(reset or following), bool(reset), changed, frozenset(ending), frozenset(ended))
 
 

@@ -3,6 +3,7 @@
 UcwaError
 ├── UcwaBroken           the connection, or an answer, is not as it must be: try again after a wait
 │   ├── UcwaBusy         the server asks to wait
+│   ├── UcwaCut          the request took longer than somebody on the way waits: 408, 502 or 504
 │   ├── UcwaGone         the resource is not there: 404 or 410
 │   └── UcwaUnfit        what was sent is not accepted: 400 or 413
 └── UcwaRefused          the server refuses; only a person can change that
@@ -32,6 +33,10 @@ class UcwaBusy(UcwaBroken):
     def __init__(self, message: str, wait_s: float) -> None:
         super().__init__(message)
         self.wait_s = wait_s
+
+
+class UcwaCut(UcwaBroken):
+    """The request took longer than a proxy, or the server, waits."""
 
 
 class UcwaGone(UcwaBroken):

@@ -40,19 +40,23 @@ class PresenceFetcher:
         self._sightings = sightings
         self._pace = pace
         self._due: dict[str, str] = {}
-        """Contact -> its presence, both as whole addresses."""
+        """Contact -> its presence, both as the server wrote them."""
+        self._at = ""
+        """Address of the resource that named them; those of an application all have the same host."""
         self._tries: dict[str, int] = {}
         self._uris: dict[str, str] = {}
         """Contact -> SIP address, of those that were fetched; empty for a contact without one."""
         self._more = asyncio.Event()
         self._is_fetching = False
 
-    def changed(self, contacts: Mapping[str, str]) -> None:
+    def changed(self, contacts: Mapping[str, str], at: str) -> None:
         """Take note of contacts whose presence changed.
 
         Args:
-            contacts: contact -> presence; an empty one is looked up.
+            contacts: contact -> presence, as the server wrote them; an empty presence is looked up.
+            at: whole address of the resource that named them.
         """
+        self._at = at
         for contact, presence in contacts.items():
             # Nobody asked for more contacts than this: a server that names others for ever must not fill the memory.
             if contact in self._due or len(self._due) < self._most:
@@ -62,7 +66,7 @@ class PresenceFetcher:
     def look_up(self, uris: Collection[str]) -> None:
         """Fetch these again, as far as their contacts are known."""
         keys = {key_of(uri) for uri in uris}
-        self.changed({contact: "" for contact, uri in self._uris.items() if key_of(uri) in keys})
+        self.changed({contact: "" for contact, uri in self._uris.items() if key_of(uri) in keys}, self._at)
 
     @property
     def is_idle(self) -> bool:
@@ -116,9 +120,9 @@ class PresenceFetcher:
         return 0.0
 
     async def _fetch_once(self, contact: str, presence: str) -> None:
-        known = self._http.hosts.known
+        whole = self._http.hosts.known(self._at, contact)
         if contact not in self._uris or not presence:
-            card = contact_of(await self._http.get(contact), lambda href: known(contact, href))
+            card = contact_of(await self._http.get(whole), lambda href: self._http.hosts.known(whole, href))
             if len(self._uris) >= self._most:
                 self._uris.clear()
             self._uris[contact] = card.uri
@@ -126,6 +130,7 @@ class PresenceFetcher:
         uri = self._uris[contact]
         if uri not in self._sightings or not presence:
             return
+        presence = self._http.hosts.known(whole, presence)
         answer = await self._http.get(presence)
         state = state_of(answer.text("availability"), answer.text("activity"))
         reason = "" if state is not RichState.UNKNOWN else "presence_unknown"

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import httpx
 
 from suite.agent.sources.sfb.answers import challenge_of
-from suite.agent.sources.sfb.errors import UcwaBroken, UcwaBusy, UcwaDenied, UcwaGone, UcwaRefused, UcwaUnfit
+from suite.agent.sources.sfb.errors import UcwaBroken, UcwaBusy, UcwaCut, UcwaDenied, UcwaGone, UcwaRefused, UcwaUnfit
 from suite.agent.sources.sfb.hal import MOST_BYTES, Resource, read_resource
 from suite.agent.sources.sfb.hosts import origin_of
 from suite.agent.sources.source import Connector
@@ -175,6 +175,8 @@ def _read(answer: _Answer) -> Resource:
         raise UcwaBusy(f"The server asks to wait (status {named}).", _wait_s(answer.retry_after))
     if status == 403:
         raise UcwaDenied(f"The server does not permit this to the user (status {named}).", subcode)
+    if status in (408, 502, 504):
+        raise UcwaCut(f"The server, or a proxy before it, gave up waiting (status {named}).")
     if status in (400, 413):
         raise UcwaUnfit(f"The server does not accept a request (status {named}).")
     if 300 <= status < 400:

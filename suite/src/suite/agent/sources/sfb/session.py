@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from suite.agent.sources.sfb.answers import events_of
 from suite.agent.sources.sfb.discovery import application_at, applications_of
-from suite.agent.sources.sfb.errors import UcwaBroken, UcwaBusy, UcwaError, UcwaGone
+from suite.agent.sources.sfb.errors import UcwaBroken, UcwaBusy, UcwaCut, UcwaError, UcwaGone
 from suite.agent.sources.sfb.fetching import PresenceFetcher
 from suite.agent.sources.sfb.hosts import with_query
 from suite.agent.sources.sfb.pace import LOW_S, MEDIUM_S, MOST_TRIES, POLL_S
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 SIGN_OUT_S: Final = 2.0
 """An agent that stops waits so long for the server. An application that is left behind expires there."""
+
+HELD_S: Final = 20.0
+"""An answer of a proxy that came so late was a poll that it held: 30 seconds are a usual limit."""
 
 
 class UcwaSession:
@@ -102,7 +105,7 @@ class UcwaSession:
         while True:
             began = _now()
             events = await self._poll_at(at)
-            self._take(events)
+            self._take(events, at)
             resets = resets + 1 if events.is_reset else 0
             if resets > MOST_TRIES:
                 raise UcwaBroken("The event channel begins again and again.")
@@ -114,9 +117,16 @@ class UcwaSession:
         """Return the events at an address, asking again where that may help."""
         attempt = 0
         while True:
+            began = _now()
             try:
                 answer = await self._http.get(at, limit_s=self._pace.late)
                 events = events_of(answer, lambda href: self._http.hosts.known(at, href))
+            except UcwaCut as error:
+                # A proxy that holds a request for less time than the server cuts it, again and again, when nobody changes.
+                attempt = 0 if _now() - began >= HELD_S else attempt + 1
+                if attempt >= MOST_TRIES:
+                    raise UcwaBroken(str(error)) from None
+                await asyncio.sleep(self._pace.wait(max(attempt, 1)))
             except UcwaBroken as error:
                 attempt += 1
                 if attempt >= MOST_TRIES or isinstance(error, UcwaGone):
@@ -129,11 +139,11 @@ class UcwaSession:
                 self._tell()
                 return events
 
-    def _take(self, events: ChannelEvents) -> None:
+    def _take(self, events: ChannelEvents, at: str) -> None:
         if events.is_reset:
             self._sightings.begin_anew()
         self._subscriber.take(events)
-        self._fetcher.changed(events.changed)
+        self._fetcher.changed(events.changed, at)
 
     def _tell(self) -> None:
         if self._is_polling and self._subscriber.is_complete:

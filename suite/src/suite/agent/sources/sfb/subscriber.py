@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from suite.agent.sources.sfb.subscribing import SubscriptionStep
 
 LIMIT: Final = "LimitExceeded"
+PAGES_A_POLL: Final = 10
+"""Requests to subscribe before the next answer of the event channel. It names everybody in them: 1,000 colleagues are about 700 kB."""
 
 
 class PresenceSubscriber:
@@ -54,6 +56,10 @@ class PresenceSubscriber:
         self._on_settled = on_settled
         self._plan = SubscriptionPlan()
         self._wake = asyncio.Event()
+        self._polled = asyncio.Event()
+        self._begun = 0
+        """Requests to subscribe since the last answer of the event channel."""
+        self._was_accepted = False
         self._silence_ends = 0.0
         self._asked_for_members = True
         self._is_hearing = False
@@ -69,7 +75,8 @@ class PresenceSubscriber:
 
     def take(self, events: ChannelEvents) -> None:
         """Take what the event channel says of subscriptions."""
-        now = _now()
+        now, self._begun = _now(), 0
+        self._polled.set()
         if events.is_reset:
             self._plan.reset()
         for address in events.ending:
@@ -107,7 +114,7 @@ class PresenceSubscriber:
                 await asyncio.sleep(self._pace.wait(attempts, error.wait_s))
             except UcwaBroken as error:
                 attempts += 1
-                if attempts >= MOST_TRIES or isinstance(error, UcwaGone):
+                if attempts >= MOST_TRIES or isinstance(error, UcwaGone | UcwaUnfit):
                     raise
                 await asyncio.sleep(self._pace.wait(attempts))
 
@@ -134,6 +141,12 @@ class PresenceSubscriber:
 
     async def _begin(self, step: Create | Add, at: str, wanted: dict[str, object]) -> None:
         """Subscribe to those of a step."""
+        if self._begun >= PAGES_A_POLL:
+            self._polled.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._pace.quiet):
+                    await self._polled.wait()
+        self._begun += 1
         try:
             answer = await self._http.send("POST", at, wanted)
         except UcwaDenied as error:
@@ -142,6 +155,8 @@ class PresenceSubscriber:
             self._plan.limited(_now())
         except UcwaUnfit:
             self._plan.rejected(step.uris)
+            if not self._was_accepted and len(self._plan.unfit()) >= MOST_TRIES:
+                raise  # it is not the addresses that the server does not accept
         except UcwaGone:
             if isinstance(step, Create):
                 raise
@@ -152,6 +167,7 @@ class PresenceSubscriber:
                 self._plan.created(made, step.uris, _now())
             else:
                 self._plan.added(step.subscription, step.uris)
+            self._was_accepted = True
             self._begin_hearing()
 
     # Those of whom nothing is said
@@ -192,8 +208,7 @@ class PresenceSubscriber:
             answer = await self._http.get(members)
         except UcwaBroken:
             return  # it is a second chance, and what is missing is said soon
-        contacts = members_of(answer, lambda href: self._http.hosts.known(members, href))
-        self._fetcher.changed(dict.fromkeys(contacts, ""))
+        self._fetcher.changed(dict.fromkeys(members_of(answer), ""), members)
 
     def _settle(self) -> None:
         """Take note that there is nothing to subscribe to at the moment."""

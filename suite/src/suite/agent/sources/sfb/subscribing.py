@@ -173,7 +173,7 @@ class SubscriptionPlan:
         """Note that the server does not accept these together. They are halved until it is known whose address it is."""
         if len(uris) == 1:
             self._unfit.update(uris)
-        self._size = max(1, len(uris) // 2) if len(uris) > 1 else PAGE
+        self._size = max(1, len(uris) // 2) if len(uris) > 1 or not self._pages else PAGE
 
     def extended(self, subscription: PresenceSubscription, now: float) -> None:
         """Note that a subscription was extended. The server adds to what is left, to 30 minutes in all."""
