@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from pathlib import Path
@@ -83,6 +83,10 @@ class _Teller:
             self._changes[extension] += 1
             self._tell([(extension, f"{'busy' if self._changes[extension] % 2 else 'available'}")])
 
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
     def _tell(self, states: list[tuple[int, str]]) -> None:
         told = [
             {"user": str(extension), "state": state, "sequence": next(self._sequences), "expires_s": 600}
@@ -111,23 +115,20 @@ def run(options: PhonesOptions) -> int:
                 settings = _settings(Path(folder), api_port, sip_port, options)
                 command = [sys.executable, "-m", "suite.cli", "agent", "--settings", str(settings)]
                 pid = stack.enter_context(server(command, sip_port, Path(folder) / "log"))
-                stack.enter_context(_listening(api_port))
+                _wait_for_api(api_port)
             found[side] = _measured(pid, api_port, sip_port, options, is_bare=side == "bare")
     return _compare(found, options, load)
 
 
-def _listening(port: int) -> ExitStack:
+def _wait_for_api(port: int) -> None:
     """Wait until the local API answers."""
     deadline = time.monotonic() + _WAIT_S
     while time.monotonic() < deadline:
-        try:
-            connection = HTTPConnection("127.0.0.1", port, timeout=5)
+        with closing(HTTPConnection("127.0.0.1", port, timeout=5)) as connection, suppress(OSError):
             connection.request("GET", "/v1/sources")
-            connection.getresponse()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return ExitStack()
+            connection.getresponse().read()
+            return
+        time.sleep(0.05)
     raise ChildFailed("The agent does not serve its local API.")
 
 
@@ -143,10 +144,12 @@ def _settings(folder: Path, api_port: int, sip_port: int, options: PhonesOptions
 
 
 def _measured(pid: int, api_port: int, sip_port: int, options: PhonesOptions, *, is_bare: bool) -> PhonesSide:
-    side, teller = PhonesSide(), _Teller(api_port, options.colleagues)
-    if not is_bare:
-        teller.first(options.colleagues)
-    with Child(phones.watch, sip_port, options.phones, 0 if is_bare else options.colleagues) as watching:
+    side = PhonesSide()
+    with closing(_Teller(api_port, options.colleagues)) as teller, ExitStack() as stack:
+        if not is_bare:
+            teller.first(options.colleagues)
+        colleagues = 0 if is_bare else options.colleagues
+        watching = stack.enter_context(Child(phones.watch, sip_port, options.phones, colleagues))
         began = time.monotonic()
         watching.ask("told", timeout_s=_WAIT_S)
         side.told_s = time.monotonic() - began
