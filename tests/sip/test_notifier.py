@@ -83,6 +83,7 @@ class Served:
     shown: Shown
     server: SipServer
     port: int
+    tls: ssl.SSLContext
 
 
 @asynccontextmanager
@@ -105,7 +106,7 @@ async def served(
     async with UserAgent(settings) as agent:
         _, port = await agent.listen(protocol, host, port, tls=ours)
         notifier = Notifier(agent, shown, {"presence": PIDF}, limits)
-        yield Served(agent, notifier, shown, SipServer.at(host_port(host, port), protocol, tls=theirs), port)
+        yield Served(agent, notifier, shown, SipServer.at(host_port(host, port), protocol, tls=theirs), port, ours)
         for each in notifier:
             await each.drop()
 

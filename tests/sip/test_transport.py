@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from suite.sip.admission import RateLimit
 from suite.sip.errors import SipUnreachable
-from suite.sip.flows import TransportLimits
+from suite.sip.flows import SipProtocol, TransportLimits
 from suite.sip.message import MessageLimits
 from suite.sip.servers import SipServer
 from suite.sip.subscriber import Subscriber, SubscriptionEvent, SubscriptionTrouble, SubscriptionWish
@@ -108,6 +110,42 @@ async def test_connections_count_before_their_handshake():
             writer.close()
         await eventually(lambda: not place.agent.transport._securing)
         assert isinstance(await Subscriber(phone).fetch(place.server, WISH), Notification)
+
+
+@pytest.mark.parametrize("protocol", ["tcp", "tls"])
+async def test_an_address_that_is_given_up_can_be_had_again_and_connections_stay(protocol: SipProtocol):
+    async with served(protocol) as place, UserAgent() as phone:
+        transport, address = place.agent.transport, ("127.0.0.1", place.port)
+        assert isinstance(await Subscriber(phone).fetch(place.server, WISH), Notification)
+        for _ in range(2):
+            transport.unlisten(protocol, *address)
+            with pytest.raises(OSError):
+                await asyncio.open_connection(*address)
+            assert len(transport._streams) == 1
+            assert await place.agent.listen(protocol, *address, tls=place.tls) == address
+        async with UserAgent() as other:
+            assert isinstance(await Subscriber(other).fetch(place.server, WISH), Notification)
+
+
+async def test_a_connection_and_a_name_that_nobody_waits_for_any_more_fail_without_a_word():
+    errors: list[dict[str, Any]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: errors.append(context))
+    async with UserAgent() as phone:
+        server = SipServer.at("no-such-name.invalid:5060")
+        waiting = [
+            asyncio.create_task(phone.transport.flow_to("tcp", "127.0.0.1", free_port())),
+            asyncio.create_task(server.targets()),
+        ]
+        await asyncio.sleep(0)
+        for each in waiting:
+            each.cancel()
+        await asyncio.wait(waiting)
+        await eventually(lambda: not phone.transport._connecting)
+        await eventually(lambda: server._finding.task is not None and server._finding.task.done())
+        server._finding.task = None
+        gc.collect()
+    assert errors == []
 
 
 async def test_who_speaks_no_tls_loses_the_connection():

@@ -92,6 +92,7 @@ class SipServer:
         if finding.held.kept_until is None or now >= finding.held.kept_until:
             if finding.task is None or finding.task.done():
                 finding.task = asyncio.create_task(self._find(), name=f"sip look-up {self.host}")
+                finding.task.add_done_callback(_heard)
             # Many wait for one look-up, and one that is cancelled takes it from no other.
             await asyncio.shield(finding.task)
         return finding.held.in_order(now)
@@ -124,3 +125,9 @@ class SipServer:
                 raise
             found = list(held.found)
         held.take(found, asyncio.get_running_loop().time() + _KEPT_S)
+
+
+def _heard(task: asyncio.Task[None]) -> None:
+    """Take note of how a look-up ended: nobody may wait for it any more."""
+    if not task.cancelled():
+        task.exception()

@@ -41,19 +41,27 @@ class TlsListener:
         return made
 
     @property
-    def port(self) -> int:
-        """The port that it is bound to."""
-        port: int = self.listening.getsockname()[1]
-        return port
+    def address(self) -> tuple[str, int]:
+        """The address that it is bound to."""
+        host, port = self.listening.getsockname()[:2]
+        return host, port
+
+    def stop(self) -> None:
+        """Stop listening, and end handshakes. Connections live on."""
+        asyncio.get_running_loop().remove_reader(self.listening)
+        for task in self._tasks():
+            task.cancel()
+        self.listening.close()
 
     async def close(self) -> None:
-        """Stop listening, and end handshakes. Connections live on."""
-        tasks = [*self._handshakes, *([self._accepting] if self._accepting is not None else [])]
-        for task in tasks:
-            task.cancel()
+        """Stop, and wait for that."""
+        tasks = self._tasks()
+        self.stop()
         if tasks:
             await asyncio.wait(tasks)
-        self.listening.close()
+
+    def _tasks(self) -> list[asyncio.Task[None]]:
+        return [*self._handshakes, *([self._accepting] if self._accepting is not None else [])]
 
     async def _accept(self) -> None:
         loop = asyncio.get_running_loop()

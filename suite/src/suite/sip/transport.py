@@ -13,6 +13,7 @@ import ssl
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from suite.sip.admission import RateLimit
@@ -71,7 +72,7 @@ class SipTransport:
         if protocol == "tls":
             assert tls is not None
             self._tls.append(TlsListener.at(self, host, port, tls))
-            return host, self._tls[-1].port
+            return host, self._tls[-1].address[1]
         server = await loop.create_server(lambda: StreamFlow(self, protocol), host, port, backlog=256)
         self._servers.append(server)
         return host, server.sockets[0].getsockname()[1]
@@ -83,7 +84,12 @@ class SipTransport:
                 endpoint.close()
                 self._udp.remove(endpoint)
             return
-        for server in [each for each in self._servers if each.sockets[0].getsockname()[:2] == (host, port)]:
+        for listener in [each for each in self._tls if protocol == "tls" and each.address == (host, port)]:
+            listener.stop()
+            self._tls.remove(listener)
+        for server in [
+            each for each in self._servers if protocol == "tcp" and each.sockets[0].getsockname()[:2] == (host, port)
+        ]:
             server.close()
             self._servers.remove(server)
 
@@ -173,9 +179,14 @@ class SipTransport:
             return held
         if key not in self._connecting:
             self._connecting[key] = asyncio.create_task(self._connect(key, tls, tls_name), name=f"sip connect {key}")
-            self._connecting[key].add_done_callback(lambda _: self._connecting.pop(key, None))
+            self._connecting[key].add_done_callback(partial(self._connected_or_not, key))
         # Several wait for one connection, and one that is cancelled takes it from no other.
         return await asyncio.shield(self._connecting[key])
+
+    def _connected_or_not(self, key: tuple[SipProtocol, str, int], task: asyncio.Task[StreamFlow]) -> None:
+        self._connecting.pop(key, None)
+        if not task.cancelled():
+            task.exception()  # nobody may wait for it any more
 
     async def _connect(
         self, key: tuple[SipProtocol, str, int], tls: ssl.SSLContext | None, tls_name: str
