@@ -133,6 +133,14 @@ def test_a_port_that_is_taken_is_named(folder: Path):
     assert (code, found["FAILED"]) == (2, ["port"])
 
 
+def test_an_address_of_another_machine_is_no_taken_port(folder: Path):
+    write(folder, SipServer_Enable=1, SipServer_Host="192.0.2.20", SipServer_UdpPort=free_port(), SipServer_TcpPort=0)
+    code, found, said = checked(folder)
+    assert (code, found["FAILED"]) == (2, ["sip"]), said
+    assert "Host must be an address of this machine." in said
+    assert "use it already?" not in said
+
+
 def test_a_store_that_an_agent_has_open_is_named(folder: Path):
     hold = (
         "import sys; from pathlib import Path; from suite.agent.store.database import Database;"

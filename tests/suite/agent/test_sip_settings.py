@@ -47,6 +47,38 @@ def server_of(folder: Path, *lines: str) -> SipServerSettings:
     return found.settings.sip_server
 
 
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (("SipSimple.LocalPort=5060",), "SipSimple.LocalPort must differ from SipServer.UdpPort."),
+        (("SipSimple.LocalPort=5060", "SipSimple.LocalAddress=127.0.0.2"), ""),
+        (("SipSimple.LocalPort=5060", "SipSimple.LocalAddress=127.0.0.2", "Host=0.0.0.0"), "must differ"),
+        (("SipSimple.LocalPort=5060", "SipSimple.Protocol=tcp"), ""),
+        (("SipSimple.Address=127.0.0.1",), "is the address of the agent's own SIP server, udp:127.0.0.1:5060."),
+        (("SipSimple.Address=127.0.0.1:5062",), ""),
+        (("SipSimple.Address=[::1]", "Host=::1", "SipSimple.Protocol=tcp"), "own SIP server, tcp:[::1]:5060."),
+        (("SipSimple.Enable=0", "SipSimple.Address=127.0.0.1", "SipSimple.LocalPort=5060"), ""),
+        (("TcpPort=8790",), "SipServer.TcpPort must differ from Agent.Port."),
+        (("UdpPort=8790",), ""),
+        (("TcpPort=8791", "Agent.GrpcPort=8791"), "SipServer.TcpPort must differ from Agent.GrpcPort."),
+    ],
+)
+def test_source_server_and_local_api_do_not_share_an_address(tmp_path: Path, lines: tuple[str, ...], words: str):
+    source = ("SipSimple.Enable=1", "SipSimple.AuthId=suite", "SipSimple.Domain=pbx.example")
+    if not any("SipSimple.Address" in line for line in lines):
+        source += ("SipSimple.Address=10.0.0.5",)
+    found = loaded(tmp_path, *source, *lines)
+    said = " ".join(str(fault) for fault in found.faults if fault.breaks)
+    assert (words in said) if words else not said, said
+
+
+def test_a_misspelt_section_is_told_once(tmp_path: Path):
+    file = tmp_path / "Presence.ini"
+    file.write_text("[SipSrever]\nEnable = 1\nHost = 127.0.0.1\n[Server]\nA = 1\n[sipserver]\nNotes = 1\n")
+    found = [str(fault) for fault in load(file).faults]
+    assert found == ["line 2: [SipSrever] is no section of the agent (did you mean [SipServer]?)."]
+
+
 def test_it_is_off_and_open_to_this_machine_only_by_default(tmp_path: Path):
     (tmp_path / "Presence.ini").write_text("")
     found = load(tmp_path / "Presence.ini").settings
@@ -106,11 +138,11 @@ def test_all_settings_are_read(tmp_path: Path):
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
-        (("UdpPort=0", "TcpPort=0"), "no port"),
+        (("UdpPort=0", "TcpPort=0"), "UdpPort and TcpPort are 0"),
         (("TlsPort=5061",), "needs SipServer.CertificateFile"),
-        (("Networks=0.0.0.0/0",), "everybody without SipServer.LoginsFile"),
+        (("Networks=0.0.0.0/0",), "everybody in without SipServer.LoginsFile"),
         (("ServerNetworks=::/0",), "everybody"),
-        (("PublishNetworks=0.0.0.0/0",), "everybody without SipServer.PublishLoginsFile"),
+        (("PublishNetworks=0.0.0.0/0",), "everybody in without SipServer.PublishLoginsFile"),
         (("Networks=office",), "Each network must be as 192.168.1.0/24"),
         (("Domains=sip:pbx.example",), "Each domain must be as pbx.example"),
         (("LoginsFile=missing",), "missing"),

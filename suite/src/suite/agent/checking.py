@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import errno
 import os
 import socket
 import stat
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from suite.agent.api.serving import listen
-from suite.agent.sources.sip.opening import HOW_TO_INSTALL, has_libraries
+from suite.agent.settings.libraries import HOW_TO_INSTALL, has_libraries
 from suite.agent.store.database import inspect_database
 from suite.agent.users.reading import load_users
 from suite.errors import ConfigError
@@ -141,12 +142,16 @@ def _sip(sip: SipSimpleSettings) -> Iterator[Finding]:
     if not has_libraries():
         yield Finding(CheckState.FAILED, "sip", HOW_TO_INSTALL)
     if not sip.servers:
-        yield Finding(CheckState.FAILED, "sip", "There is no address of a server: set SipSimple.Address.")
+        yield Finding(CheckState.FAILED, "sip", "There is no server: set SipSimple.Address.")
     elif not sip.uri:
-        yield Finding(CheckState.FAILED, "sip", "The agent has no address of its own: set SipSimple.Uri.")
+        yield Finding(
+            CheckState.FAILED, "sip", "The agent has no SIP address of its own: set SipSimple.Uri, or AuthId."
+        )
     else:
         servers = ", ".join(sip.servers)
-        yield Finding(CheckState.OK, "sip", f"{servers} ({sip.protocol}), as {sip.uri}: not asked.")
+        yield Finding(
+            CheckState.OK, "sip", f"{servers} ({sip.protocol}) was not asked. The agent subscribes as {sip.uri}."
+        )
     if sip.password:
         yield Finding(CheckState.OK, "sip", f"There is a password for {sip.user}.")
     else:
@@ -216,10 +221,7 @@ def _port(host: str, port: int) -> Finding:
         with contextlib.closing(listen(host, port)):
             return Finding(CheckState.OK, "port", f"{host}, port {port} is free.")
     except OSError as error:
-        why = error.strerror or error
-        return Finding(
-            CheckState.FAILED, "port", f"{host}, port {port} cannot be had: {why}. Does an agent run already?"
-        )
+        return Finding(CheckState.FAILED, "port", f"{host}, port {port} cannot be used: {_why_no_port(error)}")
 
 
 def _sip_access(server: SipServerSettings) -> Finding:
@@ -238,8 +240,17 @@ def _sip_port(address: SipAddress) -> Finding:
             probe.bind((address.host, address.port))
             return Finding(CheckState.OK, "sip server", f"{address} is free.")
     except OSError as error:
-        why = error.strerror or error
-        return Finding(CheckState.FAILED, "sip server", f"{address} cannot be had: {why}. Does an agent run already?")
+        return Finding(CheckState.FAILED, "sip server", f"{address} cannot be used: {_why_no_port(error)}")
+
+
+def _why_no_port(error: OSError) -> str:
+    """Return why an address cannot be listened on, and what to do."""
+    hint = {
+        errno.EADDRINUSE: " Does an agent, or another program, use it already?",
+        errno.EADDRNOTAVAIL: " Host must be an address of this machine.",
+        errno.EACCES: " Ports below 1024 need rights that this account does not have.",
+    }.get(error.errno or 0, "")
+    return f"{error.strerror or error}.{hint}"
 
 
 def _check_can_be_made(path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Final
 
-from suite.agent.settings.schema import BY_KEY, SETTINGS
+from suite.agent.settings.schema import BY_KEY, OWN_SECTIONS, SECTIONS, SETTINGS
 
 if TYPE_CHECKING:
     from suite.agent.settings.reading import IniEntry
@@ -30,3 +30,12 @@ def meant(entry: IniEntry) -> str:
     names = [one.name for one in SETTINGS if one.section.lower() == entry.section.lower()]
     near = difflib.get_close_matches(entry.key[:80], names, n=1)
     return f" (did you mean {near[0]}?)" if near else ""
+
+
+def meant_section(section: str) -> str:
+    """Return the section of the agent that somebody may have misspelt; empty when none is near, or it is one."""
+    owned = [one for one in SECTIONS if one.lower() in OWN_SECTIONS]
+    near = difflib.get_close_matches(section[:80].lower(), [one.lower() for one in owned], n=1, cutoff=0.85)
+    if not near or section.lower() == near[0]:
+        return ""
+    return next(one for one in owned if one.lower() == near[0])

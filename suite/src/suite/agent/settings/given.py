@@ -36,6 +36,7 @@ class Given:
         self.values: dict[str, Any] = {}
         self.faults: list[LineFault] = []
         self.files: list[Path] = []
+        self._refused: set[str] = set()
 
     def value(self, setting: str) -> Any:
         """Return the value of a setting, by section and name with a dot."""
@@ -137,7 +138,12 @@ class Given:
 
     def refuse(self, setting: str, text: str) -> None:
         """Tell of a setting that the settings cannot be used with it."""
+        self._refused.add(setting)
         self.faults.append(LineFault(self.line(setting), text, breaks=True))
+
+    def is_refused(self, setting: str) -> bool:
+        """Return True when it was told already that the settings cannot be used with a setting."""
+        return setting in self._refused
 
 
 def decode_or_empty(raw: bytes) -> str:

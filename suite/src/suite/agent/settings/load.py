@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from suite.agent.core.values import SourceName
 from suite.agent.files import decode, read_bounded
-from suite.agent.settings.finding import meant, setting_of
+from suite.agent.settings.finding import meant, meant_section, setting_of
 from suite.agent.settings.given import Given
 from suite.agent.settings.groups.api import ApiSettings, read_api
 from suite.agent.settings.groups.asterisk import AsteriskSettings, read_asterisk
@@ -21,6 +21,7 @@ from suite.agent.settings.groups.sip_simple import SipSimpleSettings, read_sip_s
 from suite.agent.settings.groups.teams import TeamsSettings, read_teams
 from suite.agent.settings.reading import IniEntry, LineFault, listed, read_ini
 from suite.agent.settings.schema import OWN_SECTIONS, SETTINGS
+from suite.agent.settings.sip_together import sip_collisions
 from suite.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ def _loaded(given: Given, text: str) -> LoadedSettings:
     given.faults.extend(read.faults)
     for entry in read.entries:
         _take(given, entry)
+    _tell_sections(given, read.entries)
     for setting in SETTINGS:
         _evaluate(given, setting)
     settings = _settings(given)
@@ -108,6 +110,14 @@ def _take(given: Given, entry: IniEntry) -> None:
     if before is not None:
         given.tell(entry.line, f"{setting.id} is set on line {before.line} too. This one, the last, counts.")
     given.lines[setting.id] = entry
+
+
+def _tell_sections(given: Given, entries: tuple[IniEntry, ...]) -> None:
+    """Tell of each section that looks like a misspelt one of the agent's."""
+    first = {entry.section.lower(): entry for entry in reversed(entries) if setting_of(entry) is None}
+    for entry in first.values():
+        if section := meant_section(entry.section):
+            given.tell(entry.line, f"[{entry.section[:80]}] is no section of the agent (did you mean [{section}]?).")
 
 
 def _evaluate(given: Given, setting: Setting) -> None:
@@ -141,6 +151,8 @@ def _settings(given: Given) -> AgentSettings:
         sip_publish=sip_publish,
     )
     _check_written(given, settings)
+    for setting, text in sip_collisions(settings.api, settings.sip, settings.sip_server):
+        given.refuse(setting, text)
     return settings
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, Literal
 
 from suite.agent.settings import kinds
 from suite.agent.settings.certificate_files import certificate_in
 from suite.agent.settings.given import decode_or_empty
+from suite.agent.settings.libraries import HOW_TO_INSTALL, has_libraries
 from suite.agent.settings.setting import Setting
 from suite.agent.settings.sip_files import read_lists, read_logins
 
@@ -255,10 +255,12 @@ def _addresses(given: Given) -> Iterator[SipAddress]:
 
 def _check(given: Given, settings: SipServerSettings) -> None:
     """Refuse what cannot work, or what would be open to everybody."""
-    if not all(map(find_spec, ("sipmessage", "defusedxml", "dns"))):
-        given.refuse("SipServer.Enable", "SIP needs more packages. Install them: pip install 'presence-suite[sip]'.")
+    if not has_libraries():
+        given.refuse("SipServer.Enable", HOW_TO_INSTALL)
     if not settings.addresses:
-        given.refuse("SipServer.Enable", "The SIP server is on, but it has no port.")
+        given.refuse(
+            "SipServer.Enable", "The SIP server is on, but UdpPort and TcpPort are 0, and there is no TlsPort."
+        )
     tls = given.value("SipServer.TlsPort")
     if tls and settings.certificate is None and not given.value("SipServer.CertificateFile"):
         given.refuse("SipServer.TlsPort", "SipServer.TlsPort needs SipServer.CertificateFile and PrivateKeyFile.")
@@ -275,7 +277,7 @@ def _check(given: Given, settings: SipServerSettings) -> None:
                 "PublishNetworks": " without SipServer.PublishLoginsFile",
             }
             given.refuse(
-                f"SipServer.{name}", f"SipServer.{name} is everybody{needs.get(name, '')}. Name networks of yours."
+                f"SipServer.{name}", f"SipServer.{name} lets everybody in{needs.get(name, '')}. Name your own networks."
             )
 
 

@@ -28,7 +28,7 @@ def _servers(text: str) -> tuple[str, ...]:
         read = _SERVER.fullmatch(each)
         if read is None or (read[2] is not None and not 0 < int(read[2]) < 65536):
             raise ValueError(
-                "Each server must be ip:port, or a name with or without a port, such as 192.168.1.20:5060."
+                "Each server must be host or host:port, such as 192.168.1.20:5060, without sip: or another scheme."
             )
     if not 1 <= len(found) <= MOST_SERVERS:
         raise ValueError(f"It must name 1 to {MOST_SERVERS} servers.")
@@ -65,7 +65,7 @@ SETTINGS: Final = (
     Setting(
         section="SipSimple",
         name="Address",
-        kind=Kind("ip:port or name, several separated by commas", _servers),
+        kind=Kind("host or host:port, several separated by commas", _servers),
         default="",
         meaning="Presence server or telephone system. Of several, the first is preferred; the next one is used while it cannot be reached. "
         "A name without a port is looked for by SRV records. Without those the port is 5060, and 5061 for TLS.",
@@ -250,10 +250,10 @@ def read_sip_simple(given: Given) -> SipSimpleSettings:
     if not uri and user and domain:
         uri = f"sip:{user}@{domain}"
     password = given.secret("SipSimple.Password", "password")
-    if enabled and not servers:
+    if enabled and not servers and not given.is_refused("SipSimple.Address"):
         given.warn("SipSimple.Enable", "SIP is on, but SipSimple.Address is not set.")
-    elif enabled and not uri:
-        given.warn("SipSimple.Enable", "SIP is on, but SipSimple.Uri is not set, and SipSimple.AuthId neither.")
+    elif enabled and servers and not uri and not given.is_refused("SipSimple.Uri"):
+        given.warn("SipSimple.Enable", "SIP is on, but neither SipSimple.Uri nor SipSimple.AuthId is set.")
     return SipSimpleSettings(
         enabled=enabled,
         servers=servers,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from suite.agent.core.values import SourceName
+from suite.agent.settings.libraries import HOW_TO_INSTALL, has_libraries
 from suite.agent.sources.source import Connector, ConnectorState
 
 if TYPE_CHECKING:
@@ -16,13 +16,6 @@ if TYPE_CHECKING:
     from suite.agent.settings.groups.sip_simple import SipSimpleSettings
     from suite.agent.sources.source import RichSource
     from suite.backoff import Backoff
-
-HOW_TO_INSTALL: Final = "SIP needs libraries that are not installed. Install them: pip install 'presence-suite[sip]'."
-
-
-def has_libraries() -> bool:
-    """Return whether the libraries of `presence-suite[sip]` are there."""
-    return all(importlib.util.find_spec(name) is not None for name in ("sipmessage", "defusedxml", "dns"))
 
 
 def sip_source(

@@ -166,7 +166,7 @@ class SipSource:
             try:
                 await agent.listen("udp", host, settings.local_port)
             except OSError as error:
-                detail = f"{host}, UDP port {settings.local_port} cannot be had: {error.strerror or error}."
+                detail = f"{host}, UDP port {settings.local_port} cannot be used: {error.strerror or error}."
                 self._connected(ConnectorState(Connector.CONNECTION_ERROR, detail))
                 await asyncio.sleep(self._backoff.after(timedelta(0)).total_seconds())
             else:
