@@ -204,7 +204,7 @@ async def test_a_restart_is_got_over_by_a_server_that_forgets_subscriptions_and_
                 await at.publishes("ada", "busy")
                 await at.shows(ada="busy", ben="presence_unknown")
                 await asyncio.to_thread(server.kill)
-                await at.sees("connection_error", "No connection to 127.0.0.1")
+                await at.sees("connection_error", "Connection refused.")
                 await at.shows(ada="busy?")
                 await server.start_again()
                 await at.sees("up_and_running")

@@ -229,3 +229,23 @@ def test_any_text_is_read_or_refused(text: str):
             continue
         door = server()
         assert isinstance(door.check(request(("Authorization", answer.written())), 1.0), list)
+
+
+@pytest.mark.parametrize(
+    ("login", "made_at", "is_wrong"),
+    [
+        (LOGIN, 5.0, False),
+        (LOGIN, -1000.0, False),
+        (Login(user="ada", password="wrong"), 5.0, True),
+        (Login(user="nobody", password="secret"), 5.0, True),
+    ],
+)
+def test_a_right_answer_to_an_old_challenge_is_not_wrong(login: Login, made_at: float, *, is_wrong: bool):
+    client, door = DigestClient(login), server()
+    said = Headers.of(*door.challenges(made_at))
+    client.challenged(SipResponse(status=401, reason="", headers=said), request(), 1)
+    sent = client.prepare(request())
+    assert isinstance(door.check(sent, 5.0), AuthenticatedUser) == (not is_wrong and made_at > 0)
+    assert door.is_wrong(sent) == is_wrong
+    assert not server().is_wrong(sent), "a challenge of the agent before its restart"
+    assert not door.is_wrong(request())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import ssl
 from collections.abc import Iterable
@@ -16,17 +17,21 @@ import trustme
 from suite.agent.core.values import RichState
 from suite.agent.settings.groups.sip_server import SipServerSettings
 from suite.agent.settings.sip_files import SipLogin
+from suite.agent.sipserver.access import SipAccess
+from suite.agent.sipserver.registering import PhoneRegistering
 from suite.sip.challenges import DigestClient
 from suite.sip.digest import Login
 from suite.sip.errors import SipDenied, SipRefusal, SipUnreachable
 from suite.sip.flows import TransportLimits
 from suite.sip.message import SipMessage, SipRequest
 from suite.sip.replies import reply
+from suite.sip.servers import SipServer
 from suite.sip.subscriptions import SubscriptionEnd
-from suite.sip.user_agent import UserAgentSettings
+from suite.sip.user_agent import UserAgent, UserAgentSettings
 from tests.sip.peers import peer
 from tests.suite.agent.agents import certificate
 from tests.suite.agent.phones import Display, asked, phones_place, presence_of, watching
+from tests.support.valkey import free_port
 from tests.support.waiting import eventually
 
 ELSEWHERE = (ip_network("10.0.0.0/8"),)
@@ -52,9 +57,55 @@ async def test_by_default_only_programs_of_this_machine_may_watch():
     assert await status_of(SipServerSettings()) == 200
 
 
+@pytest.mark.parametrize(
+    ("settings", "login", "who", "words"),
+    [
+        (
+            SipServerSettings(logins=LOGINS),
+            replace(LOBBY, password="wrong"),
+            "ada@pbx.example",
+            "user name or password",
+        ),
+        (SipServerSettings(logins=LOGINS), replace(LOBBY, user="nobody"), "ada@pbx.example", "user name or password"),
+        (SipServerSettings(logins=LOGINS), LOBBY, "ada@pbx.example", ""),
+        (SipServerSettings(logins=LOGINS), None, "ada@pbx.example", ""),
+        (SipServerSettings(), None, "1999@pbx.example", "somebody who is neither a colleague nor a list"),
+        (
+            SipServerSettings(domains=("pbx.example",)),
+            None,
+            "1001@pbx.local",
+            "somebody at pbx.local, which is not in SipServer.Domains",
+        ),
+        (SipServerSettings(subscriptions_per_address=0), None, "ada@pbx.example", "SubscriptionsPerAddress allows"),
+    ],
+)
+async def test_the_log_says_why_a_phone_is_refused(
+    caplog: pytest.LogCaptureFixture, settings: SipServerSettings, login: Login | None, who: str, words: str
+):
+    async with phones_place(settings=settings) as place, watching() as phone:
+        with contextlib.suppress(SipRefusal):
+            await phone.fetch(place.at("tcp", login), presence_of(who))
+    said = [each.getMessage() for each in caplog.records if "is refused" in each.getMessage()]
+    assert len(said) == bool(words), said
+    assert words in "".join(said)
+    assert "1999" not in "".join(said)
+
+
+async def test_the_log_says_when_a_phone_does_not_answer_a_challenge(caplog: pytest.LogCaptureFixture):
+    access = SipAccess(SipServerSettings(logins=LOGINS), silent_s=0.0)
+    async with UserAgent() as agent, watching() as phone:
+        agent.handle("SUBSCRIBE", PhoneRegistering(access).registered)
+        port = free_port()
+        await agent.listen("tcp", "127.0.0.1", port)
+        with pytest.raises(SipDenied):
+            await phone.fetch(SipServer.at(f"127.0.0.1:{port}", "tcp"), presence_of())
+    assert "it does not log in" in caplog.text
+    assert "SipServer.Digest = MD5" in caplog.text
+
+
 async def test_a_network_that_is_not_named_is_refused(caplog: pytest.LogCaptureFixture):
     assert await status_of(SipServerSettings(networks=ELSEWHERE)) == 403
-    assert "127.0.0.1 is refused: it is in no network of SipServer.Networks" in caplog.text
+    assert "127.0.0.1 is refused: it is not in SipServer.Networks" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -108,7 +159,7 @@ async def test_an_answer_works_once():
 
 async def test_a_login_that_is_refused_stands_in_the_log_without_its_name(caplog: pytest.LogCaptureFixture):
     assert await status_of(SipServerSettings(logins=LOGINS), replace(LOBBY, password="wrong")) == 401
-    assert "its login for watching is not right" in caplog.text
+    assert "its user name or password for watching is wrong" in caplog.text
     assert "lobby" not in caplog.text
 
 

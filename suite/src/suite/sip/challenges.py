@@ -14,6 +14,7 @@ import hmac
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Final
@@ -21,6 +22,7 @@ from typing import Final
 from suite.sip.digest import (
     HASHES,
     Challenge,
+    DigestAnswer,
     HashedPassword,
     Login,
     answered,
@@ -161,23 +163,36 @@ class DigestServer:
                 answer = parse_answer(value)
             except MalformedMessage:
                 continue
-            if answer.realm != self.realm or answer.algorithm not in self.algorithms or answer.algorithm not in HASHES:
-                continue
             made = self._made_at(answer.nonce)
-            if made is None or answer.qop not in (None, "auth"):
-                continue
-            password = self.password_of(answer.user)
-            if isinstance(password, HashedPassword) and answer.algorithm not in password.hashes:
-                password = None
-            # Somebody who is nobody costs the same time as a wrong password.
-            expected = expected_response(replace(answer, response=""), password or "", method=request.method)
-            right = hmac.compare_digest(expected.encode(), answer.response.encode("utf-8", "replace"))
-            if password is None or not right or not _is_for(answer.uri, request.uri):
+            if made is None or not self._is_right(answer, request):
                 continue
             if self._is_new(answer.nonce, answer.count, made, now):
                 return AuthenticatedUser(answer.user)
             return self.challenges(now, stale=True)
         return self.challenges(now)
+
+    def is_wrong(self, request: SipRequest) -> bool:
+        """Return whether a request answers a challenge of this server, and no answer in it is right, however old the challenge is."""
+        answers = []
+        for value in request.headers.lines("authorization")[:_MOST_ANSWERS]:
+            with suppress(MalformedMessage):
+                answers.append(parse_answer(value))
+        ours = [answer for answer in answers if self._made_at(answer.nonce) is not None]
+        return bool(ours) and not any(self._is_right(answer, request) for answer in ours)
+
+    def _is_right(self, answer: DigestAnswer, request: SipRequest) -> bool:
+        """Return whether an answer has the right password, for this request."""
+        if answer.realm != self.realm or answer.algorithm not in self.algorithms or answer.algorithm not in HASHES:
+            return False
+        if answer.qop not in (None, "auth"):
+            return False
+        password = self.password_of(answer.user)
+        if isinstance(password, HashedPassword) and answer.algorithm not in password.hashes:
+            password = None
+        # Somebody who is nobody costs the same time as a wrong password.
+        expected = expected_response(replace(answer, response=""), password or "", method=request.method)
+        right = hmac.compare_digest(expected.encode(), answer.response.encode("utf-8", "replace"))
+        return password is not None and right and _is_for(answer.uri, request.uri)
 
     def _nonce(self, now: float) -> str:
         text = f"{now:.3f}.{secrets.token_hex(8)}"

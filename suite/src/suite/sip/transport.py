@@ -8,6 +8,7 @@ message is waited for, requests a second of one address. Over that rate, datagra
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 from collections import Counter
@@ -205,7 +206,7 @@ class SipTransport:
         except TimeoutError:
             raise SipUnreachable(f"No connection to {host}:{port} within {self.limits.connect_s:g} s.") from None
         except (OSError, ssl.SSLError) as error:
-            raise SipUnreachable(f"No connection to {host}:{port}: {error}") from None
+            raise SipUnreachable(f"No connection to {host}:{port}: {_words(error)}.") from None
         if flow.is_closed:
             raise SipUnreachable(f"The connection to {host}:{port} was closed at once.")
         self._connected[key] = flow
@@ -249,3 +250,11 @@ class SipTransport:
         for server in self._servers:
             await server.wait_closed()
         await asyncio.sleep(0)
+
+
+def _words(error: OSError) -> str:
+    """Return why a connection could not be made, without asyncio's own words around it."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted ({error.verify_message})"
+    is_of_system = (error.errno or 0) > 0 and not isinstance(error, ssl.SSLError)
+    return os.strerror(error.errno or 0) if is_of_system else error.strerror or str(error) or type(error).__name__

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import ssl
 from typing import TYPE_CHECKING, Final
 
@@ -223,4 +224,6 @@ def _words(error: Exception) -> str:
         return "its certificate is not trusted. Set Asterisk.CaFile, and use the name that the certificate has"
     if isinstance(error, TimeoutError):
         return "no answer"
+    if isinstance(error, OSError) and (error.errno or 0) > 0 and not isinstance(error, ssl.SSLError):
+        return os.strerror(error.errno or 0)  # asyncio writes its own words around it
     return str(getattr(error, "strerror", None) or error or type(error).__name__)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _TOLD_KEPT: Final = 256
+SILENT_S: Final = 10.0
 
 
 class _Admitted(Protocol):
@@ -39,12 +40,21 @@ class _Admitted(Protocol):
 class SipAccess:
     """Lets in who may watch, and who may publish, by the settings of the moment."""
 
-    def __init__(self, settings: SipServerSettings) -> None:
+    def __init__(self, settings: SipServerSettings, silent_s: float = SILENT_S) -> None:
+        """Take the first settings.
+
+        Args:
+            settings: who may watch, and who may publish.
+            silent_s: time after which the log says that a phone does not answer when it is asked to log in.
+        """
         self._settings = settings
         self._watchers = DigestServer(realm=settings.realm, password_of=self._watcher)
         self._publishers = DigestServer(realm=settings.realm, password_of=self._publisher)
         self._told: OrderedDict[tuple[str, str], None] = OrderedDict()
         """Address and reason of refusals that the log has."""
+        self._silent_s = silent_s
+        self._unanswered: OrderedDict[str, float] = OrderedDict()
+        """Address -> the time of its first challenge since it last sent a login."""
         self.use(settings)
 
     def use(self, settings: SipServerSettings) -> None:
@@ -53,6 +63,7 @@ class SipAccess:
         for door in (self._watchers, self._publishers):
             door.realm, door.algorithms = settings.realm, settings.algorithms
         self._told.clear()
+        self._unanswered.clear()
 
     def watch(self, incoming: Incoming) -> Refusal | None:
         """Refuse a SUBSCRIBE of somebody who may not watch; ask for a login where one is needed."""
@@ -60,7 +71,7 @@ class SipAccess:
         if self.is_server(address):
             return None
         if not _is_in(address, settings.networks):
-            return self._refused(address, "it is in no network of SipServer.Networks")
+            return self._refused(address, "it is not in SipServer.Networks")
         if not settings.logins or self._has_certificate(incoming.flow):
             return None
         return self._challenged(incoming, self._watchers, "watching")
@@ -69,7 +80,7 @@ class SipAccess:
         """Refuse a PUBLISH of somebody who may not publish; ask for a login where one is needed."""
         address, publishers = incoming.flow.peer[0], self._settings.publishers
         if not _is_in(address, publishers.networks):
-            return self._refused(address, "it publishes, and is in no network of SipServer.PublishNetworks")
+            return self._refused(address, "it publishes, and is not in SipServer.PublishNetworks")
         return self._challenged(incoming, self._publishers, "publishing") if publishers.logins else None
 
     def is_server(self, address: str) -> bool:
@@ -93,17 +104,32 @@ class SipAccess:
     def _challenged(self, incoming: Incoming, door: DigestServer, what: str) -> Refusal | None:
         found = door.check(incoming.request, asyncio.get_running_loop().time())
         if isinstance(found, AuthenticatedUser):
+            self._unanswered.pop(incoming.flow.peer[0], None)
             incoming.user = found.name
             return None
-        if incoming.request.headers.lines("authorization"):
-            self._tell(incoming.flow.peer[0], f"its login for {what} is not right, or was used before")
+        self._tell_of_challenge(incoming, door, what)
         return 401, "Unauthorized", tuple(found)
 
+    def _tell_of_challenge(self, incoming: Incoming, door: DigestServer, what: str) -> None:
+        """Tell of a wrong login, and of a phone that does not answer challenges. Each phone is challenged first, and again when its nonce is old."""
+        address, now = incoming.flow.peer[0], asyncio.get_running_loop().time()
+        if incoming.request.headers.lines("authorization"):
+            self._unanswered.pop(address, None)
+            if door.is_wrong(incoming.request):
+                self.tell(address, f"its user name or password for {what} is wrong")
+            return
+        first = self._unanswered.setdefault(address, now)
+        if len(self._unanswered) > _TOLD_KEPT:
+            self._unanswered.popitem(last=False)
+        if now - first >= self._silent_s:
+            algorithms = "" if self._settings.algorithms == ("MD5",) else ". If it does, set SipServer.Digest = MD5"
+            self.tell(address, f"it does not log in. Check that it has a user name and password{algorithms}")
+
     def _refused(self, address: str, why: str) -> Refusal:
-        self._tell(address, why)
+        self.tell(address, why)
         return 403, "Forbidden", ()
 
-    def _tell(self, address: str, why: str) -> None:
+    def tell(self, address: str, why: str) -> None:
         """Write a refusal to the log, once for an address and reason until many others came."""
         if (address, why) in self._told:
             return

@@ -43,6 +43,17 @@ def find_colleague(board: Board, uri: str, domains: Sequence[str]) -> tuple[Key,
     return board.find(user.partition(";")[0])
 
 
+def why_nobody(uri: str, domains: Sequence[str]) -> str:
+    """Return why a URI names no colleague, for the log: it has the domain, and no user."""
+    try:
+        read = parse_uri(uri)
+    except MalformedMessage:
+        return "it asks for a URI that cannot be read"
+    if read.scheme != "tel" and not is_ours(read.host, domains):
+        return f"it asks for somebody at {read.host[:80]}, which is not in SipServer.Domains"
+    return "it asks for somebody who is neither a colleague nor a list"
+
+
 def entity_of(uri: str) -> str:
     """Return a URI as documents name who is watched: as the phone wrote it, without parameters."""
     scheme, colon, rest = uri.partition(":")

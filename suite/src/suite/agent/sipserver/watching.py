@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from suite.agent.sipserver.documents import Telling, document_of
-from suite.agent.sipserver.finding import find_colleague
+from suite.agent.sipserver.finding import find_colleague, why_nobody
 from suite.agent.sipserver.lists import MOST_MEMBERS, MOST_MEMBERS_OVER_UDP, ColleagueLists
 from suite.agent.sipserver.subscribed import ListSubscribed, OneSubscribed
 from suite.sip.watchers import supports_lists
@@ -61,11 +61,15 @@ class PhoneWatching:
             return refused
         address, uri = incoming.flow.peer[0], incoming.request.uri
         if not self._access.is_server(address) and self.count_of(address) >= self._settings.subscriptions_per_address:
+            self._access.tell(address, "it has as many subscriptions as SipServer.SubscriptionsPerAddress allows")
             return 503, "Too Many Subscriptions", (("Retry-After", "60"),)
         if self._found(uri) is not None:
             return None
         name = self._lists.named_by(uri, self._settings.domains)
-        return (404, "Not Found", ()) if name is None else self._list_refused(incoming, name)
+        if name is not None:
+            return self._list_refused(incoming, name)
+        self._access.tell(address, why_nobody(uri, self._settings.domains))
+        return 404, "Not Found", ()
 
     def _list_refused(self, incoming: Incoming, name: str) -> Refusal | None:
         if not supports_lists(incoming.request):
