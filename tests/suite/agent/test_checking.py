@@ -141,6 +141,22 @@ def test_an_address_of_another_machine_is_no_taken_port(folder: Path):
     assert "use it already?" not in said
 
 
+@pytest.mark.parametrize(
+    ("host", "networks", "words"),
+    [
+        ("127.0.0.1", "192.168.1.0/24", "Only programs of this machine can reach it: set SipServer.Host"),
+        ("192.0.2.20", None, "No phone of the LAN may watch: set SipServer.Networks"),
+        ("192.0.2.20", "192.168.1.0/24", ""),
+    ],
+)
+def test_a_sip_server_that_no_phone_can_use_is_noted(folder: Path, host: str, networks: str | None, words: str):
+    ports = {"SipServer_UdpPort": free_port(), "SipServer_TcpPort": free_port()}
+    write(folder, SipServer_Enable=1, SipServer_Host=host, SipServer_Networks=networks, **ports)
+    _, found, said = checked(folder)
+    assert ("note" in found) == bool(words), said
+    assert words in said
+
+
 def test_a_store_that_an_agent_has_open_is_named(folder: Path):
     hold = (
         "import sys; from pathlib import Path; from suite.agent.store.database import Database;"

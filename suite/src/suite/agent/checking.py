@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from suite.agent.api.serving import listen
+from suite.agent.settings.kinds import is_loopback
 from suite.agent.settings.libraries import HOW_TO_INSTALL, has_libraries
 from suite.agent.store.database import inspect_database
 from suite.agent.users.reading import load_users
@@ -88,7 +89,7 @@ def check(path: Path, loaded: LoadedSettings) -> Iterator[Finding]:
         yield _port(settings.api.host, settings.api.grpc_port)
     if settings.sip_server.enabled:
         yield from map(_sip_port, settings.sip_server.addresses)
-        yield _sip_access(settings.sip_server)
+        yield from _sip_access(settings.sip_server)
 
 
 def _teams(teams: TeamsSettings, path: Path) -> Iterator[Finding]:
@@ -224,10 +225,16 @@ def _port(host: str, port: int) -> Finding:
         return Finding(CheckState.FAILED, "port", f"{host}, port {port} cannot be used: {_why_no_port(error)}")
 
 
-def _sip_access(server: SipServerSettings) -> Finding:
+def _sip_access(server: SipServerSettings) -> Iterator[Finding]:
+    """Yield who may watch, and what keeps every phone of the LAN out: by default nothing but this machine is let in."""
     named = ", ".join(map(str, server.networks))
     how = "with a login" if server.logins else "without a login"
-    return Finding(CheckState.OK, "sip server", f"Phones of {named} may watch colleagues {how}.")
+    yield Finding(CheckState.OK, "sip server", f"Phones of {named} may watch colleagues {how}.")
+    if all(is_loopback(address.host) for address in server.addresses):
+        reach = "Only programs of this machine can reach it: set SipServer.Host to the address that phones use."
+        yield Finding(CheckState.NOTE, "sip server", reach)
+    elif all(network.is_loopback for network in (*server.networks, *server.servers)):
+        yield Finding(CheckState.NOTE, "sip server", "No phone of the LAN may watch: set SipServer.Networks.")
 
 
 def _sip_port(address: SipAddress) -> Finding:

@@ -122,7 +122,7 @@ class SipAccess:
         if len(self._unanswered) > _TOLD_KEPT:
             self._unanswered.popitem(last=False)
         if now - first >= self._silent_s:
-            algorithms = "" if self._settings.algorithms == ("MD5",) else ". If it does, set SipServer.Digest = MD5"
+            algorithms = "" if self._settings.algorithms == ("MD5",) else ". If it has both, set SipServer.Digest = MD5"
             self.tell(address, f"it does not log in. Check that it has a user name and password{algorithms}")
 
     def _refused(self, address: str, why: str) -> Refusal:
