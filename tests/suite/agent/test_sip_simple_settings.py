@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -147,3 +148,17 @@ def test_without_its_libraries_the_source_says_how_to_install_them(tmp_path: Pat
     loaded(tmp_path, "Enable = 1", "Address = pbx.example", "Uri = sip:suite@pbx.example")
     checked = CliRunner().invoke(app, ["agent", "--settings", str(tmp_path / "Presence.ini"), "--check"])
     assert "pip install 'presence-suite[sip]'" in checked.output
+
+
+def test_missing_packages_of_sip_are_told_with_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "dns", None)
+    found = loaded(tmp_path, "Enable = 1", "Address = pbx.example", "AuthId = suite")
+    assert found.settings is not None
+    assert "pip install 'presence-suite[sip]'" in str(found.faults)
+
+
+def test_an_address_with_a_scheme_is_told_once(tmp_path: Path):
+    faults = loaded(tmp_path, "Enable = 1", "Address = sip:pbx.example", "AuthId = suite").faults
+    assert [fault.text for fault in faults] == [
+        "SipSimple.Address cannot be used. Each server must be host or host:port, such as 192.168.1.20:5060, without sip: or another scheme."
+    ]

@@ -9,7 +9,7 @@ groups/      the settings by subject, and the values that they become
 given.py     what a file gives to the groups, and what they tell of it
 certificate_files.py  the certificate that settings name
 sip_files.py  logins of phones, and lists of colleagues
-sip_together.py  what the settings of SIP must not have in common
+sip_together.py  collisions of SIP's settings: a port that is used twice, a server that is the agent itself
 libraries.py whether the packages that SIP needs are installed
 setting.py   one setting: section, name, kind, default, meaning
 access.py    the token of the local API

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+import importlib.util
 from typing import Final
 
 _PACKAGES: Final = ("sipmessage", "defusedxml", "dns")
@@ -11,4 +11,4 @@ HOW_TO_INSTALL: Final = "SIP needs packages that are not installed. Install them
 
 def has_libraries() -> bool:
     """Return whether all packages of `presence-suite[sip]` are installed."""
-    return all(find_spec(name) is not None for name in _PACKAGES)
+    return all(importlib.util.find_spec(name) is not None for name in _PACKAGES)

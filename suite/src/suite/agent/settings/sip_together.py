@@ -1,4 +1,4 @@
-"""What the settings of SIP must not have in common: two sockets of the agent with one port, or a server that is the agent itself. Pure."""
+"""Collisions of SIP's settings: two sockets of the agent on one port, or a SIP server to ask that is the agent itself. Pure."""
 
 from __future__ import annotations
 

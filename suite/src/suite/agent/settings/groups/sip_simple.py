@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from suite.agent.settings import kinds
 from suite.agent.settings.kinds import Kind
+from suite.agent.settings.libraries import HOW_TO_INSTALL, has_libraries
 from suite.agent.settings.setting import Setting
 
 if TYPE_CHECKING:
@@ -250,6 +251,8 @@ def read_sip_simple(given: Given) -> SipSimpleSettings:
     if not uri and user and domain:
         uri = f"sip:{user}@{domain}"
     password = given.secret("SipSimple.Password", "password")
+    if enabled and not has_libraries():
+        given.warn("SipSimple.Enable", HOW_TO_INSTALL)
     if enabled and not servers and not given.is_refused("SipSimple.Address"):
         given.warn("SipSimple.Enable", "SIP is on, but SipSimple.Address is not set.")
     elif enabled and servers and not uri and not given.is_refused("SipSimple.Uri"):
