@@ -189,6 +189,17 @@ async def test_sha_256_and_a_server_that_is_killed_and_comes_back(tmp_path: Path
             assert feed.link.connector.state is Connector.UP_AND_RUNNING
 
 
+async def test_the_end_of_a_connection_is_the_end_of_the_server_until_it_answers(tmp_path: Path):
+    never = replace(QUICK, probe_s=3600.0)
+    with started(tmp_path) as kamailio:
+        async with feeding(settings_for(kamailio), times=never) as (feed, _):
+            await eventually(lambda: feed.link.connector.state is Connector.UP_AND_RUNNING)
+            kamailio.kill()
+            await eventually(lambda: feed.link.connector.state is Connector.CONNECTION_ERROR)
+            await asyncio.to_thread(kamailio.start)
+            await eventually(lambda: feed.link.connector.state is Connector.UP_AND_RUNNING)
+
+
 async def test_a_server_that_keeps_states_over_its_restart_has_each_once(tmp_path: Path):
     with started(tmp_path) as kamailio:
         async with feeding(settings_for(kamailio)) as (feed, board):

@@ -80,6 +80,9 @@ class StateKeeper(Generic[Name]):
         self._newest: dict[Name, int] = {}
         self._count = 0
         self._busy: set[Name] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._failure: BaseException | None = None
+        """Of a request: a login that is not taken."""
         self._news = asyncio.Event()
         self._pause_s: dict[Name, float] = {}
         self._asked_at = 0.0
@@ -100,32 +103,41 @@ class StateKeeper(Generic[Name]):
             self._due[name] = None
             self._news.set()
 
+    def probe(self) -> None:
+        """Refresh one state now: the connection to the server ended, and the server may have."""
+        self._asked_at = -self._times.probe_s
+        self._news.set()
+
     async def run(self) -> None:
         """Publish until cancelled.
 
         Raises:
             SipDenied: the server does not take the login.
         """
-        slots = asyncio.Semaphore(_WINDOW)
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        self._failure = None
         self._asked_at = asyncio.get_running_loop().time()
         self._busy.clear()
         self._due = dict.fromkeys(self._states)
-        tasks: set[asyncio.Task[None]] = set()
-        try:
-            async with asyncio.TaskGroup() as group:
-                while True:
-                    if self.away is not None:
-                        await self._until_back(tasks)
-                    name = await self._next()
-                    self._busy.add(name)
-                    await self._turns.take()
-                    await slots.acquire()
-                    task = group.create_task(self._exchange(name))
-                    tasks.add(task)
-                    task.add_done_callback(tasks.discard)
-                    task.add_done_callback(lambda _: slots.release())
-        except* SipDenied as denied:
-            raise _first_of(denied) from None
+        slots = asyncio.Semaphore(_WINDOW)
+        while True:
+            if self.away is not None:
+                await self._until_back()
+            name = await self._next()
+            self._busy.add(name)
+            await self._turns.take()
+            await slots.acquire()
+            task = asyncio.create_task(self._exchange(name), name="sip publish")
+            self._tasks.add(task)
+            task.add_done_callback(self._ended)
+            task.add_done_callback(lambda _: slots.release())
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failure = error
+            self._news.set()
 
     async def withdraw_all(self) -> int:
         """Take back what the server has, and return how much of it remains there."""
@@ -135,6 +147,8 @@ class StateKeeper(Generic[Name]):
             async with slots:
                 await state.withdraw()
 
+        if self._tasks:  # else the tags of requests under way would not be known
+            await asyncio.wait(self._tasks)
         if self.away is None:
             await asyncio.gather(*map(withdraw, self._states.values()), return_exceptions=True)
         return sum(state.tag is not None for state in self._states.values())
@@ -145,6 +159,8 @@ class StateKeeper(Generic[Name]):
         """Return the name whose turn it is, as soon as there is one."""
         loop = asyncio.get_running_loop()
         while True:
+            if self._failure is not None:
+                raise self._failure
             now = loop.time()
             while self._later and self._later[0][0] <= now:
                 self._pop_later()
@@ -179,10 +195,10 @@ class StateKeeper(Generic[Name]):
             heapq.heapify(self._later)
         self._news.set()
 
-    async def _until_back(self, tasks: set[asyncio.Task[None]]) -> None:
+    async def _until_back(self) -> None:
         """Ask with one state at a time, ever more seldom, until the server answers."""
-        if tasks:
-            await asyncio.wait(tasks)
+        if self._tasks:
+            await asyncio.wait(self._tasks)
         shortest, longest = self._times.again_s
         pause_s = shortest
         while (error := self.away) is not None:
@@ -207,8 +223,9 @@ class StateKeeper(Generic[Name]):
                     self._sweep()
             else:
                 await state.withdraw()
-        except SipDenied:
+        except SipDenied as error:
             self._due[name] = None
+            self._failure = error  # before anybody is woken, who would ask with the next one
             raise
         except SipRefusal as error:
             if error.status >= 500 or error.status == 408:
@@ -262,11 +279,3 @@ class StateKeeper(Generic[Name]):
         del self._states[name]
         self._newest.pop(name, None)
         self._due.pop(name, None)
-
-
-def _first_of(group: BaseExceptionGroup[SipDenied]) -> SipDenied:
-    found: BaseException = group
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    assert isinstance(found, SipDenied)
-    return found

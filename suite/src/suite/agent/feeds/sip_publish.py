@@ -93,7 +93,8 @@ class SipPublishFeed:
                     agent, server, uri, event=event, content_type=TYPES[event], expires_s=expires_s
                 )
 
-            self._keeper = StateKeeper(made, self._settings.per_s, self._look, self._times)
+            self._keeper = keeper = StateKeeper(made, self._settings.per_s, self._look, self._times)
+            agent.on_closed(lambda _: keeper.probe())
             try:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self._follow(self._keeper), name="sip publish board")
