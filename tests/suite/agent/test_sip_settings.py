@@ -72,6 +72,15 @@ def test_source_server_and_local_api_do_not_share_an_address(tmp_path: Path, lin
     assert (words in said) if words else not said, said
 
 
+@pytest.mark.parametrize("section", ["SipSimple", "SipPublish", "Asterisk"])
+def test_an_address_that_cannot_be_used_is_not_called_missing(tmp_path: Path, section: str):
+    file = tmp_path / "Presence.ini"
+    file.write_text(f"[{section}]\nEnable = 1\nAddress = sip:pbx.example\n")
+    found = [fault for fault in load(file).faults if f"{section}.Address" in fault.text]
+    assert [fault.breaks for fault in found] == [True], found
+    assert "without" in found[0].text
+
+
 def test_a_misspelt_section_is_told_once(tmp_path: Path):
     file = tmp_path / "Presence.ini"
     file.write_text("[SipSrever]\nEnable = 1\nHost = 127.0.0.1\n[Server]\nA = 1\n[sipserver]\nNotes = 1\n")

@@ -136,7 +136,7 @@ def _asterisk(asterisk: AsteriskSettings) -> Iterator[Finding]:
         yield Finding(CheckState.FAILED, "asterisk", f"Nothing is fed: set Asterisk.{' and Asterisk.'.join(lacking)}.")
     else:
         where = f"{asterisk.host}, port {asterisk.port}"
-        yield Finding(CheckState.OK, "asterisk", f"Fed as {asterisk.user} at {where}, which was not asked.")
+        yield Finding(CheckState.OK, "asterisk", f"{where} was not asked. The agent logs in as {asterisk.user}.")
 
 
 def _sip(sip: SipSimpleSettings) -> Iterator[Finding]:
@@ -167,7 +167,8 @@ def _sip_publish(publish: SipPublishSettings) -> Iterator[Finding]:
     elif publish.user and not publish.password:
         yield Finding(CheckState.FAILED, "publish", "There is a user without a password: set SipPublish.PasswordFile.")
     else:
-        yield Finding(CheckState.OK, "publish", f"Published to {publish.host}, which was not asked.")
+        where = f"{publish.host}, port {publish.port}" if publish.port else publish.host
+        yield Finding(CheckState.OK, "publish", f"{where} ({publish.protocol}) was not asked.")
 
 
 def _access(api: ApiSettings) -> Iterator[Finding]:

@@ -150,7 +150,9 @@ def _host_port(text: str) -> tuple[str, int | None]:
     host = found[1].lower() if found is not None else ""
     port = int(found[2]) if found is not None and found[2] else None
     if not _HOST.fullmatch(host) or (bracketed is not None) != (":" in host) or port == 0 or (port or 0) > 65535:
-        raise ValueError("It must be host:port, such as pbx.example:5060, 192.168.1.5 or [fd00::5]:5060.")
+        raise ValueError(
+            "It must be host or host:port, such as pbx.example, 192.168.1.5:5060 or [fd00::5]:5060, without a scheme."
+        )
     return host, port
 
 

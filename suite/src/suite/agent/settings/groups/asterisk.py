@@ -156,10 +156,10 @@ def read_asterisk(given: Given) -> AsteriskSettings:
     device = _template(given, "Asterisk.Device", "Custom:")
     presence = _template(given, "Asterisk.Presence", "CustomPresence:")
     for setting, value in (("Asterisk.Address", host), ("Asterisk.User", get("Asterisk.User"))):
-        if enabled and not value:
+        if enabled and not value and not given.is_refused(setting):
             given.warn("Asterisk.Enable", f"Asterisk is to be fed, but {setting} is not set.")
     if enabled and not secret and not given.line("Asterisk.SecretFile"):
-        given.warn("Asterisk.Enable", "Asterisk is to be fed, but there is no Asterisk.SecretFile.")
+        given.warn("Asterisk.Enable", "Asterisk is to be fed, but Asterisk.SecretFile is not set.")
     return AsteriskSettings(
         enabled=enabled,
         host=host,

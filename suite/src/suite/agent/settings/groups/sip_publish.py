@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, Literal
 
 from suite.agent.settings import kinds
 from suite.agent.settings.groups.sip_server import LANGUAGES
+from suite.agent.settings.libraries import HOW_TO_INSTALL, has_libraries
 from suite.agent.settings.setting import Setting
 
 if TYPE_CHECKING:
@@ -163,9 +163,9 @@ def read_sip_publish(given: Given) -> SipPublishSettings:
     enabled, user = get("SipPublish.Enable"), get("SipPublish.User") or ""
     host, port = get("SipPublish.Address") or ("", None)
     whose, expires = str(get("SipPublish.Whose")), get("SipPublish.Expires")
-    if enabled and not all(map(find_spec, ("sipmessage", "defusedxml"))):
-        given.refuse("SipPublish.Enable", "SIP needs more packages. Install them: pip install 'presence-suite[sip]'.")
-    if enabled and not host:
+    if enabled and not has_libraries():
+        given.refuse("SipPublish.Enable", HOW_TO_INSTALL)
+    if enabled and not host and not given.is_refused("SipPublish.Address"):
         given.warn("SipPublish.Enable", "Presence is to be published, but SipPublish.Address is not set.")
     if not _USER.fullmatch(whose):
         given.refuse(
