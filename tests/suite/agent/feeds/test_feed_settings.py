@@ -88,14 +88,14 @@ def test_a_secret_that_others_can_read_or_that_is_none_is_refused(tmp_path: Path
 @pytest.mark.parametrize(
     ("lines", "what", "state", "told"),
     [
-        (ASTERISK, "asterisk", CheckState.OK, "presence at pbx.example, port 5038, which was not asked"),
+        (ASTERISK, "asterisk", CheckState.OK, "pbx.example, port 5038 was not asked. The agent logs in as presence."),
         (
             "[Asterisk]\nEnable=1\n",
             "asterisk",
             CheckState.FAILED,
             "set Asterisk.Address and Asterisk.User and Asterisk.SecretFile",
         ),
-        (PUBLISH, "publish", CheckState.OK, "pbx.example, which was not asked"),
+        (PUBLISH, "publish", CheckState.OK, "was not asked"),
         ("[SipPublish]\nEnable=1\n", "publish", CheckState.FAILED, "set SipPublish.Address"),
         ("[SipPublish]\nEnable=1\nAddress=a\nUser=b\n", "publish", CheckState.FAILED, "set SipPublish.PasswordFile"),
     ],
