@@ -16,7 +16,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from suite.agent.board import Board
 from suite.agent.sources import doubt
-from suite.agent.sources.sfb import http, session, skype, subscriber
+from suite.agent.sources.sfb import http, session, skype, subscriber, subscribing
 from suite.agent.sources.sfb.hal import MOST_BYTES
 from suite.agent.sources.sfb.skype import NOTICE
 from suite.agent.sources.source import Connector
@@ -395,8 +395,6 @@ async def test_another_poll_of_the_same_application_makes_a_new_one(lync: Lync, 
 
 
 async def test_a_warning_that_a_subscription_ends_extends_it(lync: Lync, settings, board, monkeypatch):
-    from suite.agent.sources.sfb import subscribing
-
     monkeypatch.setattr(subscribing, "AT_REST_S", 0.0)
     async with running(settings, board):
         await all_is_well(board)
@@ -407,8 +405,6 @@ async def test_a_warning_that_a_subscription_ends_extends_it(lync: Lync, setting
 
 
 async def test_a_subscription_that_ended_is_made_again(lync: Lync, settings, board, monkeypatch):
-    from suite.agent.sources.sfb import subscribing
-
     monkeypatch.setattr(subscribing, "AGAIN_S", 0.0)
     monkeypatch.setattr(subscribing, "AT_REST_S", 0.0)
     async with running(settings, board):
@@ -446,18 +442,20 @@ async def test_two_colleagues_with_one_address_are_shown_the_same(lync: Lync, se
         await eventually(lambda: (shows(board, "ada"), shows(board, "ada at night")) == ("available", "available"))
 
 
-async def test_250_colleagues_are_three_subscriptions(lync: Lync, settings, board):
-    lync.presence = {f"u{number}@contoso.example": ("Online", "") for number in range(250)}
-    board.set_colleagues([Colleague(login=f"u{number}", sip_uri=f"u{number}@contoso.example") for number in range(250)])
+async def test_many_colleagues_are_several_subscriptions(lync: Lync, settings, board, monkeypatch):
+    monkeypatch.setattr(subscribing, "PAGE", 10)
+    lync.presence = {f"u{number}@contoso.example": ("Online", "") for number in range(25)}
+    board.set_colleagues([Colleague(login=f"u{number}", sip_uri=f"u{number}@contoso.example") for number in range(25)])
     async with running(settings, board):
-        await eventually(lambda: {shows(board, f"u{number}") for number in range(250)} == {"available"})
-        assert sorted(map(len, lync.app.subscriptions.values())) == [50, 100, 100]
+        await eventually(lambda: {shows(board, f"u{number}") for number in range(25)} == {"available"})
+        assert sorted(map(len, lync.app.subscriptions.values())) == [5, 10, 10]
 
 
 async def test_many_colleagues_are_subscribed_to_as_the_event_channel_keeps_up(
     lync: Lync, settings, board, monkeypatch
 ):
     monkeypatch.setattr(subscriber, "PAGES_A_POLL", 1)
+    monkeypatch.setattr(subscribing, "PAGE", 10)
     longest = 0
 
     async def measured(request: Request) -> Response:
@@ -467,11 +465,11 @@ async def test_many_colleagues_are_subscribed_to_as_the_event_channel_keeps_up(
         return response
 
     lync.fault(EVENTS, measured, times=100_000)
-    lync.presence = {f"u{number}@contoso.example": ("Online", "") for number in range(220)}
-    board.set_colleagues([Colleague(login=f"u{number}", sip_uri=f"u{number}@contoso.example") for number in range(220)])
+    lync.presence = {f"u{number}@contoso.example": ("Online", "") for number in range(45)}
+    board.set_colleagues([Colleague(login=f"u{number}", sip_uri=f"u{number}@contoso.example") for number in range(45)])
     async with running(settings, board, replace(QUICK, quiet=3.0)):
-        await eventually(lambda: {shows(board, f"u{number}") for number in range(220)} == {"available"})
-    assert longest <= 200
+        await eventually(lambda: {shows(board, f"u{number}") for number in range(45)} == {"available"})
+    assert longest <= 20
 
 
 async def test_beyond_the_servers_limit_colleagues_are_said_to_be_too_many(lync: Lync, settings, board):
