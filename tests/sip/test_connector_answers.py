@@ -190,6 +190,20 @@ async def test_the_connection_is_shown_as_the_server_answers_for_the_agent_itsel
         await at.shows(ada=ada)
 
 
+async def test_a_server_that_takes_the_login_and_refuses_the_form_of_the_question_is_up_and_running():
+    """Asterisk answers 400 to a SUBSCRIBE that lasts no time, after the login."""
+    ask = 'Digest realm="asterisk", nonce="1", qop="auth"'
+
+    def answer(request: SipRequest) -> list[SipMessage]:
+        if request.headers.first("authorization") is None:
+            return [reply(request, 401, "Unauthorized", ("WWW-Authenticate", ask), to_tag="server")]
+        return [reply(request, 400, "Bad Request", to_tag="server")]
+
+    async with scripted(suite=answer) as server, running(server) as at:
+        await at.sees("up_and_running", "")
+        await at.shows(ada="available")
+
+
 async def test_a_server_that_forgot_subscriptions_on_udp_is_found_out_and_all_begin_anew():
     users = [f"user{number}" for number in range(20)]
     timing = SipTiming(check_every=0.1)

@@ -81,6 +81,7 @@ def test_a_presence_document_is_rich_presence_and_the_phone(
         ("On the phone", "open", "<ep:activities><ep:busy/></ep:activities>", "busy"),
         ("Ringing", "open", "<ep:activities><ep:on-the-phone /></ep:activities>", "ringing"),
         ("Ringing", "open", "<ep:activities><ep:busy/></ep:activities>", "ringing"),
+        ("Ringing", "open", "", "ringing"),
         ("On hold", "closed", "<ep:activities><ep:busy/></ep:activities>", "busy"),
         ("Unavailable", "closed", "<ep:activities><ep:away/></ep:activities>", "unknown"),
     ],

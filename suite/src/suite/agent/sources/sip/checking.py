@@ -29,8 +29,12 @@ async def check(subscriber: Subscriber, server: SipServer, settings: SipSimpleSe
             error = SipRefusal(404, told.reason)
         elif told.reason == "rejected":
             error = SipRefusal(403, told.reason)
-    except SipError as refused:
-        error = refused
+    except SipRefusal as refused:
+        # Asterisk takes the login, and then answers 400 to every fetch: "Expires of 0 is invalid" (res_pjsip_pubsub.c).
+        is_of_the_form = refused.status == 400 and (server.digest.has_answered or not settings.password)
+        error = None if is_of_the_form else refused
+    except SipError as failed:
+        error = failed
     return verdict_of(
         error,
         settings.uri,

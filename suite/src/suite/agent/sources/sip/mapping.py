@@ -1,7 +1,7 @@
 """Documents of servers -> rich presence and the state of a phone. Pure.
 
 Presence (PIDF with RPID): the activity that keeps a colleague busiest counts, whatever else is said beside it. Asterisk writes the states of phones
-as presence too, with the same activity for a phone that rings and one that talks; its English note tells them apart.
+as presence too, with the same activity, or none, for a phone that rings and one that talks; its English note tells them apart.
 
 Dialogs (dialog-info): a phone with a call is busy, whatever else rings there; one that is called rings; one that calls is busy.
 """
@@ -53,7 +53,7 @@ def phone_of(document: PidfDocument) -> TelephonyState:
     A document that is open and says nothing of a call is of a free phone. One that is closed is of a phone that cannot be reached.
     """
     notes = {note.strip().lower() for note in document.notes}
-    if _ON_THE_PHONE in document.activities or ("busy" in document.activities and notes & _NOTES_OF_CALLS):
+    if _ON_THE_PHONE in document.activities or notes & _NOTES_OF_CALLS:
         return TelephonyState.RINGING if "ringing" in notes else TelephonyState.BUSY
     return TelephonyState.IDLE if document.is_open else TelephonyState.UNKNOWN
 
