@@ -91,7 +91,7 @@ def agent(
         bool,
         typer.Option(
             "--check",
-            help="Check whether an agent can start: settings, key, colleagues, store, log and port. Writes and sends nothing. "
+            help="Check whether an agent can start: settings, key, colleagues, store, log and ports. Writes and sends nothing. "
             "Exit code 2: it cannot.",
         ),
     ] = False,

@@ -97,7 +97,7 @@ SETTINGS: Final = (
         "Digest",
         kinds.choice("both", "SHA-256", "MD5"),
         "both",
-        "Algorithms that a login is asked for with. Some older phones log in only where `MD5` is alone.",
+        "Algorithms that are offered for a login. Many phones know `MD5` only, and some of those do not log in at all with `both`.",
     ),
     _setting(
         "PublishNetworks",
