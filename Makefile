@@ -173,7 +173,7 @@ $(ASTERISK)/usr/sbin/asterisk: | $(VENV)/pyvenv.cfg
 DEBIAN ?= http://deb.debian.org/debian
 
 check-asterisk: setup $(ASTERISK)/usr/sbin/asterisk ## check the agent's feed, lamps and SIP against a real Asterisk; as root
-	@$(PYTEST) tests/asterisk/live.py
+	@$(PYTEST) tests/asterisk/live.py tests/asterisk/live_connector.py
 
 topologies: setup ## run every test of the store on every topology of Redis
 	@$(PYTEST) -m 'not soak' --numprocesses $(TEST_PROCESSES) --dist worksteal --each-topology tests/store

@@ -1,6 +1,6 @@
 """The connector against a living Asterisk: hints as dialogs and as presence, an unknown extension, a wrong password.
 
-Its endpoint sends notifications by UDP only. Run it with `ASTERISK_ROOT` set, as `live.py`.
+Its endpoint sends notifications by UDP only. `make check-asterisk` runs it.
 """
 
 from __future__ import annotations
