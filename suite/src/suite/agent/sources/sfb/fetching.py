@@ -59,7 +59,8 @@ class PresenceFetcher:
         self._at = at
         for contact, presence in contacts.items():
             # Nobody asked for more contacts than this: a server that names others for ever must not fill the memory.
-            if contact in self._due or len(self._due) < self._most:
+            # A colleague's own contact is never left out for them.
+            if contact in self._due or len(self._due) < self._most or self._uris.get(contact, "") in self._sightings:
                 self._due[contact] = presence
         self._more.set()
 
