@@ -49,12 +49,18 @@ class Shown:
     per_s: float = 0.0
 
     def admit(self, incoming: Incoming) -> Refusal | None:
+        refused = self.admit_again(incoming)
+        if refused is not None:
+            return refused
+        user = incoming.request.uri.partition(":")[2].partition("@")[0]
+        return None if user in self.states else (404, "Not Found", ())
+
+    def admit_again(self, incoming: Incoming) -> Refusal | None:
         if self.door is not None:
             who = self.door.check(incoming.request, asyncio.get_running_loop().time())
             if not isinstance(who, AuthenticatedUser):
                 return 401, "Unauthorized", tuple(who)
-        user = incoming.request.uri.partition(":")[2].partition("@")[0]
-        return None if user in self.states else (404, "Not Found", ())
+        return None
 
     def is_list(self, uri: str) -> bool:
         return False

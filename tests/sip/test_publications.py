@@ -58,6 +58,19 @@ def test_the_bytes_of_all_states_are_bounded():
     assert kept._bytes == 400
 
 
+def test_a_state_that_grows_has_no_more_room_than_a_new_one():
+    kept = Publications(most_bytes=1000)
+    first, second = (kept.publish(state(b"x", resource=f"sip:{number}@h"), None, 60, 0.0) for number in range(2))
+    grown = kept.publish(state(b"x" * 900, resource="sip:0@h"), first.tag, 60, 1.0)
+    assert grown.status == 200
+    assert kept.publish(state(b"x" * 900, resource="sip:1@h"), second.tag, 60, 1.0).status == 503
+    # What was told before is there still, and can be refreshed, replaced and withdrawn.
+    again = kept.publish(state(b"", resource="sip:1@h"), second.tag, 60, 2.0)
+    less = kept.publish(state(b"yy", resource="sip:1@h"), again.tag, 60, 2.0)
+    assert (again.status, less.status, kept._bytes) == (200, 200, 902)
+    assert kept.publish(state(b"x" * 2000, resource="sip:1@h"), less.tag, 0, 3.0).status == 200
+
+
 _steps = st.lists(
     st.tuples(st.sampled_from(["new", "refresh", "change", "end", "wait"]), st.integers(0, 2), st.integers(30, 90)),
     max_size=40,

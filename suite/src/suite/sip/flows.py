@@ -172,6 +172,16 @@ class StreamFlow(asyncio.Protocol):
 
     # ---- what others ask ------------------------------------------------------------------------------------------------
 
+    @property
+    def has_certificate(self) -> bool:
+        """Return whether the peer showed a certificate when the connection began, and it was found to be right."""
+        return bool(self._transport.get_extra_info("peercert"))
+
+    def is_of(self, protocol: SipProtocol, host: str, port: int) -> bool:
+        """Return whether a peer opened it at this address of ours."""
+        hosts = (host, self.local[0]) if host in ("0.0.0.0", "::") else (host,)  # noqa: S104 - a comparison
+        return not self._ours and self.protocol == protocol and self.local[1] == port and self.local[0] in hosts
+
     def send(self, data: bytes) -> None:
         """Send; nothing happens on a closed connection. A peer that does not read loses it."""
         if self.is_closed:
@@ -241,6 +251,7 @@ class DatagramFlow:
     protocol = "udp"
     reliable = False
     is_closed = False
+    has_certificate = False
 
     @property
     def local(self) -> tuple[str, int]:

@@ -48,6 +48,12 @@ class NotifierRules(Protocol):
         admit known networks only.
         """
 
+    def admit_again(self, incoming: Incoming) -> Refusal | None:
+        """Refuse a SUBSCRIBE within a subscription that comes another way than the one before, or ask for a login. None admits it.
+
+        Whoever knows the subscription has not shown that it may be told over this way: the address may be that of somebody else.
+        """
+
     def is_list(self, uri: str) -> bool:
         """Return whether bodies will be those of a list (RFC 4662); asked only if the SUBSCRIBE supports lists."""
 
@@ -73,7 +79,7 @@ class Watcher:
         """The newest SUBSCRIBE: its Accept, Supported and From, without its body."""
         self.flow = incoming.flow
         self.user = incoming.user
-        """Who logged in with the first SUBSCRIBE; "" for nobody."""
+        """Who logged in last; "" for nobody."""
         self.is_over = False
         self._notifier = notifier
         self._changed = asyncio.Event()
@@ -99,6 +105,7 @@ class Watcher:
     def refreshed(self, incoming: Incoming, expires_at: float) -> None:
         """Take a SUBSCRIBE within the dialog."""
         self.request, self.flow = replace(incoming.request, body=b""), incoming.flow
+        self.user = incoming.user or self.user
         self.state.dialog.move_target(incoming.request.headers)
         self.state.expires_at = expires_at
         self._changed.set()
@@ -190,11 +197,19 @@ class Notifier:
         """Forget a subscription."""
         if self._watchers.pop(watcher.id, None) is None:
             return
-        came_from = self._address_of.pop(watcher.id)
-        self._of_address[came_from] -= 1
-        if not self._of_address[came_from]:
-            del self._of_address[came_from]
+        self._came_from(watcher, "")
         self.rules.ended(watcher)
+
+    def _came_from(self, watcher: Watcher, address: str) -> None:
+        """Count a subscription for the address that it came from, and no more for the one before; "" counts it for none."""
+        before = self._address_of.pop(watcher.id, "")
+        if before:
+            self._of_address[before] -= 1
+            if not self._of_address[before]:
+                del self._of_address[before]
+        if address:
+            self._address_of[watcher.id] = address
+            self._of_address[address] += 1
 
     def count_of(self, address: str) -> int:
         """Return the number of subscriptions of an address."""
@@ -238,9 +253,12 @@ class Notifier:
         watcher = self._watchers.get(dialog_of(incoming.request))
         if watcher is None or watcher.is_over:
             incoming.respond(481, "Subscription Does Not Exist")
+        elif incoming.flow != watcher.flow and (refused := self.rules.admit_again(incoming)) is not None:
+            incoming.respond(refused[0], refused[1], *refused[2])
         elif not watcher.state.dialog.in_order(incoming.request):
             incoming.respond(500, "Out Of Order")
         else:
+            self._came_from(watcher, incoming.flow.peer[0])
             watcher.refreshed(incoming, asyncio.get_running_loop().time() + seconds)
             self._accept(incoming, seconds, watcher.uri)
 
@@ -258,8 +276,7 @@ class Notifier:
         self._accept(incoming, seconds, incoming.request.uri)
         watcher = Watcher(self, incoming, dialog, asyncio.get_running_loop().time() + seconds)
         self._watchers[watcher.id] = watcher
-        self._address_of[watcher.id] = incoming.flow.peer[0]
-        self._of_address[incoming.flow.peer[0]] += 1
+        self._came_from(watcher, incoming.flow.peer[0])
 
     def _refused(self, incoming: Incoming, event: str) -> Refusal | None:
         if not accepts(incoming.request, self._events[event]):

@@ -92,6 +92,8 @@ class Publications:
         kept = self._kept.get(tag)
         if kept is None or (kept.state.resource, kept.state.event) != (wanted.resource, wanted.event):
             return PublishAnswer(status=412, reason="Conditional Request Failed")
+        if self._bytes + len(wanted.body) - len(kept.state.body) > self.most_bytes and wanted.body and seconds:
+            return PublishAnswer(status=503, reason="Too Many Publications")
         self._drop(tag)
         if not seconds:
             return PublishAnswer(status=200, reason="OK", tag=tag, ended=kept.state)

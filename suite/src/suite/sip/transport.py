@@ -78,8 +78,15 @@ class SipTransport:
         self._servers.append(server)
         return host, server.sockets[0].getsockname()[1]
 
-    def unlisten(self, protocol: SipProtocol, host: str, port: int) -> None:
-        """Stop listening on an address. Connections stay; a UDP socket is closed, and subscriptions over it must be over."""
+    def unlisten(self, protocol: SipProtocol, host: str, port: int, *, connections: bool = False) -> None:
+        """Stop listening on an address. A UDP socket is closed, and subscriptions over it must be over.
+
+        Args:
+            protocol: of the address.
+            host: of the address.
+            port: of the address.
+            connections: True to close the connections that came in there; else they stay.
+        """
         if protocol == "udp":
             for endpoint in [each for each in self._udp if each.address == (host, port)]:
                 endpoint.close()
@@ -93,6 +100,9 @@ class SipTransport:
         ]:
             server.close()
             self._servers.remove(server)
+        if connections:
+            for flow in [each for each in self._streams if each.is_of(protocol, host, port)]:
+                flow.abort()
 
     # ---- what flows ask -------------------------------------------------------------------------------------------------
 

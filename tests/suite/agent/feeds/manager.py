@@ -34,6 +34,7 @@ class StandInManager:
         answers: False for one that reads and says nothing any more.
         pieces: bytes a write of an answer; 0 writes it whole.
         noise: bytes that come before each answer, such as events.
+        ping: the answer to Ping: the response, and further lines.
     """
 
     port: int = field(default_factory=free_port)
@@ -50,6 +51,7 @@ class StandInManager:
     answers: bool = True
     pieces: int = 0
     noise: bytes = b""
+    ping: tuple[str, ...] = ("Success", "Ping: Pong", "Timestamp: 1795981386.519882")
     connections: int = 0
     _server: asyncio.Server | None = None
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
@@ -125,7 +127,7 @@ class StandInManager:
                     return said("Success", "Message: Authentication accepted")
                 return said("Error", "Message: Authentication failed")
             case "Ping":
-                return said("Success", "Ping: Pong", "Timestamp: 1795981386.519882")
+                return said(*self.ping)
             case "Setvar" if user and self.permitted:
                 variable, value = fields["variable"], fields["value"]
                 is_known = value in _DEVICE_STATES if variable.startswith("DEVICE_STATE") else value != "nonsense"

@@ -15,7 +15,7 @@ import trustme
 from presence_api.v1 import presence_pb2 as pb
 from suite.agent.board import Board
 from suite.agent.core.values import RichState, RichStatement, SourceName
-from suite.agent.feeds.ami import AmiDenied
+from suite.agent.feeds.ami import AmiDenied, AmiRefused
 from suite.agent.feeds.ami_link import opened
 from suite.agent.feeds.asterisk import AsteriskFeed
 from suite.agent.settings.groups.asterisk import AsteriskSettings
@@ -223,6 +223,28 @@ async def test_a_manager_that_falls_silent_is_noticed_by_a_ping():
         asterisk.answers = True
         await eventually(lambda: is_fed(asterisk))
         assert asterisk.named("Ping")
+
+
+@pytest.mark.parametrize("ping", [("Pong",), ("Error", "Message: Permission denied"), ("Error", "Message: No")])
+async def test_a_manager_that_refuses_a_ping_is_there_and_is_fed(ping: tuple[str, ...]):
+    async with running(StandInManager(ping=ping)) as asterisk, feeding(asterisk, ping_s=0.01) as (feed, board):
+        await eventually(lambda: len(asterisk.named("Ping")) > 2)
+        state(board, "ben", RichState.BUSY)
+        await eventually(lambda: asterisk.states.get(BEN) == "INUSE")
+        assert feed.link.connector.state is Connector.UP_AND_RUNNING
+        assert len(asterisk.logins) == 1
+
+
+async def test_a_manager_writes_no_line_of_its_own_into_the_log():
+    refusal = ("Error", "Message: no\x1b[31m\r2026-01-01 a line of its own" + "!" * 5000)
+    async with (
+        running(StandInManager(ping=refusal)) as asterisk,
+        opened("127.0.0.1", asterisk.port, USER, SECRET) as link,
+    ):
+        with pytest.raises(AmiRefused) as error:
+            await link.action("Ping")
+    assert str(error.value).isprintable()
+    assert len(str(error.value)) < 300
 
 
 EVENT = b"Event: DeviceStateChange\r\nPrivilege: call,all\r\nDevice: Custom:x\r\nState: INUSE\r\n\r\n"

@@ -102,10 +102,10 @@ class AmiLink:
             self._waiting.pop(action_id, None)
         if message.is_success or message.get("response").lower() == "goodbye":
             return message
-        said = message.get("message") or message.get("response") or "no reason"
+        said = _printable(message.get("message") or message.get("response") or "no reason")
         if said.lower().startswith("permission denied"):
-            raise AmiDenied(f"Asterisk does not let the manager's user do {action}: {said[:200]}.")
-        raise AmiRefused(f"Asterisk does not carry out {action}: {said[:200]}.")
+            raise AmiDenied(f"Asterisk does not let the manager's user do {action}: {said}.")
+        raise AmiRefused(f"Asterisk does not carry out {action}: {said}.")
 
     async def login(self, user: str, secret: str, *, may_send_secret: bool) -> None:
         """Log in.
@@ -133,10 +133,11 @@ class AmiLink:
             raise AmiDenied(f"Asterisk does not take the user name and secret: {error}") from None
 
     async def stay(self, ping_s: float) -> None:
-        """Ping until the connection is lost, which raises."""
+        """Ping until the connection is lost, which raises. A manager that refuses to answer is there too."""
         while True:
             await asyncio.sleep(ping_s)
-            await self.action("Ping")
+            with contextlib.suppress(AmiRefused):
+                await self.action("Ping")
 
     async def read(self) -> None:
         """Read until the connection is lost."""
@@ -212,6 +213,11 @@ async def _banner(reader: asyncio.StreamReader, answer_s: float) -> None:
         line = b""
     if len(line) > _LONGEST_BANNER or b"Call Manager/" not in line:
         raise AmiClosed("What answers there is no Asterisk manager. Check Asterisk.Address and Asterisk.Tls.")
+
+
+def _printable(text: str) -> str:
+    """Return the text of a manager as it may stand in a log and on a page: a part of one line."""
+    return "".join(char for char in text if char.isprintable())[:200]
 
 
 def _is_here(writer: asyncio.StreamWriter) -> bool:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 from suite.agent.core.values import RichState
 from suite.agent.feeds.ami import (
-    AmiClosed,
     AmiDenied,
+    AmiError,
     AmiRefused,
     device_variable,
     is_settable,
@@ -118,7 +118,7 @@ class AsteriskFeed:
         except AmiDenied as error:
             self.link.tell(Connector.FORBIDDEN, f"{error} It is tried again in {self._denied_wait_s / 60:.0f} minutes.")
             return self._denied_wait_s
-        except AmiClosed as error:
+        except AmiError as error:
             self.link.tell(Connector.CONNECTION_ERROR, str(error))
         return self._backoff.after(timedelta(seconds=loop.time() - began)).total_seconds()
 
@@ -152,7 +152,7 @@ class AsteriskFeed:
                 await self._clear_leftovers(link)
                 group.create_task(self._retry(), name="asterisk retries")
                 group.create_task(self._send(link, Turns(self._settings.per_s)), name="asterisk sender")
-        except* (AmiClosed, AmiDenied) as group_error:
+        except* AmiError as group_error:
             raise _first_of(group_error) from None
 
     async def _send(self, link: AmiLink, turns: Turns | None) -> None:
@@ -284,7 +284,7 @@ class AsteriskFeed:
         self._wishes.remove(*self._told(name, RichState.UNKNOWN))
 
 
-def _first_of(group: BaseExceptionGroup[AmiClosed | AmiDenied]) -> Exception:
+def _first_of(group: BaseExceptionGroup[AmiError]) -> Exception:
     """Return the error that ended a connection; a denial before what followed from it."""
     denied, others = group.split(AmiDenied)
     found: BaseException = denied or others or group

@@ -55,11 +55,14 @@ class SipAccess:
         self._silent_s = silent_s
         self._unanswered: OrderedDict[str, float] = OrderedDict()
         """Address -> the time of its first challenge since it last sent a login."""
+        self._changed_logins: frozenset[str] = frozenset()
+        """Logins of the settings of the moment that were others in those before."""
         self.use(settings)
 
     def use(self, settings: SipServerSettings) -> None:
         """Go on with other settings. Challenges that were sent stay answerable."""
-        self._settings = settings
+        before, self._settings = self._settings.logins, settings
+        self._changed_logins = frozenset(name for name, login in settings.logins.items() if before.get(name) != login)
         for door in (self._watchers, self._publishers):
             door.realm, door.algorithms = settings.realm, settings.algorithms
         self._told.clear()
@@ -94,12 +97,13 @@ class SipAccess:
             return ""
         if not _is_in(address, settings.networks):
             return "rejected"
-        if not settings.logins or self._has_certificate(watcher.flow) or watcher.user in settings.logins:
+        is_logged_in = watcher.user in settings.logins and watcher.user not in self._changed_logins
+        if not settings.logins or self._has_certificate(watcher.flow) or is_logged_in:
             return ""
         return "deactivated"  # it subscribes again, and is asked for a login
 
     def _has_certificate(self, flow: Flow) -> bool:
-        return flow.protocol == "tls" and self._settings.client_ca_pem is not None
+        return flow.has_certificate and self._settings.client_ca_pem is not None
 
     def _challenged(self, incoming: Incoming, door: DigestServer, what: str) -> Refusal | None:
         found = door.check(incoming.request, asyncio.get_running_loop().time())

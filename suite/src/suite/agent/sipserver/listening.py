@@ -29,13 +29,13 @@ class SipListening:
         trouble: a sentence about an address that cannot be had; empty when all are open.
     """
 
-    def __init__(self, agent: UserAgent, again_s: float, over: Callable[[SipAddress], Awaitable[None]]) -> None:
+    def __init__(self, agent: UserAgent, again_s: float, over: Callable[[SipAddress, bool], Awaitable[None]]) -> None:
         """Take the user agent.
 
         Args:
             agent: the user agent.
             again_s: time between two tries of an address that cannot be had.
-            over: called and awaited before an address is closed.
+            over: called and awaited before an address is closed; True says that its connections are closed too.
         """
         self.open: dict[SipAddress, bytes | None] = {}
         """Address -> the CA that its clients must have a certificate of."""
@@ -64,12 +64,13 @@ class SipListening:
                 continue
 
     async def _close(self, wanted: SipServerSettings) -> None:
-        """Close what is not wanted. A TLS address with another CA of its clients is opened anew."""
+        """Close what is not wanted. A TLS address with another CA of its clients is opened anew, and its connections showed no certificate of it."""
         for address, client_ca in list(self.open.items()):
             is_another_ca = address.protocol == "tls" and client_ca != wanted.client_ca_pem
             if address not in wanted.addresses or is_another_ca:
-                await self._over(address)
-                self._agent.transport.unlisten(address.protocol, address.host, address.port)
+                await self._over(address, is_another_ca)
+                transport = self._agent.transport
+                transport.unlisten(address.protocol, address.host, address.port, connections=is_another_ca)
                 del self.open[address]
                 self._contexts.pop(address, None)
                 log.info("sip server: no longer listening on %s", address)
@@ -114,6 +115,8 @@ class SipListening:
         return context
 
 
-def needs(flow: Flow, address: SipAddress) -> bool:
-    """Return whether a flow ends when an address is closed: connections stay, a UDP socket is one with its address."""
-    return isinstance(flow, DatagramFlow) and flow.endpoint.address == (address.host, address.port)
+def needs(flow: Flow, address: SipAddress, *, connections: bool = False) -> bool:
+    """Return whether a flow ends when an address is closed: a UDP socket is one with its address, connections stay unless they are closed too."""
+    if isinstance(flow, DatagramFlow):
+        return flow.endpoint.address == (address.host, address.port)
+    return connections and flow.is_of(address.protocol, address.host, address.port)

@@ -144,6 +144,8 @@ class PhoneServer:
         most = self._settings.subscriptions
         return NotifierLimits(shortest_s=self._shortest_s, watchers=most, watchers_of_an_address=most)
 
-    async def _closing(self, address: SipAddress) -> None:
+    async def _closing(self, address: SipAddress, connections: bool) -> None:  # noqa: FBT001 - called by position
         """Ask those who subscribed over a socket that is about to be closed to subscribe again."""
-        await self._notifier.end([each for each in self._notifier if needs(each.flow, address)], "deactivated")
+        await self._notifier.end(
+            [each for each in self._notifier if needs(each.flow, address, connections=connections)], "deactivated"
+        )

@@ -71,6 +71,10 @@ class PhoneWatching:
         self._access.tell(address, why_nobody(uri, self._settings.domains))
         return 404, "Not Found", ()
 
+    def admit_again(self, incoming: Incoming) -> Refusal | None:
+        """Refuse a subscription that goes on from where nobody may watch, and ask for a login where one is needed."""
+        return self._access.watch(incoming)
+
     def _list_refused(self, incoming: Incoming, name: str) -> Refusal | None:
         if not supports_lists(incoming.request):
             return 421, "Extension Required", (("Require", "eventlist"),)
