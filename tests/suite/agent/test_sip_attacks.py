@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Iterable
 from dataclasses import replace
@@ -90,6 +91,23 @@ async def test_a_password_that_is_changed_ends_the_subscriptions_of_the_old_one(
         with pytest.raises(SipDenied):
             await phone.fetch(server, presence_of())
         assert others.end is None
+
+
+async def test_a_change_that_many_watch_leaves_others_their_turn():
+    """Else thousands of subscriptions to one colleague stop the whole agent for seconds, again and again."""
+    settings = SipServerSettings(servers=(ip_network("127.0.0.0/8"),), per_s=0)
+    async with phones_place(settings=settings) as place, peer(ok) as proxy:
+        for _ in range(400):
+            await proxy.answer(asked(), place.udp)
+        await eventually(lambda: len(proxy.requests) == 400)
+        sent = place.server._agent.transactions
+        before = len(sent)
+        at_once = 0
+        place.say(RichState.BUSY)
+        while len(proxy.requests) < 800:
+            await asyncio.sleep(0)
+            at_once, before = max(at_once, len(sent) - before), len(sent)
+        assert 0 < at_once <= 200
 
 
 async def test_a_connection_from_before_a_client_ca_was_named_is_no_certificate():

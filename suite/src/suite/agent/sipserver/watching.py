@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+import asyncio
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from suite.agent.sipserver.documents import Telling, document_of
 from suite.agent.sipserver.finding import find_colleague, why_nobody
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     """Returns the text of the note about somebody, by the name under which notes are kept; empty without one."""
 
 _Name = TypeVar("_Name")
+_PORTION: Final = 100
+"""Subscriptions that are told before everything else in the agent has its turn."""
 
 
 class PhoneWatching:
@@ -143,27 +146,32 @@ class PhoneWatching:
         with self._board.listening(None, (self._board.epoch, self._board.revision), is_console=False) as listener:
             while True:
                 await listener.wait()
-                self._take(listener)
+                await self._take(listener)
 
-    def _take(self, listener: BoardListener) -> None:
+    async def _take(self, listener: BoardListener) -> None:
         notes, keys = listener.take_notes(), listener.take()
         others = False
         for key in keys:
             others |= self._is_another(key, self._board.entries.get(key))
-        self._tell(keys)
+        await self._tell(keys)
         if self._settings.notes:
-            self._tell(notes, event="presence")
+            await self._tell(notes, event="presence")
         if others:
             self._find_anew()
             self.on_colleagues()
 
-    def _tell(self, keys: Iterable[Key], event: str = "") -> None:
+    async def _tell(self, keys: Iterable[Key], event: str = "") -> None:
+        told = 0
         for key in keys:
-            for watcher, subscribed in self._watching(key):
-                if not event or watcher.event == event:
-                    if isinstance(subscribed, ListSubscribed):
-                        subscribed.change((key,))
-                    watcher.changed()
+            for watcher, subscribed in list(self._watching(key)):
+                if event and watcher.event != event:
+                    continue
+                if isinstance(subscribed, ListSubscribed):
+                    subscribed.change((key,))
+                watcher.changed()
+                told += 1
+                if told % _PORTION == 0:
+                    await asyncio.sleep(0)
 
     def _watching(self, key: Key) -> Iterator[tuple[Watcher, OneSubscribed | ListSubscribed]]:
         for dialog in self._watchers.get(key, ()):
