@@ -21,7 +21,7 @@ from suite.sip.errors import SipDenied, SipRefusal, SipUnreachable
 from suite.sip.message import SipMessage, SipRequest, SipResponse
 from suite.sip.replies import reply
 from suite.sip.subscriptions import SubscriptionEnd
-from tests.sip.peers import peer
+from tests.sip.peers import Peer, peer
 from tests.suite.agent.agents import certificate
 from tests.suite.agent.phones import Display, asked, phones_place, presence_of, watching
 from tests.support.waiting import eventually
@@ -91,6 +91,22 @@ async def test_a_password_that_is_changed_ends_the_subscriptions_of_the_old_one(
         with pytest.raises(SipDenied):
             await phone.fetch(server, presence_of())
         assert others.end is None
+
+
+async def test_an_address_that_answers_no_list_is_sent_no_more_of_them():
+    """One datagram from a forged address has the victim sent a thousand times its bytes, with those that are sent again."""
+    lists = (("Supported", "eventlist"), ("Accept", "application/rlmi+xml, multipart/related, application/pidf+xml"))
+    async with phones_place() as place, peer() as victim, peer(ok, host="127.0.0.2") as phone:
+
+        async def ask(one: Peer) -> int:
+            told = len(one.requests)
+            answer = await one.answer(asked(*lists, who="everyone@pbx.example"), place.udp)
+            if answer.status == 200:
+                await eventually(lambda: len(one.requests) > told)
+            return answer.status
+
+        assert [await ask(victim) for _ in range(6)] == [200] * 4 + [503] * 2
+        assert [await ask(phone) for _ in range(6)] == [200] * 6
 
 
 async def test_a_change_that_many_watch_leaves_others_their_turn():

@@ -80,6 +80,8 @@ class Watcher:
         self.flow = incoming.flow
         self.user = incoming.user
         """Who logged in last; "" for nobody."""
+        self.was_answered = False
+        """Whether a NOTIFY was answered: somebody is there who wants them, and no victim whose address was forged."""
         self.is_over = False
         self._notifier = notifier
         self._changed = asyncio.Event()
@@ -150,6 +152,7 @@ class Watcher:
             self.is_over = True
             self._notifier.agent.transport.counts["notify_lost"] += 1
         else:
+            self.was_answered = True
             # 481: it knows no such subscription; others may pass (RFC 6665 4.2.2 ends on those without Retry-After).
             refused = response.status >= 300 and response.headers.first("retry-after") is None
             self.is_over = self.is_over or refused

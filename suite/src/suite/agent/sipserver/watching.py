@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     NoteOf = Callable[[Key], str]
     """Returns the text of the note about somebody, by the name under which notes are kept; empty without one."""
 
+MOST_UNANSWERED: Final = 4
+"""Lists over UDP that are sent to an address that has answered none."""
 _Name = TypeVar("_Name")
 _PORTION: Final = 100
 """Subscriptions that are told before everything else in the agent has its turn."""
@@ -81,12 +83,23 @@ class PhoneWatching:
     def _list_refused(self, incoming: Incoming, name: str) -> Refusal | None:
         if not supports_lists(incoming.request):
             return 421, "Extension Required", (("Require", "eventlist"),)
+        is_udp = incoming.flow.protocol == "udp"
         members = len(self._lists.members(name))
         if members > MOST_MEMBERS:
             return 403, f"The List Has More Than {MOST_MEMBERS} Members", ()
-        if members > MOST_MEMBERS_OVER_UDP and incoming.flow.protocol == "udp":
+        if members > MOST_MEMBERS_OVER_UDP and is_udp:
             return 403, f"The List Has More Than {MOST_MEMBERS_OVER_UDP} Members: Use TCP", ()
+        if is_udp and not incoming.user and self._is_silent(incoming.flow.peer[0]):
+            return 503, "Answer The Lists That Were Sent", (("Retry-After", "32"),)
         return None
+
+    def _is_silent(self, address: str) -> bool:
+        """Return whether an address has answered none of several lists: it may be forged, and a list is a thousand times its SUBSCRIBE."""
+        if self._access.is_server(address):
+            return False
+        ids = (dialog for dialogs in self._list_watchers.values() for dialog in dialogs)
+        watchers = [watcher for each in ids if (watcher := self._subscribed[each][0]).flow.peer[0] == address]
+        return len(watchers) >= MOST_UNANSWERED and not any(watcher.was_answered for watcher in watchers)
 
     def is_list(self, uri: str) -> bool:
         """Return whether a URI names a list."""
