@@ -272,6 +272,16 @@ async def test_a_server_that_forgot_everything_gets_everything_again():
         await eventually(lambda: len(server.states) == len(team))
 
 
+async def test_a_server_that_asks_for_a_wait_of_years_is_asked_again_all_the_same():
+    server = ScriptedServer()
+    server.answer = lambda request: (403, [("Retry-After", "2000000000")]) if "ada" in request.uri else None
+    async with peer(server.script) as made, feeding(settings_at(made.port)) as (feed, board):
+        await eventually(lambda: "403" in feed.link.connector.detail)
+        assert board.listeners == 0, "a feed takes the place of no console"
+        server.answer = lambda _: None
+        await eventually(lambda: server.published() == BOTH)
+
+
 async def test_a_time_that_is_too_short_for_the_server_is_lengthened():
     server = ScriptedServer()
     server.answer = lambda request: (

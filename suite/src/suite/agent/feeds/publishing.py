@@ -261,7 +261,7 @@ class StateKeeper(Generic[Name]):
         shortest, longest = self._times.refused_s
         pause_s = min(2 * self._pause_s.get(name, shortest / 2), longest)
         self._pause_s[name] = pause_s
-        self._put_later(name, max(pause_s, error.retry_after_s or 0.0))
+        self._put_later(name, max(pause_s, min(error.retry_after_s or 0.0, longest)))
         self.refused[name] = error
         self.away, self.has_answered = None, True
         self._on_change()

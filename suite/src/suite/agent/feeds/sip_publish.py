@@ -154,7 +154,7 @@ class SipPublishFeed:
     # From the board
 
     async def _follow(self, keeper: StateKeeper[StateName]) -> None:
-        with self._board.listening(None, None) as listener:
+        with self._board.listening(None, None, is_console=False) as listener:
             while True:
                 await listener.wait()
                 listener.take_notes()
