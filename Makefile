@@ -170,7 +170,8 @@ $(ASTERISK)/usr/sbin/asterisk: | $(VENV)/pyvenv.cfg
 	@command -v mmdebstrap >/dev/null || { $(call quietly,{ apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends mmdebstrap; }); }
 	@$(call quietly,mmdebstrap --variant=apt --mode=root --aptopt='APT::Install-Recommends "false"' --include=asterisk bullseye $(ASTERISK) \
 	  "deb $(DEBIAN) bullseye main")
-DEBIAN ?= http://deb.debian.org/debian
+# Where this machine's own packages come from.
+DEBIAN ?= $$(apt-get indextargets --format '$$(REPO_URI)' | grep -v security | sort -u | head -1)
 
 check-asterisk: setup $(ASTERISK)/usr/sbin/asterisk ## check the agent's feed, lamps and SIP against a real Asterisk; as root
 	@$(PYTEST) tests/asterisk/live.py tests/asterisk/live_connector.py
