@@ -109,6 +109,19 @@ async def test_an_address_that_answers_no_list_is_sent_no_more_of_them():
         assert [await ask(phone) for _ in range(6)] == [200] * 6
 
 
+async def test_a_subscription_keeps_no_headers_of_many_kilobytes():
+    """Each is kept as long as its subscription, and told again with each notification."""
+    long = ("Record-Route", ", ".join(f"<sip:{'r' * 900}{number}@127.0.0.1;lr>" for number in range(8)))
+    async with phones_place() as place, peer(ok) as phone:
+        assert (await phone.answer(asked(long, *[("Subject", "s" * 4000)]), place.udp)).status == 513
+        first = asked()
+        accepted = await phone.answer(first, place.udp)
+        assert (
+            await phone.answer(refreshing(first, accepted, 2, long, ("Subject", "s" * 4000)), place.udp)
+        ).status == 513
+        assert (await phone.answer(refreshing(first, accepted, 3), place.udp)).status == 200
+
+
 async def test_a_change_that_many_watch_leaves_others_their_turn():
     """Else thousands of subscriptions to one colleague stop the whole agent for seconds, again and again."""
     settings = SipServerSettings(servers=(ip_network("127.0.0.0/8"),), per_s=0)

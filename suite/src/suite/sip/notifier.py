@@ -244,6 +244,9 @@ class Notifier:
         if event not in self._events:
             incoming.respond(489, "Bad Event", ("Allow-Events", ", ".join(sorted(self._events))))
             return
+        if incoming.request.headers.size > self.limits.header_chars:
+            incoming.respond(513, "Message Too Large")
+            return
         seconds = wanted_s(incoming.request, self.limits)
         if seconds is None:
             incoming.respond(423, "Interval Too Brief", ("Min-Expires", str(self.limits.shortest_s)))

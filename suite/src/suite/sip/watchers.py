@@ -24,6 +24,8 @@ class NotifierLimits:
     watchers: int = 20_000
     watchers_of_an_address: int = 10_000
     """A proxy brings those of all its phones."""
+    header_chars: int = 8192
+    """Of a SUBSCRIBE: they are kept as long as the subscription, and its routes go out with each NOTIFY."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
