@@ -30,10 +30,23 @@ OF_THE_SERVER = {
 }
 
 
-OF_THE_AGENT = ("suite.agent.api.", "suite.agent.checking", "suite.agent.notekeeping.follower", "suite.agent.run")
+OF_THE_AGENT = (
+    "suite.agent.api.",
+    "suite.agent.checking",
+    "suite.agent.notekeeping.follower",
+    "suite.agent.run",
+    "suite.agent.sources.sfb.",
+)
 """Modules that need the extra `agent`."""
-OF_SIP = ("suite.sip.",)
-"""Modules that need the extra `sip`."""
+OF_SIP = (
+    "suite.sip.",
+    "suite.agent.feeds.documents",
+    "suite.agent.feeds.publishing",
+    "suite.agent.feeds.sip_publish",
+    "suite.agent.sipserver.",
+    "suite.agent.sources.sip.",
+)
+"""Modules that need the extra `sip`. The agent imports them when its settings switch SIP on."""
 
 
 def built(project: Path, folder: Path) -> Path:
@@ -145,9 +158,13 @@ def test_the_agent_runs_where_its_extra_is_installed_too(suite_wheel: Path, tmp_
     assert ran(scripts / "python", "-c", imports) == (0, "", "")
 
 
-def test_sip_can_be_imported_where_its_extra_is_installed(suite_wheel: Path, tmp_path: Path):
-    scripts = installed([suite_wheel], needs(suite_wheel) + extra_needs(suite_wheel, "sip"), tmp_path)
-    modules = [name for name in modules_of(suite_wheel) if name.startswith(OF_SIP)]
+@pytest.mark.parametrize(("extras", "packages"), [(("sip",), ("suite.sip.",)), (("agent", "sip"), OF_SIP)])
+def test_sip_can_be_imported_where_its_extra_is_installed(
+    suite_wheel: Path, tmp_path: Path, extras: tuple[str, ...], packages: tuple[str, ...]
+):
+    extra = [name for each in extras for name in extra_needs(suite_wheel, each)]
+    scripts = installed([suite_wheel], needs(suite_wheel) + extra, tmp_path)
+    modules = [name for name in modules_of(suite_wheel) if name.startswith(packages)]
     imports = f"import importlib\nfor name in {modules}: importlib.import_module(name)"
     assert ran(scripts / "python", "-c", imports) == (0, "", "")
 

@@ -36,14 +36,28 @@ def test_a_tag_of_another_user_or_event_does_not_count():
 
 
 def test_what_is_too_short_empty_or_too_much_is_refused():
-    kept = Publications(most=3, most_of_a_resource=2)
+    kept = Publications(most=3)
     assert (kept.publish(state(), None, 29, 0.0).status, kept.publish(state(), None, 29, 0.0).expires_s) == (423, 30)
     assert kept.publish(state(b""), None, 60, 0.0).status == 400
     assert kept.publish(state(), None, 0, 0.0).status == 400
     assert kept.publish(state(), None, 1e9, 0.0).expires_s == 24 * 3600
-    assert [kept.publish(state(), None, None, 0.0).status for _ in range(2)] == [200, 503]
+    assert kept.publish(state(), None, None, 0.0).status == 200
     assert kept.publish(state(b"x" * 70_000), None, None, 0.0).status == 413
     assert [kept.publish(state(resource=f"sip:{n}@h"), None, None, 0.0).status for n in range(2)] == [200, 503]
+
+
+def test_the_oldest_of_a_user_gives_way_to_a_publisher_that_was_started_again():
+    kept = Publications(most=3, most_of_a_resource=2, most_bytes=20)
+    left = [kept.publish(state(b"left %d" % number), None, 3600, 0.0) for number in range(2)]
+    other = kept.publish(state(b"other", resource="sip:ben@h"), None, 3600, 0.0)
+    again = kept.publish(state(b"again"), None, 3600, 1.0)
+    assert (again.status, again.changed, again.ended) == (200, state(b"again"), state(b"left 0"))
+    assert kept.publish(state(b""), left[0].tag, 60, 1.0).status == 412
+    refreshed = kept.publish(state(b""), left[1].tag, 60, 1.0)  # it is the newest now
+    assert kept.publish(state(b"third"), None, 3600, 2.0).ended == state(b"again")
+    assert kept.publish(state(b""), refreshed.tag, 60, 2.0).status == 200
+    assert kept.publish(state(b"", resource="sip:ben@h"), other.tag, 60, 2.0).status == 200
+    assert len(kept) == 3
 
 
 def test_the_bytes_of_all_states_are_bounded():
@@ -79,7 +93,7 @@ _steps = st.lists(
 
 @given(_steps)
 def test_each_state_that_began_ends_once(steps: list[tuple[str, int, int]]):
-    kept, now, tags = Publications(most_of_a_resource=99), 0.0, dict[int, str]()
+    kept, now, tags = Publications(most_of_a_resource=2), 0.0, dict[int, str]()
     alive: list[bytes] = []
     for number, (step, who, seconds) in enumerate(steps):
         if step == "wait":
@@ -99,7 +113,7 @@ def test_each_state_that_began_ends_once(steps: list[tuple[str, int, int]]):
         assert len(kept) == len(alive)
     for each in kept.expire(now + 91):
         alive.remove(each.body)
-    assert (alive, len(kept), kept._of.total()) == ([], 0, 0)
+    assert (alive, len(kept), kept._of) == ([], 0, {})
 
 
 def test_what_is_cleared_is_forgotten_with_its_tags():

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import heapq
 import secrets
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -60,9 +59,10 @@ class Publications:
     most_bytes: int = 64 * 1024 * 1024
     """Of all bodies."""
     most_of_a_resource: int = 16
-    """Of one user and event: several devices, and what a restarted publisher left behind."""
+    """Of one user and event: several devices, and what a restarted publisher left behind, of which the oldest gives way."""
     _kept: dict[str, _Kept] = field(default_factory=dict)
-    _of: Counter[tuple[str, str]] = field(default_factory=Counter)
+    _of: dict[tuple[str, str], dict[str, None]] = field(default_factory=dict)
+    """User and event -> tags, the oldest first."""
     _due: list[tuple[float, str]] = field(default_factory=list)
     _bytes: int = 0
 
@@ -81,12 +81,17 @@ class Publications:
             return self._again(wanted, tag, seconds, now)
         if not wanted.body or not seconds:
             return PublishAnswer(status=400, reason="Nothing To Publish")
-        if self._bytes + len(wanted.body) > self.most_bytes:
+        same = self._of.get((wanted.resource, wanted.event), {})
+        oldest = next(iter(same)) if len(same) >= self.most_of_a_resource else None
+        gives_way = self._kept[oldest].state if oldest is not None else None
+        freed = len(gives_way.body) if gives_way is not None else 0
+        is_full = gives_way is None and len(self._kept) >= self.most
+        if is_full or self._bytes + len(wanted.body) - freed > self.most_bytes:
             return PublishAnswer(status=503, reason="Too Many Publications")
-        if len(self._kept) >= self.most or self._of[wanted.resource, wanted.event] >= self.most_of_a_resource:
-            return PublishAnswer(status=503, reason="Too Many Publications")
+        if oldest is not None:
+            self._drop(oldest)
         made = self._keep(wanted, seconds, now)
-        return PublishAnswer(status=200, reason="OK", tag=made, expires_s=seconds, changed=wanted)
+        return PublishAnswer(status=200, reason="OK", tag=made, expires_s=seconds, changed=wanted, ended=gives_way)
 
     def _again(self, wanted: PublishedState, tag: str, seconds: int, now: float) -> PublishAnswer:
         kept = self._kept.get(tag)
@@ -129,7 +134,7 @@ class Publications:
         tag = secrets.token_hex(12)
         self._kept[tag] = _Kept(state, now + seconds)
         self._bytes += len(state.body)
-        self._of[state.resource, state.event] += 1
+        self._of.setdefault((state.resource, state.event), {})[tag] = None
         heapq.heappush(self._due, (now + seconds, tag))
         if len(self._due) > 4 * len(self._kept) + 1024:
             self._due = [each for each in self._due if each[1] in self._kept]
@@ -140,6 +145,6 @@ class Publications:
         state = self._kept.pop(tag).state
         self._bytes -= len(state.body)
         key = (state.resource, state.event)
-        self._of[key] -= 1
+        del self._of[key][tag]
         if not self._of[key]:
             del self._of[key]

@@ -91,7 +91,9 @@ class PublishedDocument:
         self._sent = body
         granted = delta_s(response.headers.first("expires"))
         was_forgotten, self._was_forgotten = self._was_forgotten, False
-        return PublishedFor(self._expires_s if granted is None else granted, was_forgotten)
+        # Nobody is believed to keep a state for longer than it was asked to: a refresh in time costs one request.
+        lasts_s = self._expires_s if granted is None else min(granted, self._expires_s)
+        return PublishedFor(lasts_s, was_forgotten)
 
     async def withdraw(self) -> None:
         """Take the state back. One that the server has forgotten is taken back already.

@@ -15,7 +15,8 @@ import trustme
 from presence_api.v1 import presence_pb2 as pb
 from suite.agent.board import Board
 from suite.agent.core.values import RichState, RichStatement, SourceName
-from suite.agent.feeds.ami import AmiDenied, AmiRefused
+from suite.agent.feeds import ami_link
+from suite.agent.feeds.ami import AmiClosed, AmiDenied, AmiRefused
 from suite.agent.feeds.ami_link import opened
 from suite.agent.feeds.asterisk import AsteriskFeed
 from suite.agent.settings.groups.asterisk import AsteriskSettings
@@ -245,6 +246,17 @@ async def test_a_manager_writes_no_line_of_its_own_into_the_log():
             await link.action("Ping")
     assert str(error.value).isprintable()
     assert len(str(error.value)) < 300
+
+
+async def test_a_list_without_end_ends_the_connection(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(ami_link, "_MOST_LISTED_CHARS", 1000)
+    states = {f"DEVICE_STATE(Custom:{number})": "INUSE" for number in range(100)}
+    async with (
+        running(StandInManager(states=states)) as asterisk,
+        opened("127.0.0.1", asterisk.port, USER, SECRET) as link,
+    ):
+        with pytest.raises(AmiClosed, match="longer than any"):
+            await link.listing("DeviceStateList")
 
 
 EVENT = b"Event: DeviceStateChange\r\nPrivilege: call,all\r\nDevice: Custom:x\r\nState: INUSE\r\n\r\n"

@@ -25,6 +25,7 @@ from suite.sip.digest import Login
 from suite.sip.flows import SipProtocol
 from suite.sip.message import SipMessage, SipRequest
 from suite.sip.pidf import PidfDocument, read_pidf
+from suite.sip.publisher import PublishedDocument
 from suite.sip.replies import reply
 from suite.sip.servers import SipServer
 from suite.sip.subscriber import Subscriber, SubscriptionEvent, SubscriptionWish
@@ -224,10 +225,12 @@ class ScriptedServer:
     Attributes:
         states: entity tag -> the URI and what was published.
         answer: returns a status and further headers for a request, or None to take it.
+        granted: the time that it says it keeps states; empty for as long as it was asked to.
     """
 
     states: dict[str, tuple[str, bytes]] = field(default_factory=dict)
     answer: Callable[[SipRequest], tuple[int, list[tuple[str, str]]] | None] = lambda _: None
+    granted: str = ""
     count: int = 0
 
     def script(self, request: SipRequest) -> Iterable[SipMessage | bytes]:
@@ -244,7 +247,7 @@ class ScriptedServer:
         made = f"tag-{self.count}"
         if expires != "0":
             self.states[made] = (request.uri, request.body or body)
-        return [reply(request, 200, "OK", ("SIP-ETag", made), ("Expires", expires))]
+        return [reply(request, 200, "OK", ("SIP-ETag", made), ("Expires", self.granted or expires))]
 
     def published(self) -> list[str]:
         return sorted(uri for uri, _ in self.states.values())
@@ -280,6 +283,14 @@ async def test_a_server_that_asks_for_a_wait_of_years_is_asked_again_all_the_sam
         assert board.listeners == 0, "a feed takes the place of no console"
         server.answer = lambda _: None
         await eventually(lambda: server.published() == BOTH)
+
+
+async def test_a_server_that_grants_years_is_not_believed():
+    server = ScriptedServer(granted="2147483648")
+    async with peer(server.script) as made, UserAgent() as agent:
+        document = PublishedDocument(agent, SipServer.at(f"127.0.0.1:{made.port}", "udp"), BOTH[0], expires_s=600)
+        document.wanted = b"<presence/>"
+        assert (await document.publish()).lasts_s == 600
 
 
 async def test_a_time_that_is_too_short_for_the_server_is_lengthened():

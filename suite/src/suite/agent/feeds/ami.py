@@ -60,6 +60,11 @@ class AmiMessage:
         return self.get("event")
 
     @property
+    def size(self) -> int:
+        """Return the number of characters of all names and values."""
+        return sum(len(name) + len(value) for name, value in self.fields.items())
+
+    @property
     def is_success(self) -> bool:
         """Return True for the response to an action that was carried out."""
         return self.get("response").lower() == "success"

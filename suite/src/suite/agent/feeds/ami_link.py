@@ -25,6 +25,7 @@ _CHUNK: Final = 64 * 1024
 _LONGEST_BANNER: Final = 200
 _MOST_UNSENT: Final = 64 * 1024
 _MOST_LISTED: Final = 200_000
+_MOST_LISTED_CHARS: Final = 64 * 1024 * 1024
 
 
 class AmiLink:
@@ -53,23 +54,24 @@ class AmiLink:
 
         Raises:
             AmiRefused: the manager does not carry it out.
-            AmiClosed: the connection is lost, or there was no answer in time.
+            AmiClosed: the connection is lost, or the list did not end in time, or within its limit.
         """
         self._count += 1
         action_id = str(self._count)
         queue: asyncio.Queue[AmiMessage] = asyncio.Queue()
         self._lists[action_id] = queue
         found: list[AmiMessage] = []
+        size = 0
         try:
             await self._carry_out(action, action_id, {})
-            while len(found) < _MOST_LISTED:
-                async with asyncio.timeout(self._answer_s):
-                    message = await queue.get()
-                if message.get("eventlist").lower() == "complete":
-                    break
-                found.append(message)
+            async with asyncio.timeout(6 * self._answer_s):
+                while (message := await queue.get()).get("eventlist").lower() != "complete":
+                    found.append(message)
+                    size += message.size
+                    if len(found) > _MOST_LISTED or size > _MOST_LISTED_CHARS:
+                        raise AmiClosed("Asterisk's list of states is longer than any that it can have.")
         except TimeoutError:
-            raise AmiClosed(f"Asterisk does not end its list within {self._answer_s:g} seconds.") from None
+            raise AmiClosed(f"Asterisk does not end its list within {6 * self._answer_s:g} seconds.") from None
         finally:
             del self._lists[action_id]
         return found
