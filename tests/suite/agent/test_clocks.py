@@ -28,7 +28,11 @@ ROOT = Path(suite.__file__).parent
 READS_THE_TIME_OF_DAY = {"now", "utcnow", "today", "time", "time_ns", "localtime", "gmtime"}
 MAY_READ_IT = {
     "agent/api/sign_in.py": "the age of a browser's cookie: after a jump of the clock a person signs in again",
+    "agent/sipserver/publishing.py": "the time at which a state was published, which consoles show",
     "agent/sources/local.py": "the time at which a state was told, which consoles show",
+    "agent/sources/sfb/fetching.py": "the same, of Skype for Business",
+    "agent/sources/sip/asking.py": "the same, by SIP",
+    "agent/sources/sip/listed.py": "the same, by SIP",
     "table.py": "whether a time of `presence-suite watch` is of today",
     "watching.py": "the time of a line of `presence-suite watch`",
 }

@@ -124,8 +124,7 @@ class PresenceFetcher:
         whole = self._http.hosts.known(self._at, contact)
         if contact not in self._uris or not presence:
             card = contact_of(await self._http.get(whole), lambda href: self._http.hosts.known(whole, href))
-            if len(self._uris) >= self._most:
-                self._uris.clear()
+            self._make_room()
             self._uris[contact] = card.uri
             presence = presence or card.presence
         uri = self._uris[contact]
@@ -136,6 +135,13 @@ class PresenceFetcher:
         state = state_of(answer.text("availability"), answer.text("activity"))
         reason = "" if state is not RichState.UNKNOWN else "presence_unknown"
         self._sightings.say(uri, RichStatement(state=state, reason=reason, since=datetime.now(UTC)))
+
+    def _make_room(self) -> None:
+        """Forget contacts of strangers when there are too many. Without its SIP address a colleague's would count as a stranger's."""
+        if len(self._uris) >= self._most:
+            self._uris = {contact: uri for contact, uri in self._uris.items() if uri in self._sightings}
+        if len(self._uris) >= self._most:  # only a server that gives its contacts ever new names comes here
+            self._uris.clear()
 
     def _say(self, contact: str, statement: RichStatement) -> None:
         if uri := self._uris.get(contact):
