@@ -6,7 +6,6 @@ words for users of whom nothing is known.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from pathlib import Path
 
@@ -154,8 +153,6 @@ async def test_the_consent_and_the_words_for_users(relay: Relay, edges: Edges, t
             await admin.sees("up_and_running")
             await admin.shows(ada="available", ben="available")
 
-            # An answer of Microsoft's from before the consent may still arrive, and end the consent for a moment.
-            await asyncio.sleep(1.0)
             await relay.tenants.happened(tenant, TenantEvent.SUSPENDED)
             await admin.sees("forbidden", "suspended")
             await admin.shows(ada="suspended")

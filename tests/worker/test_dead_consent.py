@@ -73,6 +73,28 @@ async def grant_is(relay: Relay, tenant_id: TenantId, upn: str, state: GrantStat
     return next(grant.state for grant in await relay.vault.list(tenant_id) if grant.upn == upn) is state
 
 
+async def test_a_suspension_counts_although_the_worker_has_something_of_its_own_to_write(relay: Relay):
+    # A store that is away, or a sweep that is due later, leaves a change of state unwritten for a while.
+    seldom = replace(QUICK, sweep=timedelta(hours=1))
+    tenant = await relay.onboard()
+    async with relay.working(settings=seldom):
+        await relay.watch(tenant, ADA)
+        await eventually(lambda: relay.sees(tenant, ADA, "Available"))
+        relay.microsoft.directory.revoke(ACCOUNT, access_tokens=True)
+        await eventually(lambda: says(relay, tenant, Status.CONSENT_REQUIRED))
+        await relay.onboard_again()
+        await eventually(lambda: relay.sees(tenant, ADA, "Available"))
+        await relay.tenants.happened(tenant, TenantEvent.SUSPENDED)
+        await eventually(lambda: says(relay, tenant, Status.SUSPENDED))
+        await relay.tenants.happened(tenant, TenantEvent.RESUMED)
+        await eventually(lambda: relay.sees(tenant, ADA, "Available"))
+    assert await state_of(relay, tenant) is TenantState.ACTIVE
+
+
+async def says(relay: Relay, tenant: TenantId, status: Status) -> bool:
+    return await relay.answer(tenant, ADA) is status
+
+
 async def test_a_death_is_kept_with_microsofts_words_and_ids(relay: Relay):
     tenant_id = await relay.onboard()
     async with relay.working(settings=QUICK):

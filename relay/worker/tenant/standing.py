@@ -88,6 +88,8 @@ class TenantStanding:
         self._contact = contact
         self._trouble = trouble
         self._unwritten: _Unwritten | None = None
+        self._moved: TenantEvent | None = None
+        """The last event of the worker's own, written or not."""
         self._reloading = asyncio.Lock()
         self._is_refreshing = False
 
@@ -161,7 +163,7 @@ class TenantStanding:
 
     def _move(self, event: TenantEvent) -> None:
         self.tenant = replace(self.tenant, state=after(self.tenant.state, event))
-        self._unwritten = _Unwritten(event, self._pool.trouble)
+        self._moved, self._unwritten = event, _Unwritten(event, self._pool.trouble)
         log.warning(
             "tenant_state_changed",
             tenant_id=self.tenant.tenant_id,
@@ -237,9 +239,11 @@ class TenantStanding:
         self._resources.wake_alerts()  # a consent that was just given may be news
         was_read = self.is_read
         await self._enforcer.apply(tenant.settings)
-        # A state that was entered meanwhile, or is not written yet, is newer than the record's.
+        # What happened meanwhile, or is not written yet, comes after the record's state; the operator's decision in it stays.
         is_newer = self._unwritten is not None or self.tenant is not before
-        self.tenant = replace(tenant, state=self.tenant.state) if is_newer else tenant
+        if is_newer and self._moved is not None:
+            tenant = replace(tenant, state=after(tenant.state, self._moved))
+        self.tenant = tenant
         await self.check_grants()
         if self.is_read and was_read:
             return  # the status of its reads is not the record's to change

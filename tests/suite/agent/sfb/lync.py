@@ -31,6 +31,7 @@ from starlette.routing import Route
 
 from tests.support.waiting import eventually
 
+AUTODISCOVER: Final = "/Autodiscover/AutodiscoverService.svc/root"
 USER: Final = "agent@contoso.example"
 PASSWORD: Final = "pass word&1"
 Fault = Callable[[Request], Awaitable[Response]]
@@ -409,7 +410,7 @@ def _played(fault: Response | Fault) -> Fault:
 
 
 async def _root(lync: Lync, _: Request) -> Response:
-    service = f"{lync.web}/Autodiscover/AutodiscoverService.svc/root"
+    service = f"{lync.web}{AUTODISCOVER}"
     links = {
         "self": f"{service}?originalDomain=contoso.example",
         "user": f"{service}/oauth/user?originalDomain=contoso.example",
@@ -520,7 +521,7 @@ def _served(lync: Lync) -> Starlette:
     return Starlette(
         routes=[
             route("/", _root, "GET"),
-            route("/Autodiscover/AutodiscoverService.svc/root/oauth/user", _user, "GET"),
+            route(f"{AUTODISCOVER}/oauth/user", _user, "GET"),
             route("/webticket/oauthtoken", _token, "POST"),
             route("/ucwa/oauth/v1/applications", _applications, "POST"),
             route("/ucwa/oauth/v1/applications/{number:int}", _end, "DELETE"),

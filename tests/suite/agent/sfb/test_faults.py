@@ -21,7 +21,7 @@ from suite.agent.sources.sfb.hal import MOST_BYTES
 from suite.agent.sources.sfb.skype import NOTICE
 from suite.agent.sources.source import Connector
 from suite.agent.users.reading import Colleague
-from tests.suite.agent.sfb.lync import Lync, answer, application_resource, polled, serving_lync, trouble
+from tests.suite.agent.sfb.lync import AUTODISCOVER, Lync, answer, application_resource, polled, serving_lync, trouble
 from tests.suite.agent.sfb.running import ADA, BEN, QUICK, running, shows
 from tests.support.waiting import eventually
 
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # co
 EVENTS = r"GET /ucwa/oauth/v1/applications/\d+/events"
 SUBSCRIBE = r"POST /ucwa/oauth/v1/applications/\d+/people/presenceSubscriptions"
 PRESENCE = r"GET /ucwa/oauth/v1/applications/\d+/people/[^/]+/presence"
-ROOT, USER_AT = "GET /", "GET /Autodiscover/AutodiscoverService.svc/root/oauth/user"
+ROOT, USER_AT = "GET /", f"GET {AUTODISCOVER}/oauth/user"
 TOKEN, APPLICATIONS = "POST /webticket/oauthtoken", "POST /ucwa/oauth/v1/applications"
 
 
