@@ -15,9 +15,9 @@ from suite.agent.sources.sip.source import SipSource
 from suite.sip import dialoginfo
 from suite.sip.dialoginfo import DialogInfo, PhoneDialog, write_dialog_info
 from suite.sip.pidf import PidfDocument, write_pidf
-from suite.sip.publisher import Publication
 from suite.sip.user_agent import UserAgent
 from tests.sip.kamailio import Kamailio, started
+from tests.sip.publication import Publication
 from tests.sip.test_kamailio import own_server
 from tests.suite.agent.agents import Premises
 from tests.suite.agent.consoles import Console, listening

@@ -17,7 +17,6 @@ from suite.sip.errors import SipDenied, SipRefusal
 from suite.sip.flows import SipProtocol
 from suite.sip.notifier import Notifier
 from suite.sip.pidf import PidfDocument, read_pidf, write_pidf
-from suite.sip.publisher import Publication
 from suite.sip.resource_lists import ListHeld, read_list
 from suite.sip.servers import SipServer
 from suite.sip.subscriber import (
@@ -30,6 +29,7 @@ from suite.sip.subscriber import (
 from suite.sip.subscriptions import Notification, SubscriptionEnd
 from suite.sip.user_agent import UserAgent
 from tests.sip.kamailio import PASSWORDS, Kamailio, started
+from tests.sip.publication import Publication
 from tests.sip.test_notifier import Shown
 from tests.support.waiting import eventually
 

@@ -15,12 +15,12 @@ from suite.agent.users.reading import Colleague
 from suite.sip.errors import SipRefusal
 from suite.sip.flows import SipProtocol
 from suite.sip.pidf import read_pidf
-from suite.sip.publisher import Publication
 from suite.sip.resource_lists import ListHeld, read_list
 from suite.sip.subscriber import Subscriber
 from suite.sip.subscriptions import Notification, SubscriptionEnd
 from suite.sip.user_agent import UserAgent
 from tests.sip.kamailio import Kamailio
+from tests.sip.publication import Publication
 from tests.sip.test_kamailio import PROTOCOLS, busy, own_server, server_at
 from tests.suite.agent.phones import Display, PhonesPlace, lamp_of, phones_place, presence_of
 from tests.support.waiting import eventually

@@ -21,7 +21,6 @@ from suite.sip.message import SipRequest
 from suite.sip.notifier import Notifier, Watcher
 from suite.sip.publications import Publications, PublishedState
 from suite.sip.publish_door import PublishDoor
-from suite.sip.publisher import Publication
 from suite.sip.replies import reply
 from suite.sip.servers import SipServer
 from suite.sip.subscriber import Subscriber, SubscriptionEvent, SubscriptionWish
@@ -31,6 +30,7 @@ from suite.sip.uris import host_port
 from suite.sip.user_agent import UserAgent, UserAgentSettings
 from suite.sip.watchers import NotifierLimits, NotifyBody
 from tests.sip.peers import peer
+from tests.sip.publication import Publication
 from tests.support.waiting import eventually
 
 PIDF = "application/pidf+xml"

@@ -17,9 +17,9 @@ from suite.sip import dialoginfo, pidf
 from suite.sip.dialoginfo import DialogInfo, PhoneDialog, write_dialog_info
 from suite.sip.digest import Login
 from suite.sip.pidf import PidfDocument, write_pidf
-from suite.sip.publisher import Publication
 from suite.sip.user_agent import UserAgent
 from tests.sip.peers import peer
+from tests.sip.publication import Publication
 from tests.suite.agent.phones import ADA, BEN, Display, PhonesPlace, asked, lamp_of, phones_place, watching
 from tests.support.waiting import eventually
 

@@ -160,5 +160,5 @@ def test_missing_packages_of_sip_are_told_with_the_remedy(tmp_path: Path, monkey
 def test_an_address_with_a_scheme_is_told_once(tmp_path: Path):
     faults = loaded(tmp_path, "Enable = 1", "Address = sip:pbx.example", "AuthId = suite").faults
     assert [fault.text for fault in faults] == [
-        "SipSimple.Address cannot be used. Each server must be host or host:port, such as 192.168.1.20:5060, without sip: or another scheme."
+        "SipSimple.Address cannot be used. It must be host or host:port, such as pbx.example, 192.168.1.5:5060 or [fd00::5]:5060, without a scheme."
     ]

@@ -25,7 +25,7 @@ subscriber.py      subscriptions of ours, kept alive
 watchers.py        the life of a subscription of others
 notifier.py        subscriptions of others, answered
 publications.py    states that others publish to us
-publisher.py       states that we publish, kept alive
+publisher.py       a state that we publish
 publish_door.py    PUBLISH requests of others, answered
 documents.py       XML of strangers, within limits
 pidf.py            presence documents
@@ -62,7 +62,7 @@ Watch somebody:
 
 Be watched: `Notifier(agent, rules, {"presence": pidf.CONTENT_TYPE, "dialog": dialoginfo.CONTENT_TYPE})` asks its `NotifierRules` whom to admit (by
 `incoming.flow.peer`, by `DigestServer.check`) and what to tell. `watcher.changed()` tells the state of then; `watcher.state.version` counts for documents
-with a version. Publish: `Publication(agent, server, uri).update(body)`, or a `PublishedDocument` for whoever has many and a pace of his own. Take publications: `PublishDoor(agent, rules, events)`.
+with a version. Publish: `PublishedDocument(agent, server, uri)`; set `wanted` and await `publish`, again before its time is over. Take publications: `PublishDoor(agent, rules, events)`.
 
 At the end call `close` of each of them, then leave the user agent. Bounds are `TransportLimits`, `NotifierLimits` and `Publications`; refusals by
 reason are in `agent.transport.counts`. Redirections (3xx) are refusals, so they cannot loop. A server's name without a port may have

@@ -24,10 +24,10 @@ from suite.sip.challenges import DigestClient
 from suite.sip.dialoginfo import DialogInfo, PhoneDialog, write_dialog_info
 from suite.sip.digest import Login
 from suite.sip.pidf import OWN_ID, PidfDocument, read_pidf, write_pidf
-from suite.sip.publisher import Publication
 from suite.sip.servers import SipServer
 from suite.sip.user_agent import UserAgent
 from tests.sip.kamailio import PASSWORDS, Kamailio, started
+from tests.sip.publication import Publication
 from tests.support.waiting import eventually
 
 ADA = "sip:ada@pbx.example"

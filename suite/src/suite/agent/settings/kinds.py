@@ -144,7 +144,12 @@ def _domains(text: str) -> tuple[str, ...]:
     return words
 
 
-def _host_port(text: str) -> tuple[str, int | None]:
+def read_host_port(text: str) -> tuple[str, int | None]:
+    """Return host, without brackets and in small letters, and port of `host` or `host:port`.
+
+    Raises:
+        ValueError: it is neither.
+    """
     bracketed = re.fullmatch(r"\[([^\]]*)\](?::(\d{1,5}))?", text)
     found = bracketed or re.fullmatch(r"([^:\s/\[\]]+)(?::(\d{1,5}))?", text)
     host = found[1].lower() if found is not None else ""
@@ -165,7 +170,7 @@ TEXT: Final = Kind("text", _text)
 PATH: Final = Kind("path; a relative one begins in the folder of this file", _text)
 SPAN: Final = Kind("time: 30s, 5m, 1h", _span)
 ADDRESS: Final = Kind("IP address", _address)
-HOST_PORT: Final = Kind("host:port", _host_port)
+HOST_PORT: Final = Kind("host:port", read_host_port)
 AGENT_URL: Final = Kind("https://host:port", _agent_url)
 NETWORKS: Final = Kind("networks, separated by commas", _networks)
 DOMAINS: Final = Kind("domains, separated by commas", _domains)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
+
+from suite.agent.settings.kinds import read_host_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -12,8 +13,8 @@ if TYPE_CHECKING:
     from suite.agent.settings.groups.sip_server import SipServerSettings
     from suite.agent.settings.groups.sip_simple import SipSimpleSettings
 
+_PORTS: Final = {"udp": 5060, "tcp": 5060, "tls": 5061}
 _EVERY: Final = ("0.0.0.0", "::")  # noqa: S104  compared, not listened on
-_SERVER: Final = re.compile(r"\[?(.*?)\]?(?::([0-9]+))?")
 
 
 def sip_collisions(api: ApiSettings, source: SipSimpleSettings, server: SipServerSettings) -> Iterator[tuple[str, str]]:
@@ -37,16 +38,11 @@ def sip_collisions(api: ApiSettings, source: SipSimpleSettings, server: SipServe
         local = source.local_address or _EVERY[0]
         if address.protocol == "udp" and source.local_port == address.port and _meet(address.host, local):
             yield "SipSimple.LocalPort", "SipSimple.LocalPort must differ from SipServer.UdpPort."
-        if (address.host, address.port) in {_host_port(each, source.protocol) for each in source.servers}:
+        asked = [read_host_port(each) for each in source.servers]
+        if (address.host, address.port) in {(host, port or _PORTS[source.protocol]) for host, port in asked}:
             yield "SipSimple.Address", f"SipSimple.Address is the address of the agent's own SIP server, {address}."
 
 
 def _meet(one: str, other: str) -> bool:
     """Return whether one port cannot be had on both addresses."""
     return one == other or one in _EVERY or other in _EVERY
-
-
-def _host_port(server: str, protocol: str) -> tuple[str, int]:
-    found = _SERVER.fullmatch(server)
-    assert found is not None
-    return found[1].lower(), int(found[2] or (5061 if protocol == "tls" else 5060))

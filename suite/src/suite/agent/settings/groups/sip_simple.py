@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
 from suite.agent.settings import kinds
-from suite.agent.settings.kinds import Kind
+from suite.agent.settings.kinds import Kind, Network
 from suite.agent.settings.libraries import HOW_TO_INSTALL, has_libraries
 from suite.agent.settings.setting import Setting
 
 if TYPE_CHECKING:
     from suite.agent.settings.given import Given
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 MOST_SERVERS: Final = 8
-_SERVER: Final = re.compile(r"(\[[0-9a-fA-F:.%]+\]|[0-9A-Za-z._-]+)(?::([0-9]{1,5}))?")
 _URI: Final = re.compile(r"(sips?:)?[^\s@<>\";?]+@(\[[0-9a-fA-F:.]+\]|[0-9A-Za-z._-]+)(:[0-9]{1,5})?", re.IGNORECASE)
 _DOMAIN: Final = re.compile(r"\[[0-9a-fA-F:.]+\]|[0-9A-Za-z._-]+")
 
@@ -26,11 +23,7 @@ _DOMAIN: Final = re.compile(r"\[[0-9a-fA-F:.]+\]|[0-9A-Za-z._-]+")
 def _servers(text: str) -> tuple[str, ...]:
     found = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     for each in found:
-        read = _SERVER.fullmatch(each)
-        if read is None or (read[2] is not None and not 0 < int(read[2]) < 65536):
-            raise ValueError(
-                "Each server must be host or host:port, such as 192.168.1.20:5060, without sip: or another scheme."
-            )
+        kinds.read_host_port(each)
     if not 1 <= len(found) <= MOST_SERVERS:
         raise ValueError(f"It must name 1 to {MOST_SERVERS} servers.")
     return found
@@ -46,13 +39,6 @@ def _domain(text: str) -> str:
     if not _DOMAIN.fullmatch(text) or len(text) > 255:
         raise ValueError("It must be a domain or an IP address, such as pbx.example.")
     return text
-
-
-def _networks(text: str) -> tuple[Network, ...]:
-    try:
-        return tuple(ipaddress.ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip())
-    except ValueError:
-        raise ValueError("Each must be an IP address or a network, such as 192.168.1.0/24.") from None
 
 
 SETTINGS: Final = (
@@ -178,7 +164,7 @@ SETTINGS: Final = (
     Setting(
         section="SipSimple",
         name="NotifyFrom",
-        kind=Kind("IP addresses or networks, separated by commas", _networks),
+        kind=kinds.NETWORKS,
         default="",
         meaning="Addresses from which the server's notifications may come, beside those of `Address`.",
         when_absent="only those of `Address`",
@@ -284,5 +270,5 @@ def _domain_of(uri: str, servers: tuple[str, ...]) -> str:
     host = _URI.fullmatch(uri)
     if host is not None:
         return str(host[2])
-    server = _SERVER.fullmatch(servers[0]) if servers else None
-    return str(server[1]) if server is not None else ""
+    server = kinds.read_host_port(servers[0])[0] if servers else ""
+    return f"[{server}]" if ":" in server else server
