@@ -129,6 +129,7 @@ def as_read(changes: dict[str, object], hidden: Iterable[str]) -> dict[str, obje
     return {name: own[name] for name in READABLE.difference(hidden)}
 
 
+@pytest.mark.long
 async def test_each_readable_switch_is_found_in_each_of_its_values(tenant: Tenant):
     async with tenant.interviewing() as interviewed:
         for name, value in each_value():

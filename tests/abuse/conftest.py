@@ -13,8 +13,6 @@ from tests.abuse.edge_process import SHORT_TIMES, EdgeProcess, edge_process
 from tests.abuse.measured import rss
 from tests.abuse.roles import ROLES, Served, served
 from tests.edge.conftest import (  # noqa: F401  fixtures
-    authority,
-    cert,
     channel,
     connect,
     edge,
@@ -63,7 +61,7 @@ def edge_apart(valkey: ValkeyServer, tmp_path_factory: pytest.TempPathFactory) -
 @pytest.fixture(scope="session")
 def edge_apart_tls(
     valkey: ValkeyServer,
-    authority: trustme.CA,  # noqa: F811
+    authority: trustme.CA,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[EdgeProcess]:
     with edge_process(valkey, tmp_path_factory.mktemp("edge-tls"), authority, **SHORT_TIMES) as apart:

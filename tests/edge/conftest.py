@@ -26,16 +26,6 @@ from tests.support.valkey import ValkeyServer
 SHORT = timedelta(milliseconds=100)
 
 
-@pytest.fixture(scope="session")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture(scope="session")
-def cert(authority: trustme.CA) -> trustme.LeafCert:
-    return authority.issue_cert("localhost")
-
-
 @pytest.fixture
 async def store(valkey: ValkeyServer, raw: Redis) -> AsyncIterator[Store]:
     async with Store(StoreSettings(url=valkey.url, operation_timeout=timedelta(seconds=2))) as store:

@@ -98,11 +98,6 @@ async def test_an_example_shows_presence_resumes_at_another_edge_and_ends_with_i
         await now.until(lambda: example.words[-1].startswith("refused: ERROR_REASON_SUITE_KEY_REVOKED: "))
 
 
-@pytest.fixture(scope="session")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
 @asynccontextmanager
 async def scripted(language: str, authority: trustme.CA, folder: Path) -> AsyncIterator[tuple[Example, ScriptedRelay]]:
     """An example that watches Ada and Ben, at a relay that does what the test says."""

@@ -115,6 +115,7 @@ async def _dose(clients: Clients, connections: int) -> None:
     await clients.are_served()
 
 
+@pytest.mark.long
 @pytest.mark.fault("V1", "V2")
 @pytest.mark.timeout(400)
 async def test_clients_live_through_whatever_a_server_does_to_their_lines(clients: Clients):

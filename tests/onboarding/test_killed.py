@@ -101,6 +101,7 @@ class Applicant:
         assert [record.key_id for record in keys if record.revoked is None] == [verified.key_id]
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 async def test_killed_anywhere_the_tenant_is_whole_and_the_person_gets_a_key_that_works(
     store: Store,

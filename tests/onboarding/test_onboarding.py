@@ -167,6 +167,7 @@ async def test_a_tenant_of_nobody_with_a_licence_is_taken_in_and_told_so(site: S
     assert "Microsoft reports no presence" in person.text
 
 
+@pytest.mark.long
 @pytest.mark.timeout(180)
 async def test_fifty_tenants_at_once_each_get_their_own_key(
     store: Store, ring: KeyRing, cert: object, authority: object, monkeypatch: pytest.MonkeyPatch

@@ -25,12 +25,6 @@ class WillingRelay(ScriptedRelay):
 
 
 @pytest.fixture(scope="session")
-def authority() -> trustme.CA:
-    """The CA of the relay."""
-    return trustme.CA()
-
-
-@pytest.fixture(scope="session")
 def inspector() -> trustme.CA:
     """The CA of a proxy that inspects TLS."""
     return trustme.CA(organization_name="Inspections Ltd")

@@ -17,6 +17,7 @@ BESIDE_OTHERS_S = 5.0
 """What other tests on the same two cores may add to the promised times."""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", QUICK_SEEDS)
 async def test_a_schedule_leaves_every_suite_right(tmp_path: Path, seed: int):
     await _judged(tmp_path, seed, BESIDE_OTHERS_S)

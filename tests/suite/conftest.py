@@ -14,16 +14,6 @@ from tests.suite.scripted_relay import ScriptedRelay
 KEY = "psk_1f2e3d4c_secret"
 
 
-@pytest.fixture(scope="session")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture(scope="session")
-def cert(authority: trustme.CA) -> trustme.LeafCert:
-    return authority.issue_cert("localhost", "127.0.0.1")
-
-
 @pytest.fixture
 def ca_pem(authority: trustme.CA) -> bytes:
     return authority.cert_pem.bytes()

@@ -105,6 +105,7 @@ class Node:
         self.url = url
         self.in_cluster = in_cluster
         self.is_retired = False
+        self._is_closed = False
         self._observe = observe
         self.user = unquote(urlsplit(url).username or "")
         self._timeout_s = operation_timeout.total_seconds()
@@ -145,8 +146,8 @@ class Node:
 
     async def _greet(self, connection: AbstractConnection) -> None:
         """Prepare a connection that was opened."""
-        if self.is_retired:
-            raise ConnectionError("retired")
+        if self.is_retired or self._is_closed:
+            raise ConnectionError("retired" if self.is_retired else "closed")
         await connection.on_connect()
 
     def single(self, waits_s: float = 0.0, *, protocol: int = 2) -> AbstractConnection:
@@ -180,6 +181,8 @@ class Node:
                 yield connection
             finally:
                 self._durable.append(connection)
+                if self._is_closed:
+                    await connection.disconnect(nowait=True)
 
     @asynccontextmanager
     async def asked(self, what: str = "command", about: Sequence[Any] = ()) -> AsyncIterator[None]:
@@ -255,7 +258,8 @@ class Node:
                 await client.connection_pool.disconnect(inuse_connections=True)
 
     async def aclose(self) -> None:
-        """Close all connections but those that are lent."""
+        """Close all connections, and open none any more. One that is lent is closed when it comes back."""
+        self._is_closed = True
         for connection in self._durable:
             await connection.disconnect(nowait=True)
         for client in (self.client, self.writer, self.urgent):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 
+@pytest.mark.long
 @pytest.mark.timeout(240)
 def test_an_agent_that_is_killed_at_any_write_of_its_store_keeps_all_that_it_had_kept(tmp_path: Path):
     """At each write, before it and in the middle of it, in the life of an agent that begins with nothing, with a store, with a damaged one."""
