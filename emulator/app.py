@@ -47,6 +47,7 @@ log = logging.getLogger(__name__)
 
 MOST_BODY_BYTES: Final = 4 * 1024 * 1024
 """Far above the largest request there is, a bulk read of 26 kB or a batch of 20 long filters."""
+_WITHOUT_BODY: Final = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 
 _PORT_TROUBLE: Final = {
     errno.EADDRINUSE: "the port is in use. Choose another port, or 0 for any free one.",
@@ -189,12 +190,13 @@ async def _body(receive: ASGIReceiveCallable) -> bytes | None:
 
 
 async def _send(send: ASGISendCallable, answer: Answer) -> None:
-    headers = answer.headers
-    if answer.status != HTTPStatus.NO_CONTENT:  # which has no body, and so neither its type nor its length
-        of_body = [(b"content-type", answer.content_type), (b"content-length", str(len(answer.body)).encode())]
-        headers = [*of_body, *headers]
+    headers, body = answer.headers, answer.body
+    if answer.status in _WITHOUT_BODY:
+        body = b""
+    else:
+        headers = [(b"content-type", answer.content_type), (b"content-length", str(len(body)).encode()), *headers]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers, "trailers": False})
-    await send({"type": "http.response.body", "body": answer.body, "more_body": False})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 class _Protocol(HttpToolsProtocol):

@@ -90,6 +90,19 @@ async def test_bodies_are_damaged_in_every_way(
         assert readable
 
 
+@pytest.mark.parametrize("status", [204, 304])
+async def test_an_answer_that_has_no_body_gets_none_of_a_fault(
+    cloud: Cloud, client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    cloud.add_fault(Fault(path="/v1.0/users", status=status, body="{}"))
+
+    answer = await client.get(f"/v1.0/users/{ADA}", headers=bearer(cloud))
+
+    assert (answer.status_code, answer.content) == (status, b"")
+    assert "content-type" not in answer.headers
+    assert caplog.records == []
+
+
 async def test_chance_is_the_same_for_the_same_seed(cloud: Cloud, client: httpx.AsyncClient) -> None:
     cloud.add_fault(Fault(path="/v1.0/users", status=500, probability=0.5))
 
