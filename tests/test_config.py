@@ -131,7 +131,7 @@ def test_where_the_key_ring_is_an_edge_needs_no_file_of_public_keys(working):
 def test_a_secret_key_where_public_ones_belong_is_a_fault(variable):
     variable("RELAY_EDGE_MARK_KEYS", RING_JSON)
     assert faults() == [
-        "RELAY_EDGE_MARK_KEYS: cannot be used: these are secret keys; give only the public ones, which an edge may have"
+        "RELAY_EDGE_MARK_KEYS: cannot be used: these are secret keys; give only the public keys, which an edge may have"
     ]
 
 
@@ -301,7 +301,7 @@ TRIAL = {"url": "http://localhost:8082", "tenant": "", "client_id": "", "client_
         ({"client_id": ""}, "RELAY_CONSOLE_CLIENT_ID: must be set"),
         ({"client_secret": ""}, "RELAY_CONSOLE_CLIENT_SECRET: must be set"),
         ({"role": " "}, "RELAY_CONSOLE_ROLE: must be set"),
-        ({"reader_role": " Relay.Operate"}, "RELAY_CONSOLE_READER_ROLE: is RELAY_CONSOLE_ROLE too"),
+        ({"reader_role": " Relay.Operate"}, "RELAY_CONSOLE_READER_ROLE: is the same as RELAY_CONSOLE_ROLE"),
         ({"groups": "operators"}, "no object id of a group"),
         ({"recheck": "2h"}, "RELAY_CONSOLE_RECHECK"),
         ({"token": "x" * 32}, "keep one way to sign in"),

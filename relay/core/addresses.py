@@ -10,17 +10,17 @@ import idna
 MAX_DOMAIN_CHARS: Final = 253
 MAX_ADDRESS_CHARS: Final = 254
 MAX_NAME_CHARS: Final = 100
-"""The longest name of an organisation or a person: as long as fits a line or two of a page."""
+"""The longest name of an organisation or a person: it fits on one or two lines of a page."""
 _LABEL: Final = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 _LOCAL: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}")
-"""The characters that need no quotes: anything else is some trick more often than an address."""
+"""Only characters that need no quotes: an address with other characters is usually an attack."""
 
 
 def ascii_domain(text: str) -> str | None:
-    """Return a domain as the DNS knows it, in lower case; None when it is none.
+    """Return a domain in its DNS form, in lower case; None for a text that is not a domain.
 
-    Letters beyond ASCII become `xn--` labels by IDNA 2008 (RFC 5891), as registries have them since 2010: by the rules before,
-    `straße.example` would be `strasse.example`, which may be somebody else's.
+    Letters beyond ASCII become `xn--` labels by IDNA 2008 (RFC 5891), which registries have used since 2010. The
+    earlier rules turn `straße.example` into `strasse.example`, which may have another owner.
     """
     if len(text) > MAX_DOMAIN_CHARS:
         return None
@@ -34,13 +34,13 @@ def ascii_domain(text: str) -> str | None:
 
 
 def pasted_domain(text: str) -> str | None:
-    """Return the domain of a text, as the DNS knows it; None when it is none. People paste web and e-mail addresses as well."""
+    """Return the domain in a pasted text, in its DNS form; None without one. The text may be a web or e-mail address."""
     host = text.strip().lower().removeprefix("https://").removeprefix("http://").rstrip("/")
     return ascii_domain(host.rpartition("@")[2])
 
 
 def mail_address(text: str) -> str | None:
-    """Return an address as a mail server takes it; None when e-mail cannot be sent there.
+    """Return an address in the form that mail servers accept; None when e-mail cannot be sent to it.
 
     A domain beyond ASCII is sent as `xn--`. The part before the `@` must be ASCII: other names need SMTPUTF8 (RFC 6531) at every
     server on the way, and Microsoft 365 has no such mailboxes.

@@ -1,4 +1,4 @@
-"""Names of users as suites give them, and the one form that the relay keeps."""
+"""Names of users as suites send them, and their normalised form."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Final
 from relay.core.presence import Name, TenantId, UserId
 
 MAX_NAME_CHARS: Final = 320
-"""The longest name that is looked at: an e-mail address has at most 320 characters (RFC 3696 erratum 1690), a UPN fewer."""
+"""The longest name that is accepted: an e-mail address has at most 320 characters (RFC 3696 erratum 1690), a UPN fewer."""
 
 _GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-# Not Entra's full rule on purpose: what could be a UPN is asked of Graph, and only what cannot be one is refused here.
+# Deliberately wider than Entra's rule: only a text that cannot be a UPN is refused here, and Graph decides about the others.
 _UPN = re.compile(r"[^\s@\x00-\x1f\x7f\"<>()\[\],;:\\/|?*%]+@[^\s@\x00-\x1f\x7f\"<>()\[\],;:\\/|?*%&#]+")
 
 
 def folded(text: str) -> str:
     """Return the form in which names of users and domains are compared: lower case, composed (NFC).
 
-    `str.casefold` goes further, and takes `straße@` for `strasse@`: two people.
+    `str.casefold` goes further: it makes `straße@` and `strasse@` equal, which are two users.
     """
     return unicodedata.normalize("NFC", text.lower())
 
@@ -41,12 +41,12 @@ def is_object_id(name: str) -> bool:
 
 
 def user_id(text: str) -> UserId | None:
-    """Return the text as an object id, in lower case; None when it is none."""
+    """Return the text as an object id, in lower case; None for any other text."""
     lower = text.lower()
     return UserId(lower) if _GUID.fullmatch(lower) else None
 
 
 def tenant_id(text: str) -> TenantId | None:
-    """Return the text as a tenant id, in lower case; None when it is none."""
+    """Return the text as a tenant id, in lower case; None for any other text."""
     lower = text.lower()
     return TenantId(lower) if _GUID.fullmatch(lower) else None

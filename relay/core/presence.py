@@ -52,14 +52,14 @@ class ConsoleStatus(enum.IntEnum):
 
 
 class Source(enum.IntEnum):
-    """The way by which the relay learned of a presence."""
+    """The source from which the relay got a presence."""
 
     POLL = 1
     NOTIFICATION = 2
 
 
 class Status(enum.IntEnum):
-    """The reason why there is no presence. NONE is "no trouble" and only ever said of a tenant."""
+    """The reason why there is no presence. NONE means "no trouble", and only a tenant can have it."""
 
     NONE = 0
     PENDING = 1
@@ -76,7 +76,7 @@ class Status(enum.IntEnum):
 
 
 Resolution: TypeAlias = UserId | Status
-"""The user that a name stands for, or the reason why it stands for nobody."""
+"""The user that a name stands for, or the reason why it stands for no user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +89,10 @@ class OutOfOffice:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """The presence of one user as Microsoft gives it, in its own words.
+    """The presence of one user, with the values that Microsoft sent.
 
-    `status_message` and `out_of_office` are None when Microsoft did not say. `sequence_number` is empty when absent.
+    `status_message` and `out_of_office` are None when Microsoft did not send them. `sequence_number` is empty when
+    absent.
     """
 
     user_id: UserId
@@ -104,7 +105,7 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class DirectoryNames:
-    """The names of a user in the organisation's directory, for people; empty where it does not say."""
+    """The names of a user in the organisation's directory, for people; empty where the directory has none."""
 
     display_name: str = ""
     mail: str = ""
@@ -112,7 +113,7 @@ class DirectoryNames:
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """One user's presence as suites get it; times are UTC. `idle_time` is None exactly when `idle` is False."""
+    """One user's presence in the form that suites get; times are UTC. `idle_time` is None exactly when `idle` is False."""
 
     user_id: UserId
     upn: str
@@ -128,4 +129,4 @@ class Presence:
     source: Source
     sequence_number: str
     called: DirectoryNames = field(default_factory=DirectoryNames)
-    """Empty unless the tenant passes it on."""
+    """Empty unless the tenant discloses names."""

@@ -29,7 +29,7 @@ _FORMAT: Final = 1
 _HEAD: Final = struct.Struct("!B16sQQB")
 _CHECK: Final = struct.Struct("!I")
 MAX_TOKEN_CHARS: Final = 512
-"""Longer texts are not looked at: a token has about 120 characters."""
+"""Longer texts are refused unread: a token has about 120 characters."""
 
 
 def parse(entry_id: bytes) -> Revision:
@@ -48,9 +48,10 @@ def render(revision: Revision) -> bytes:
 
 
 def epoch_in(history: str, random: str) -> Epoch:
-    """Return an epoch of a server's history, `master_replid`, which it does not show: suites get it in their resume tokens.
+    """Return an epoch of a server's history (`master_replid`). Suites see it in resume tokens, so it hides the id.
 
-    Scripts make the same (see accept.lua), and have no other hash. Nobody can search the 160 random bits of a replication id.
+    Scripts compute the same value (see accept.lua), and have no other hash. 160 random bits of a replication id cannot
+    be guessed.
     """
     digest = hashlib.sha1(f"{random}.{history}".encode(), usedforsecurity=False).hexdigest()
     return Epoch(f"{random}.{digest}")
@@ -63,7 +64,7 @@ def is_of(epoch: Epoch, history: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ResumeToken:
-    """Up to where a suite has seen a tenant's presence: everything up to and including `revision` of `epoch`."""
+    """The position up to which a suite has seen a tenant's presence: up to and including `revision` of `epoch`."""
 
     tenant_id: TenantId
     epoch: Epoch
@@ -72,8 +73,8 @@ class ResumeToken:
     def encode(self) -> str:
         """Return the token as text, opaque to suites.
 
-        It carries nothing secret and is not signed: forging one only confuses the suite that forged it, because what it
-        may see follows from its key alone.
+        The token contains nothing secret and is not signed. A forged token harms only the suite that forged it, because
+        the suite key alone decides what a suite may see.
         """
         epoch = self.epoch.encode()
         head = _HEAD.pack(

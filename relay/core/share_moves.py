@@ -11,15 +11,15 @@ from typing import Final
 from relay.core.shares import ShareTable, to_give, to_take
 
 _PROMPT: Final = 0.25
-"""The part of a lease within which a worker takes what it is to take: when two die one after the other, the partitions of the first
-are read again long before the registration of the second is over."""
+"""The part of a lease within which the planned worker takes a free partition. When two workers die one after the other,
+the partitions of the first are read again long before the registration of the second expires."""
 
 
 class ShareMoves:
-    """A worker that sees tables one after the other. Times are of its own monotonic clock, in seconds.
+    """The moves of one worker, decided from the tables that it sees. Times are in seconds of the worker's monotonic clock.
 
     Attributes:
-        table: the newest.
+        table: the newest table.
     """
 
     def __init__(self, me: str, partitions: int, lease_s: float) -> None:
@@ -27,25 +27,25 @@ class ShareMoves:
 
         Args:
             me: the worker's name.
-            partitions: how many there are.
-            lease_s: time after which a worker that says nothing counts as dead.
+            partitions: number of partitions.
+            lease_s: time after which a worker that does not renew its registration counts as dead.
         """
         self.table = ShareTable(partitions)
         self._me = me
         self._lease_s = lease_s
         self._free_since: dict[int, float] = {}
-        self._given = (0, float("-inf"))  # the partition that was given last, and when
+        self._given = (0, float("-inf"))  # the partition that was handed over last, and the time
 
     def see(self, table: ShareTable, now: float) -> None:
-        """Take in a newer table."""
+        """Use a newer table."""
         self.table = table
         self._free_since = {partition: self._free_since.get(partition, now) for partition in table.free}
 
     def to_take(self, now: float) -> list[int]:
         """Return the free partitions that this worker is to take.
 
-        A partition that stays free may be taken by any worker: the worker that is to take it has died or cannot, or one of an earlier
-        release has it.
+        Any worker may take a partition that stays free: the planned worker has died or cannot take it, or a worker of
+        an earlier release owns it.
         """
         planned = set(to_take(self.table, self._me))
         return [
@@ -57,7 +57,8 @@ class ShareMoves:
     def to_give(self, now: float) -> int | None:
         """Return the partition that this worker is to hand over now; None for none.
 
-        None also while the last one is not taken, for a lease at most: a receiver that has stopped gets no second one.
+        Also None while the last one is not taken yet, for one lease at most: a receiver that has stopped gets no second
+        partition.
         """
         partition, at = self._given
         is_moving = now - at < self._lease_s
@@ -66,5 +67,5 @@ class ShareMoves:
         return next(iter(to_give(self.table, self._me, is_moving=is_moving)), None)
 
     def gave(self, partition: int, now: float) -> None:
-        """Take note that a partition was handed over."""
+        """Note that a partition was handed over."""
         self._given = partition, now

@@ -1,12 +1,12 @@
-"""Fair shares of the partitions: which worker has which, by their cost, with few moves. (Pure.)
+"""Assigns partitions to workers in fair shares, by cost, with few moves. (Pure.)
 
-Every worker sees the same table and computes the same plan from it, so there is no leader. Two that see different tables for a moment
-can only disagree about a move: a lease decides who owns a partition.
+Every worker sees the same table and computes the same plan from it, so there is no leader. Workers that see different
+tables for a moment can only disagree about a move: a lease decides which worker owns a partition.
 
     free partitions     go to the worker with the smallest cost, the most expensive partition first
-    owned partitions    stay, until some worker's cost differs from the mean by more than is tolerated
-    moves               go from the worker with the greatest cost to the one with the smallest, and only if that one then has less than
-                        the giver: each move makes shares more alike, so moves come to an end
+    owned partitions    stay, until some worker's cost differs from the mean by more than `TOLERATED`
+    moves               go from the worker with the greatest cost to the one with the smallest, and only if the receiver
+                        then has less than the giver: each move makes the shares more equal, so moves come to an end
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
 
 TOLERATED: Final = 0.15
 """The part of the mean by which a worker's cost may differ before partitions begin to move. A move costs a read of all its users, so
-small differences, which come and go, are left alone."""
+small differences, which come and go, cause no move."""
 SETTLED: Final = 0.05
-"""The part of the mean at which partitions that have begun to move come to rest: so the next difference must grow first."""
+"""The part of the mean at which moves stop once begun. It is smaller, so that only a new difference starts moves again."""
 EMPTY_COST: Final = 100
-"""The cost of a partition without users: its lease and its streams. It keeps shares fair by number where few users are watched, who
-would else move partitions as they come and go."""
+"""The cost of a partition without users: its lease and its streams. It keeps shares fair by number where few users are
+watched: otherwise a few users who come and go would move partitions."""
 NOTIFICATION_COST: Final = 30
-"""The cost of one notification a minute, in watched users who are polled each 5 s: a notification is decrypted (about 1 ms), a page of
-650 users is read in about 1.2 ms."""
+"""The cost of one notification a minute, in watched users who are polled every 5 s: a notification is decrypted (about
+1 ms), a page of 650 users is read in about 1.2 ms."""
 
 
 @dataclass(frozen=True, slots=True)
 class PartitionLoad:
-    """The work of one partition, in plain numbers that its owner counts."""
+    """The work of one partition, as its owner counts it."""
 
     users: int = 0
-    """Watched users who are read."""
+    """Number of watched users who are read."""
     notifications: int = 0
     """Notifications a minute."""
 
@@ -54,7 +54,7 @@ class LiveWorker:
     age: timedelta
     """Time since it registered."""
     expires_in: timedelta
-    """Time until it counts as dead unless it says again that it lives."""
+    """Time until it counts as dead, unless it renews its registration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +62,11 @@ class ShareTable:
     """The table that all workers see.
 
     Attributes:
-        partitions: how many there are; they are numbered from 0.
-        workers: name -> registration, of those that live.
-        owners: partition -> the worker that says it owns it, which may have died since.
+        partitions: number of partitions; they are numbered from 0.
+        workers: name -> registration, of the live workers.
+        owners: partition -> the worker that registered it as owned; the worker may have died since.
         loads: partition -> its work as its last owner counted it.
-        read_ms: the store's time at which it was read, in ms since 1970.
+        read_ms: time at which the table was read, in ms since 1970 by the store's clock.
     """
 
     partitions: int
@@ -86,7 +86,7 @@ class ShareTable:
         return [partition for partition in range(self.partitions) if self.owner(partition) is None]
 
     def cost(self, partition: int) -> int:
-        """Return the cost of owning a partition; that of an empty one when nobody has counted yet."""
+        """Return the cost of owning a partition; the cost of an empty one while no owner has counted it."""
         return self.loads.get(partition, PartitionLoad()).cost
 
 
@@ -103,7 +103,7 @@ class Share:
 
 
 def shares(table: ShareTable) -> dict[str, Share]:
-    """Return each live worker's share as it is at present."""
+    """Return the present share of each live worker."""
     owned: dict[str, list[int]] = {worker: [] for worker in table.workers}
     for partition in range(table.partitions):
         owner = table.owner(partition)
@@ -127,7 +127,7 @@ def plan(table: ShareTable, tolerated: float = TOLERATED) -> dict[int, str]:
 
     Args:
         table: as all workers see it.
-        tolerated: the part of the mean by which a worker's cost may differ.
+        tolerated: the part of the mean by which a worker's cost may differ from it.
     """
     if not table.workers:
         return {}
@@ -148,8 +148,8 @@ def plan(table: ShareTable, tolerated: float = TOLERATED) -> dict[int, str]:
 def _even_out(planned: dict[str, set[int]], totals: Counter[str], costs: Sequence[int], tolerated: float) -> None:
     """Move partitions from the worker with the most to the one with the least until all are near the mean.
 
-    A worker with the most that can give nothing, because each of its partitions is too dear for the others, is left out, and the
-    mean is that of the others: one heavy partition must not have them share out the rest to the last user.
+    A worker with the most may have only partitions that are too expensive for the others. It is left out then, and the
+    mean is that of the others: one heavy partition must not make them equalise the rest down to the last user.
     """
     rest = sorted(totals)
     while len(rest) > 1:
@@ -178,14 +178,15 @@ def to_take(table: ShareTable, me: str) -> list[int]:
 
 
 def to_give(table: ShareTable, me: str, *, is_moving: bool = False) -> list[int]:
-    """Return the partitions that this worker owns and another is to have, the dearest first.
+    """Return the partitions that this worker owns and another should have, the most expensive first.
 
-    Given one by one, with a new plan after each, none comes back: the receiver has less than the giver afterwards.
+    When they are handed over one by one, with a new plan after each, none returns: the receiver has less than the giver
+    afterwards.
 
     Args:
         table: as all workers see it.
         me: this worker.
-        is_moving: whether it has just given one: then it goes on until shares are `SETTLED`.
+        is_moving: whether this worker has just handed one over. It then continues until shares are within `SETTLED`.
     """
     planned = plan(table, SETTLED if is_moving else TOLERATED)
     mine = [partition for partition, worker in planned.items() if worker != me and table.owner(partition) == me]

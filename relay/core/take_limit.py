@@ -1,7 +1,8 @@
-"""Limit the partitions that a worker may own after it was too slow to keep its leases. (Pure.)
+"""Limits the partitions that a worker may own after it was too slow to keep its leases. (Pure.)
 
-A worker that is short of CPU renews too late, and loses everything it owns. Taking all of it back costs more CPU than owning it, so it
-would be late again, and so on for ever. It takes back half, and twice as much each time it has kept that.
+A worker that is short of CPU renews too late, and loses everything it owns. Taking all of it back costs more CPU than
+owning it, so the worker would be late again and again. It takes back half instead, and doubles that each time it has
+kept its leases.
 
     64 owned ── too late ──► at most 32 ── too late ──► at most 16 ── kept ──► at most 32 ── kept ──► no limit
 """
@@ -15,17 +16,17 @@ _ONE_LOSS: Final = 0.5
 
 
 class TakeLimit:
-    """The limit of one worker. Times are of its own monotonic clock, in seconds.
+    """The limit of one worker. Times are in seconds of the worker's monotonic clock.
 
     Attributes:
-        most: partitions that it may own.
+        most: number of partitions that the worker may own.
     """
 
     def __init__(self, partitions: int, lease_s: float) -> None:
         """Begin without a limit.
 
         Args:
-            partitions: how many there are.
+            partitions: number of partitions.
             lease_s: time after which a lease that is not renewed ends.
         """
         self.most = partitions
@@ -39,10 +40,10 @@ class TakeLimit:
         return self.most < self._partitions
 
     def lost(self, owned: int, now: float) -> bool:
-        """Halve the limit, for leases were not renewed in time; returns False when that belongs to the loss before.
+        """Halve the limit, because leases were not renewed in time; return False if this loss belongs to the previous one.
 
         Args:
-            owned: how many partitions the worker had.
+            owned: number of partitions that the worker had.
             now: the present.
         """
         if now - self._changed_at < _ONE_LOSS * self._lease_s:
@@ -52,11 +53,12 @@ class TakeLimit:
         return True
 
     def kept(self, now: float, *, is_settled: bool) -> None:
-        """Double the limit if what was taken under it is kept.
+        """Double the limit if the worker has kept the partitions that it took under it.
 
         Args:
             now: the present.
-            is_settled: all that is owned has been read anew. Otherwise a whole lease without a loss is proof.
+            is_settled: whether all owned partitions have been read again. If not, a whole lease without a loss is
+                proof.
         """
         if self.is_in_force and (is_settled or now - self._changed_at >= self._lease_s):
             self.most = min(self._partitions, 2 * self.most)

@@ -1,4 +1,4 @@
-"""Redis (or Valkey) behind one package: nothing outside it names a key, a command or a script.
+"""Redis (or Valkey) behind one package: no other package names a key, a command or a script.
 
     server/     connections, keys, scripts, users and their rights, errors
     presence/   data that can be read again from Graph: answers, interest, leases, streams, subscriptions
@@ -6,11 +6,11 @@
     custody/    data that cannot be read again: tenants, grants, suite keys, managers, the audit log
     backup/     custody as a file, and restoring from it
 
-Each package imports only those above it. A script's file is beside the module that runs it.
+Each package imports only those above it. A script's file is in the folder of the module that runs it.
 
-Presence is on the main server and may be lost with it. Each write of custody is followed by `WAITAOF` on the same connection, and
-custody may have a server of its own.
+Presence is on the main server and may be lost with it. Each write of custody is followed by `WAITAOF` on the same
+connection. Custody may be on a separate server.
 
-Everything that a partition's owner writes carries its lease, and the script that writes compares it. Every script
-touches the keys of one partition only, so that a Cluster can run it.
+Each write by a partition's owner carries the owner's lease, and the script compares it with the lease in force. Each
+script uses the keys of one partition only, so that a Cluster can run it.
 """

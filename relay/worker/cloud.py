@@ -1,4 +1,4 @@
-"""Microsoft's side of the worker: one Graph client, and access tokens. New refresh tokens are saved to the vault."""
+"""The worker's connection to Microsoft: one Graph client, and access tokens. New refresh tokens are saved to the vault."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Cloud:
     """The Graph client and the token source of all tenants, as an async context manager.
 
     A refresh token that Entra renews is written to the vault before the new access token is used. If another process was faster, its
-    version is used. `widespread_refusals` knows which tenants Graph refuses at present.
+    version is used. `widespread_refusals` records which tenants Graph refuses at present.
     """
 
     def __init__(self, settings: GraphSettings, vault: Vault) -> None:
@@ -45,7 +45,7 @@ class Cloud:
         await self._stack.aclose()
 
     def behind(self, gate: Gate) -> Cloud:
-        """The same connections and tokens behind a gate, which is asked before each request. Not to be entered."""
+        """Return a view of the same connections and tokens that calls a gate before each request. Do not enter the view."""
         view = copy.copy(self)
         view.client, view.tokens = self.client.behind(gate), self.tokens.behind(gate)
         return view
@@ -54,10 +54,10 @@ class Cloud:
         account = UserId(grant.account_id)
         kept = await self._vault.load(grant.tenant_id, account)
         if kept is None:
-            return grant  # removed meanwhile: there is nothing to keep any more
+            return grant  # removed meanwhile: there is no record to update
         if kept.version != grant.version:
             return kept.token_grant
-        # How it fares is the pool's to write: Graph may refuse a grant that Entra renews.
+        # Only the pool writes the health of a grant: Graph may refuse a grant that Entra renews.
         renewed = replace(kept, token_cache=token_cache, last_refresh=asked_at)
         try:
             version = await self._vault.save(renewed, grant.version)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class ContactWriter:
-    """Writes the latest contact of each tenant; an earlier one that was not written yet is dropped."""
+    """Writes the latest contact of each tenant; it replaces an earlier one that was not written yet."""
 
     def __init__(self, resources: Resources, ownership: Ownership) -> None:
         self._resources = resources
@@ -25,13 +25,13 @@ class ContactWriter:
         self._urgent = asyncio.Event()
 
     def put(self, contact: TenantContact, *, urgent: bool) -> None:
-        """Write this contact with the next ones, or at once if it is news."""
+        """Write this contact with the next ones, or immediately if it is urgent."""
         self._unwritten[contact.tenant_id] = contact
         if urgent:
             self._urgent.set()
 
     def forget(self, tenant_id: TenantId) -> None:
-        """Write nothing more of this tenant."""
+        """Stop writing contacts of this tenant."""
         self._unwritten.pop(tenant_id, None)
 
     async def run(self) -> None:
@@ -48,10 +48,10 @@ class ContactWriter:
                 await self._ownership.until_written(self._write)
 
     async def write(self) -> None:
-        """Write what is not written yet, once: the next owner takes contact over as it is stored.
+        """Write all unwritten contacts once: the next owner continues with the stored contact.
 
         Raises:
-            StoreUnavailable, LeaseLost: it may not be written.
+            StoreUnavailable, LeaseLost: the contacts may not be written.
         """
         if self._unwritten:
             await self._write(self._ownership.lease)
@@ -61,5 +61,5 @@ class ContactWriter:
         now_ms = self._resources.store_clock.now_ms()
         await self._resources.presences.contact(lease, [contact.said_at(now_ms) for contact in contacts.values()])
         for tenant_id, contact in contacts.items():
-            if self._unwritten.get(tenant_id) is contact:  # else there is a newer one
+            if self._unwritten.get(tenant_id) is contact:  # otherwise there is a newer one
                 del self._unwritten[tenant_id]

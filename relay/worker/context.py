@@ -29,26 +29,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
-    """The worker's half of what a tenant's work needs; the partition's half is `Ownership`.
+    """The objects of the worker that a tenant's work needs; those of the partition are in `Ownership`.
 
     Attributes:
         worker_id: name of this worker, for leases and explanations.
-        settings: of the worker.
-        clock: by which everything here waits and measures.
-        store_clock: the time of day that workers share, for what one of them writes and another reads.
+        settings: settings of the worker.
+        clock: clock for all waiting and measuring here.
+        store_clock: the time of day that workers share, for times that one worker writes and another reads.
         vault: the grants.
-        tenants: their records.
+        tenants: records of the tenants.
         presences: answers, names and contact times.
         interest: names that edges watch.
         subscriptions: records of the subscriptions at Graph.
-        push_statuses: how many users of a tenant are pushed.
+        push_statuses: the push status of each tenant.
         enforcement: marks of permission changes that are not in force yet.
-        explanations: answers for people who ask about one user.
+        explanations: answers to questions about one user.
         inbox: hints for partitions.
-        handovers: what former owners left behind.
-        leases: on partitions.
+        handovers: state that former owners left for the next one.
+        leases: leases on partitions.
         failed_calls: logs failed calls of Graph and Entra.
-        wake_alerts: has notices sent at once.
+        wake_alerts: triggers the sending of notices.
     """
 
     worker_id: str

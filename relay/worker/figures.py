@@ -1,4 +1,4 @@
-"""The tenants of one worker in numbers, for metrics: counted in one pass, at most every few seconds, however often somebody scrapes."""
+"""Figures of a worker's tenants, for metrics: counted in one pass every few seconds at most, independent of scrapes."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ if TYPE_CHECKING:
     from relay.ops.instruments import Gauge, Read, Reading
 
 _FRESH_S: Final = 5.0
-"""The numbers are this old at most. A pass over 5,000 tenants takes some 50 ms."""
+"""Greatest age of the figures. A pass over 5,000 tenants takes some 50 ms."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantFigures:
-    """One tenant at one moment.
+    """The figures of one tenant at one moment.
 
     Attributes:
-        state: as it is acted on.
-        reported: the trouble that the edges were told of.
-        pushed: users who are read seldom, because Graph announces their changes.
-        polled: the other users who are read.
-        interval_s: between two reads of a polled user.
-        is_slowed: whether that is longer than set.
-        is_blocked: whether Graph asked to wait.
+        state: the tenant's state in this worker.
+        reported: the trouble that was reported to the edges.
+        pushed: number of users who are read less often, because Graph announces their changes.
+        polled: number of other users who are read.
+        interval_s: seconds between two reads of a polled user.
+        is_slowed: whether that interval is longer than the setting.
+        is_blocked: whether Graph requested a wait that is not over.
         budget_left: the share of Graph's budget that is left, 0 to 1.
-        contact_age_s: since when all that suites see is confirmed; None while it was not.
-        grants: state and seconds since the last refresh, None for a grant that is dead.
-        subscriptions: conditions, of the grants that have one or are to.
+        contact_age_s: seconds since Graph confirmed everything that suites see; None before that.
+        grants: state of each grant, and seconds since its last refresh; None for a dead grant.
+        subscriptions: condition of the subscription of each grant that has one or should have one.
     """
 
     state: TenantState
@@ -55,20 +55,20 @@ class TenantFigures:
 
 
 class WorkerFigures:
-    """The numbers of all tenants of a worker, as scrapes read them."""
+    """The figures of all tenants of a worker, for scrapes."""
 
     def __init__(self, tenants: Callable[[], Mapping[TenantId, TenantFigures]]) -> None:
         """Make the readings.
 
         Args:
-            tenants: returns tenant id -> its figures at present, of the tenants at work.
+            tenants: returns tenant id -> present figures, for the tenants at work.
         """
         self._tenants = tenants
         self._readings: Mapping[Gauge, Reading] = {}
         self._until = 0.0
 
     def readers(self) -> Mapping[Gauge, Read]:
-        """Return instrument -> what it reads."""
+        """Return instrument -> its reader."""
 
         def read_of(gauge: Gauge) -> Read:
             return lambda: self._fresh()[gauge]
@@ -110,6 +110,6 @@ def readings_of(tenants: Mapping[TenantId, TenantFigures]) -> dict[Gauge, Readin
 
 
 def _counted(values: Iterable[str], gauge: Gauge) -> dict[tuple[str, ...], float]:
-    """Return each value of the gauge's only label with how often it occurs; values that the label does not have are left out."""
+    """Return value of the gauge's only label -> number of occurrences; values that the label does not have are left out."""
     found = Counter(values)
     return {series: found[series[0]] for series in gauge.metric.seeds()}

@@ -1,10 +1,10 @@
-"""The leases of one worker: taken, renewed, ended in time, handed over, given up. `worker.py` does the work of the partitions.
+"""Takes, renews, ends, hands over and gives up the leases of one worker. `worker.py` does the work of the partitions.
 
-share       writes this worker's row in the table and takes its share of the free partitions: every third of a lease, when the next lease
-            or registration expires, and when a worker announces a change; all in one round trip each
+share       writes this worker's row in the table and takes its share of the free partitions, in one round trip each: every third
+            of a lease, when the next lease or registration expires, and when a worker announces a change
 give        hands over partitions that other workers should have, one at a time
-renew       every third of a lease, whether the last answer has come or not, so that a slow store costs no lease
-deadlines   ends partitions whose lease was not proven in time, see `tenure`
+renew       renews leases every third of a lease, without waiting for the last answer, so that a slow store ends no lease
+deadlines   ends partitions whose lease was not confirmed in time, see `tenure`
 tell        writes one log line for each change that has settled
 """
 
@@ -41,25 +41,25 @@ log = structlog.get_logger(__name__)
 
 _RETRY_S: Final = 0.5
 _SOON_S: Final = 0.01
-"""Time after its expiry within which the store has dropped a lease; deadlines are checked this often at most."""
+"""Time after which the store has dropped an expired lease, and shortest time between two checks of deadlines."""
 _SETTLED_S: Final = 1.0
 """Partitions come and go together; a state that has not changed for this long is logged."""
 _MOST_UNSETTLED_S: Final = 10.0
 _RENEWALS_AT_ONCE: Final = 3
-"""Renewals within one lease: a later answer proves nothing any more."""
+"""Renewals under way within one lease: the answer to an older one comes too late."""
 
 
 class Owner(Protocol):
-    """The part that works for the partitions."""
+    """The object that does the work of the partitions."""
 
     async def begin(self, taken: Sequence[tuple[TakenPartition, Tenure]]) -> None:
-        """Begin to work for these leases, which are in force. Raises StoreUnavailable; it is called again with the rest."""
+        """Begin to work for these leases, which are in force. Raises StoreUnavailable, and is called again with the rest."""
 
     def end(self, tenures: Collection[Tenure]) -> None:
         """Stop all work for these leases, which have ended."""
 
     async def finish(self, tenure: Tenure) -> None:
-        """Another worker is to have this one: return when nothing is under way for it any more."""
+        """End the work for a lease that another worker should have; return when nothing is under way for it."""
 
     def load(self, tenure: Tenure) -> PartitionLoad | None:
         """Return the work of a partition; None while it is not known yet."""
@@ -86,8 +86,8 @@ class Leasing:
         self._worker_id = worker_id
         self._owner = owner
         self._tenures: dict[int, Tenure] = {}
-        self._waiting: dict[int, TakenPartition] = {}  # taken, and not begun
-        self._giving: Tenure | None = None  # ours in the store until nothing is under way for it
+        self._waiting: dict[int, TakenPartition] = {}  # taken, but not begun
+        self._giving: Tenure | None = None  # still ours in the store, until nothing is under way for it
         self._blocked: frozenset[int] = frozenset()
         self._is_stopping = False
         self._look = asyncio.Event()
@@ -102,7 +102,7 @@ class Leasing:
 
     @property
     def loops(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
-        """Name -> what is to run until it is cancelled."""
+        """Name -> a loop that runs until it is cancelled."""
         return {
             "leases-renew": self._keep_renewing,
             "leases-deadlines": self._watch_deadlines,
@@ -113,14 +113,14 @@ class Leasing:
         }
 
     def readers(self) -> dict[Gauge, Read]:
-        """Return what a scrape reads: instrument -> its reader."""
+        """Return instrument -> its reader, for scrapes."""
         return {**self._share_readings.readers(), metrics.LEASE_AGE: lambda: self.late_s or 0.0}
 
     @property
     def late_s(self) -> float | None:
-        """Seconds since this worker last looked for partitions, or renewed its leases; None when it has not looked at all yet.
+        """Seconds since this worker last looked for partitions or renewed its leases; None before the first look.
 
-        About a third of a lease is as it should be.
+        About a third of a lease is normal.
         """
         if self._looked_at is None:
             return None
@@ -128,7 +128,7 @@ class Leasing:
         return self._clock.monotonic() - min(self._looked_at, kept_at or self._looked_at)
 
     def ended(self, tenure: Tenure) -> None:
-        """Nothing is under way any more for a partition, for whatever reason: it may be taken again."""
+        """Note that nothing is under way for a partition any more, so that it may be taken again."""
         tenure.end()
         partition = tenure.lease.partition
         if self._tenures.get(partition) is tenure:
@@ -142,11 +142,11 @@ class Leasing:
         return self._sharing.table.loads.get(partition, PartitionLoad())
 
     def stop_sharing(self) -> None:
-        """Take and hand over nothing any more: `give_up` follows."""
+        """Stop taking and handing over partitions, before `give_up`."""
         self._is_stopping = True
 
     async def give_up(self) -> None:
-        """Hand all partitions over; the others take their shares at once. To be called when nothing is under way for any of them."""
+        """Hand all partitions over; the other workers take them at once. Call it when nothing is under way for them."""
         tenures, self._tenures = list(self._tenures.values()), {}
         if self._giving is not None and self._giving not in tenures:
             tenures.append(self._giving)
@@ -170,12 +170,12 @@ class Leasing:
             except StoreUnavailable as error:
                 self._note_trouble(str(error))
                 wait_s = _RETRY_S
-            # What changed is looked at at once, a store in trouble is not.
+            # A change is handled at once; a store in trouble is not retried at once.
             await wait_until_set(self._clock, self._look, wait_s)
 
     async def _share(self) -> float:
-        """Tell the others what this worker owns, and take what it is to take; returns in how many seconds to look again."""
-        # Together: far from the store each opens connections and sends scripts for seconds.
+        """Publish the partitions of this worker, and take its share; return seconds until the next look."""
+        # Concurrently: far from the store, each of the two opens connections and sends scripts for seconds.
         for done in await asyncio.gather(self._prepare(), self._sharing.beat(self._owned()), return_exceptions=True):
             if isinstance(done, BaseException):
                 raise done
@@ -206,14 +206,14 @@ class Leasing:
             self._is_prepared = True
 
     def _owned(self) -> dict[int, PartitionLoad | None]:
-        """Return the partitions that are this worker's in the store, as far as it knows, with their work."""
+        """Return the partitions that this worker owns in the store, as far as it knows, with their work."""
         tenures = [tenure for tenure in self._tenures.values() if tenure.is_live]
         if self._giving is not None:
             tenures.append(self._giving)
         return {tenure.lease.partition: self._owner.load(tenure) for tenure in tenures}
 
     async def _take(self, wanted: Sequence[int]) -> float:
-        """Take those of the partitions that are free; returns in how many seconds another may be."""
+        """Take those of the partitions that are free; return seconds until another may be free."""
         asked_at = self._clock.monotonic()
         look = await self._leases.take(wanted, self._worker_id, self._settings.lease)
         for taken in look.taken:
@@ -222,9 +222,9 @@ class Leasing:
         self._note_blocked(look.blocked)
         if look.taken:
             metrics.MOVES.add(len(look.taken), "taken")
-            self._renew_now.set()  # with a slow store a good part of the lease is over already
+            self._renew_now.set()  # with a slow store much of the lease is over already
             self._changed.set()
-            self._look.set()  # the others are told
+            self._look.set()  # publish it to the others
             await self._begin()
         return look.next_free.total_seconds() + _SOON_S if look.next_free is not None else float("inf")
 
@@ -244,7 +244,7 @@ class Leasing:
                 await self._give(tenure)
 
     async def _give(self, tenure: Tenure) -> None:
-        """Hand one partition over: what is under way for it ends first, then its lease, and then the others look."""
+        """Hand one partition over: first its work ends, then its lease, and then the others look for partitions."""
         partition, self._giving = tenure.lease.partition, tenure
         await self._owner.finish(tenure)
         tenure.end()
@@ -279,13 +279,13 @@ class Leasing:
     async def _renew(self) -> None:
         tenures = {tenure.lease: tenure for tenure in self._tenures.values() if tenure.is_live}
         parts = await self._leases.together(list(tenures))
-        # One by one: a node of a cluster that is away costs no lease at another.
+        # Separately for each node: an unavailable node of a cluster must not end leases at another.
         renewed = await asyncio.gather(*(self._renew_part({one: tenures[one] for one in part}) for part in parts))
         if all(renewed):
             self._note_trouble("")
 
     async def _renew_part(self, asked: Mapping[Lease, Tenure]) -> bool:
-        """Renew leases of one node, again and again while they can still be in force; returns whether it answered."""
+        """Renew leases of one node, with retries while they can still be in force; return whether the node answered."""
         asked_at = self._clock.monotonic()
         deadline_s = asked_at + self._settings.tenure.total_seconds()
         while self._clock.monotonic() < deadline_s:
@@ -303,7 +303,7 @@ class Leasing:
         for lease, tenure in asked.items():
             if lease in held:
                 tenure.prove(asked_at)
-        # A partition that takes its lease anew meanwhile finds out by that whether it has lost it.
+        # A partition that is taking its lease again meanwhile learns from that whether the lease is lost.
         self._stop([tenure for lease, tenure in asked.items() if lease not in held and tenure.is_over(lease)])
         return True
 
@@ -312,11 +312,11 @@ class Leasing:
             self._stop_late()
             now, margin_s = self._clock.monotonic(), self._settings.lease_margin.total_seconds()
             nearest = min((tenure.until for tenure in self._tenures.values() if tenure.is_live), default=float("inf"))
-            # One that is taken meanwhile is not due within a margin.
+            # The deadline of one taken meanwhile is more than a margin away.
             await self._clock.sleep(max(_SOON_S, min(nearest - now, margin_s)))
 
     def _stop_late(self) -> None:
-        """Stop what was not renewed in time."""
+        """Stop the partitions whose leases were not renewed in time."""
         owned = sum(not tenure.has_ended for tenure in self._tenures.values())
         late = [tenure for tenure in self._tenures.values() if not tenure.has_ended and not tenure.is_live]
         if late and self._limit.lost(owned, self._clock.monotonic()):
@@ -333,7 +333,7 @@ class Leasing:
             metrics.LEASES_LOST.add(len(stopped))
             self._owner.end(stopped)
 
-    # Telling
+    # Logging
 
     async def _tell(self) -> None:
         told = 0
@@ -356,18 +356,18 @@ class Leasing:
             await self._clock.sleep(_SETTLED_S)
 
     def _note_blocked(self, blocked: frozenset[int]) -> None:
-        """Log each partition once that nobody can take."""
+        """Log each partition once that no worker can take."""
         for partition in sorted(blocked - self._blocked):
             log.error(
                 "partition_blocked",
                 partition=partition,
                 keys=[keys.lease(partition).decode(), keys.fence(partition).decode()],
-                hint="another program wrote one of these keys; delete it, and the partition is read again",
+                hint="another program wrote one of these keys; delete that key so that a worker can take the partition",
             )
         self._blocked = blocked
 
     def _note_trouble(self, trouble: str) -> None:
-        """Log once when leases cannot be kept, and once (empty) when they can."""
+        """Log once when leases cannot be renewed, and once (empty text) when they can again."""
         if trouble != self._trouble:
             self._trouble = trouble
             if trouble:

@@ -1,4 +1,4 @@
-"""The cost of a partition in plain numbers, and what a scrape reads of a worker's share."""
+"""The cost of a partition, and the metrics of a worker's share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from relay.ops.instruments import Gauge, Read
 
 _SMOOTHED_S: Final = 60.0
-"""Time after which a burst of notifications counts a third: a partition does not move because of one."""
+"""Time after which a burst of notifications counts for a third, so that one burst moves no partition."""
 
 
 class NotificationRate:
@@ -27,7 +27,7 @@ class NotificationRate:
         self._at = now
 
     def count(self, notifications: int) -> None:
-        """Count notifications that came."""
+        """Count notifications that arrived."""
         self._recent += notifications
 
     def per_minute(self, now: float) -> int:
@@ -38,20 +38,20 @@ class NotificationRate:
 
 
 class ShareReadings:
-    """The share of one worker, as scrapes read it."""
+    """The share of one worker, for scrapes."""
 
     def __init__(self, worker_id: str, table: Callable[[], ShareTable]) -> None:
         """Make the readings.
 
         Args:
             worker_id: name of the worker.
-            table: returns the table as the worker knows it.
+            table: returns the table that the worker read last.
         """
         self._worker_id = worker_id
         self._table = table
 
     def readers(self) -> dict[Gauge, Read]:
-        """Return instrument -> what it reads."""
+        """Return instrument -> its reader."""
         return {
             metrics.PARTITIONS: lambda: self._share.partitions,
             metrics.COST: lambda: self._share.cost,

@@ -1,4 +1,4 @@
-"""The metrics of a worker: what it owns, how fresh that is, what its reads do. Those of notifications are in `push.metrics`."""
+"""The metrics of a worker: partitions, tenants, age of presence, reads. Metrics of notifications: `push.metrics`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _STATUSES: Final = tuple(status.name.lower() for status in Status)
 
 
 def _number(name: str, unit: str, meaning: str, question: str, labels: Labels | None = None) -> Gauge:
-    """Return a gauge of things that may be summed up over workers."""
+    """Return a gauge whose values may be added up over workers."""
     return Gauge(
         Metric(
             name=name, kind=MetricKind.UP_DOWN, unit=unit, meaning=meaning, question=question, roles=_WORKER,
@@ -27,7 +27,7 @@ def _number(name: str, unit: str, meaning: str, question: str, labels: Labels | 
 
 
 def _greatest(name: str, unit: str, meaning: str, question: str, labels: Labels | None = None) -> Gauge:
-    """Return a gauge of which only the greatest counts."""
+    """Return a gauge of which only the greatest value counts."""
     return Gauge(
         Metric(
             name=name, kind=MetricKind.GAUGE, unit=unit, meaning=meaning, question=question, roles=_WORKER,
@@ -103,7 +103,7 @@ REPORTED: Final = _number(
     "Whose presence cannot be read, and why?", {"status": _STATUSES},
 )  # fmt: skip
 USERS: Final = _number(
-    "relay.worker.users", "{user}", "Users who are read: `pushed` seldom, because Graph announces their changes, `polled` at the full rate",
+    "relay.worker.users", "{user}", "Users who are read: `pushed` less often, because Graph announces their changes, `polled` at the full rate",
     "How many users are watched, and for how many do notifications work?", {"users": ("pushed", "polled")},
 )  # fmt: skip
 CONTACT_AGE: Final = _greatest(
@@ -164,7 +164,7 @@ TENANT_BUDGET_LEFT: Final = _greatest(
 # Reads
 
 READS: Final = _counter(
-    "relay.worker.reads", "{read}", "Bulk reads of Graph, by how they ended: `answered`, or the trouble that users are told of",
+    "relay.worker.reads", "{read}", "Bulk reads of Graph, by result: `answered`, or the status that users get",
     "Do reads succeed, and if not, why?",
     {"outcome": ("answered", *_STATUSES)},
 )  # fmt: skip

@@ -29,13 +29,13 @@ T = TypeVar("T")
 class Ownership:
     """One partition as long as its lease lasts.
 
-    It is not a frozen value: `fence` replaces the lease, and lost history the epoch. So both are asked for when they are shown,
-    and kept in a variable where two steps have to show the same.
+    The object changes: `fence` replaces the lease, and lost history replaces the epoch. So read both just before each
+    use, and keep a copy where two steps must use the same one.
 
     Attributes:
-        tenure: the lease and the deadline until which it counts.
-        cloud: Microsoft's side, as far as the tenure lets it be asked.
-        epoch: valid for the server's history.
+        tenure: the lease and its deadline.
+        cloud: the connection to Microsoft; requests fail after the deadline.
+        epoch: the epoch of the server's history.
     """
 
     def __init__(self, resources: Resources, tenure: Tenure, epoch: Epoch, cloud: Cloud) -> None:
@@ -51,18 +51,18 @@ class Ownership:
         return self.tenure.lease
 
     def is_over(self, lease: Lease) -> bool:
-        """Return whether LEASELOST under this lease says that the partition is lost, and not that `fence` has replaced the lease."""
+        """Return whether LEASELOST for this lease means a lost partition, and not that `fence` has replaced the lease."""
         return self.tenure.is_over(lease)
 
     async def fence(self, doubted: Lease) -> None:
-        """Make sure that a write of unknown outcome under this lease is not carried out after this returns.
+        """Ensure that a write of unknown outcome under this lease is not carried out after this call.
 
-        It may still lie in a socket, and lease, epoch and order would let it pass. So the lease is taken anew, for all tenants;
-        writes under way meet LEASELOST, see `is_over`.
+        The write may still be in a socket, and lease, epoch and order would allow it. So the lease is taken again, for
+        all tenants, and writes under way get LEASELOST, see `is_over`.
 
         Raises:
-            LeaseLost: the partition is lost indeed.
-            StoreUnavailable: to be tried again.
+            LeaseLost: the partition is lost.
+            StoreUnavailable: call again.
         """
         tenure = self.tenure
         async with self._fencing:
@@ -81,7 +81,7 @@ class Ownership:
         log.info("partition_fenced", partition=self.lease.partition)
 
     async def until_answered(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """Ask the store until it answers."""
+        """Repeat a request to the store until it answers; return the answer."""
         while True:
             try:
                 return await ask()
@@ -89,7 +89,7 @@ class Ownership:
                 await self._resources.clock.sleep(_RETRY_S)
 
     async def until_written(self, write: Callable[[Lease], Awaitable[None]]) -> None:
-        """Write until the store says that it is written; no earlier attempt is carried out after that.
+        """Repeat a write until the store confirms it. No earlier attempt is carried out after that.
 
         Raises:
             LeaseLost: the partition is lost.
@@ -109,7 +109,7 @@ class Ownership:
             await self._resources.clock.sleep(_RETRY_S)
 
     async def _void(self, lease: Lease, error: Retryable) -> None:
-        """Return when a write that failed under this lease is sure not to be carried out any more."""
+        """Return once a write that failed under this lease can no longer be carried out."""
         if isinstance(error, LeaseLost) and self.is_over(lease):
             raise error
         await self.fence(lease)

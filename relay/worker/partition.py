@@ -1,8 +1,8 @@
 """One owned partition: its tenants, its inbox, and its housekeeping.
 
-Taking over: make sure that the epoch is of the server's history, note the inbox position, then read everything; hints
-from there on come through `hint`. Handing over: end steps that must not be cut short, and write down what only this worker knows. A
-lost lease ends the partition by LeaseLost, without writing anything: another owner is at work.
+Taking over: check that the epoch belongs to the server's history, note the inbox position, then read everything. Later
+hints come through `hint`. Handing over: finish the steps that must not be interrupted, and store the state that only
+this worker has. A lost lease ends the partition with LeaseLost, and nothing is written: another owner is at work.
 """
 
 from __future__ import annotations
@@ -41,14 +41,15 @@ log = structlog.get_logger(__name__)
 
 _HOUSEKEEPING_S: Final = 5.0
 _TRIMMED: Final = 1 / 20
-"""Share of the time that changes are kept after which old ones are dropped."""
+"""Interval at which old changes are dropped, as a share of the time for which changes are kept."""
 _FINISH_S: Final = 2.0
-"""Time for what must not be cut short when another worker is to have the partition: nobody reads it again meanwhile."""
+"""Time to finish steps that must not be interrupted before a handover. No worker begins reads of the partition meanwhile."""
 _SETTLE_S: Final = 1.0
-"""Time for reads that are under way then: whoever is still being read is read again by the next owner."""
+"""Time for reads that are under way then. The next owner repeats reads that do not end in time."""
 _SAVE_AFTER: Final = INBOX_PER_TENANT // 4
-"""Hints after which the inbox's position is saved at once: the inbox keeps only so many of a tenant that are not known to be dealt
-with, and with more than 200 notifications a second these would be too many before the next housekeeping."""
+"""Hints after which the inbox position is saved at once. The inbox keeps a limited number of a tenant's hints above the
+saved position, and with more than 200 notifications a second the limit would be reached before the next
+housekeeping."""
 
 
 class OwnedPartition:
@@ -67,20 +68,21 @@ class OwnedPartition:
 
         Args:
             resources: the worker's settings and connections.
-            ownership: with a lease that is in force.
-            position: of the inbox, from before anything else is read; where a former owner ended in order, the one that it had reached.
-            roster: the partition's tenants, read since it was taken.
-            known: its work as an earlier owner counted it.
-            predecessor: fencing token of a former owner that ended in order; see `Takeover`.
+            ownership: ownership with a lease that is in force.
+            position: inbox position from before anything else is read, or the one that a former owner had reached when
+                it stopped cleanly.
+            roster: the partition's tenants, read after the lease was taken.
+            known: the partition's work as an earlier owner counted it.
+            predecessor: fencing token of a former owner that stopped cleanly; see `Takeover`.
         """
         self.ownership = ownership
         self.position = position
-        self.is_read = False  # whether all tenants that there were at the beginning are at work
-        self.last = START  # the newest entry of `changes` that was seen: one that is older again is lost history
+        self.is_read = False  # whether all tenants of the beginning are at work
+        self.last = START  # the newest entry of `changes` seen: an older newest entry means lost history
         self._resources = resources
         self._roster = roster
         self._predecessor = predecessor
-        self.is_ending = False  # hints stay in the inbox for the next owner
+        self.is_ending = False  # from now on hints stay in the inbox for the next owner
         self._contacts = ContactWriter(resources, ownership)
         self._begun = resources.clock.monotonic()
         self._notifications = NotificationRate(known.notifications, resources.clock.monotonic())
@@ -88,7 +90,7 @@ class OwnedPartition:
         self._unsaved = 0
         self._many_came = asyncio.Event()
         self._tenants: dict[TenantId, tuple[TenantWorker, asyncio.Task[None]]] = {}
-        # Tenant that is being taken up -> what came for it meanwhile.
+        # Tenant that is being started -> hints that arrived for it meanwhile.
         self._early: dict[TenantId, list[hints.Hint]] = {tenant_id: [] for tenant_id in roster.tenants}
         self._tasks: asyncio.TaskGroup | None = None
 
@@ -100,7 +102,7 @@ class OwnedPartition:
     async def run(self) -> None:
         """Work for the partition's tenants."""
         async with asyncio.TaskGroup() as self._tasks:
-            # First, so that one that left and came back meanwhile begins with nothing of before.
+            # First, so that a tenant that left and returned meanwhile begins without its old state.
             for tenant_id in self._roster.left:
                 await self._let_go(tenant_id)
             first = [
@@ -112,7 +114,7 @@ class OwnedPartition:
             self._tasks.create_task(self._keep_house(), name=f"house:{self.lease.partition}")
 
     def hint(self, entry: InboxEntry) -> None:
-        """Take in an entry of the inbox."""
+        """Process an entry of the inbox."""
         if self.is_ending:
             return
         self.position = entry.position
@@ -121,7 +123,7 @@ class OwnedPartition:
             self._many_came.set()
         if entry.gap or entry.hint is None:
             log.info("inbox_gap", partition=self.lease.partition)
-            self._predecessor = None  # tenants that are still to be taken up have missed something too
+            self._predecessor = None  # tenants that are not started yet have missed hints too
             for tenant, _ in self._tenants.values():
                 tenant.hints_lost()
         if entry.hint is None:
@@ -138,18 +140,18 @@ class OwnedPartition:
             self._early[entry.hint.tenant_id].append(entry.hint)
 
     def history_lost(self, epoch: Epoch, last: Revision) -> None:
-        """Begin another epoch behind `last`: reads under way do not count, and everything is stored again."""
+        """Begin a new epoch after `last`: reads under way do not count, and everything is stored again."""
         self.ownership.epoch, self.last = epoch, last
         for tenant, _ in self._tenants.values():
             tenant.history_lost()
 
     def statistics(self) -> PartitionStatistics:
-        """Return the partition as it is at present."""
+        """Return the present statistics of the partition."""
         tenants = {tenant_id: work.statistics() for tenant_id, (work, _) in self._tenants.items()}
         return PartitionStatistics(begun=self._begun, position=self.position, is_read=self.is_read, tenants=tenants)
 
     def figures(self) -> dict[TenantId, TenantFigures]:
-        """Return tenant id -> the tenant in numbers, of the tenants at work."""
+        """Return tenant id -> figures of the tenant, for the tenants at work."""
         return {tenant_id: work.figures() for tenant_id, (work, _) in self._tenants.items()}
 
     def tenants(self) -> list[TenantId]:
@@ -157,7 +159,7 @@ class OwnedPartition:
         return list(self._tenants)
 
     def load(self) -> PartitionLoad | None:
-        """Return the work of this partition; None while not all of its tenants were taken over, and some users are not counted."""
+        """Return the work of this partition; None until all of its tenants are loaded and their users can be counted."""
         works = [work for work, _ in self._tenants.values()]
         if not self.is_read or not all(work.is_taken_over for work in works):
             return None
@@ -165,9 +167,9 @@ class OwnedPartition:
         return PartitionLoad(sum(work.users for work in works), notifications)
 
     async def finish(self) -> None:
-        """End what must not be cut short, and leave behind what only this worker knows; `run` is to be cancelled after it.
+        """Finish steps that must not be interrupted, and store the state that only this worker has. Cancel `run` after it.
 
-        It takes some seconds at most, because whatever is cut short all the same is found and put right by the next owner.
+        It takes some seconds at most. The next owner finds and repairs anything that was interrupted anyway.
         """
         with suppress(TimeoutError):
             async with asyncio.timeout(_FINISH_S):
@@ -206,7 +208,7 @@ class OwnedPartition:
             start(self._tasks, self._take_up(tenant_id), f"take-up:{tenant_id}")
 
     async def _take_up(self, tenant_id: TenantId, *, is_first: bool = False) -> None:
-        """Begin to work for a tenant, or stop if it has gone."""
+        """Begin to work for a tenant, or stop if it has left."""
         tenant = await self.ownership.until_answered(partial(self._resources.tenants.load, tenant_id))
         known = self._tenants.get(tenant_id)
         if tenant is None:
@@ -224,7 +226,7 @@ class OwnedPartition:
         return TenantWorker(tenant, self._resources, self.ownership, self._contacts, predecessor)
 
     async def _run_tenant(self, work: TenantWorker) -> None:
-        """Restart a tenant that fails in an unforeseen way; it must not take the others with it."""
+        """Run a tenant, and restart it after an unexpected error, so that the other tenants continue."""
         while True:
             try:
                 await work.run()
@@ -250,7 +252,7 @@ class OwnedPartition:
     # Housekeeping
 
     async def _keep_house(self) -> None:
-        """Save the inbox's position, at the latest when many hints came, and drop old changes."""
+        """Save the inbox position, early after many hints, and drop old changes."""
         clock, settings = self._resources.clock, self._resources.settings
         trim = Cadence(max(_HOUSEKEEPING_S, settings.changes_kept.total_seconds() * _TRIMMED))
         trim.take(clock.monotonic())

@@ -25,45 +25,50 @@ class WorkerSettings:
     """Settings of one worker.
 
     Attributes:
-        poll_interval: between two reads of a user, when Graph's limit allows it. 5 s: a colleague's change is seen by an
-            attendant before the next call is answered, and 50,000 users of a tenant still fit into Graph's limit.
-        reconcile_interval: between two reads of a user whose changes Graph announces. 60 s: what a lost notification costs, for a
-            twelfth of the reads.
-        gather: how long users whose changes were announced wait for others to be read with, where a notification does not say
-            enough by itself: half of the 200 ms within which they are promised to be read.
+        poll_interval: time between two reads of a user, when Graph's limit allows it. 5 s: a colleague's change is seen
+            by an attendant before the next call is answered, and 50,000 users of a tenant still fit into Graph's limit.
+        reconcile_interval: time between two reads of a user whose changes Graph announces. 60 s: the delay after a lost
+            notification, for a twelfth of the reads.
+        gather: time that announced users wait to be read together with others, when a notification alone does not
+            contain enough: half of the 200 ms within which they must be read.
         subscription_size: users of one subscription; Graph's own limit is 650.
         announced_within: a change that no notification announces within this time was not announced. Graph takes a minute at most,
-            and retries take theirs.
-        sweep: how often lingering, expiry, staleness, set-aside users and who is to be covered are looked at.
+            and retries take longer.
+        sweep: interval of checking lingering, expiry, staleness, set-aside users and coverage.
         page_size: users in one bulk read; Graph's own limit is 650.
         reads_at_once: bulk reads of one tenant under way together. 8 of 50 ms each allow 160 reads a second, three times
             Graph's limit, and still leave a stalled tenant with few open requests.
-        watch_linger: how long users are read on after the last suite has left, so that one that comes back costs nothing.
-        unknown_linger: the same for names that stand for nobody: long enough for a suite to reconnect, and nothing is lost with one,
-            because it cost one line of a request.
-        tenant_names: distinct names that a tenant may watch; its own setting goes before. A worker keeps at most twice as many.
-        names_share: of what Graph allows a tenant, what asking for names may use. A tenth is 4 requests a second, with 300 names
-            each, and what was not used for half a minute at once: 40,000 names.
-        lease: how long a partition is this worker's without renewal: what a killed worker costs before another takes over.
-        lease_renewal: a third of it, so that one lost renewal does not lose the lease. Nor is an answer lost that takes as long as this.
-        directory_found: how long a name is taken to stand for the same user. 5 minutes: people are deleted, renamed, and recreated under
-            a name that was another's, and Graph does not announce it. 50,000 names cost a request every 2 s.
-        directory_not_found: how soon a name that stands for nobody is asked for again, while somebody watches it. A minute: a newly
-            created colleague is found after this time.
-        stale_after_intervals: a page unconfirmed for so many intervals makes its users stale.
-        lag: for how long Graph's servers may be behind each other: what a lesser sequence number says is not believed before. 10 s:
-            not documented; notifications take so long on average.
-        grant_refresh: every grant is refreshed as often, used or not, so that a dead one is found within a day.
-        grant_patience: how long a refusal that may pass is tried again before the grant counts as dead.
-        graph_patience: the same where Entra goes on giving tokens and only Graph refuses them. 15 minutes: Graph has refused good
-            tokens for several, and mails to administrators cannot be taken back.
-        contact_interval: how often contact times are written for a partition; the edges need them far less often than reads.
-        heartbeat: how often each tenant's state is written for the edges, changed or not: what they take a silence by for a death. Well
-            within the 15 s in which users are noticed as stale that are polled.
-        changes_kept: how long entries of `changes` are kept for edges that lag.
+        watch_linger: time that users are still read after the last suite has left, so that a suite that returns causes
+            no request.
+        unknown_linger: the same for names that stand for no user: long enough for a suite to reconnect. Forgetting such
+            a name loses little, because looking it up takes one line of a request.
+        tenant_names: distinct names that a tenant may watch; the tenant's setting takes precedence. A worker keeps at
+            most twice as many.
+        names_share: share of Graph's limit for a tenant that requests for names may use. A tenth is 4 requests a
+            second, with 300 names each; the unused part of half a minute may be used at once: 40,000 names.
+        lease: time that a partition belongs to this worker without renewal. After a worker is killed, another takes
+            over this much later.
+        lease_renewal: a third of the lease, so that one lost renewal, or one answer that takes as long as this, loses
+            no lease.
+        directory_found: time for which a name stands for the same user. 5 minutes: users are deleted, renamed, and
+            recreated with the name of another, and Graph does not announce it. 50,000 names cost a request every 2 s.
+        directory_not_found: time after which a name without a user is looked up again, while it is watched. A minute: a
+            newly created user is found after this time.
+        stale_after_intervals: number of intervals without confirmation after which the users of a page are stale.
+        lag: longest time that one of Graph's servers may lag behind another: a smaller sequence number is not believed
+            before. 10 s: not documented; the average notification takes this long.
+        grant_refresh: interval of refreshing each grant, used or not, so that a dead one is found within a day.
+        grant_patience: time for which a refusal that may pass is retried before the grant counts as dead.
+        graph_patience: the same when Entra still issues tokens and only Graph refuses them. 15 minutes: Graph has
+            refused valid tokens for several minutes, and mails to administrators cannot be recalled.
+        contact_interval: interval of writing contact times for a partition; the edges need them far less often than
+            reads.
+        heartbeat: interval of writing each tenant's state for the edges, changed or not. Edges take a longer silence
+            for a dead worker. Well within the 15 s in which stale polled users are noticed.
+        changes_kept: time for which entries of `changes` are kept for edges that lag.
         budget: Graph's limit.
-        subscriptions: when subscriptions are made, renewed, made anew and tried again.
-        push: change notifications; None: none are asked for.
+        subscriptions: times at which subscriptions are created, renewed, replaced and retried.
+        push: change notifications; None: no subscriptions.
         alerts: e-mail and signed notices to administrators.
     """
 
@@ -98,16 +103,16 @@ class WorkerSettings:
 
     @property
     def lease_margin(self) -> timedelta:
-        """Time before a lease can expire at which a worker stops what it does at Microsoft.
+        """Time before a lease can expire at which a worker stops its requests to Microsoft.
 
-        A sixth of the lease: what is on its way arrives before a successor begins, also when two clocks run a little apart; and
-        two renewals in a row must be late by more than half of their interval before it costs anything.
+        A sixth of the lease: requests under way arrive before a successor begins, even if two clocks run at slightly
+        different rates, and work stops only when two renewals in a row are late by more than half of their interval.
         """
         return self.lease / 6
 
     @property
     def tenure(self) -> timedelta:
-        """Time for which a worker acts on a lease without another proof, from when it asked for the last one."""
+        """Time for which a worker acts on a lease without another confirmation, counted from the last confirmed request."""
         return self.lease - self.lease_margin
 
 
@@ -120,7 +125,7 @@ def worker_settings(
     push: PushSettings | None,
     alerts: AlertSettings,
 ) -> WorkerSettings:
-    """Return the settings of a worker, from the operator's."""
+    """Return the settings of a worker, from the operator's settings."""
     return WorkerSettings(
         poll_interval=poll.interval,
         reconcile_interval=poll.reconcile_interval,

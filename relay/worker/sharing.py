@@ -1,8 +1,8 @@
-"""The worker's row in the table of workers: writes what it owns, and learns which partitions it takes and hands over.
+"""The worker's row in the table of workers: publishes its partitions, and decides which ones to take and hand over.
 
     beat       every third of a lease, and at once when a worker announces a change
-    to_take    the free partitions that this worker takes by the plan
-    to_give    one partition that another worker should have; the next once that one is taken
+    to_take    the free partitions that the plan assigns to this worker
+    to_give    one partition that another worker should have; the next one after that was taken
 
 The rules are in the core (`core.share_moves`), the table is in the store (`presence.workers`).
 """
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from relay.worker.store_clock import StoreClock
 
 _SOON_S: Final = 0.01
-"""Time after the instant at which a registration expires, for the store to have dropped it."""
+"""Time after which the store has dropped an expired registration."""
 
 
 class Sharing:
-    """The registration of this worker, and the table as it knows it."""
+    """The registration of this worker, and the table that it read last."""
 
     def __init__(
         self, store: Store, settings: WorkerSettings, worker_id: str, store_clock: StoreClock, clock: Clock = SYSTEM
@@ -49,10 +49,10 @@ class Sharing:
         return self._holder.table
 
     async def beat(self, owned: Mapping[int, PartitionLoad | None]) -> None:
-        """Say that this worker lives and what it owns, and read the table. The others look when it owns others than before.
+        """Renew this worker's registration with its partitions, and read the table. Other workers are notified of a change.
 
         Raises:
-            StoreUnavailable: the table is the one of before.
+            StoreUnavailable: the table is unchanged.
         """
         announce = self._announced is None or self._announced != owned.keys()
         asked_at = self._clock.monotonic()
@@ -62,29 +62,29 @@ class Sharing:
         self._holder.see(table, self._clock.monotonic())
 
     def to_take(self) -> list[int]:
-        """Return the free partitions that this worker is to take."""
+        """Return the free partitions that this worker should take."""
         return self._holder.to_take(self._clock.monotonic())
 
     def to_give(self) -> int | None:
-        """Return the partition that this worker is to hand over now; None for none."""
+        """Return the partition that this worker should hand over now; None without one."""
         return self._holder.to_give(self._clock.monotonic())
 
     def gave(self, partition: int) -> None:
-        """Take note that a partition was handed over."""
+        """Note that a partition was handed over."""
         self._holder.gave(partition, self._clock.monotonic())
 
     @property
     def next_expiry_s(self) -> float:
-        """Seconds until the first of the other workers counts as dead unless it says that it lives."""
+        """Seconds until the first registration of another worker expires unless renewed."""
         others = (worker for name, worker in self.table.workers.items() if name != self._worker_id)
         return min((other.expires_in.total_seconds() + _SOON_S for other in others), default=float("inf"))
 
     async def wait_changed(self) -> bool:
-        """Return when some worker says that something changed, or after a second; whether it did. Raises StoreUnavailable."""
+        """Wait until a worker announces a change, at most a second; return whether one did. Raises StoreUnavailable."""
         return await self._changed.wait()
 
     async def leave(self) -> None:
-        """Say that this worker ends and owns nothing any more; the others take their shares of it at once. Raises StoreUnavailable."""
+        """Remove this worker's registration; the others take its partitions at once. Raises StoreUnavailable."""
         await self._workers.leave(self._worker_id)
 
     async def aclose(self) -> None:

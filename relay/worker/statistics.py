@@ -1,4 +1,4 @@
-"""A worker at one moment: what it owns and watches, as values that do not change with it."""
+"""A snapshot of a worker: its partitions and the users that it watches, as immutable values."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class TenantStatistics:
     """One tenant at work.
 
     Attributes:
-        state: as it is acted on.
+        state: the tenant's state in this worker.
         watched: edge -> the names that it watches.
-        polled: users who are read at the full rate.
-        covered: users who are read seldom, because their changes are announced.
+        polled: number of users who are read at the full rate.
+        covered: number of users who are read less often, because their changes are announced.
     """
 
     state: TenantState
@@ -38,10 +38,11 @@ class PartitionStatistics:
     """One owned partition.
 
     Attributes:
-        begun: when its work began, by the worker's monotonic clock: another one is another ownership.
-        position: up to which its inbox was taken in.
-        is_read: whether all tenants that there were at the beginning are at work.
-        tenants: tenant id -> what is known of it, of the tenants at work.
+        begun: time at which its work began, by the worker's monotonic clock; a different time means a different
+            ownership.
+        position: inbox position up to which hints were processed.
+        is_read: whether all tenants of the beginning are at work.
+        tenants: tenant id -> its statistics, for the tenants at work.
     """
 
     begun: float

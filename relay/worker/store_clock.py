@@ -1,4 +1,4 @@
-"""The time of day by the store's clock: the one clock that all workers share, whatever their own ones say."""
+"""The time of day by the store's clock, which all workers share, independent of the clocks of their machines."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _MS: Final = 1000
 
 
 class StoreClock:
-    """The store's time of day, as its last answers told it and this worker's monotonic clock goes on from it.
+    """The store's time of day, from its last answers and this worker's monotonic clock.
 
-    Until the first answer, and only then, it is this worker's own time of day.
+    Only before the first answer it is this worker's time of day.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -22,15 +22,15 @@ class StoreClock:
         self._error_s = 0.0
 
     def observe(self, store_ms: int, asked_at: float, answered_at: float) -> None:
-        """Take in a time that the store told.
+        """Adjust the clock with a time from the store.
 
-        The store read its clock at some moment between the two instants. What was known is kept while it agrees with that, so that the
-        time does not jump with each answer's way.
+        The store read its clock at some moment between the two instants. The present value is kept while it agrees with
+        that, so that the time does not jump with the delay of each answer.
 
         Args:
             store_ms: ms since 1970.
-            asked_at: when the store was asked, by the monotonic clock.
-            answered_at: when it had answered.
+            asked_at: time of the request, by the monotonic clock.
+            answered_at: time of the answer, by the monotonic clock.
         """
         least, most = store_ms / _MS - answered_at, store_ms / _MS - asked_at
         self._ahead_s = min(max(self._ahead_s, least), most)
@@ -41,14 +41,15 @@ class StoreClock:
         return self._clock.monotonic() + self._ahead_s
 
     def ms_of(self, instant: float) -> int:
-        """Return an instant of the monotonic clock as ms since 1970, at most; one of long ago, or never, as 0.
+        """Return an instant of the monotonic clock as ms since 1970: the earliest possible value; 0 for one long ago or never.
 
-        What one worker converts by this and another one by `instant_of` becomes older by what their clocks may be wrong by, and never younger.
+        If another worker converts the result back by `instant_of`, the error of their clocks can only make the instant
+        older.
         """
         return max(0, int((instant + self._ahead_s - self._error_s) * _MS)) if instant > float("-inf") else 0
 
     def instant_of(self, ms: int) -> float:
-        """Return ms since 1970 as an instant of the monotonic clock, at the earliest."""
+        """Return ms since 1970 as an instant of the monotonic clock: the earliest possible one."""
         return ms / _MS - self._ahead_s - self._error_s
 
     def now_ms(self) -> int:

@@ -1,4 +1,4 @@
-"""Tasks of a group that may be ending: a lost lease ends a partition's group at any moment, also while a task is added to it."""
+"""Starts tasks in a group that may be ending: a lost lease can end a partition's group while a task is added."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 
 def start(group: asyncio.TaskGroup, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None] | None:
-    """Start `work` in the group; None, and nothing is started, when the group is shutting down."""
+    """Start `work` in the group; return None without starting it when the group is shutting down."""
     try:
         return group.create_task(work, name=name)
-    except RuntimeError:  # all that a group says when it takes no more tasks
+    except RuntimeError:  # the only error of a group that accepts no more tasks
         work.close()
         return None

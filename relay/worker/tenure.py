@@ -6,9 +6,10 @@
     └──────────────────── lease less margin ────────────────► deadline
                  the worker's clock
 
-A worker that is cut off, or was stopped for a while, cannot learn that its lease is lost. But a lease lives at least as long as it was
-asked for, counted from the request; so a worker that stops a margin before then never acts beside its successor. Redis
-refuses late writes whatever the worker believes; Microsoft knows no leases, so this deadline is the only protection there.
+A worker that is cut off, or was stopped for a while, cannot learn that its lease is lost. But a lease lasts at least
+for the requested time, counted from the request. So a worker that stops a margin before that never acts at the same
+time as its successor. Redis refuses late writes in any case; Microsoft does not know leases, so this deadline is the
+only protection there.
 """
 
 from __future__ import annotations
@@ -28,20 +29,20 @@ class Tenure:
     """One ownership of a partition, as its worker knows it. `demand` may be called from any thread.
 
     Attributes:
-        lease: the one to show; `OwnedPartition.fence` puts another in its place.
-        successor: nonce of the lease that may be in force already in the place of ours.
-        until: the deadline, by the monotonic clock. It moves with each proof.
-        has_ended: what is under way is being stopped, or has been.
+        lease: the lease for writes; `Ownership.fence` replaces it.
+        successor: nonce of the lease that may already be in force instead of ours.
+        until: the deadline, by the monotonic clock. Each confirmation moves it.
+        has_ended: whether the work is being stopped, or has been stopped.
     """
 
     def __init__(self, lease: Lease, asked_at: float, span: timedelta, clock: Clock = SYSTEM) -> None:
-        """Begin.
+        """Begin a tenure.
 
         Args:
-            lease: in force.
-            asked_at: when it was asked for, by the monotonic clock: before the request left.
-            span: how long after a proof was asked for it holds: the lease less the margin.
-            clock: of this worker.
+            lease: a lease in force.
+            asked_at: time just before the lease was requested, by the monotonic clock.
+            span: time that a confirmation is valid, counted from its request: the lease less the margin.
+            clock: clock of this worker.
         """
         self.lease = lease
         self.successor: str | None = None
@@ -56,22 +57,22 @@ class Tenure:
         return not self.has_ended and self._clock.monotonic() < self.until
 
     def prove(self, asked_at: float) -> None:
-        """The store has confirmed the lease, which was asked of it at `asked_at`. An ended tenure stays ended."""
+        """Note that the store confirmed the lease, in answer to a request at `asked_at`. An ended tenure stays ended."""
         self.until = max(self.until, asked_at + self._span_s)
 
     def end(self) -> None:
-        """Act no more, whatever comes."""
+        """End the tenure; later confirmations do not revive it."""
         self.has_ended = True
 
     def demand(self) -> None:
         """Return if the worker may act for the partition.
 
         Raises:
-            LeaseLost: it may not: the lease may be another's by now.
+            LeaseLost: it may not, because another worker may have the lease.
         """
         if not self.is_live:
             raise LeaseLost("The lease was not confirmed in time")
 
     def is_over(self, lease: Lease) -> bool:
-        """Return whether LEASELOST under this lease says that the partition is lost, and not that another lease replaced it."""
+        """Return whether LEASELOST for this lease means a lost partition, and not that another lease of ours replaced it."""
         return not self.is_live or (lease == self.lease and self.successor is None)

@@ -1,12 +1,12 @@
-"""The partitions of this worker: begun when `leasing` has taken them, their inbox, and the history of the store.
+"""Runs the partitions that `leasing` has taken, reads their inbox, and watches the history of the store.
 
-    begin            partitions were taken: all begin to work together
-    finish           another worker takes one: steps that must not be cut short end, then the partition
-    end              leases are lost, or may be: everything under way is cancelled
-    _read_inbox      one blocking read over all owned partitions, handed on as hints
-    _watch_history   once a second: if the store lost history, a new epoch is made, and everything is written again
+    begin            starts the work for partitions that were taken, all together
+    finish           before another worker takes a partition: ends the steps that must not be interrupted, then the partition
+    end              cancels all work for leases that are lost, or may be
+    _read_inbox      one blocking read over all owned partitions; passes entries on as hints
+    _watch_history   once a second: if the store lost history, makes a new epoch and writes everything again
 
-A worker that is killed leaves only its leases behind, which expire. One that stops gives them up and announces it.
+A killed worker leaves only leases that expire. A worker that stops gives them up and announces it.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ _RETRY_S: Final = 0.5
 class Worker:
     """Owns its share of the partitions and works for their tenants until `run` is cancelled.
 
-    At most one worker writes for a partition: each write shows the lease. While the store is away nothing is written, reads of Graph are
-    retried slowly, and everything is read again when it is back.
+    At most one worker writes for a partition: each write carries the lease. While the store is unavailable nothing is
+    written, reads of Graph are retried slowly, and everything is read again afterwards.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Worker:
     ) -> None:
         self.store = store
         self.settings = settings
-        self._cloud = cloud  # for partitions only: each has its own view of it, which closes with its lease
+        self._cloud = cloud  # for partitions only: each gets a view of it that closes with its lease
         self._clock = clock
         tenants = Tenants(store)
         self._alerts = AlertSender(store, tenants, vault.ring, settings.alerts, lambda: self.partitions)
@@ -89,24 +89,24 @@ class Worker:
         return set(self._owned)
 
     def statistics(self) -> WorkerStatistics:
-        """Return what this worker owns and watches at present."""
+        """Return the present statistics of this worker."""
         return WorkerStatistics(partitions={number: owned.statistics() for number, (owned, _) in self._owned.items()})
 
     def _tenants_in_numbers(self) -> dict[TenantId, TenantFigures]:
         return {tenant_id: one for owned, _ in self._owned.values() for tenant_id, one in owned.figures().items()}
 
     def trouble(self) -> str:
-        """Return why this worker does not do its part at present; empty when it does, also when others own everything."""
+        """Return why this worker does not work as it should; empty without trouble, also when other workers own everything."""
         late_s = self._leasing.late_s
         if late_s is None:
-            return "it has not looked at all partitions yet"
+            return "it has not looked for partitions yet"
         if late_s > self.settings.lease.total_seconds():
             return f"it has not renewed its partitions for {late_s:.0f} s"
         unread = sum(not owned.is_read for owned, _ in self._owned.values())
         return f"{unread} of its {len(self._owned)} partitions are not read yet" if unread else ""
 
     async def run(self) -> None:
-        """Work until cancelled; then hand the leases over."""
+        """Work until cancelled, then hand the leases over."""
         with reading({**self._figures.readers(), **self._leasing.readers()}):
             await self._run_all()
 
@@ -124,7 +124,7 @@ class Worker:
                 try:
                     await asyncio.get_running_loop().create_future()
                 finally:
-                    # Before the tasks are cancelled: partitions that end from now on are given up below, by their leases.
+                    # Before the tasks are cancelled: the leases of partitions that end from now on are given up below.
                     self._stopping = True
                     self._leasing.stop_sharing()
                     await asyncio.shield(self._finish_all())
@@ -137,22 +137,22 @@ class Worker:
         """Begin to work for partitions that were taken, all together.
 
         Raises:
-            StoreUnavailable: none was begun; to be tried again.
+            StoreUnavailable: none was begun; call again.
         """
         rosters = await self._resources.tenants.rosters([one.lease.partition for one, _ in taken])
         found = {tenure.lease: is_of(one.epoch, one.replid) if one.epoch else False for one, tenure in taken}
-        # Another history: what is stored is not to be shown as if it were new.
+        # After lost history, stored answers must not be shown as if they were new.
         lost = {lease: rosters[lease.partition].tenants for lease, is_known in found.items() if not is_known}
         renewed = await self._resources.presences.renew_epochs(lost) if lost else {}
         for one, tenure in taken:
             epoch = renewed.get(tenure.lease) if tenure.lease in lost else one.epoch
-            if epoch is None:  # a slow store or machine: it is anybody's again
+            if epoch is None:  # a slow store or machine: any worker may take it again
                 self._leasing.ended(tenure)
                 continue
             cloud = self._cloud.behind(tenure.demand)
             ownership = Ownership(self._resources, tenure, epoch, cloud)
             known, roster = self._leasing.known_load(one.lease.partition), rosters[one.lease.partition]
-            # Of another history nothing is gone on from: hints may be lost too.
+            # No handover is used after lost history: hints may be lost too.
             is_left = one.handed_over is not None and tenure.lease not in lost
             owned = OwnedPartition(
                 self._resources,
@@ -168,7 +168,7 @@ class Worker:
         await self._resources.inbox.wake()
 
     def end(self, tenures: Collection[Tenure]) -> None:
-        """Stop whatever is under way for partitions whose leases are lost, or may be."""
+        """Cancel all work for partitions whose leases are lost, or may be."""
         for tenure in tenures:
             log.debug("lease_lost", partition=tenure.lease.partition)
             owned, task = self._owned.get(tenure.lease.partition, (None, None))
@@ -176,7 +176,7 @@ class Worker:
                 task.cancel()
 
     async def finish(self, tenure: Tenure) -> None:
-        """Return when nothing is under way any more for a partition that another worker is to have."""
+        """End the work for a partition that another worker should have; return when nothing is under way."""
         owned, task = self._owned.get(tenure.lease.partition, (None, None))
         if owned is not None and task is not None and owned.ownership.tenure is tenure:
             await owned.finish()
@@ -184,7 +184,7 @@ class Worker:
             await asyncio.wait([task])
 
     def load(self, tenure: Tenure) -> PartitionLoad | None:
-        """Return the work of a partition; None while not all of its tenants were taken over."""
+        """Return the work of a partition; None until all of its tenants are loaded."""
         owned, _ = self._owned.get(tenure.lease.partition, (None, None))
         return owned.load() if owned is not None and owned.ownership.tenure is tenure else None
 
@@ -227,10 +227,10 @@ class Worker:
             if entries:
                 _note_lag(entries[0], self._clock)
             for entry in entries:
-                # A partition that was lost and won again meanwhile has read everything, and stands elsewhere.
+                # A partition that was lost and taken again meanwhile has read everything, and has another position.
                 try:
                     readers[entry.partition].hint(entry)
-                except Exception:  # one partition's trouble must not end the inbox of all
+                except Exception:  # an error in one partition must not end the inbox of all
                     log.exception("hint_failed", partition=entry.partition)
 
     # History
@@ -260,17 +260,17 @@ class Worker:
             await self._declare_lost(lost)
 
     async def _declare_lost(self, lost: Mapping[Lease, tuple[OwnedPartition, Revision]]) -> None:
-        """Declare history lost, together with every answer that is stored: an older one must not be shown again."""
+        """Declare history lost, together with all stored answers: an older answer must not be shown again."""
         metrics.HISTORIES_LOST.add(len(lost))
         log.warning("history_lost", partitions=len(lost))
         rosters = await self._resources.tenants.rosters([lease.partition for lease in lost])
         tenants = {lease: rosters[lease.partition].tenants for lease in lost}
-        # A lease that is lost is absent: its next owner declares it.
+        # Lost leases are absent in the result: the next owner declares the loss.
         for lease, epoch in (await self._resources.presences.renew_epochs(tenants)).items():
             owned, last = lost[lease]
             owned.history_lost(epoch, last)
 
 
 def _note_lag(entry: InboxEntry, clock: Clock) -> None:
-    """Record how long the oldest entry of a read has waited."""
+    """Record the waiting time of the oldest entry of a read."""
     metrics.INBOX_LAG.record(max(0.0, clock.wall().timestamp() - (parse_id(entry.position) >> 64) / 1000))

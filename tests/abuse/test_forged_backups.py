@@ -76,7 +76,7 @@ def test_a_backup_signed_with_an_unknown_key_needs_the_operators_word():
 
 @pytest.mark.finding(18)
 def test_a_backup_without_signatures_needs_the_operators_word():
-    with pytest.raises(BackupUnsigned, match="anybody with the public backup key may have written it"):
+    with pytest.raises(BackupUnsigned, match="any holder of the public backup key may have written it"):
         read(of_version_1())
     assert read(of_version_1(), unsigned=True) == [RECORD]
 

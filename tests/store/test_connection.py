@@ -100,7 +100,7 @@ async def test_the_preflight_tells_apart_nobody_there_and_a_wrong_password(valke
             assert "hunter2" not in fault
         async with Store(StoreSettings(url=valkey.url)) as store:
             (fault,) = await store.preflight()
-            assert "wants a password" in fault
+            assert "requires a password" in fault
     finally:
         async with Redis.from_url(f"redis://:right@127.0.0.1:{valkey.port}") as allowed:
             await allowed.config_set("requirepass", "")

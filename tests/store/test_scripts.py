@@ -98,7 +98,7 @@ def test_nothing_behind_the_header_counts_positions(name: str) -> None:
     ("text", "fault"),
     [
         ("local a = KEYS[1]\nlocal b = KEYS[3]\n\nreturn 1", "not in its place"),
-        ("local a = KEYS[1]\nlocal a = ARGV[1]\n\nreturn 1", "stands twice"),
+        ("local a = KEYS[1]\nlocal a = ARGV[1]\n\nreturn 1", "is used twice"),
         ("local a = KEYS[1]\nlocal first_b = 2  -- ARGV[2...]: names\n\nreturn 1", "not in its place"),
         ("-- uses: lease\nlocal lease = KEYS[1]\n\nreturn 1", "need .*lease_value"),
     ],
@@ -115,7 +115,7 @@ def test_keys_and_arguments_travel_in_the_order_of_the_header() -> None:
     )
     call = script(3, 4, c=2, b=b"b", a=b"a")
     assert (call.keys, call.args) == ([b"a", b"b"], [2, 3, 4])
-    with pytest.raises(Bug, match="wants b"):
+    with pytest.raises(Bug, match="needs b"):
         script(a=b"a", c=2)
     with pytest.raises(Bug, match="more than it names"):
         script(a=b"a", b=b"b", c=2, d=1)

@@ -1,7 +1,8 @@
 """The events of the audit log: changes of custody with their author, and suites that watched users.
 
-The log is for the tenant's people. It contains no secret (no token, no suite key, no personal value of a setting) and no presence: it
-says that somebody was watched, never what was seen. The store adds the time of each entry.
+The tenant's people read the log. It contains no secret (no token, no suite key, no personal value of a setting) and no
+presence: it records that a user was watched, never the presence that a suite saw. The store adds the time of each
+entry.
 
     deeds     a grant, a suite key, a setting or the tenant itself was changed; each is written in the same step as the change
     watches   a suite watched some users from one time to another
@@ -22,50 +23,50 @@ if TYPE_CHECKING:
 MAX_TEXT_CHARS: Final = 320
 """Longest text: a UPN or a name as suites give them. A longer text is cut."""
 MAX_USERS: Final = 100
-"""Users in one entry; more take several."""
+"""Users in one entry; more users take several entries."""
 MAX_DETAILS: Final = 40
-"""Details of one entry: more settings than there are."""
+"""Details of one entry. There are fewer settings than this."""
 
 
 class EventKind(enum.StrEnum):
-    """The kind of an event; the values are what the store keeps and the export shows."""
+    """The kind of an event; the store and the export use these values."""
 
     TENANT_ADMITTED = "tenant-admitted"
     """A consent made the organisation a tenant."""
     TENANT_APPLIED = "tenant-applied"
     """The tenant signed up; the operator has not decided."""
     TENANT_APPROVED = "tenant-approved"
-    """The operator let it in."""
+    """The operator approved the tenant."""
     TENANT_SUSPENDED = "tenant-suspended"
-    """The operator stopped reading for it."""
+    """The operator suspended the tenant: the relay reads nothing for it."""
     TENANT_RESUMED = "tenant-resumed"
-    """The operator reads for it again."""
+    """The operator resumed the tenant: the relay reads for it again."""
     TENANT_LEFT = "tenant-left"
-    """It left, or the operator removed it; its consents and suite keys were deleted."""
+    """The tenant left, or the operator removed it; its consents and suite keys were deleted."""
     TENANT_RESTORED = "tenant-restored"
-    """Brought back from a backup by the operator."""
+    """The operator restored the tenant from a backup."""
     GRANT_ADDED = "grant-added"
-    """An account's consent is kept; the relay reads with it."""
+    """An account's consent was stored; the relay reads with it."""
     GRANT_REPLACED = "grant-replaced"
-    """The consent of an account that had one already is kept in its place."""
+    """A new consent replaced the earlier consent of the same account."""
     GRANT_WITHDRAWN = "grant-withdrawn"
     """An account's consent was deleted."""
     KEY_MADE = "key-made"
     """A suite key was made."""
     KEY_ROTATED = "key-rotated"
-    """A new key that takes an old one's place; the old one's own end is a `KEY_REVOKED`."""
+    """A new key was made to replace an old one. The end of the old key is a separate `KEY_REVOKED`."""
     KEY_REVOKED = "key-revoked"
-    """A suite key works no longer."""
+    """A suite key no longer works."""
     KEY_RENAMED = "key-renamed"
-    """A suite key has another label."""
+    """A suite key has a new label."""
     SETTINGS_CHANGED = "settings-changed"
-    """Settings of the organisation have other values. Personal values are left out."""
+    """Settings of the organisation changed. Personal values are left out."""
     CONTACT_CHANGED = "contact-changed"
-    """The organisation has another contact. Both names are left out."""
+    """The organisation's contact changed. Both names are left out."""
     MANAGER_ADDED = "manager-added"
-    """An account manages the tenant from now on."""
+    """An account became a manager of the tenant."""
     MANAGER_REMOVED = "manager-removed"
-    """An account manages the tenant no longer."""
+    """An account is no longer a manager of the tenant."""
     ACCESS_ASKED = "access-asked"
     """An account asks to read for the tenant; a manager decides."""
     ACCESS_REFUSED = "access-refused"
@@ -75,11 +76,11 @@ class EventKind(enum.StrEnum):
     WATCH_BEGAN = "watch-began"
     """A suite began to watch `users`, at `since`."""
     WATCHED = "watched"
-    """A suite watched `users`, from `since` to `until`; told when it is over."""
+    """A suite watched `users`, from `since` to `until`; recorded at the end."""
 
 
 WATCHES: Final = frozenset({EventKind.WATCH_BEGAN, EventKind.WATCHED})
-"""The kinds that are not deeds."""
+"""The kinds that record watching; all others are deeds."""
 
 
 class ActorKind(enum.StrEnum):
@@ -103,7 +104,7 @@ class Actor:
 
     @classmethod
     def account(cls, upn: str, account_id: str) -> Self:
-        """Somebody who signed in with Microsoft."""
+        """Return an account that signed in with Microsoft."""
         return cls(ActorKind.ACCOUNT, cut(account_id), cut(upn))
 
     @classmethod
@@ -113,7 +114,7 @@ class Actor:
 
     @property
     def for_tenants(self) -> Actor:
-        """The author as a tenant's people see it: the names of the operator's employees are not theirs to know."""
+        """The author as a tenant's people see it, without the names of the operator's employees."""
         return OPERATOR if self.kind is ActorKind.OPERATOR else self
 
     @classmethod
@@ -123,21 +124,21 @@ class Actor:
 
 
 OPERATOR: Final = Actor(ActorKind.OPERATOR)
-"""An operator without a name: a person who runs commands, whom the log cannot tell from another."""
+"""An operator without a name: a person who runs commands. The log cannot distinguish such persons."""
 RELAY: Final = Actor(ActorKind.RELAY)
-"""The relay, by itself."""
+"""The relay, when no person or suite caused the event."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One thing that happened. Made with the functions below, which bound it."""
+    """One event. Make it with the functions below, which limit its size."""
 
     kind: EventKind
     by: Actor
     subject_id: str = ""
     """The thing changed: a grant's account id, a suite key's id."""
     subject: str = ""
-    """The same for people: a UPN, a label."""
+    """The name of that thing, for people: a UPN, a label."""
     details: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Further details for a reader: a setting -> `old -> new`, or `changed` where its value is personal."""
     users: tuple[str, ...] = ()
@@ -148,16 +149,16 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """An entry as it is in the log."""
+    """An entry in the log, with its id and time."""
 
     id: str
     time: datetime
-    """When it was written, by the store's clock."""
+    """The time of writing, by the store's clock."""
     entry: Entry
 
 
 def grant_added(by: Actor, account_id: str, upn: str) -> Entry:
-    """Return the event of a grant that is now kept. The store turns it into `GRANT_REPLACED` when the account had one already."""
+    """Return the event of a new grant. The store turns it into `GRANT_REPLACED` when the account already had a grant."""
     return _entry(EventKind.GRANT_ADDED, by, account_id, upn)
 
 
@@ -172,7 +173,7 @@ def key_made(by: Actor, label: str) -> Entry:
 
 
 def key_rotated(by: Actor, label: str, former_key_id: str) -> Entry:
-    """Return the event of a suite key that takes another one's place; the store fills in its id."""
+    """Return the event of a suite key that replaces another; the store fills in the new key's id."""
     return _entry(EventKind.KEY_ROTATED, by, "", label, {"takes the place of": former_key_id})
 
 
@@ -189,13 +190,13 @@ def key_renamed(by: Actor, key_id: str, before: str, label: str) -> Entry:
 def settings_changed(
     by: Actor, before: Mapping[str, str], after: Mapping[str, str], shown: Container[str] = ()
 ) -> Entry | None:
-    """Settings have other values; None when none has.
+    """Return the event of changed settings; None when no value changed.
 
     Args:
-        by: who changed them.
-        before: setting -> value, as it was.
-        after: the same as it is now.
-        shown: the settings whose values are not personal; of others it is only said that they changed.
+        by: the author of the change.
+        before: setting -> value, before the change.
+        after: setting -> value, after the change.
+        shown: the settings whose values are not personal. For other settings the entry says only that they changed.
     """
     details = changes(before, after, shown)
     return _entry(EventKind.SETTINGS_CHANGED, by, "", "", details) if details else None
@@ -207,12 +208,12 @@ def contact_changed(by: Actor) -> Entry:
 
 
 def manager_added(by: Actor, account_id: str, upn: str, origin: str = "") -> Entry:
-    """Return the event of a new manager; `origin` gives the reason where nobody named the account."""
+    """Return the event of a new manager; `origin` gives the reason when no person added the account."""
     return _entry(EventKind.MANAGER_ADDED, by, account_id, upn, {"as": origin} if origin else {})
 
 
 def manager_removed(by: Actor, account_id: str, upn: str) -> Entry:
-    """Return the event of a manager whose right ended."""
+    """Return the event of a manager whose role ended."""
     return _entry(EventKind.MANAGER_REMOVED, by, account_id, upn)
 
 
@@ -232,12 +233,12 @@ def access_withdrawn(by: Actor) -> Entry:
 
 
 def tenant(kind: EventKind, by: Actor, reason: str = "") -> Entry:
-    """Something happened to the tenant as a whole."""
+    """Return an event of the tenant as a whole."""
     return _entry(kind, by, "", "", {"reason": reason} if reason else {})
 
 
 def watch_began(by: Actor, users: Iterable[str], since: datetime) -> Entry:
-    """Return the event of a suite that begins to watch users. Give `MAX_USERS` at most: further ones are left out."""
+    """Return the event of a suite that begins to watch users. Pass `MAX_USERS` at most: further users are left out."""
     return Entry(kind=EventKind.WATCH_BEGAN, by=by, users=_users(users), since=since)
 
 
@@ -251,7 +252,7 @@ def _users(users: Iterable[str]) -> tuple[str, ...]:
 
 
 def changes(before: Mapping[str, str], after: Mapping[str, str], shown: Container[str] = ()) -> dict[str, str]:
-    """Setting -> how it changed, for those that did."""
+    """Return setting -> its change as text, for the settings that changed."""
     names = sorted(name for name in {*before, *after} if before.get(name, "") != after.get(name, ""))
     return {
         name: f"{before.get(name, '') or '(none)'} -> {after.get(name, '') or '(none)'}" if name in shown else "changed"
@@ -260,7 +261,7 @@ def changes(before: Mapping[str, str], after: Mapping[str, str], shown: Containe
 
 
 def cut(text: str) -> str:
-    """Return a text as an entry may hold it: one line, bounded."""
+    """Return a text fit for an entry: on one line, at most `MAX_TEXT_CHARS` characters."""
     if len(text) <= MAX_TEXT_CHARS and text.isprintable():
         return text  # nearly always
     return "".join(character if character.isprintable() else " " for character in text[:MAX_TEXT_CHARS])

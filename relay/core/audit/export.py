@@ -37,11 +37,11 @@ CSV_HEADER: Final = (
 )
 
 _FORMULA_STARTS: Final = tuple("=+-@\t\r\n|%＝＋－＠")
-"""The characters by which a spreadsheet takes a cell for a formula: https://owasp.org/www-community/attacks/CSV_Injection"""
+"""The characters that make a spreadsheet read a cell as a formula: https://owasp.org/www-community/attacks/CSV_Injection"""
 
 
 def json_line(recorded: Recorded) -> str:
-    """One entry as one line of JSON, with its end. Empty parts are left out."""
+    """Return one entry as one line of JSON, with the line end. Empty fields are left out."""
     entry = recorded.entry
     by = {"kind": str(entry.by.kind), "name": entry.by.name, "id": entry.by.id}
     shown: dict[str, object] = {
@@ -65,7 +65,7 @@ def csv_head() -> str:
 
 
 def csv_line(recorded: Recorded) -> str:
-    """One entry as one record of CSV (RFC 4180). No cell can become a formula: one that might begins with an apostrophe."""
+    """Return one entry as a CSV record (RFC 4180). A cell that could be read as a formula begins with an apostrophe."""
     entry = recorded.entry
     return _csv(
         (

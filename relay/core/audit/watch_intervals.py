@@ -4,15 +4,16 @@
                   ▲                          │
                   └──── wanted again ────────┘  the same interval goes on
 
-An interval is reported twice, at its beginning and at its end, so that an edge that is killed leaves a beginning without an end
-and never nothing. It belongs to one suite key and one user, however many streams the suite opens: a suite that loses its
+An interval is reported twice, at its beginning and at its end, so that even a killed edge leaves a record of the
+beginning. It belongs to one suite key and one user, however many streams the suite opens: a suite that loses its
 connection, or moves to a new stream every hour, is still watching.
 
-Names that a suite asks for together share one time and one entry. Each name costs one place in one dictionary: 21 bytes, and 73
-until its beginning is reported (measured with 100 suites of 5,000 names). Adding or removing a name costs 0.4 µs.
+Names that a suite subscribes to together share one time and one entry. Each name costs one place in one dictionary: 21
+bytes, and 73 until its beginning is reported (measured with 100 suites of 5,000 names). Adding or removing a name costs
+0.4 µs.
 
-Memory is bounded when something is added: by what a tenant watches, and by `MOST_ENDED` ends that wait to be reported. Beyond that
-the tenant's oldest end is dropped and counted. Reports are taken in portions, so that no step is long.
+Memory is bounded by the names that a tenant watches, and by `MOST_ENDED` ends that wait to be reported. Beyond that
+the tenant's oldest end is dropped and counted. Reports are taken in portions, so that each step is short.
 """
 
 from __future__ import annotations
@@ -31,42 +32,43 @@ if TYPE_CHECKING:
     from relay.core.presence import Name, TenantId
 
 GOES_ON_FOR: Final = timedelta(minutes=5)
-"""A suite that is back within this was never away. Clients try again within seconds, and a machine that restarts needs minutes."""
+"""A suite that returns within this time counts as watching throughout. A client retries within seconds, and a machine
+restarts within minutes."""
 MOST_ENDED: Final = 100_000
-"""Names of one tenant whose end waits to be told: 250 bytes each, so 25 MB. A suite that keeps its names is far below: it takes
-more than 300 names a second, given up for good, to get there."""
+"""Names of one tenant whose end waits to be reported: 250 bytes each, so 25 MB. A suite that keeps its names stays far
+below: only one that drops more than 300 names a second, and does not return to them, reaches the limit."""
 PORTION: Final = 2_000
-"""Names looked at in one step, some milliseconds."""
+"""Names examined in one step, which takes some milliseconds."""
 
 
 @dataclass(slots=True)
 class _Suite:
     by: Actor
     since: dict[Name, datetime] = field(default_factory=dict)
-    more: dict[Name, int] = field(default_factory=dict)  # how many further streams of the suite want it; never 0
-    ended: OrderedDict[Name, datetime] = field(default_factory=OrderedDict)  # when the last stream let go, oldest first
-    untold: dict[datetime, set[Name]] = field(default_factory=dict)  # beginnings
+    more: dict[Name, int] = field(default_factory=dict)  # number of further streams of the suite that want it; never 0
+    ended: OrderedDict[Name, datetime] = field(default_factory=OrderedDict)  # name -> time of its last release
+    untold: dict[datetime, set[Name]] = field(default_factory=dict)  # beginnings not reported yet
 
 
 class WatchIntervals:
-    """The spans of one edge's suites. Not the hot path: called when names come and go, never when answers do.
+    """The intervals of one edge's suites. Not on the hot path: called when names come and go, never for answers.
 
-    Tenants are apart: one that has too much loses its own alone.
+    The limit applies to each tenant separately: a tenant above it loses only its own intervals.
     """
 
     def __init__(self, goes_on_for: timedelta = GOES_ON_FOR) -> None:
         self._goes_on_for = goes_on_for
         self._suites: defaultdict[TenantId, dict[str, _Suite]] = defaultdict(dict)
-        self._ended: Counter[TenantId] = Counter()  # how many ends of the tenant's suites wait to be told
+        self._ended: Counter[TenantId] = Counter()  # number of the tenant's ends that wait to be reported
         self._dropped: Counter[TenantId] = Counter()
 
     @property
     def names(self) -> int:
-        """Return how many names are held, each once a suite."""
+        """Return the number of names held, counted once for each suite."""
         return sum(len(suite.since) for suites in self._suites.values() for suite in suites.values())
 
     def want(self, tenant_id: TenantId, by: Actor, names: Iterable[Name], now: datetime) -> None:
-        """One more stream of a suite watches these names."""
+        """Note that one more stream of a suite watches these names."""
         suite = self._suites[tenant_id].get(by.id)
         if suite is None:
             suite = self._suites[tenant_id][by.id] = _Suite(by)
@@ -85,7 +87,7 @@ class WatchIntervals:
             suite.untold.setdefault(now, set()).update(began)
 
     def release(self, tenant_id: TenantId, by: Actor, names: Iterable[Name], now: datetime) -> None:
-        """A stream of a suite watches these names no longer."""
+        """Note that a stream of a suite no longer watches these names."""
         suite = self._suites.get(tenant_id, {}).get(by.id)
         if suite is None:
             return
@@ -100,7 +102,7 @@ class WatchIntervals:
                     self._drop_oldest(tenant_id)
 
     def _drop_oldest(self, tenant_id: TenantId) -> None:
-        """Drop the tenant's oldest end, and the whole span with it."""
+        """Drop the tenant's oldest end, and its whole interval."""
         suites = [suite for suite in self._suites[tenant_id].values() if suite.ended]
         suite = min(suites, key=lambda suite: next(iter(suite.ended.values())))
         name, _ = suite.ended.popitem(last=False)
@@ -115,7 +117,7 @@ class WatchIntervals:
 
     @property
     def tenants(self) -> list[TenantId]:
-        """Tenants with intervals that may have to be reported."""
+        """Return the tenants with intervals that may have to be reported."""
         return [
             tenant_id
             for tenant_id, suites in self._suites.items()
@@ -123,27 +125,27 @@ class WatchIntervals:
         ]
 
     def count_dropped(self) -> dict[TenantId, int]:
-        """Tenant -> spans that were dropped since this was asked for last: they were in no entry, or with their beginning only."""
+        """Return tenant -> intervals dropped since the last call. The log has no entry of them, or only their beginning."""
         dropped, self._dropped = self._dropped, Counter()
         return dict(dropped)
 
     def end(self, now: datetime) -> None:
-        """The edge ends, and every span with it: here nothing is dropped, because nothing comes after."""
+        """End every interval, because the edge ends. Nothing is dropped here, because nothing follows."""
         for tenant_id, suites in self._suites.items():
             for suite in suites.values():
                 suite.ended |= dict.fromkeys(suite.since.keys() - suite.ended.keys(), now)
             self._ended[tenant_id] = sum(len(suite.ended) for suite in suites.values())
 
     def take(self, tenant_id: TenantId, now: datetime, *, goes_on: bool = True) -> list[Entry]:
-        """Remove and return a portion of what is to be told of a tenant; nothing when all has been told.
+        """Remove and return a portion of a tenant's entries that are to be reported; an empty list when none is left.
 
-        It looks at `PORTION` names at most, so that the caller can let other tasks run in between. Names that come and go meanwhile are
-        reported with a later portion.
+        One call examines `PORTION` names at most, so that the caller can let other tasks run in between. Names that
+        come and go meanwhile are reported with a later portion.
 
         Args:
-            tenant_id: whose.
-            now: spans that ended `goes_on_for` before it are told.
-            goes_on: whether those that ended since may still go on; else they are told too.
+            tenant_id: the tenant.
+            now: intervals that ended `goes_on_for` before it are reported.
+            goes_on: whether intervals that ended since then may still continue; if not, they are reported too.
         """
         suites = self._suites.get(tenant_id, {})
         before = now - self._goes_on_for if goes_on else now
@@ -167,7 +169,7 @@ class WatchIntervals:
 
 
 def _taken_beginnings(suite: _Suite, most: int) -> tuple[list[Entry], int]:
-    """Up to `most` beginnings of a suite, and how many more would have been allowed."""
+    """Return up to `most` beginnings of a suite, and the rest of `most`."""
     entries = []
     while suite.untold and most > 0:
         since = next(iter(suite.untold))
@@ -179,7 +181,7 @@ def _taken_beginnings(suite: _Suite, most: int) -> tuple[list[Entry], int]:
 
 
 def _taken_ends(suite: _Suite, before: datetime, most: int) -> tuple[dict[tuple[datetime, datetime], list[Name]], int]:
-    """Up to `most` names whose spans ended by `before`, together by beginning and end, and how many more would have been allowed."""
+    """Return up to `most` names whose intervals ended by `before`, by beginning and end, and the rest of `most`."""
     over: defaultdict[tuple[datetime, datetime], list[Name]] = defaultdict(list)
     for name, until in islice(suite.ended.items(), max(0, most)):
         if until > before:

@@ -4,12 +4,13 @@
        │                                                         │ still refused after a minute; by Graph alone: after a quarter of an hour
        └──────────────consent ended────────────────────────────► DEAD ──new consent, or success of a later try──► HEALTHY
 
-Graph has refused good tokens of all tenants for minutes (https://github.com/microsoftgraph/microsoft-graph-docs/issues/8457). So if
-Graph refuses a token that Entra has just given, the consent counts as ended only after a quarter of an hour, and never while many
-tenants are refused (`widespread_refusals`). The grant is tried again every minute, dead or not.
+Graph has refused valid tokens of all tenants for minutes
+(https://github.com/microsoftgraph/microsoft-graph-docs/issues/8457). So if Graph refuses a token that Entra has just
+given, the consent counts as ended only after a quarter of an hour, and never while many tenants are refused
+(`widespread_refusals`). The grant is tried again every minute, dead or not.
 
-Only DEAD is reported as a consent that ended. A grant that is SUSPECT for longer than a minute is stored as such. Before that, it
-is reported to nobody, and another grant reads meanwhile.
+Only DEAD is reported as a consent that ended. A grant that is SUSPECT for longer than a minute is stored as SUSPECT.
+Before that, it is not reported, and another grant reads meanwhile.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from relay.core.pausing import pause_s
 
 
 class GrantState(enum.StrEnum):
-    """The state of a grant; the values are what the store keeps."""
+    """The state of a grant; the store uses these values."""
 
     HEALTHY = "healthy"
     SUSPECT = "suspect"
@@ -38,13 +39,13 @@ class GrantHealth:
     """The health of one grant.
 
     Attributes:
-        state: how it fares.
+        state: healthy, suspect or dead.
         failures: refusals in a row.
-        failed_at: when the last one came, None when there was none since the last success.
-        next_try: not to be used before; None: at any time, or, for a dead grant, never.
-        reason: the refusal that killed it, or makes it suspect.
-        failing_since: when the first of these refusals came.
-        refused_since: when the first of them came that said that the consent has ended.
+        failed_at: time of the last refusal; None when there was none since the last success.
+        next_try: earliest time of the next use; None: at any time, or, for a dead grant, never.
+        reason: the refusal that made the grant dead or suspect.
+        failing_since: time of the first of these refusals.
+        refused_since: time of the first of them that reported the consent as ended.
     """
 
     state: GrantState = GrantState.HEALTHY
@@ -57,30 +58,30 @@ class GrantHealth:
 
     @property
     def trouble(self) -> RefusalRecord | None:
-        """The refusal as it is kept."""
+        """The refusal in its stored form."""
         if self.reason is None or self.failed_at is None:
             return None
         return RefusalRecord(code=self.reason.code, at=self.failed_at, said=self.reason.said)
 
     @property
     def is_denied(self) -> bool:
-        """True if Graph's last answer did not let this account read."""
+        """True if Graph last answered that this account may not read."""
         return self.state is GrantState.SUSPECT and self.reason is not None and self.reason.kind is RefusalClass.DENIED
 
     def is_usable(self, now: datetime) -> bool:
-        """Return True if the grant may be used for reading now. A dead grant is only ever tried: see `is_due`.
+        """Return True if the grant may be used for reading now. A dead grant is only retried: see `is_due`.
 
-        A denied grant may be used if there is no better one: its reads have a pause of their own.
+        A denied grant may be used if there is no better one: its reads have a separate pause.
         """
         is_rested = self.next_try is None or self.next_try <= now
         return self.state is not GrantState.DEAD and (is_rested or self.is_denied)
 
     def is_due(self, now: datetime) -> bool:
-        """Return True if a grant that does not work, but may heal by itself, is due for a try."""
+        """Return True if a grant that does not work, but may recover without a new consent, is due for a retry."""
         return self.state is not GrantState.HEALTHY and self.next_try is not None and self.next_try <= now
 
     def is_told(self, now: datetime, patience: timedelta) -> bool:
-        """Return True if the state is to be stored: trouble younger than `patience` may pass before anybody sees it."""
+        """Return True if the state must be stored: trouble younger than `patience` may pass before a user sees it."""
         if self.state is not GrantState.SUSPECT:
             return True
         return self.failing_since is not None and now - self.failing_since >= patience
@@ -90,14 +91,14 @@ HEALTHY: Final = GrantHealth()
 
 
 PATIENCE: Final = timedelta(minutes=1)
-"""The time for which temporary trouble is retried before anybody is notified."""
+"""The time for which temporary trouble is retried before it is reported."""
 
 GRAPH_PATIENCE: Final = timedelta(minutes=15)
-"""The same where Entra goes on giving tokens and only Graph refuses them: it is Graph that is in trouble, more often than not."""
+"""The same while Entra still issues tokens and only Graph refuses them: usually Graph itself has a fault then."""
 
 
 def succeeded(_health: GrantHealth) -> GrantHealth:
-    """Return the health of a grant that just worked: nothing of the past counts."""
+    """Return the health of a grant that just worked: earlier refusals no longer count."""
     return HEALTHY
 
 
@@ -113,17 +114,17 @@ def refused(
 ) -> GrantHealth:
     """Return the health of a grant after a refusal.
 
-    A refusal that is the operator's fault changes nothing: the grant is as good as it was. A dead grant stays dead when
-    Entra merely has trouble.
+    A refusal that is the operator's fault does not change the health. A dead grant stays dead when Entra has temporary
+    trouble.
 
     Args:
-        health: before it.
-        refusal: what was said.
-        now: when.
-        retry_after: how long the other side asked us to wait, if it did.
-        patience: how long a refusal that may pass is tried again before it counts.
-        graph_patience: the same for a refusal of Graph's.
-        is_widespread: whether Graph refuses so many tenants that none of them is to blame.
+        health: before the refusal.
+        refusal: its meaning.
+        now: the present.
+        retry_after: the wait that Microsoft requested, if it did.
+        patience: time for which a refusal that may pass is retried before the grant is dead.
+        graph_patience: the same for a refusal by Graph.
+        is_widespread: whether Graph refuses so many tenants that no single tenant is the cause.
     """
     if refusal.kind is RefusalClass.OURS:
         return health
@@ -137,7 +138,7 @@ def refused(
             return _refused_consent(after, refusal, now, timedelta.max if is_widespread else graph_patience)
         return _refused_consent(after, refusal, now, patience)
     if health.state is GrantState.DEAD:
-        # `failed_at` is when its consent was refused; this is only why it could not be tried again.
+        # `failed_at` stays the time at which the consent was refused: this refusal only prevented a retry.
         next_try = None if health.next_try is None else max(health.next_try, now + pause)
         return replace(after, failed_at=health.failed_at, next_try=next_try)
     return replace(after, state=GrantState.SUSPECT, reason=refusal)
@@ -154,7 +155,7 @@ def _refused_consent(after: GrantHealth, refusal: Refusal, now: datetime, patien
 
 
 def remembered(state: GrantState, trouble: RefusalRecord | None, now: datetime) -> GrantHealth:
-    """Return the health of a grant that somebody else judged, from what is kept of it. A dead one that may heal is tried within the hour."""
+    """Return the health of a grant from its stored record. A dead grant that may recover is retried within the hour."""
     if state is GrantState.HEALTHY:
         return HEALTHY
     code, said, at = (trouble.code, trouble.said, trouble.at) if trouble is not None else ("", NO_ERROR, now)
@@ -162,7 +163,7 @@ def remembered(state: GrantState, trouble: RefusalRecord | None, now: datetime) 
     reason = classify(error, suberror, [said.number], said)
     if state is GrantState.SUSPECT:
         return GrantHealth(state=state, failures=1, failed_at=at, next_try=now, reason=reason, failing_since=at)
-    if reason.kind is not RefusalClass.CONSENT_REQUIRED:  # Graph's, or a text that an older release kept
+    if reason.kind is not RefusalClass.CONSENT_REQUIRED:  # from Graph, or a text that an older release stored
         reason = Refusal(RefusalClass.CONSENT_REQUIRED, _ENDED, code, heals=True, by_graph=True, said=said)
     next_try = max(now, at + _pause_of_the_dead(reason)) if reason.heals else None
     return GrantHealth(state=state, failures=1, failed_at=at, next_try=next_try, reason=reason, failing_since=at)
@@ -171,7 +172,7 @@ def remembered(state: GrantState, trouble: RefusalRecord | None, now: datetime) 
 def choose(pool: Iterable[tuple[str, GrantHealth]], now: datetime) -> str | None:
     """Return the account id of the grant to read with: a healthy one, else the suspect that failed longest ago; None if none may.
 
-    Among equals the smallest account id, so that one choice lasts: a token is cached for the grant that is in use.
+    Among equals the smallest account id wins, so that the choice is stable: a token is cached for the grant in use.
     """
     usable = [
         (health.state is not GrantState.HEALTHY, health.failed_at.timestamp() if health.failed_at else 0.0, account)
@@ -182,7 +183,7 @@ def choose(pool: Iterable[tuple[str, GrantHealth]], now: datetime) -> str | None
 
 
 def all_dead(pool: Iterable[GrantHealth]) -> bool:
-    """Return True if no grant is left that could work, so that the tenant needs consent. A tenant without grants does."""
+    """Return True if every grant is dead, so that the tenant needs consent; also True for a tenant without grants."""
     return all(health.state is GrantState.DEAD for health in pool)
 
 

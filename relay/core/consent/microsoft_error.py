@@ -1,4 +1,4 @@
-"""Microsoft's own words of a refusal: kept for people, bounded, with secrets masked.
+"""Microsoft's text of a refusal: kept for people, limited in size, with secrets masked.
 
     AADSTS50173: The provided grant has expired … Trace ID: … Correlation ID: … Timestamp: …
           │                     │                    │              │               │
@@ -15,20 +15,20 @@ from datetime import datetime
 from typing import Final
 
 MOST_WORDS: Final = 500
-"""Characters of Microsoft's words that are kept: the longest documented sentence has 430."""
+"""Characters of Microsoft's text that are kept: the longest documented sentence has 430."""
 _MOST_ID: Final = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MicrosoftError:
-    """Microsoft's description of an error; each field empty when it gave none.
+    """Microsoft's description of an error; a field is empty when Microsoft did not send it.
 
     Attributes:
-        number: of AADSTS; 0 without one.
-        words: its sentence, at most `MOST_WORDS` characters on one line.
+        number: the AADSTS number; 0 without one.
+        words: the sentence, at most `MOST_WORDS` characters on one line.
         trace_id: Microsoft's id of the request.
-        correlation_id: the id that several requests of one matter share.
-        time: when, as Microsoft wrote it.
+        correlation_id: the id that several requests of one operation share.
+        time: as Microsoft wrote it.
     """
 
     number: int = 0
@@ -43,12 +43,12 @@ NO_ERROR: Final = MicrosoftError()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefusalRecord:
-    """One refusal as it is kept.
+    """One refusal in its stored form.
 
     Attributes:
         code: Microsoft's short name: `error`, or `error/suberror`.
-        at: when, by our clock.
-        said: its own words.
+        at: time of the refusal, by our clock.
+        said: Microsoft's text.
     """
 
     code: str
@@ -62,11 +62,11 @@ def parse_error(
     """Return Microsoft's description of an error, fit to be stored and shown.
 
     Args:
-        number: of AADSTS; taken from the description when it is 0.
+        number: the AADSTS number; 0: taken from the description.
         description: Microsoft's `error_description` or the like, of any length and content.
-        trace_id: and the others: what the answer says beside it; what it leaves out may be in the description.
-        correlation_id: see there.
-        time: see there.
+        trace_id: from a separate field of the answer; empty: taken from the description.
+        correlation_id: like `trace_id`.
+        time: like `trace_id`.
     """
     text = "".join(char if char.isprintable() else " " for char in description[:_MOST_READ])
     tail = _TAIL.search(text)
@@ -83,13 +83,13 @@ def parse_error(
 
 
 def _mark(text: str) -> str:
-    """Return an id or a time; empty for a text that looks like neither."""
+    """Return an id or a time; an empty text for anything else."""
     text = text.strip()
     return text if _MARK.fullmatch(text) else ""
 
 
 def _masked(found: re.Match[str]) -> str:
-    """Mask a long word of capitals, small letters and digits: it may be a token or a secret, unlike an address or a GUID."""
+    """Mask a long word of capitals, small letters and digits: it may be a token or a secret. Addresses and GUIDs stay."""
     word = found.group()
     is_secret = any(c.isupper() for c in word) and any(c.islower() for c in word) and any(c.isdigit() for c in word)
     return "…" if is_secret else word

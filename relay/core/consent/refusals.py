@@ -2,7 +2,7 @@
 
 Microsoft's contract is `error` (with `suberror`); the AADSTS numbers are "subject to change" and only refine it
 (https://learn.microsoft.com/entra/identity-platform/reference-error-codes). So every `error` has a default here, and a
-number can sharpen the sentence and the class.
+number can make the sentence and the class more exact.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ class RefusalClass(enum.Enum):
     """The party that must act on a refusal."""
 
     CONSENT_REQUIRED = enum.auto()
-    """Somebody in the tenant: this grant does not work until then."""
+    """A person in the tenant. The grant does not work until then."""
     OURS = enum.auto()
-    """The operator of the relay: credential or registration is wrong, and no tenant is to blame."""
+    """The operator of the relay: the credential or registration is wrong, and no tenant is the cause."""
     TEMPORARY = enum.auto()
-    """Nobody: Entra asks us to slow down."""
+    """No one: Entra asks us to slow down."""
     UNREACHABLE = enum.auto()
-    """Nobody: Entra has trouble of its own."""
+    """No one: Entra has a fault."""
     DENIED = enum.auto()
-    """Unknown: Graph accepts the account's token and answers that it may not read. Another account may."""
+    """Unknown: Graph accepts the account's token, but answers that the account may not read. Another account may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +36,13 @@ class Refusal:
     """The meaning of one refusal.
 
     Attributes:
-        kind: who must act.
-        sentence: why, in plain words for the person who must act.
+        kind: the party that must act.
+        sentence: the reason, in plain words for the person who must act.
         code: Microsoft's short name: `error`, or `error/suberror`.
-        heals: whether it may go away without a new consent, so that the grant is tried again now and then.
-        passes: whether it may be over within a minute, so that nobody is notified before that.
-        by_graph: whether Graph refused a token that Entra had just given: another token proves nothing then.
-        said: Microsoft's own words.
+        heals: whether it may end without a new consent, so that the grant is retried from time to time.
+        passes: whether it may be over within a minute, so that it is not reported before that.
+        by_graph: whether Graph refused a token that Entra had just issued. A new token proves nothing then.
+        said: Microsoft's text.
     """
 
     kind: RefusalClass
@@ -57,9 +57,9 @@ class Refusal:
 def classify(
     error: str, suberror: str = "", error_codes: Collection[int] = (), said: MicrosoftError = NO_ERROR
 ) -> Refusal:
-    """Return the meaning of Entra's refusal. An unknown one counts as trouble of Entra's, which never costs a tenant its grant."""
+    """Return the meaning of Entra's refusal. An unknown one counts as a fault of Entra, which never ends a grant."""
     code = f"{error}/{suberror}"[:200] if suberror else error[:200]
-    # A number may stand in the text alone.
+    # Some answers have the number only in the text.
     numbered = ((number, _by_number(number)) for number in (*error_codes, said.number))
     meaning = next((row for number, row in numbered if row is not None and _agrees(number, row, error)), None)
     if meaning is None:
@@ -83,8 +83,8 @@ def _by_number(number: int) -> Refusal | None:
 def _agrees(number: int, row: Refusal, error: str) -> bool:
     """Return True if a number may refine the meaning of this `error`.
 
-    `invalid_client` does not cost a tenant its consent, for when our credential expires, every tenant is refused at once;
-    except where the number says that it is about what one tenant lacks.
+    `invalid_client` does not end a tenant's consent: when our credential expires, every tenant is refused at once. The
+    exception are numbers for something that is missing in one tenant.
     """
     return error != "invalid_client" or number in _LACKING or row.kind is not _CONSENT
 
@@ -264,4 +264,4 @@ _BY_NUMBER: Final[Mapping[int, Refusal]] = MappingProxyType(
         )
     )
 )
-"""AADSTS number -> what it means, without `code`."""
+"""AADSTS number -> its meaning, without `code`."""

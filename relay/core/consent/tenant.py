@@ -6,14 +6,15 @@
       └─────────────consented───────────────────────────┘
 
     ACTIVE, CONSENT_REQUIRED ──suspended──► SUSPENDED ──resumed──► ACTIVE, or CONSENT_REQUIRED when no grant works
-    all four ──removed──► REMOVED ──consented──► ACTIVE, or ──applied──► PENDING (the tenant's people came back)
+    all four ──removed──► REMOVED ──consented──► ACTIVE, or ──applied──► PENDING (the tenant returned)
 
-The operator chooses how tenants come in (`SignUp`). A consent that the operator allowed, by open sign-up, an invitation or a
-command, is `CONSENTED`. Any other is `APPLIED`: the grant is kept sealed, and nothing is read until the operator approves. A tenant
-that the operator removed or refused stays out until the operator lifts that. The store keeps the mark for this
-(`relay.store.custody.turned_away`), because the tenant's record is gone.
+The operator chooses how tenants join (`SignUp`). A consent that the operator allowed, by open sign-up, an invitation or
+a command, is `CONSENTED`. Any other is `APPLIED`: the grant is kept sealed, and nothing is read until the operator
+approves. A tenant that the operator removed or refused cannot join again until the operator lifts that. The store keeps
+the mark for this (`relay.store.custody.turned_away`), because the tenant's record is gone.
 
-An event that cannot change a state leaves it as it is: events come from several processes and may arrive late or twice.
+An event that does not apply to a state leaves it unchanged: events come from several processes and may arrive late or
+twice.
 """
 
 from __future__ import annotations
@@ -27,20 +28,20 @@ from relay.core.presence import Status
 
 
 class SignUp(enum.StrEnum):
-    """The rule for new tenants, as the operator set it."""
+    """The operator's rule for new tenants."""
 
     INVITED = "invited"
-    """Tenants with a link from the operator."""
+    """Only tenants with a link from the operator may join."""
     APPROVAL = "approval"
-    """Anybody may ask; the operator decides."""
+    """Every organisation may apply; the operator decides."""
     OPEN = "open"
     """Anybody."""
 
     def event(self, *, has_word: bool) -> TenantEvent | None:
-        """Return the event that a consent in the wizard is to the tenant; None if the tenant may not come in.
+        """Return the tenant's event for a consent in the wizard; None if the tenant may not join.
 
         Args:
-            has_word: whether it came with the operator's invitation.
+            has_word: whether the consent came with the operator's invitation.
         """
         if has_word or self is SignUp.OPEN:
             return TenantEvent.CONSENTED
@@ -48,10 +49,10 @@ class SignUp(enum.StrEnum):
 
 
 class TenantState(enum.StrEnum):
-    """The state of a tenant; the values are what the store keeps."""
+    """The state of a tenant; the store uses these values."""
 
     PENDING = "pending"
-    """The tenant waits for the operator's approval: its grant is kept, and nothing is read."""
+    """The tenant waits for the operator's approval: its grant is stored, and nothing is read."""
     ACTIVE = "active"
     CONSENT_REQUIRED = "consent-required"
     SUSPENDED = "suspended"
@@ -62,25 +63,25 @@ class TenantEvent(enum.Enum):
     """An event in the life of a tenant."""
 
     CONSENTED = enum.auto()
-    """Somebody of the tenant consented, the grant was saved, and the operator lets the tenant in."""
+    """A person of the tenant consented, the grant was saved, and the operator allows the tenant."""
     APPLIED = enum.auto()
-    """Somebody of the tenant consented, the grant was saved, and the operator has not been asked yet."""
+    """A person of the tenant consented, the grant was saved, and the operator has not decided yet."""
     APPROVED = enum.auto()
-    """The operator lets a tenant in that waited."""
+    """The operator approved a tenant that waited."""
     REFUSED = enum.auto()
-    """The operator does not, or waited too long."""
+    """The operator refused the tenant, or did not decide in time."""
     LAST_GRANT_DIED = enum.auto()
     """No grant of the tenant works any more."""
     HEALED = enum.auto()
-    """A grant that was dead works again by itself, for example because a policy was lifted."""
+    """A dead grant works again without a new consent, for example because a policy was lifted."""
     SUSPENDED = enum.auto()
-    """The operator stops reading the tenant for a while."""
+    """The operator suspended the tenant."""
     RESUMED = enum.auto()
-    """The operator lets it go on."""
+    """The operator resumed the tenant."""
     RESUMED_WITHOUT_GRANT = enum.auto()
-    """The operator lets it go on, but no grant of it works."""
+    """The operator resumed the tenant, but none of its grants works."""
     REMOVED = enum.auto()
-    """The tenant leaves the relay."""
+    """The tenant left the relay."""
 
 
 _S = TenantState
@@ -88,7 +89,7 @@ _E = TenantEvent
 
 TRANSITIONS: Final[Mapping[tuple[TenantState, TenantEvent], TenantState]] = MappingProxyType(
     {
-        # Not suspended: to resume it would be an approval that nobody meant.
+        # A pending tenant cannot be suspended: resuming it would approve it by accident.
         (_S.PENDING, _E.CONSENTED): _S.ACTIVE,
         (_S.PENDING, _E.APPROVED): _S.ACTIVE,
         (_S.PENDING, _E.REFUSED): _S.REMOVED,
@@ -97,11 +98,11 @@ TRANSITIONS: Final[Mapping[tuple[TenantState, TenantEvent], TenantState]] = Mapp
         (_S.ACTIVE, _E.SUSPENDED): _S.SUSPENDED,
         (_S.ACTIVE, _E.REMOVED): _S.REMOVED,
         (_S.CONSENT_REQUIRED, _E.CONSENTED): _S.ACTIVE,
-        (_S.CONSENT_REQUIRED, _E.APPLIED): _S.ACTIVE,  # it was let in before
+        (_S.CONSENT_REQUIRED, _E.APPLIED): _S.ACTIVE,  # it was approved before
         (_S.CONSENT_REQUIRED, _E.HEALED): _S.ACTIVE,
         (_S.CONSENT_REQUIRED, _E.SUSPENDED): _S.SUSPENDED,
         (_S.CONSENT_REQUIRED, _E.REMOVED): _S.REMOVED,
-        # Consent renewed meanwhile does not lift the operator's decision.
+        # A consent renewed meanwhile does not lift the suspension.
         (_S.SUSPENDED, _E.RESUMED): _S.ACTIVE,
         (_S.SUSPENDED, _E.RESUMED_WITHOUT_GRANT): _S.CONSENT_REQUIRED,
         (_S.SUSPENDED, _E.REMOVED): _S.REMOVED,
@@ -109,7 +110,7 @@ TRANSITIONS: Final[Mapping[tuple[TenantState, TenantEvent], TenantState]] = Mapp
         (_S.REMOVED, _E.APPLIED): _S.PENDING,
     }
 )
-"""Every transition there is."""
+"""All transitions."""
 
 
 def after(state: TenantState, event: TenantEvent) -> TenantState:
@@ -118,7 +119,7 @@ def after(state: TenantState, event: TenantEvent) -> TenantState:
 
 
 FIRST: Final[Mapping[TenantEvent, TenantState]] = MappingProxyType({_E.CONSENTED: _S.ACTIVE, _E.APPLIED: _S.PENDING})
-"""The state before a tenant exists."""
+"""The first state of a tenant, by the event that creates it."""
 
 
 def is_read(state: TenantState) -> bool:
@@ -127,7 +128,7 @@ def is_read(state: TenantState) -> bool:
 
 
 def status_of(state: TenantState) -> Status:
-    """Return the status that suites get of a tenant in this state, as long as nothing more particular is known."""
+    """Return the status that suites get for users of a tenant in this state, unless a more specific one is known."""
     return _STATUSES[state]
 
 

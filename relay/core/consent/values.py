@@ -1,4 +1,4 @@
-"""The values of a consent on its way to a kept grant, as Graph client, store and pages pass them on."""
+"""The values of a consent, as Graph client, store and pages pass them on until it is a stored grant."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from relay.core.presence import TenantId, UserId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewGrant:
-    """A consent just obtained, not yet proven or kept; who gave it is verified.
+    """A consent just obtained, not yet proven or stored. The account is verified.
 
     Attributes:
         tenant_id: the account's tenant.
@@ -28,12 +28,12 @@ class NewGrant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenGrant:
-    """A grant as access tokens are obtained with it.
+    """A grant, with the values that are needed to get access tokens.
 
     Attributes:
         tenant_id: the tenant.
         account_id: the account's object id.
-        version: grows with each write of the vault's; 0 for a grant that is not kept.
+        version: grows with each write to the vault; 0 for a grant that is not stored.
         token_cache: MSAL's cache, as text.
     """
 

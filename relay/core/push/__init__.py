@@ -2,7 +2,8 @@
 
 coverage.py      Which users go into which grant's subscription; the others are polled
 subscription.py  The life of one grant's subscription, as pure steps
-watchdog.py      Whether a subscription announces changes, judged by what polls find
+watchdog.py      Whether a subscription announces changes: polls compared with notifications
 
-Whether a notification is newer than what is known is decided in `core.reading.acceptance`, by the same rules as for reads.
+The rule whether a notification is newer than the known answer is in `core.reading.acceptance`, by the same rules as for
+reads.
 """

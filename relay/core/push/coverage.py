@@ -1,7 +1,7 @@
 """Assigns users to the grants' subscriptions; the others are polled.
 
-A subscription's users cannot be changed, so each change costs a new subscription. Users who are covered stay covered as long as
-somebody watches them. New users take free places. A user takes a covered user's place only if worth much more.
+The users of a subscription cannot be changed, so each change needs a new subscription. Covered users stay covered as
+long as they are watched. New users take free places. A user takes a covered user's place only if worth much more.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from relay.core.presence import UserId
 from relay.core.push.subscription import MAX_USERS
 
 WORTH_A_MOVE: Final = 3.0
-"""Times as much as the one inside, so that two users of about the same weight never take turns."""
+"""A user must be worth this many times as much as a covered one, so that two users of similar weight do not alternate."""
 _HALF_LIFE_S: Final = 3600.0
 
 
 class Rates:
-    """The rate at which each user changed of late. (Pure; in memory only: a new owner learns it again.)"""
+    """The recent rate of changes of each user. (Pure; in memory only: a new owner learns it again.)"""
 
     def __init__(self) -> None:
         self._changes: dict[UserId, tuple[float, float]] = {}
@@ -30,7 +30,7 @@ class Rates:
             self._changes[user] = (self.of(user, now) + 1.0, now)
 
     def of(self, user: UserId, now: float) -> float:
-        """Return the changes of about the last hour, older ones counting less and less."""
+        """Return the number of changes in about the last hour; older ones count less."""
         count, at = self._changes.get(user, (0.0, now))
         return count * 0.5 ** ((now - at) / _HALF_LIFE_S) if count else 0.0
 
@@ -41,8 +41,8 @@ class Rates:
 
 
 def weight(watchers: int, changes: float) -> float:
-    """Return the worth of announcing a user's changes: how many watch, times how much there is to see."""
-    # One change a day still beats nothing; a user who only lingers gives way to everybody.
+    """Return the value of covering a user: the number of watchers times the rate of changes."""
+    # A user without changes has a small weight; a user who only lingers counts as a tenth of a watcher.
     return max(watchers, 0.1) * (0.1 + changes)
 
 
@@ -52,13 +52,13 @@ def assign_users(
     """Assign users to subscriptions.
 
     Args:
-        weights: watched user -> what announcing is worth; see `weight`.
-        inside: account of each grant that may subscribe -> the users of its subscription now (none when it has none); those
-            who come first are filled first, with the weightiest.
+        weights: watched user -> weight; see `weight`.
+        inside: account of each grant that may subscribe -> the present users of its subscription, if any. The first
+            accounts are filled first, with the users of greatest weight.
         size: users of a subscription.
 
     Returns:
-        account -> users, at most `size`, no user twice. Users of no account are to be polled.
+        account -> users, at most `size`, no user twice. All other users are polled.
     """
     kept = _still_watched(weights, inside, size)
     placed = {user for users in kept.values() for user in users}
@@ -84,7 +84,7 @@ def _still_watched(
 
 
 def _exchange(kept: dict[str, dict[UserId, None]], weights: Mapping[UserId, float], waiting: list[UserId]) -> None:
-    """Let the weightiest of those who wait take the places of the lightest inside, where that is worth a move."""
+    """Let the waiting users of greatest weight replace the covered users of least weight, where that is worth a move."""
     if not waiting:
         return
     lightest = [(weights[user], user, account) for account, users in kept.items() for user in users]

@@ -1,8 +1,8 @@
 """The life of one grant's subscription, as pure steps.
 
-Graph lets an account have one presence subscription of at most 650 users in an application, for at most an hour, and does
-not say when it ends or falls silent (https://learn.microsoft.com/graph/changenotifications-for-presence). Its users cannot
-be changed: other users mean another subscription.
+Graph lets an account have one presence subscription of at most 650 users in an application, for at most an hour, and
+does not report when it ends or stops announcing (https://learn.microsoft.com/graph/changenotifications-for-presence).
+Its users cannot be changed: other users need another subscription.
 
     none ──Create──► held ──Renew──► held
       ▲                │
@@ -28,15 +28,15 @@ MAX_USERS: Final = 650
 
 
 class PushFault(enum.StrEnum):
-    """The reason why a grant has no subscription although it should; operators read the values."""
+    """The reason why a grant has no subscription although it should have one; the values are shown to operators."""
 
-    TAKEN = "Microsoft says that there is a subscription already: of another program, or of another account here"
+    TAKEN = "Microsoft already has a subscription: of another program, or of another account in this relay"
     REFUSED = "Microsoft allows no further subscription"
     NOT_UNDERSTOOD = "Microsoft does not accept the relay's request"
     WEBHOOK_UNREACHABLE = "Microsoft does not reach the webhook"
     ACCESS_DENIED = "Microsoft does not let this account subscribe"
-    UNREACHABLE = "Microsoft cannot be asked at present"
-    SILENT = "Microsoft's notifications fell silent, and are tried again"
+    UNREACHABLE = "Microsoft cannot be reached at present"
+    SILENT = "Microsoft's notifications have stopped; the relay will try again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,19 +44,20 @@ class SubscriptionPolicy:
     """The times at which a subscription is created, renewed, replaced and tried again.
 
     Attributes:
-        life: what is asked for. Graph allows 60 minutes by its own clock and raises less than 45: 50 stands clocks that differ
-            by ten minutes. Graph's answer takes precedence.
-        renew_least, renew_most: after so long it is renewed, drawn anew each time. Graph delivers for as long as the access
-            token lives that it was last shown, about an hour, and nothing after half of one depends on a single call.
-        gather: how long the first users wait for others before a subscription is made.
-        remake_soon: age at which it is made anew for a tenth or more of the watched users; each time costs a gap of a second
-            and a read of all its users.
-        remake_late: the same for fewer.
-        retry_least, retry_most: between two attempts after a refusal that only time can cure; doubled each time. The former is
-            also the least time between two that were made.
-        trouble_least: the same, where Graph could not be asked.
-        look_after: how soon an earlier owner's subscription is renewed, which shows whether it still is there.
-        silent_pause: between two times that it is made anew because it fell silent.
+        life: lifetime that is requested. Graph allows 60 minutes by its own clock and raises less than 45: 50 tolerates
+            clocks that differ by ten minutes. Graph's answer takes precedence.
+        renew_least, renew_most: a subscription is renewed after a random time between the two. Graph delivers for as
+            long as the last access token that it got is valid, about an hour, so the renewal at half of that can fail
+            once without harm.
+        gather: time that the first users wait for others before a subscription is created.
+        remake_soon: age at which it is replaced for a tenth or more of the watched users. Each time costs a gap of a
+            second and a read of all its users.
+        remake_late: the same for fewer users.
+        retry_least, retry_most: time between two attempts after a refusal that only time can cure; doubled each time.
+            The former is also the least time between the creation of two subscriptions.
+        trouble_least: the same, when Graph could not be reached.
+        look_after: time after which an earlier owner's subscription is renewed, which shows whether it still exists.
+        silent_pause: time between two replacements because of silence.
     """
 
     life: timedelta = timedelta(minutes=50)
@@ -77,12 +78,12 @@ class HeldSubscription:
     """A subscription that Graph is believed to have.
 
     Attributes:
-        route_id: where its notifications arrive.
-        subscription_id: Graph's name for it.
-        users: who is in it.
-        created: when it was made.
-        renew_at: when to renew it.
-        expires: when Graph ends it.
+        route_id: the webhook route of its notifications.
+        subscription_id: Graph's id for it.
+        users: the users in it.
+        created: time of its creation.
+        renew_at: time at which to renew it.
+        expires: time at which Graph ends it.
     """
 
     route_id: str
@@ -98,18 +99,18 @@ _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionStanding:
-    """One grant's subscription in its life.
+    """The state of one grant's subscription.
 
     Attributes:
         held: the subscription; None when there is none.
-        wanted: who is to be in it.
-        wanted_since: since when some of them have not been; None when all are.
-        not_before: Graph is not to be asked anything before.
+        wanted: the users who should be in it.
+        wanted_since: time since which some of them have been missing; None when all are in it.
+        not_before: earliest time of the next request to Graph.
         failures: refusals in a row.
-        refusal: the last of them; None when all is well.
-        is_silent: the held one is to be deleted because it fell silent.
-        is_suspect: the last one fell silent, and nothing has been announced since.
-        silenced: when one was last deleted for that.
+        refusal: the last refusal; None when there is no trouble.
+        is_silent: whether the held one must be deleted because it is silent.
+        is_suspect: whether the last one was silent, and nothing has been announced since.
+        silenced: time at which one was last deleted for silence.
     """
 
     held: HeldSubscription | None = None
@@ -124,35 +125,35 @@ class SubscriptionStanding:
 
     @property
     def covered(self) -> tuple[UserId, ...]:
-        """The users whose changes Graph is trusted to announce."""
+        """The users whose changes Graph announces, as far as known."""
         return self.held.users if self.held is not None and not self.is_suspect else ()
 
     @property
     def trouble(self) -> PushFault | None:
-        """The reason why users who should be covered are not; None when all is well."""
+        """The reason why users who should be covered are not; None without trouble."""
         return self.refusal or (PushFault.SILENT if self.is_suspect else None)
 
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """Ask for a subscription of these users."""
+    """Create a subscription of these users."""
 
     users: tuple[UserId, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Renew:
-    """Renew the held one, with an access token that is fresh."""
+    """Renew the held subscription, with a fresh access token."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Delete the held one."""
+    """Delete the held subscription."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Nothing until then; None: until something happens."""
+    """Do nothing until then; None: until something happens."""
 
     until: datetime | None
 
@@ -161,7 +162,7 @@ Step: TypeAlias = Create | Renew | Delete | Wait
 
 
 def next_step(standing: SubscriptionStanding, now: datetime, policy: SubscriptionPolicy) -> Step:
-    """Return the next thing to do with a grant's subscription."""
+    """Return the next step for a grant's subscription."""
     held = standing.held
     if held is None:
         if standing.wanted_since is None:
@@ -170,13 +171,13 @@ def next_step(standing: SubscriptionStanding, now: datetime, policy: Subscriptio
     if not standing.wanted or standing.is_silent:
         return _at(standing.not_before, now, Delete())
     end, renewal = min(_remake_at(standing, held, policy), held.expires), held.renew_at
-    # Its end is no later for a renewal that would come first, unless that is the time's end.
+    # A renewal that would come first does not postpone the end, unless the end is that of the lifetime.
     step = Delete() if end <= now or end < renewal else Renew()
     return _at(max(min(end, renewal), standing.not_before), now, step)
 
 
 def wanting(standing: SubscriptionStanding, users: Iterable[UserId], now: datetime) -> SubscriptionStanding:
-    """Return the standing once these users are to be in the subscription. One from which users are merely gone is as good as before."""
+    """Return the standing once these users should be in the subscription. Users who merely left it need no new one."""
     wanted = tuple(users)
     inside = standing.held.users if standing.held is not None else ()
     since = (standing.wanted_since or now) if set(wanted).difference(inside) else None
@@ -190,10 +191,10 @@ def created(
 
     Args:
         standing: before.
-        held: it; when to renew it is decided here.
+        held: the new subscription; its time of renewal is decided here.
         now: the present.
         policy: the rules.
-        chance: 0 to 1, where between the two ends its renewal falls.
+        chance: 0 to 1, the place of the renewal between `renew_least` and `renew_most`.
     """
     held = replace(held, renew_at=_renew_at(held.expires, now, policy, chance))
     standing = replace(
@@ -214,11 +215,12 @@ def adopted(
 
     Args:
         standing: before.
-        held: it.
+        held: the adopted subscription.
         now: the present.
         policy: the rules.
         chance: 0 to 1, see `created`.
-        renewal: in how long an owner that ended in order would have renewed it; None: it is renewed soon, to see that it still is there.
+        renewal: time until the renewal that an earlier owner planned, if that one stopped cleanly; None: renew soon, to
+            check that the subscription still exists.
     """
     standing = created(standing, held, now, policy, chance)
     wait = policy.look_after * chance if renewal is None else renewal
@@ -227,7 +229,7 @@ def adopted(
 
 
 def is_sound(standing: SubscriptionStanding) -> bool:
-    """Return whether the held subscription is as it should be, for all that is known."""
+    """Return whether the held subscription has no known fault."""
     return standing.held is not None and not (standing.failures or standing.is_suspect or standing.is_silent)
 
 
@@ -242,18 +244,18 @@ def renewed(
 
 
 def reauthorise(standing: SubscriptionStanding, now: datetime) -> SubscriptionStanding:
-    """Return the standing once Graph asks for a fresh access token, without which it stops announcing: renew at once."""
+    """Return the standing once Graph requires a fresh access token, without which it stops announcing: renew immediately."""
     if standing.held is None:
         return standing
     return replace(standing, held=replace(standing.held, renew_at=min(standing.held.renew_at, now)))
 
 
 def gone(standing: SubscriptionStanding, policy: SubscriptionPolicy) -> SubscriptionStanding:
-    """Return the standing once there is no subscription any more: it was deleted, has expired, or Graph does not know it."""
+    """Return the standing once the subscription no longer exists: it was deleted, has expired, or is unknown to Graph."""
     if standing.held is None:
         return standing
     not_before = max(standing.not_before, standing.held.created + policy.retry_least)
-    # Those who were in it need not wait for others to be gathered.
+    # Users who were in it need not wait for others.
     since = _LONG_AGO if standing.wanted else None
     return replace(standing, held=None, is_silent=False, wanted_since=since, not_before=not_before, failures=0)
 
@@ -271,11 +273,11 @@ def refused(
 
     Args:
         standing: before.
-        trouble: what was said.
+        trouble: the kind of refusal.
         now: the present.
         policy: the rules.
-        chance: 0 to 1: a pause is up to a quarter longer, so that many tenants do not come back together.
-        retry_after: what Graph asked for.
+        chance: 0 to 1: a pause is up to a quarter longer, so that many tenants do not retry together.
+        retry_after: the pause that Graph requested, if any.
     """
     least = policy.trouble_least if trouble is PushFault.UNREACHABLE else policy.retry_least
     pause = min(least * 2 ** min(standing.failures, 20), policy.retry_most) * (1 + chance / 4)
@@ -284,7 +286,7 @@ def refused(
 
 
 def silent(standing: SubscriptionStanding, now: datetime, policy: SubscriptionPolicy) -> SubscriptionStanding:
-    """Return the standing once the subscription announces nothing: none of its users is covered; it is replaced, once in `silent_pause`."""
+    """Return the standing once the subscription is silent: it covers no user, and is replaced once in `silent_pause` at most."""
     if standing.held is None or standing.is_silent:
         return standing
     if standing.silenced > _LONG_AGO and standing.silenced + policy.silent_pause > now:
@@ -293,7 +295,7 @@ def silent(standing: SubscriptionStanding, now: datetime, policy: SubscriptionPo
 
 
 def heard(standing: SubscriptionStanding) -> SubscriptionStanding:
-    """Return the standing once something was announced: a suspect subscription has proven itself."""
+    """Return the standing once something was announced: the subscription is no longer suspect."""
     return replace(standing, is_suspect=False, is_silent=False) if standing.is_suspect else standing
 
 
@@ -311,7 +313,7 @@ def _remake_at(standing: SubscriptionStanding, held: HeldSubscription, policy: S
 
 def _renew_at(expires: datetime, now: datetime, policy: SubscriptionPolicy, chance: float) -> datetime:
     usual = policy.renew_least + (policy.renew_most - policy.renew_least) * chance
-    # A shorter life than was asked for is renewed with a third of it left.
+    # If Graph grants a shorter life than requested, renew when a third of it is left.
     return min(now + usual, now + max(expires - now, timedelta()) * 2 / 3)
 
 

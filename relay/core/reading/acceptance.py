@@ -1,15 +1,15 @@
-"""Decides which observations change an answer: newer ones, and of notifications only those that are sure. (Pure.)
+"""Decides which observations change an answer: newer ones, and notifications only if they are certainly newer. (Pure.)
 
     a read          with an older number ─────────────► doubted: a server lags, or numbers began again; `Newest` decides later
-                    equal to what suites were sent ───► seen: only its number is remembered
+                    equal to the stored answer ───────► seen: only its number is remembered
                     with other content ───────────────► changed
 
-    a notification  of the version that is known ─────► nothing: a read was faster, or Graph repeats itself
-                    newer than everything seen ───────► changed, or seen, as a read
+    a notification  of the known version ─────────────► nothing: a read was faster, or Graph repeats itself
+                    newer than everything seen ───────► changed, or seen, like a read
                     anything else ────────────────────► unsure: its user is read
 
 Every function returns its decision and changes nothing. The owner remembers `seen` once the store has accepted `changed`, so that
-a failed write leaves no trace. The script that writes compares once more, by the rule of `ordering.is_newer`.
+a failed write leaves no trace. The script that writes compares again, by the rule of `ordering.is_newer`.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class Known:
     """One user's answer and the newest observation behind it.
 
     Attributes:
-        answer: as suites were told it; None before the first one.
-        newest: the newest sequence number seen, in unchanged reads too.
+        answer: the answer that suites got; None before the first one.
+        newest: the newest sequence number seen, also in unchanged reads.
     """
 
     answer: Answer | None = None
@@ -45,7 +45,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disclosure:
-    """The fields that a tenant lets suites have. Free texts and names are off until the tenant turns them on."""
+    """The fields that a tenant discloses to suites. Free texts and names are off until the tenant turns them on."""
 
     status_message: bool = False
     out_of_office: bool = False
@@ -67,7 +67,7 @@ def disclosure_of(settings: Mapping[str, str]) -> Disclosure:
 
 
 class People(NamedTuple):
-    """The directory's part of a presence; users that Graph has not reported to this owner are absent.
+    """The directory's part of presences; users whom Graph has not reported to this owner are absent.
 
     Attributes:
         upns: user -> canonical UPN.
@@ -84,9 +84,9 @@ class Decision:
 
     Attributes:
         changed: user -> the answer to store.
-        seen: user -> the newest number to remember once the store has answered; of every user that a read was about.
-        doubted: users whose read is older than what is known, and not believed yet.
-        unsure: users of notifications that say too little, or may be old: to be read.
+        seen: user -> the newest number to remember once the store has answered, for every user of a read.
+        doubted: users whose read is older than the known answer, and not believed yet.
+        unsure: users of notifications that contain too little or may be old. They are to be read.
     """
 
     changed: dict[UserId, Answer] = field(default_factory=dict)
@@ -97,11 +97,11 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """The rules by which a tenant's observations are accepted.
+    """The rules for accepting a tenant's observations.
 
     Attributes:
         disclosure: the fields that suites may have.
-        lag_s: for how long Graph's servers may be behind each other, in seconds.
+        lag_s: longest time in seconds that one of Graph's servers may lag behind another.
     """
 
     disclosure: Disclosure = field(default_factory=Disclosure)
@@ -120,11 +120,11 @@ class Acceptance:
         """Decide which observations of a read change an answer.
 
         Args:
-            known: user -> what is held; unknown users are absent.
+            known: user -> the held answer; unknown users are absent.
             observations: at most one for each user.
-            people: for the presences to make.
-            now: when the relay learned of it.
-            at: the same by the monotonic clock, in seconds.
+            people: names for the new presences.
+            now: time at which the relay got the observations.
+            at: the same in seconds of the monotonic clock.
             announced: users who were read because of a notification.
         """
         decision = Decision()
@@ -138,7 +138,7 @@ class Acceptance:
                 continue
             source = Source.NOTIFICATION if user in announced else Source.POLL
             presence = self.present(observation, held.answer, people, source, now)
-            # Where numbers begin again the stored one is the old one, and must not keep the next change out.
+            # When numbers begin again, the stored one is too great and must be replaced: it would block the next change.
             if age is Age.RESTARTED or not isinstance(held.answer, Presence) or differs(held.answer, presence):
                 decision.changed[user] = presence
             else:
@@ -154,14 +154,14 @@ class Acceptance:
         now: datetime,
         at: float,
     ) -> Decision:
-        """Decide which notifications are accepted as they are, and whose users have to be read.
+        """Decide which notifications are accepted directly, and which users have to be read.
 
         Args:
-            known: user -> what is held; unknown users are absent.
-            observations: in the order in which they arrived, perhaps several of one user.
-            people: for the presences to make.
-            now: when the relay learned of it.
-            at: the same by the monotonic clock, in seconds.
+            known: user -> the held answer; unknown users are absent.
+            observations: in the order of arrival, perhaps several of one user.
+            people: names for the new presences.
+            now: time at which the relay got the observations.
+            at: the same in seconds of the monotonic clock.
         """
         newest: dict[UserId, Observation] = {}
         unsure: dict[UserId, None] = {}
@@ -187,17 +187,18 @@ class Acceptance:
         return decision
 
     def is_known(self, held: Known, observation: Observation) -> bool:
-        """Return whether a notification is of the version that suites were told of. After a status none is: it may be over."""
+        """Return whether a notification has the version that suites already have; always False after a status."""
         return isinstance(held.answer, Presence) and held.newest.has(observation.sequence_number)
 
     def is_sure(self, held: Known, observation: Observation) -> bool:
-        """Return whether a notification is newer than all that was seen, and says all that the tenant discloses.
+        """Return whether a notification is newer than everything seen, and has all fields that the tenant discloses.
 
-        Graph's documented notifications have neither status message nor out of office; a whole presence has the latter.
+        Graph's documented notifications have no status message and no out of office; a complete presence has out of
+        office.
         """
         is_whole = observation.out_of_office is not None
         discloses_texts = self.disclosure.status_message or self.disclosure.out_of_office
-        # After a status the user has to be read: what Graph announces may be what it was before.
+        # After a status the user has to be read: the notification may be of an earlier presence.
         is_after_presence = isinstance(held.answer, Presence)
         is_newer = held.newest.lets_through(observation.sequence_number)
         return is_after_presence and is_newer and (is_whole or not discloses_texts)
@@ -205,14 +206,14 @@ class Acceptance:
     def present(
         self, observation: Observation, answer: Answer | None, people: People, source: Source, now: datetime
     ) -> Presence:
-        """Make the presence that an observation amounts to.
+        """Return the presence of an observation.
 
         Args:
-            observation: of one user.
-            answer: as suites were told it before; None when there was none.
-            people: the user's canonical UPN and names; those of `answer` stand in for what is absent.
-            source: of the observation.
-            now: when the relay learned of it.
+            observation: the observation of one user.
+            answer: the previous answer; None without one.
+            people: the user's canonical UPN and names; those of `answer` replace absent ones.
+            source: the source of the observation.
+            now: time at which the relay got it.
         """
         user, disclosure = observation.user_id, self.disclosure
         previous = answer if isinstance(answer, Presence) else None
@@ -242,7 +243,7 @@ class Acceptance:
 
 
 def moved(known: Mapping[UserId, Known], changed: Mapping[UserId, Answer]) -> list[UserId]:
-    """Return the users whose change Graph announces: those who had a presence before and have another state now."""
+    """Return the users whose change Graph should announce: those who had a presence and now have another state."""
     return [
         user
         for user, answer in changed.items()
@@ -253,4 +254,4 @@ def moved(known: Mapping[UserId, Known], changed: Mapping[UserId, Answer]) -> li
 
 
 _UNKNOWN: Final = Known()
-"""Stands for every user without an answer; never changed."""
+"""Used for every user without an answer; never changed."""

@@ -1,16 +1,16 @@
-"""The request budget of one tenant: Graph's limit, what is left of it, and the shortest polling interval that it allows.
+"""The request budget of one tenant: Graph's limit, the rest of it, and the shortest polling interval that it allows.
 
 Graph allows 1,500 presence requests in 30 s for an application in a tenant
 (https://learn.microsoft.com/graph/throttling-limits), and does not document whether a bulk read counts as one request or as
 one for each id; both are settings here. Each request that Graph refuses counts too.
 
-The budget keeps the times of the requests of the last window, not a bucket that refills. A bucket of size B that
-never exceeds the limit in *any* window may refill only (limit - B) a window, and for a bulk read counted as 650 that
-would leave half of the rate unused. The number of kept times is bounded by the limit.
+The budget keeps the times of the requests of the last window. A bucket that refills would waste requests: one of size B
+that never exceeds the limit in *any* window may refill only (limit - B) a window, and for a bulk read counted as 650
+that would leave half of the rate unused. The limit bounds the number of kept times.
 
-A 429 stops all requests until `Retry-After`, and for at least as long as a 429 without one. It also doubles the window, once in a
-window; each window without another 429 takes back a part of that. The window grows instead of the limit shrinking, so that
-one full page is always affordable.
+A 429 stops all requests until `Retry-After`, and for at least as long as a 429 without one. It also doubles the window,
+at most once in a window; each window without another 429 takes back a part of that. The window grows and the limit
+stays, so that one full page is always affordable.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from relay.core.pausing import pause_s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetSettings:
-    """Graph's limit and how closely it is approached.
+    """Graph's limit, and the part of it that the relay uses.
 
     Attributes:
         limit: requests that Graph allows in a window.
         window_s: length of Graph's window in seconds.
-        headroom: share of the limit left unused, for others who read with the same application (a probe, an older
-            version during an upgrade) and because Graph counts by its own clock.
-        count_ids: whether a bulk read counts as many as it has ids.
-        max_slow_down: how many times longer than Graph's the window may become.
+        headroom: share of the limit left unused, for other programs that read with the same application (a probe, an
+            older version during an upgrade) and because Graph counts by its own clock.
+        count_ids: whether a bulk read counts as one request for each id.
+        max_slow_down: longest window, as a multiple of Graph's.
         poll_share: share of the rate that the regular interval may use; the rest is for new users and dirty ones.
     """
 
@@ -47,15 +47,15 @@ class BudgetSettings:
 
     @property
     def allowed(self) -> int:
-        """The most that the relay itself spends in one window."""
+        """The most requests that the relay spends in one window."""
         return max(1, math.floor(self.limit * (1 - self.headroom)))
 
 
 class RequestBudget:
     """The request budget of one tenant; pure: every method takes `now`, in seconds of one monotonic clock.
 
-    In no window of `window_s` is more granted than `allowed`, however slow-downs and recoveries fall. Not for several
-    processes at once: a tenant has one owner.
+    No window of `window_s` gets more than `allowed`, whatever the slow-downs and recoveries. Only one process may use
+    it: a tenant has one owner.
     """
 
     __slots__ = (
@@ -84,9 +84,9 @@ class RequestBudget:
         return max(1, ids) if self._settings.count_ids else 1
 
     def take(self, cost: int, now: float) -> float:
-        """Spend `cost` and return 0, or spend nothing and return the seconds after which to ask again.
+        """Spend `cost` and return 0, or spend nothing and return the seconds after which to try again.
 
-        A cost above everything that is ever allowed is taken as all of it: it waits for an empty window.
+        A cost above `allowed` counts as `allowed`: it waits for an empty window.
         """
         self._recover(now)
         if now < self._blocked_until:
@@ -100,10 +100,11 @@ class RequestBudget:
         return wait
 
     def throttled(self, now: float, retry_after: float | None = None) -> float:
-        """Take note of a 429; return until when nothing is granted.
+        """Note a 429; return the time until which all requests wait.
 
-        The wait doubles from 2 s with each refusal in a row, and `retry_after` can only make it longer. Those that arrive while we
-        are waiting already are of one burst and count once. Several refusals in one of Graph's windows slow down once.
+        The wait doubles from 2 s with each refusal in a row, and `retry_after` can only make it longer. Refusals that
+        arrive during the wait belong to one burst and count once. Several refusals in one of Graph's windows slow down
+        once.
         """
         self._recover(now)
         if now >= self._blocked_until:
@@ -116,42 +117,42 @@ class RequestBudget:
         return self._blocked_until
 
     def answered(self) -> None:
-        """Note that Graph answered a request: the next refusal is not one in a row."""
+        """Note that Graph answered a request: the count of refusals in a row starts again."""
         self._refusals = 0
 
     def left(self, now: float) -> float:
-        """Return the share of the budget that is left in the present window, 0 to 1; 0 while Graph asked us to wait."""
+        """Return the share of the budget that is left in the present window, 0 to 1; 0 during a wait that Graph requested."""
         self._recover(now)
         self._forget(now)
         return 0.0 if now < self._blocked_until else 1 - self._used / self._settings.allowed
 
     def blocked_until(self) -> float:
-        """Return until when Graph asked us to wait; in the past when it did not."""
+        """Return the end of the wait that Graph requested; a time in the past without one."""
         return self._blocked_until
 
     def resume(self, slow_down: float, blocked_until: float, now: float) -> None:
-        """Go on with what Graph's refusals taught an earlier owner."""
+        """Continue with the slow-down and wait of an earlier owner."""
         self._slow_down = min(self._settings.max_slow_down, max(1.0, slow_down))
         self._slowed_at = now
         self._blocked_until = max(self._blocked_until, blocked_until)
 
     def slow_down(self, now: float) -> float:
-        """Return how many times slower than Graph's limit this tenant is read; 1 when nothing is wrong."""
+        """Return how many times slower than Graph's limit this tenant is read; 1 without trouble."""
         self._recover(now)
         return self._slow_down
 
     def interval_for(self, pages: int, ids: int, base: float, now: float) -> float:
-        """Return the interval in seconds at which `pages` bulk reads of together `ids` users can be repeated evenly.
+        """Return the interval in seconds at which `pages` bulk reads of `ids` users in total can be repeated evenly.
 
-        Never below `base`; stretched as far as limit and slow-down demand.
+        It is at least `base`, and longer if limit and slow-down require it.
         """
         return base * self.stretch([(pages, ids, base)], now)
 
     def stretch(self, rounds: Iterable[tuple[int, int, float]], now: float) -> float:
-        """Return by how much all intervals must grow so that all rounds together can be repeated evenly; at least 1.
+        """Return the factor by which all intervals must grow so that all rounds can be repeated evenly; at least 1.
 
         Args:
-            rounds: bulk reads, users in all of them, interval in seconds that they should have.
+            rounds: for each round: number of bulk reads, number of users, desired interval in seconds.
             now: the present.
         """
         self._recover(now)
@@ -179,7 +180,7 @@ class RequestBudget:
         return self._window()
 
     def _forget(self, now: float) -> None:
-        # "<=": what was spent exactly one window ago is outside of the window that ends now.
+        # "<=": a request of exactly one window ago is outside the window that ends now.
         while self._spent and self._spent[0][0] + self._window() <= now:
             self._used -= self._spent.popleft()[1]
 

@@ -1,11 +1,12 @@
 """The order of two observations of one user, and their difference: older never overwrites newer.
 
-Microsoft's sequence numbers order the answers of servers that may lag behind each other for seconds. They are not the truth:
-Microsoft does not document whether they ever begin again, or get a digit more. So reads that repeat a smaller number replace a greater one.
+Microsoft's sequence numbers order the answers of servers that may lag behind each other for seconds. They are not fully
+reliable: Microsoft does not document whether they ever begin again, or get longer. So repeated reads with a smaller
+number replace a greater one.
 
-The script that stores observations has the same rules. A notification is stored directly only if `Newest` lets it through. One of
-the version that is already known does nothing, and any other only causes its user to be read, because Graph repeats, reorders
-and delays notifications by up to four hours.
+The script that stores observations has the same rules. A notification is stored directly only if `Newest` allows it. A
+notification of the known version does nothing, and any other only causes its user to be read, because Graph repeats,
+reorders and delays notifications by up to four hours.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ def is_newer(stored: Stamp, new: Stamp, *, restarts: bool = False) -> bool:
     """Return whether a read's `new` may replace `stored`.
 
     Where both have a sequence number the greater one wins, compared as strings by code point, as Microsoft
-    documents ("lexicographically sortable"). Where the numbers are equal, or one has none, reads alone decide: the later one wins.
-    With `restarts` so it does where its number is less; see `Age.RESTARTED`.
+    documents ("lexicographically sortable"). If the numbers are equal, or one is missing, the later read wins.
+    With `restarts`, the later read also wins with a smaller number; see `Age.RESTARTED`.
     """
     if stored.sequence_number and new.sequence_number:
         if new.sequence_number > stored.sequence_number:
@@ -46,20 +47,20 @@ def is_newer(stored: Stamp, new: Stamp, *, restarts: bool = False) -> bool:
 
 
 class Age(enum.Enum):
-    """The age of a read beside what is known of its user, by their sequence numbers."""
+    """The age of a read compared with the known answer of its user, by sequence number."""
 
     NEWER = enum.auto()
-    """Or read later, where one of them has no number."""
+    """The number is greater, or one of them has no number."""
     SAME = enum.auto()
     """The number is equal. The content may differ: numbers may not count every change."""
     OLDER = enum.auto()
-    """Said by a server that lags, for all that is known: not believed yet."""
+    """The number is smaller, presumably from a server that lags: the observation is not believed yet."""
     RESTARTED = enum.auto()
     """The number is smaller, because numbers have begun again: the observation is believed."""
 
 
 LAG_S: Final = 10.0
-"""Time by which Graph's servers may lag behind each other. Not documented; notifications take so long on average."""
+"""Time by which Graph's servers may lag behind each other. Not documented; the average notification takes this long."""
 READS_IN_A_ROW: Final = 3
 """This many reads with smaller numbers, the last of them after `LAG_S`, prove that the numbers have begun again."""
 LONG_LAGS: Final = 12
@@ -67,16 +68,18 @@ LONG_LAGS: Final = 12
 
 
 class Newest(NamedTuple):
-    """The newest sequence number that was seen of one user, also in reads that changed nothing. A value: nothing changes it.
+    """The newest sequence number seen of one user, also in reads that changed nothing. Immutable.
 
-    Without those, a delayed notification of the middle of A, B, A would be believed: B's number is greater than the stored
-    one, which is the first A's. An earlier owner's are not known, so its successor believes no notification before a read.
+    Without the unchanged reads, a delayed notification of B in A, B, A would be believed: B's number is greater than
+    the stored one, that of the first A. A new owner does not know the numbers that an earlier one saw, so it believes
+    no notification before a read.
 
     Attributes:
-        number: the greatest one seen or stored since numbers began again; empty when there was none.
-        is_read: this owner has read the user, and the latest read had a number.
-        seen: when that number was seen last, or, not by this owner, its first read with a lesser one; None: neither.
-        older: how many reads in a row had lesser ones.
+        number: the greatest number seen or stored since numbers began again; empty without one.
+        is_read: whether this owner has read the user, and the latest read had a number.
+        seen: time at which this owner last saw that number or, if it never did, of its first read with a smaller one;
+            None: neither.
+        older: number of reads in a row that had smaller numbers.
     """
 
     number: str = ""
@@ -85,12 +88,12 @@ class Newest(NamedTuple):
     older: int = 0
 
     def weigh(self, number: str, now: float, lag_s: float = LAG_S) -> tuple[Age, Newest]:
-        """Judge a read by its number; return its age, and what is known once the read counts.
+        """Judge a read by its number; return its age, and the value to keep once the read counts.
 
         Args:
-            number: empty when it had none. Reads of one user come in their order.
+            number: sequence number of the read; empty without one. Pass reads of one user in order.
             now: the present, in seconds of one monotonic clock.
-            lag_s: for how long Graph's servers may be behind each other.
+            lag_s: longest time in seconds that one of Graph's servers may lag behind another.
         """
         is_read = bool(number)
         if number and number < self.number:
@@ -103,20 +106,20 @@ class Newest(NamedTuple):
         return Age.NEWER, Newest(self.number, is_read, self.seen, 0)
 
     def taken(self, number: str, now: float) -> Newest:
-        """Return what is known once an observation with this number is the answer; the same when it had none.
+        """Return the value to keep once an observation with this number is the answer; unchanged if it had no number.
 
         Args:
-            number: one that `weigh` or `lets_through` let through: a lesser one only where numbers have begun again.
-            now: as of `weigh`.
+            number: a number that `weigh` or `lets_through` accepted; a smaller one only if numbers have begun again.
+            now: the present, as for `weigh`.
         """
         return Newest(number, is_read=True, seen=now) if number else self
 
     def lets_through(self, number: str) -> bool:
-        """Return whether a notification with this number is accepted as it is."""
+        """Return whether a notification with this number is accepted directly."""
         return self.is_read and number > self.number
 
     def has(self, number: str) -> bool:
-        """Return whether a notification with this number says what is known already: a read was faster, or Graph repeats itself."""
+        """Return whether a notification with this number is already known: a read was faster, or Graph repeats itself."""
         return self.is_read and bool(number) and number == self.number
 
 
@@ -124,7 +127,7 @@ NOTHING_SEEN: Final = Newest()
 
 
 def differs(old: Presence, new: Presence) -> bool:
-    """Return whether suites must be told: there is a difference in anything but source, observe time and sequence number."""
+    """Return whether suites must be sent the new one: anything but source, observe time and sequence number differs."""
     return (
         old.availability is not new.availability
         or old.idle != new.idle

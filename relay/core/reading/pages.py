@@ -1,4 +1,4 @@
-"""The pages of users who are read together, the reads that the plan returns, and pages as they are handed over."""
+"""Pages of users who are read together, the reads that the plan returns, and the pages of a handover."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 from relay.core.presence import UserId
 
 STUBBORN: Final = 2
-"""Failures in a row after which the reason may be one of the users."""
+"""Failures in a row after which one of the users may be the cause."""
 
 
 @dataclass(slots=True, eq=False)
@@ -17,16 +17,17 @@ class PollPage:
     """Users who are read together.
 
     Attributes:
-        users: in the order in which they came.
-        due: when to read them next.
-        confirmed: since when all that is held of them is confirmed by Graph; None before it answered for any of them.
-        since: when the page was made, or Graph answered for it last, whether or not that could be stored: its users are not overdue
-            before three intervals from then.
-        covered: whether these users are read seldom, because their changes are announced.
+        users: in the order in which they were added.
+        due: time of the next read.
+        confirmed: time since which Graph has confirmed all answers of the page; None before Graph answered for any
+            user.
+        since: time at which the page was made or Graph last answered for it, stored or not. Its users are overdue three
+            intervals after that at the earliest.
+        covered: whether these users are read less often, because their changes are announced.
         reading: whether a read of this page is under way.
-        again: whether to read it once more at once after that.
-        failures: how often in a row Graph did not answer.
-        is_part: whether it was parted from another page, whose other users were answered.
+        again: whether to read it again immediately after that.
+        failures: number of reads in a row that Graph did not answer.
+        is_part: whether it was split off from a page whose other users were answered.
     """
 
     users: dict[UserId, None]
@@ -48,23 +49,23 @@ class PlannedRead:
     page: PollPage | None
     started: float = field(default=0.0)
     failures: int = 0
-    """How often in a row Graph did not answer for these users, or some of them."""
+    """Number of reads in a row in which Graph did not answer for all of these users."""
 
     @property
     def is_stubborn(self) -> bool:
-        """True if one of the users may be the reason."""
+        """True if one of the users may be the cause of the failures."""
         return self.failures >= STUBBORN
 
 
 @dataclass(frozen=True, slots=True)
 class ReadPage:
-    """Some users who were read together, and when they are read next.
+    """A page in a handover: users who were read together, and the time of their next read.
 
     Attributes:
-        users: everybody in it of whom all is settled.
-        covered: whether they are read seldom, because their changes are announced.
-        confirmed: since when all that is held of them is confirmed by Graph, in seconds of one clock.
-        due: when to read them next, by the same clock.
+        users: the users of the page without work under way.
+        covered: whether they are read less often, because their changes are announced.
+        confirmed: time since which Graph has confirmed all their answers, in seconds of one clock.
+        due: time of the next read, by the same clock.
     """
 
     users: tuple[UserId, ...]
@@ -77,5 +78,5 @@ class ReadPage:
         return replace(self, users=tuple(user for user in self.users if user not in users))
 
     def moved(self, by_s: float) -> ReadPage:
-        """Return the same page by another clock, which is ahead by so many seconds."""
+        """Return the same page by another clock, which is ahead by `by_s` seconds."""
         return replace(self, confirmed=self.confirmed + by_s, due=self.due + by_s)

@@ -1,12 +1,13 @@
 """The poll plan of one tenant: which users are read together, and when.
 
-Users are kept in pages of up to 650. Each page is read once an interval, and the pages are spread evenly over it. Users who need an
-answer at once (new ones, dirty ones) are read ahead of their page, the smallest group first, so that an attendant's new
-colleague never waits behind a call centre's ten thousand. No user is in two reads at once, because the order of their results
-would not be known.
+Users are kept in pages of up to 650. Each page is read once an interval, and the pages are spread evenly over it. Users
+who need an answer at once (new ones, dirty ones) are read ahead of their page, the smallest group first, so that a
+single new user never waits behind a group of ten thousand. No user is in two reads at once, because the order of their
+results would not be known.
 
-There are two intervals. Users whose changes Graph announces are covered: they are in pages of their own, which are read seldom.
-Announced users who must be read are gathered for a moment, so that the end of a meeting is one read and not fifty.
+There are two intervals. Users whose changes Graph announces are covered: they are in separate pages, which are read
+less often. Announced users who must be read are gathered for a moment, so that the end of a meeting causes one read and
+not fifty.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from relay.core.reading.urgent import UrgentUsers
 _GOLDEN: Final = (math.sqrt(5) - 1) / 2
 """Multiples of it, modulo one, spread any number of pages evenly over an interval."""
 JITTER: Final = 0.05
-"""Share of an interval by which a page may come early, so that pages of many tenants do not march in step. Never late:
-suites are sent this interval."""
+"""Share of an interval by which a page may be read early, so that the pages of many tenants do not synchronise. Pages
+are never late by intent, because suites are sent this interval."""
 
 
 class PollPlan:
@@ -37,9 +38,9 @@ class PollPlan:
         """Make an empty plan.
 
         Args:
-            page_size: users in a read, at most.
-            phase: 0 to 1, where in the interval the first page stands: another for each tenant.
-            gather_s: how long the first announced user waits for others.
+            page_size: most users in a read.
+            phase: 0 to 1, place of the first page in the interval; different for each tenant.
+            gather_s: seconds that the first announced user waits for others.
         """
         self._page_size = page_size
         self._phase = phase
@@ -53,9 +54,9 @@ class PollPlan:
         self._busy: set[UserId] = set()
         self._not_before = -math.inf
         self._later: list[tuple[float, tuple[UserId, ...]]] = []
-        self._resting: set[UserId] = set()  # are in `_later`
-        self._failures: dict[UserId, int] = {}  # of reads ahead of pages
-        self._inherited: dict[float, set[UserId]] = {}  # when Graph confirmed them to an earlier owner
+        self._resting: set[UserId] = set()  # users in `_later`
+        self._failures: dict[UserId, int] = {}  # user -> failures of reads ahead of pages
+        self._inherited: dict[float, set[UserId]] = {}  # time of confirmation to an earlier owner -> users
 
     def __contains__(self, user: UserId) -> bool:
         return user in self._page_of
@@ -72,7 +73,7 @@ class PollPlan:
         return len(self._pages)
 
     def load(self, *, covered: bool) -> tuple[int, int]:
-        """Return the number of pages and of users of one speed."""
+        """Return the number of pages and of users that are covered, or that are not."""
         sizes = [len(page.users) for page in self._pages if page.covered is covered]
         return len(sizes), sum(sizes)
 
@@ -84,11 +85,11 @@ class PollPlan:
 
     @property
     def inherited_at(self) -> float | None:
-        """Monotonic time at which Graph confirmed what an earlier owner left; None once all of it is confirmed to this one."""
+        """Monotonic time of the oldest confirmation that comes from an earlier owner; None once all are replaced."""
         return min(self._inherited, default=None)
 
     def inherit(self, users: Iterable[UserId], at: float) -> None:
-        """Something is held of these users that Graph confirmed to an earlier owner: at `at`, minus infinity for nobody knows."""
+        """Note users whose answers Graph confirmed to an earlier owner at `at`; minus infinity: at an unknown time."""
         if held := {user for user in users if user in self._page_of}:
             self._inherited.setdefault(at, set()).update(held)
 
@@ -98,15 +99,15 @@ class PollPlan:
         self._inherited = {at: held for at, held in self._inherited.items() if held}
 
     def overdue(self, now: float, age_s: float, *, covered: bool = False) -> list[PollPage]:
-        """Return the pages of one speed that Graph has not answered for `age_s` seconds."""
+        """Return the covered or other pages that Graph has not answered for `age_s` seconds."""
         return [page for page in self._pages if page.covered is covered and now - page.since > age_s]
 
     def page_of(self, user: UserId) -> PollPage | None:
-        """Return the page a user is read with; None for a user who is not read."""
+        """Return the page of a user; None for a user who is not read."""
         return self._page_of.get(user)
 
     def due_in(self, user: UserId, now: float) -> float | None:
-        """Return in how many seconds the user's next read may begin, 0 when it is under way; None for a user who is not read."""
+        """Return seconds until the user's next read may begin, 0 while one is under way; None for a user who is not read."""
         page = self._page_of.get(user)
         if page is None:
             return None
@@ -116,14 +117,14 @@ class PollPlan:
         return max(0.0, max(due, self._not_before) - now)
 
     def add(self, users: Iterable[UserId], now: float, interval: float) -> None:
-        """Read these users too, the first time at once."""
+        """Add users; their first read is at once."""
         new = [user for user in users if user not in self._page_of]
         for user in new:
             self._place(user, self._page_with_room(now, interval, covered=False))
         self.mark_dirty(new)
 
     def settled(self) -> list[ReadPage]:
-        """Return the pages that Graph has answered for, without anybody of whom something is under way or to be read at once."""
+        """Return the pages that Graph has answered for, without users who are being read or must be read at once."""
         unsettled = {*self._busy, *self._gathered, *self._resting, *self._failures}
         settled = []
         for page in self._pages:
@@ -133,7 +134,7 @@ class PollPlan:
         return settled
 
     def resume(self, pages: Iterable[ReadPage], now: float) -> None:
-        """Go on with pages of an earlier owner, each as soon as that one would have read it; who is read here already is not in them."""
+        """Continue with pages of an earlier owner, at their planned times. They must not contain users who are read here."""
         for page in pages:
             users = [user for user in page.users if user not in self._page_of]
             for start in range(0, len(users), self._page_size):
@@ -144,19 +145,19 @@ class PollPlan:
             self.inherit(users, page.confirmed)
 
     def read_within(self, interval: float, *, covered: bool) -> None:
-        """Read each page of one speed within so many seconds of its last confirmation."""
+        """Read each covered or other page within `interval` seconds of its last confirmation."""
         for page in self._pages:
             if page.covered is covered and page.confirmed is not None:
                 page.due = min(page.due, page.confirmed + interval)
 
     def move(self, users: Iterable[UserId], now: float, interval: float, *, covered: bool) -> list[UserId]:
-        """Read these users at the other speed from now on, and once at once; returns those who were read at this one.
+        """Make users covered, or no longer covered, and read them at once; return those whose interval changed.
 
         Args:
-            users: whom; those who are not read at all are ignored.
+            users: the users; those who are not read at all are ignored.
             now: the present.
-            interval: of the speed that they get.
-            covered: whether that is the slow one.
+            interval: their new interval in seconds.
+            covered: whether they become covered.
         """
         moved = []
         for user in users:
@@ -170,7 +171,7 @@ class PollPlan:
         return moved
 
     def remove(self, users: Collection[UserId]) -> None:
-        """Read these users no longer; what is under way is not stopped."""
+        """Stop reading these users; reads under way are not stopped."""
         self._disinherit(users)
         for user in users:
             page = self._page_of.pop(user, None)
@@ -194,20 +195,20 @@ class PollPlan:
         self._gathered.update(dict.fromkeys(new))
 
     def hold(self, users: Iterable[UserId]) -> list[UserId]:
-        """Keep users out of reads until `let_go`, while something else of them is accepted; returns those who are not being read.
+        """Exclude users from reads until `let_go`, while a notification of them is accepted; return those who are held.
 
-        Those who are being read are not held: what was read and what is to be accepted have no order.
+        Users who are being read are not held: the order of that read and the notification is not known.
         """
         held = [user for user in users if user not in self._busy and user in self._page_of]
         self._busy.update(held)
         return held
 
     def let_go(self, users: Iterable[UserId]) -> None:
-        """The end of `hold`."""
+        """End `hold` for these users."""
         self._busy.difference_update(users)
 
     def mark_all(self, now: float) -> None:
-        """Read everybody at once: what is held is not to be trusted. Small groups still come first."""
+        """Read all users at once, because the held answers may be wrong. Small groups still come first."""
         for page in self._pages:
             page.due = min(page.due, now)
             page.again = page.reading
@@ -235,7 +236,7 @@ class PollPlan:
             return None
         page = min(due, key=lambda page: page.due)
         page.reading, page.again = True, False
-        # Those who are being read already get their answer from that read.
+        # Users who are being read already get their answer from that read.
         members = tuple(user for user in page.users if user not in self._busy and user not in self._resting)
         self._busy.update(members)
         return PlannedRead(members, page, now, page.failures)
@@ -249,7 +250,7 @@ class PollPlan:
         return max(0.0, max(min(due, later, self._gather_until), self._not_before) - now)
 
     def answered(self, read: PlannedRead, now: float) -> None:
-        """Note that Graph answered, and its answer is being stored: `done` or `failed` follows."""
+        """Note that Graph answered and its answer is being stored. `done` or `failed` must follow."""
         if read.page is not None:
             read.page.since = now
 
@@ -259,11 +260,11 @@ class PollPlan:
         """Note that Graph answered, and its answer is stored.
 
         Args:
-            read: what `next` returned.
+            read: a read that `next` returned.
             now: the present.
-            interval: the one in force; the page is due again that long after this read was due.
-            jitter: 0 to 1, what share of `JITTER` to come early by.
-            left: users without an answer in it; see `part`.
+            interval: the interval in force in seconds; the page is due again that long after this read was due.
+            jitter: 0 to 1, the share of `JITTER` by which the page is early.
+            left: users without an answer; see `part`.
         """
         self._release(read)
         answered = set(read.users).difference(left)
@@ -280,13 +281,13 @@ class PollPlan:
         self._come_again(read.page, read, now, interval * (1 - JITTER * jitter))
 
     def put_off(self, read: PlannedRead, now: float, interval: float) -> None:
-        """Put off a page that has nobody to read: all of its users are being read ahead of it. It has its next turn; nobody is confirmed by this."""
+        """Postpone a page to its next turn because all of its users are being read ahead of it. This confirms no user."""
         self._release(read)
         if read.page is not None:
             self._come_again(read.page, read, now, interval)
 
     def _come_again(self, page: PollPage, read: PlannedRead, now: float, step: float) -> None:
-        # Counted from when it was due, so that the time a read takes does not add up; a page that is late starts anew.
+        # Counted from the due time, so that the time of reads does not add up; a late page is counted from its read.
         page.due = page.due + step if read.started - page.due < step / 2 else read.started + step
         if page.again:
             page.due, page.again = now, False
@@ -295,9 +296,10 @@ class PollPlan:
         """Note that Graph did not answer: read again at `retry_at` or later.
 
         Args:
-            read: what `next` returned.
-            retry_at: when.
-            unknown: those of its users without an answer. They come first then, and are not read with their pages before.
+            read: a read that `next` returned.
+            retry_at: earliest time of the retry.
+            unknown: its users without any answer. They come first in the retry, and are not read with their pages
+                before.
         """
         self._release(read)
         if read.page is None:
@@ -309,7 +311,7 @@ class PollPlan:
             self._read_later(unknown, retry_at, unknown)
 
     def wait_for_budget(self, read: PlannedRead, until: float) -> None:
-        """Put off a read that was not made: there is no budget for it before `until`."""
+        """Postpone a read that was not made, because there is no budget for it before `until`."""
         self._release(read)
         if read.page is None:
             self.mark_dirty(read.users)
@@ -318,14 +320,14 @@ class PollPlan:
             read.page.due = until
 
     def _read_later(self, users: Iterable[UserId], at: float, resting: Iterable[UserId]) -> None:
-        """Read these users ahead of their pages, but not before `at`; nobody else waits for that."""
+        """Read these users ahead of their pages, but not before `at`; other users do not wait for that."""
         group = tuple(user for user in users if user in self._page_of)
         if group:
             self._later.append((at, group))
             self._resting.update(self._page_of.keys() & resting)
 
     def part(self, read: PlannedRead, users: Iterable[UserId], retry_at: float) -> None:
-        """Part these users from their page, because Graph answered but for them: until it does they are read by themselves, at `retry_at` or later."""
+        """Split users without an answer off from their page, which was answered; read them separately from `retry_at` on."""
         parted: dict[PollPage, PollPage] = {}
         for user in users:
             old = self._page_of[user]
@@ -338,12 +340,12 @@ class PollPlan:
             self._place(user, parted[old])
 
     def _confirm(self, users: Iterable[UserId], now: float) -> None:
-        """These users were answered for, ahead of their pages."""
+        """Note that Graph answered for these users ahead of their pages."""
         answered = Counter(page for user in users if (page := self._page_of.get(user)) is not None)
         for page, count in answered.items():
             if count == len(page.users):
                 page.confirmed = page.since = now
-            elif page.confirmed is None:  # nothing is held yet of the others
+            elif page.confirmed is None:  # the others have no answer yet
                 page.confirmed = now
 
     def _release(self, read: PlannedRead) -> None:
@@ -352,7 +354,7 @@ class PollPlan:
             read.page.reading = False
 
     def _rejoin(self, part: PollPage) -> None:
-        """A part whose users are answered goes into a page that has room for all of them."""
+        """Move the users of a part, once answered, into a page that has room for all of them."""
         for page in self._pages:
             room = self._page_size - len(page.users)
             if page is not part and page.covered is part.covered and not page.reading and room >= len(part.users):
@@ -381,7 +383,7 @@ class PollPlan:
         self, now: float, interval: float, *, covered: bool, confirmed: float | None = None
     ) -> PollPage:
         newest = next((page for page in reversed(self._pages) if page.covered is covered), None)
-        # Only the newest is filled up; holes in older ones close when their users come back.
+        # Only the newest page is filled up; gaps in older ones close when their users return.
         if newest is not None and len(newest.users) < self._page_size:
             return newest
         for page in self._pages:

@@ -1,8 +1,8 @@
-"""Users whose ids Graph refuses on their own, and when they are tried again. (Pure.)
+"""Users whose ids Graph refuses even in a request without others, and the times of their retries. (Pure.)
 
-They are not read with the others, whose page would be refused too. A refusal may be temporary: one such user is tried after
-the other, and as soon as one is answered, all are read again. A user who had a presence keeps it until the second refusal in
-a row, because a single refusal can be chance.
+They are not read with other users, because Graph would refuse the whole page. A refusal may be temporary: these users
+are tried one by one, and as soon as Graph answers for one, all are read again. A user who had a presence keeps it until
+the second refusal in a row, because a single refusal can be chance.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from relay.core.presence import UserId
 
 
 class Refused(NamedTuple):
-    """One user whom Graph refuses.
+    """One user whose id Graph refuses.
 
     Attributes:
-        in_a_row: how often.
-        not_before: when to try again, in seconds of one clock; None for one who is being tried.
+        in_a_row: number of refusals in a row.
+        not_before: earliest time of the next try, in seconds of one clock; None while the user is being tried.
     """
 
     in_a_row: int
@@ -30,28 +30,28 @@ class RefusedUsers:
 
     def __init__(self) -> None:
         self._in_a_row: dict[UserId, int] = {}
-        self._waiting: dict[UserId, float] = {}  # user -> not to be tried before
+        self._waiting: dict[UserId, float] = {}  # user -> earliest time of the next try
         self._all_tried = float("-inf")
         self._is_over = False
 
     def __contains__(self, user: UserId) -> bool:
-        """Return whether the user is not to be read at present."""
+        """Return whether the user must not be read at present."""
         return user in self._waiting
 
     def __iter__(self) -> Iterator[UserId]:
         return iter(self._waiting)
 
     def is_suspect(self, user: UserId) -> bool:
-        """Return whether the user was refused when asked for last."""
+        """Return whether Graph refused the user in the last request."""
         return user in self._in_a_row
 
     def refuse(self, users: Iterable[UserId], now: float, interval_s: float) -> set[UserId]:
-        """Set aside these users, whose ids Graph refuses on their own; return those that it has refused before.
+        """Set aside users whose ids Graph refuses; return those that it had refused before.
 
         Args:
-            users: who are not to be read until `due` gives them.
+            users: users who must not be read until `due` returns them.
             now: the present.
-            interval_s: between two tries of a user, at least.
+            interval_s: least seconds between two tries of a user.
         """
         again = set()
         for user in users:
@@ -62,21 +62,21 @@ class RefusedUsers:
         return again
 
     def answered(self, users: Iterable[UserId]) -> None:
-        """Note that Graph answered for these users: others may be answered too."""
+        """Note that Graph answered for these users: it may answer for others too."""
         for user in users:
             if self._in_a_row.pop(user, None) is not None and self._waiting:
                 self._is_over = True
 
     def forget(self, users: Iterable[UserId]) -> None:
-        """Forget these users: they are not read any more."""
+        """Forget users who are no longer read."""
         for user in users:
             self._in_a_row.pop(user, None)
             self._waiting.pop(user, None)
 
     def due(self, now: float, interval_s: float) -> list[UserId]:
-        """Return the users to try now: one who has waited for long enough, or all once one was answered. Call it once a second.
+        """Return the users to try now: one who has waited long enough, or all once one was answered. Call it once a second.
 
-        All are tried once in `interval_s` at most, so that Graph's changing its mind all the time costs few requests.
+        All are tried at most once in `interval_s`, so that answers and refusals in turn cost few requests.
         """
         if self._is_over and now - self._all_tried >= interval_s:
             self._is_over, self._all_tried = False, now
@@ -89,15 +89,15 @@ class RefusedUsers:
         return tried
 
     def next_try(self, user: UserId) -> float | None:
-        """Return when the user may be tried again; None for one who is read."""
+        """Return the earliest time of the next try; None for a user who is read."""
         return self._waiting.get(user)
 
     def known(self) -> dict[UserId, Refused]:
-        """Return everybody who was refused when asked for last."""
+        """Return all users whom Graph refused in their last request."""
         return {user: Refused(times, self._waiting.get(user)) for user, times in self._in_a_row.items()}
 
     def resume(self, refused: Mapping[UserId, Refused]) -> None:
-        """Go on with what an earlier owner knew."""
+        """Continue with the refused users of an earlier owner."""
         for user, (in_a_row, not_before) in refused.items():
             self._in_a_row[user] = in_a_row
             if not_before is not None:

@@ -1,19 +1,19 @@
-"""The number of users in a bulk read, where Graph refuses pages only because of their size. (Pure.)"""
+"""The number of users in a bulk read, when Graph refuses pages only because of their size. (Pure.)"""
 
 from __future__ import annotations
 
 from typing import Final
 
 LASTS_S: Final = 600.0
-"""Time for which a refused size is not asked for again."""
+"""Time for which a refused size is not requested again."""
 _NEAR: Final = 1.25
-"""A refused size that is so little greater than an answered one is not looked into."""
+"""No size is tried between an answered size and a refused one of at most this multiple."""
 
 
 class PageSize:
-    """The greatest size that was answered and the least that was refused. `now` is in seconds of one monotonic clock.
+    """The greatest answered size and the least refused one. `now` is in seconds of one monotonic clock.
 
-    Between them it grows with each read, so that one refusal by chance costs few requests.
+    The requested size grows between them with each read, so that one refusal by chance costs few requests.
     """
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class PageSize:
         self._until = float("-inf")
 
     def most(self, now: float) -> int | None:
-        """Return the users to ask for in one request; None: a whole page."""
+        """Return the most users for one request; None: a whole page."""
         if now >= self._until:
             return None
         if self._refused <= self._answered * _NEAR + 1:
@@ -30,11 +30,11 @@ class PageSize:
         return min(2 * self._answered, (self._answered + self._refused) // 2)
 
     def answered(self, size: int) -> None:
-        """Note that Graph answered for so many users at once."""
+        """Note that Graph answered a request for `size` users."""
         self._answered = max(self._answered, size)
 
     def refused(self, size: int, answered: int, now: float) -> None:
-        """Note that Graph refused so many users, though it answers for each of them, and for `answered` at once."""
+        """Note that Graph refused `size` users in one request, but answers for each alone and for `answered` together."""
         if now >= self._until:
             self._refused, self._answered = size, answered
         self._refused = min(size, self._refused)

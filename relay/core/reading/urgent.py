@@ -1,4 +1,4 @@
-"""Users who are read ahead of their pages, in the groups in which they came: the smallest group first. (Pure.)"""
+"""Users who are read ahead of their pages, in the groups in which they were added: the smallest group first. (Pure.)"""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from relay.core.presence import UserId
 
 
 class UrgentUsers:
-    """The users who wait for a read of their own. Nobody waits in two groups."""
+    """The users who wait for a read ahead of their pages. Each waits in one group only."""
 
     def __init__(self) -> None:
         self._groups: list[dict[UserId, None]] = []
@@ -18,22 +18,22 @@ class UrgentUsers:
         return user in self._users
 
     def add(self, users: Iterable[UserId]) -> None:
-        """Add these users as one group; one who waits already stays where it is."""
+        """Add users as one group; a user who already waits stays in the earlier group."""
         group = {user: None for user in users if user not in self._users}
         if group:
             self._groups.append(group)
             self._users.update(group)
 
     def discard(self, user: UserId) -> None:
-        """Take a user out, if it waits."""
+        """Remove a user who may be waiting."""
         self._users.discard(user)
 
     def waits(self, busy: Collection[UserId]) -> bool:
-        """Return whether anybody waits who is not being read already."""
+        """Return whether any waiting user is not being read already."""
         return any(user not in busy for user in self._users)
 
     def take(self, most: int, busy: Collection[UserId]) -> list[UserId]:
-        """Take out up to `most` users who are not `busy`, whole small groups first."""
+        """Remove and return up to `most` users who are not `busy`, whole small groups first."""
         if not self._users:
             self._groups.clear()
             return []

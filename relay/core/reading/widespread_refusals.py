@@ -9,15 +9,15 @@ from typing import Final
 from relay.core.presence import TenantId
 
 FEWEST: Final = 3
-"""Fewer tenants that are refused at once may each have a reason of its own."""
+"""If fewer tenants are refused at the same time, each may have a separate reason."""
 SHARE: Final = 0.2
-"""Share of the recently read tenants that cannot be refused at once for reasons of their own."""
+"""If this share of the recently read tenants is refused at the same time, they have a common reason."""
 LATELY: Final = timedelta(minutes=5)
-"""Tenants are read every few seconds, and those that are refused every minute."""
+"""Time for which a reply counts. Tenants are read every few seconds, and refused ones every minute."""
 
 
 class WidespreadRefusals:
-    """Graph's last reply to each tenant of this process: an answer, or a refusal of a token that Entra had just given."""
+    """Graph's last reply to each tenant of this process: an answer, or a refusal of a token that Entra had just issued."""
 
     def __init__(self) -> None:
         self._last: OrderedDict[TenantId, tuple[datetime, bool]] = OrderedDict()  # oldest first
@@ -30,6 +30,6 @@ class WidespreadRefusals:
             self._last.popitem(last=False)
 
     def is_widespread(self) -> bool:
-        """Return whether so many tenants are refused that none of them is to blame."""
+        """Return whether so many tenants are refused that no single tenant is the cause."""
         refused = sum(is_refused for _, is_refused in self._last.values())
         return refused >= FEWEST and refused >= SHARE * len(self._last)

@@ -2,5 +2,5 @@
 
 diagnosis.py  Words, reasons and remedies for watched users and for the connection to Microsoft
 idle.py       Computes the time since which a user has been idle
-mapping.py    The mapping table: what Microsoft says of a user -> what consoles get
+mapping.py    The mapping table: Microsoft's availability and activity -> the state that consoles get
 """

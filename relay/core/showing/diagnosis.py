@@ -1,8 +1,8 @@
 """Words, reasons and remedies for watched users and for the connection to Microsoft.
 
-The words are those of similar connectors: a user is available, busy, do not disturb, away or offline; or there is an error, access
-denied, not found; or the user is not requested, being requested, or not configured, or the server is not configured. The connector is not
-configured, disabled, forbidden, has a connection error, or is up and running.
+The words are those of similar connectors. For a user: available, busy, do not disturb, away, offline, error, access
+denied, not found, not requested, requesting, user not configured, server not configured. For the connector: not
+configured, disabled, forbidden, connection error, up and running.
 
 Sentences are complete and in English. The caller fills in placeholders such as `%(seconds)s`, and may use a translation.
 """
@@ -53,9 +53,9 @@ class Absence:
     """A reason why a user has no presence.
 
     Attributes:
-        word: in a word.
-        why: what happened, in a sentence.
-        remedy: what to do.
+        word: the state in a word or two.
+        why: the cause, in a sentence.
+        remedy: the action for the reader.
     """
 
     word: Word
@@ -122,35 +122,35 @@ ABSENCES: Final[Mapping[Status, Absence]] = MappingProxyType(
         ),
     }
 )
-"""Every status that an answer can have."""
+"""The absence for every status that an answer can have."""
 
 NOT_REQUESTED: Final = Absence(
     Word.NOT_REQUESTED,
     "No suite watches this user, so the relay does not read the presence.",
     "Add the user in a suite, or watch the user for one minute from here.",
 )
-"""Nobody watches the user."""
+"""For a user whom no suite watches."""
 
 NOT_WATCHED_ANY_MORE: Final = Absence(
     Word.NOT_REQUESTED,
     "No suite watches this user any more. The relay keeps reading for a few minutes in case a suite returns.",
     "Nothing, unless a suite should watch this user.",
 )
-"""The user is still read for a while."""
+"""For a user who is no longer watched, and still read for a while."""
 
 SUSPENDED: Final = Absence(
     Word.SERVER_NOT_CONFIGURED,
     "The relay operator has suspended your organisation, so the relay reads no presence.",
     "Ask them to resume it.",
 )
-"""All users, while the tenant is not served."""
+"""For all users while the tenant is suspended."""
 
 HELD_BACK: Final = Absence(
     Word.REQUESTING,
     "The settings of your organisation have just changed. The relay is about to apply them.",
     "Wait a few seconds. If nothing changes, tell the relay operator.",
 )
-"""All users, between a change of who can be watched and its enforcement by the worker."""
+"""For all users, from a change of the rules on who can be watched until the worker has applied it."""
 
 _WORDS: Final[Mapping[Availability, Word]] = MappingProxyType(
     {
@@ -166,7 +166,7 @@ _WORDS: Final[Mapping[Availability, Word]] = MappingProxyType(
 
 
 def word(answer: Presence | Status | None) -> Word:
-    """Return the one-word state of a watched user; pass None when nothing is known yet."""
+    """Return the state of a watched user in a word or two; pass None while there is no answer."""
     if isinstance(answer, Presence):
         return _WORDS[answer.availability]
     return ABSENCES[answer or Status.PENDING].word
@@ -189,21 +189,21 @@ class ConnectorState(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """The facts known of a tenant's connection.
+    """The known facts about a tenant's connection.
 
     Attributes:
-        state: of the tenant's record.
-        grants: how many accounts have consented.
-        dead: of how many of them the consent does not work any more.
-        code: Microsoft's code for why; empty when unknown.
-        status: what the worker said last; NONE when all is well, None when no worker has said anything.
-        age_s: how long ago Microsoft last confirmed what is held, in seconds; None when it never has.
-        interval_s: how often users are read.
-        pushed: of how many users changes are announced.
-        polled: how many are read.
-        silent: of how many of the latter changes should be announced.
-        is_push_off: whether nothing is subscribed to by intent.
-        push_reason: why users who could be announced are read; empty when nothing is wrong.
+        state: state in the tenant's record.
+        grants: number of accounts that have consented.
+        dead: number of those accounts whose consent no longer works.
+        code: Microsoft's code for the reason; empty when unknown.
+        status: the worker's last report; NONE without trouble, None when no worker has reported.
+        age_s: seconds since Microsoft last confirmed the stored presence; None when it never has.
+        interval_s: seconds between two reads of a user.
+        pushed: number of users whose changes Microsoft announces.
+        polled: number of users who are polled.
+        silent: number of polled users whose changes should be announced.
+        is_push_off: whether change notifications are switched off.
+        push_reason: reason why users are polled instead; empty without trouble.
     """
 
     state: TenantState
@@ -225,9 +225,9 @@ class Connector:
     """The state of a tenant's connection, and why.
 
     Attributes:
-        state: in a word.
-        cause: why it is so, in a sentence.
-        notes: what else is worth knowing; each a sentence.
+        state: the state in a word or two.
+        cause: the reason, in a sentence.
+        notes: further information, a sentence each.
     """
 
     state: ConnectorState
@@ -236,7 +236,7 @@ class Connector:
 
 
 def connector(seen: Seen) -> Connector:
-    """Judge a tenant's connection, by the cause that matters most."""
+    """Return the state of a tenant's connection, with the most important cause."""
     found = _by_record(seen) or _by_status(seen) or _by_age(seen)
     if found is None:
         found = _S.UP_AND_RUNNING, Remark("Microsoft last confirmed presence %(seconds)s s ago.", _rounded(seen.age_s))

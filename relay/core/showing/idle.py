@@ -8,10 +8,10 @@ from relay.core.presence import Presence
 
 
 def idle_since(previous: Presence | None, *, idle: bool, now: datetime) -> datetime | None:
-    """Return the time since which a user has been idle without a break, as the relay saw it; None for a user who is not idle.
+    """Return the time since which a user has been idle without a break, as far as the relay saw; None if not idle.
 
-    Going from one idle state to another (available idle to busy idle) does not interrupt it: nobody touched a device. An answer
-    that was a status in between is one, because the relay did not see what happened meanwhile: `previous` is then None.
+    A change from one idle state to another (available idle to busy idle) is no break: the user touched no device. A
+    status in between is a break, because the relay does not know what happened meanwhile; pass None as `previous` then.
     """
     if not idle:
         return None

@@ -1,18 +1,18 @@
-"""The mapping table: what Microsoft says of a user -> what consoles get.
+"""The mapping table: Microsoft's availability and activity -> the state that consoles get.
 
-One table, availability × activity, is the source of everything that is drawn: `TABLE` gives base state, idle and console
-status, `LOOKS` gives each console status its icon name and colour. Microsoft has published three spellings of the two
-fields (PascalCase with calls in `activity`; lower camel case with calls in `availability`; PascalCase with calls in
-`availability`) and combinations such as "Busy / InACall + OOF"; all of them lead to the same rows, because letters are
-compared without case and separators split a text into words.
+One table, availability × activity, is the source of everything that consoles draw: `TABLE` gives base state, idle and
+console status, `LOOKS` gives each console status its icon name and colour. Microsoft has published three spellings of
+the two fields (PascalCase with calls in `activity`; lower camel case with calls in `availability`; PascalCase with
+calls in `availability`) and combinations such as "Busy / InACall + OOF"; all of them lead to the same rows, because
+letters are compared without case and separators split a text into words.
 
 How a row is found:
 
-1. The words of both fields are put in a line. The first one that is a known availability chooses the rows.
-2. The first other word that has a row of its own under it refines it; otherwise the row with an empty activity stands.
-3. Out of office, said by a word or by the settings, chooses the row's `when_out` column. It only replaces states in
-   which nobody would be disturbed anyway: an attendant must still see that somebody is on the phone.
-4. No known word at all: unknown. Never offline.
+1. The words of both fields are joined. The first word that is a known availability selects the rows.
+2. The first other word that has a row under that availability selects it; otherwise the row with an empty activity applies.
+3. Out of office, from a word or from the settings, selects the row's `when_out` column. It replaces only states in
+   which the user would not be disturbed: an attendant must still see that a user is on the phone.
+4. Without any known word: unknown, never offline.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ NO_OVERRIDES: Final[Overrides] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of the table; `activity` empty is the row for every activity that has none of its own."""
+    """One row of the table; an empty `activity` is the row for every activity without a row."""
 
     availability: str
     activity: str
@@ -72,10 +72,10 @@ class Explained(NamedTuple):
     """The mapping of an availability and an activity, with the row that led to it.
 
     Attributes:
-        row: of the table.
-        out: whether its out-of-office column counted.
-        override: what the tenant has instead of the row's status; None without an override.
-        mapped: what came of it.
+        row: row of the table.
+        out: whether the out-of-office column applied.
+        override: the tenant's status in place of the row's; None without an override.
+        mapped: the result.
     """
 
     row: Row
@@ -91,7 +91,7 @@ class Explained(NamedTuple):
 
 
 class Colour(enum.StrEnum):
-    """The colours of the icons, in the words of the protocol's comments."""
+    """The colours of the icons, named as in the protocol's comments."""
 
     GREEN = "green"
     RED = "red"
@@ -112,7 +112,7 @@ class StatusLook:
 TABLE: Final = (
     #   availability       activity                   base state          idle?  console status         when out of office
     Row("available", "", _A.AVAILABLE, _USED, _C.AVAILABLE, _C.OUT_OF_OFFICE),
-    # An application's session that faded: "Available/AvailableInactive", spelled "AvailableIdle" elsewhere.
+    # A session of an application that timed out: "Available/AvailableInactive", spelled "AvailableIdle" elsewhere.
     Row("available", "availableinactive", _A.AVAILABLE, _IDLE, _C.AVAILABLE_IDLE, _C.OUT_OF_OFFICE),
     Row("available", "inactive", _A.AVAILABLE, _IDLE, _C.AVAILABLE_IDLE, _C.OUT_OF_OFFICE),
     Row("availableidle", "", _A.AVAILABLE, _IDLE, _C.AVAILABLE_IDLE, _C.OUT_OF_OFFICE),
@@ -123,7 +123,7 @@ TABLE: Final = (
     Row("busy", "presenting", _A.BUSY, _USED, _C.PRESENTING, _C.PRESENTING),
     Row("busy", "focusing", _A.BUSY, _USED, _C.FOCUSING, _C.FOCUSING),
     Row("busy", "inactive", _A.BUSY, _IDLE, _C.BUSY_IDLE, _C.BUSY_IDLE),
-    # Whatever the activity: on the way to offline it is the last one known, and the idle step must be seen.
+    # For every activity: before offline it is the last known one, and the idle step must be visible.
     Row("busyidle", "", _A.BUSY, _IDLE, _C.BUSY_IDLE, _C.BUSY_IDLE),
     Row("inacall", "", _A.BUSY, _USED, _C.IN_A_CALL, _C.IN_A_CALL),
     Row("inaconferencecall", "", _A.BUSY, _USED, _C.IN_A_CALL, _C.IN_A_CALL),
@@ -136,7 +136,7 @@ TABLE: Final = (
     Row("focusing", "", _A.DO_NOT_DISTURB, _USED, _C.FOCUSING, _C.FOCUSING),
     Row("urgentinterruptionsonly", "", _A.DO_NOT_DISTURB, _USED, _C.FOCUSING, _C.FOCUSING),
     Row("away", "", _A.AWAY, _USED, _C.AWAY, _C.OUT_OF_OFFICE),
-    # Example 3 of https://learn.microsoft.com/graph/api/presence-get has the two so.
+    # Example 3 of https://learn.microsoft.com/graph/api/presence-get has these two values.
     Row("away", "berightback", _A.BE_RIGHT_BACK, _USED, _C.BE_RIGHT_BACK, _C.OUT_OF_OFFICE),
     Row("berightback", "", _A.BE_RIGHT_BACK, _USED, _C.BE_RIGHT_BACK, _C.OUT_OF_OFFICE),
     Row("outofoffice", "", _A.AWAY, _USED, _C.OUT_OF_OFFICE, _C.OUT_OF_OFFICE),
@@ -173,12 +173,13 @@ def map_presence(
     out_of_office: bool | None = None,  # noqa: FBT001 - the third of Microsoft's three fields, always given
     overrides: Overrides = NO_OVERRIDES,
 ) -> Mapped:
-    """Return the meaning of Microsoft's two fields; never fails, whatever they hold.
+    """Return the meaning of Microsoft's two fields; never fails, whatever their values.
 
     Args:
         availability: as received.
         activity: as received.
-        out_of_office: whether the user's settings say so; None when Microsoft did not say or the tenant passes none on.
+        out_of_office: whether the user's settings have it on; None when Microsoft did not send it or the tenant does
+            not disclose it.
         overrides: the tenant's own console statuses.
     """
     key, mapped = _find(availability, activity, bool(out_of_office))
@@ -217,7 +218,7 @@ def row_key(text: str) -> RowKey:
 def overrides(settings: Mapping[str, str]) -> Overrides:
     """Return a tenant's overrides: `map:<row>` is the name of a console status, as in `map:Away + OOF` = `AWAY`.
 
-    Rows and names that are none are ignored: they were checked when they were set.
+    Invalid rows and names are ignored: the settings were checked when they were saved.
     """
     found: dict[RowKey, ConsoleStatus] = {}
     for setting, value in settings.items():
@@ -234,14 +235,14 @@ _SEPARATORS: Final = re.compile(r"[/+,;&|]")
 _NOISE: Final = re.compile(r"[\W_]+")
 _UNKNOWN_ROW: Final = _ROWS["presenceunknown", ""]
 _MAX_CHARS: Final = 200
-"""Longer texts are cut before they are looked at: the longest published one has 23 characters."""
+"""Longer texts are cut before they are parsed: the longest published one has 23 characters."""
 
 
 # The two fields come from an open set, so the cache is bounded; in practice a few dozen pairs are ever seen.
 @lru_cache(maxsize=1024)
 def _find(availability: str, activity: str, out: bool) -> tuple[RowKey, Mapped]:  # noqa: FBT001 - part of the cache's key
     words = (*_words(availability), *_words(activity))
-    # "OutOfOffice" is a base state only when nothing else is said.
+    # "OutOfOffice" is a base state only without another availability.
     bases = [word for word in words if (word, "") in _ROWS]
     base = next((word for word in bases if word != _OUT), bases[0] if bases else _UNKNOWN_ROW.availability)
     refining = next((word for word in words if (base, word) in _ROWS), "")

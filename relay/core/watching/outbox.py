@@ -10,10 +10,10 @@ V = TypeVar("V")
 
 
 class Outbox(Generic[K, V]):
-    """Newest unsent value per key for one reader, oldest dirty key first. (Pure; the waiting is done in `edge/`.)
+    """The newest unsent value per key for one reader, oldest dirty key first. (Pure; `edge/` does the waiting.)
 
-    Never blocks the writer and never holds two values for a key, so its size is at most the number of watched keys
-    however slow the reader is. A key keeps its place when its value is replaced, so none starves.
+    It never blocks the writer and never holds two values for a key, so its size is at most the number of watched keys,
+    however slow the reader is. A key keeps its place when its value is replaced, so no key starves.
 
     Attributes:
         values: key -> newest unsent value, in the order of sending. The fan-out's inner loop writes to it directly.
@@ -25,13 +25,13 @@ class Outbox(Generic[K, V]):
         self.values: dict[K, V] = {}
 
     def put(self, key: K, value: V) -> bool:
-        """Store `value`; return True if it replaced one that the reader never saw."""
+        """Store `value`; return True if it replaced an unsent one."""
         replaced = key in self.values
         self.values[key] = value
         return replaced
 
     def discard(self, key: K) -> None:
-        """Forget what is unsent for `key`, if anything."""
+        """Drop the unsent value of `key`, if any."""
         self.values.pop(key, None)
 
     def take(self, limit: int) -> list[tuple[K, V]]:
@@ -46,7 +46,7 @@ class Outbox(Generic[K, V]):
         return taken
 
     def clear(self) -> None:
-        """Forget everything unsent."""
+        """Drop all unsent values."""
         self.values.clear()
 
     def __len__(self) -> int:

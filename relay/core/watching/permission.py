@@ -1,11 +1,11 @@
 """A tenant's rules on which users its suites may watch: domains, single users, and users who opted out.
 
-    watch_never ──► not permitted, whatever the other rules say
-    watch_domains, watch_only ──► with either, only users of these domains and these users; with neither, everybody
+    watch_never ──► not permitted, whatever the other rules are
+    watch_domains, watch_only ──► with either, only users of these domains and these users; with neither, all users
 
 The decision is about the user, not about the name that a suite uses: it compares the object id and the canonical UPN that
 Microsoft reports. So a user who opted out by UPN cannot be watched by object id or by an older UPN either. If a rule names UPNs and
-the user's UPN is not known yet, nothing is decided, and the user is not read.
+the user's UPN is not known yet, the decision is open, and the user is not read.
 
 The settings are texts: entries separated by white space, commas or semicolons.
 """
@@ -29,7 +29,7 @@ SETTINGS: Final = (WATCH_DOMAINS, WATCH_ONLY, WATCH_NEVER)
 MAX_ENTRIES: Final = 2000
 """Entries of one setting. They are in the tenant's record, which is read as a whole; for more, use domains."""
 MAX_CHARS: Final = 200_000
-"""Longer texts are refused before they are looked at."""
+"""Longer texts are refused unread."""
 
 _SEPARATORS: Final = re.compile(r"[\s,;]+")
 _DOMAIN: Final = re.compile(r"(?=.{1,253}\Z)[^\s@.,;<>\"'/\\]{1,63}(?:\.[^\s@.,;<>\"'/\\]{1,63})+")
@@ -42,10 +42,10 @@ class Permission:
     """The users that suites may watch.
 
     Attributes:
-        domains: of UPNs, in lower case.
-        only: single users, by UPN or object id, who may be watched beside those of `domains`.
-        never: users, by UPN or object id, who may not.
-        is_narrowed: whether `domains` and `only` say who may be watched at all; without them everybody may.
+        domains: domains of UPNs, in lower case.
+        only: single users, by UPN or object id, who may be watched in addition to those of `domains`.
+        never: users, by UPN or object id, who may not be watched.
+        is_narrowed: whether only users of `domains` and `only` may be watched; otherwise all users may.
     """
 
     domains: frozenset[str] = frozenset()
@@ -55,7 +55,7 @@ class Permission:
 
     @property
     def is_restricted(self) -> bool:
-        """Return whether any user may not be watched."""
+        """Return whether the rules forbid any user."""
         return self.is_narrowed or bool(self.never)
 
     def permits(self, user: UserId, upn: str, names: Iterable[Name] = ()) -> bool | None:
@@ -63,11 +63,11 @@ class Permission:
 
         Args:
             user: object id.
-            upn: canonical, in any letter case; empty when it is not known yet.
-            names: by which suites ask for the user. They can only forbid.
+            upn: canonical UPN, in any letter case; empty while unknown.
+            names: the names that suites use for the user. They can only forbid.
 
         Returns:
-            None when that cannot be said before the UPN is known: until then the answer is no.
+            None when the decision needs a UPN that is not known yet; treat it as no until then.
         """
         known = {Name(user), *names, *((Name(folded(upn)),) if upn else ())}
         if not self.never.isdisjoint(known):
@@ -87,10 +87,10 @@ EVERYBODY: Final = Permission()
 
 
 def permission(settings: Mapping[str, str]) -> Permission:
-    """Return the permission in a tenant's settings. Never fails: they were checked when they were set (`faults`).
+    """Return the permission in a tenant's settings. Never fails: the settings were checked when they were saved (`faults`).
 
-    An entry that is none permits nobody and forbids nobody; a text of nothing else still narrows, rather than let everybody
-    be watched.
+    An invalid entry neither permits nor forbids a user. A text with invalid entries only still narrows: it must not
+    permit all users.
     """
     domains, only = settings.get(WATCH_DOMAINS, ""), settings.get(WATCH_ONLY, "")
     return Permission(
@@ -102,7 +102,7 @@ def permission(settings: Mapping[str, str]) -> Permission:
 
 
 def faults(settings: Mapping[str, str]) -> list[str]:
-    """Return the faults in a tenant's settings before they are saved, a sentence each, some ten at most."""
+    """Return the faults in a tenant's settings that are about to be saved: a sentence each, about ten at most."""
     found: list[str] = []
     for setting in SETTINGS:
         text = settings.get(setting, "")
@@ -122,7 +122,7 @@ def faults(settings: Mapping[str, str]) -> list[str]:
 
 
 def tidied(text: str) -> str:
-    """A setting's text as it is kept: an entry a line, in lower case, each once, in the given order."""
+    """Return a setting's text in its stored form: an entry per line, in lower case, without duplicates, in given order."""
     return "\n".join(dict.fromkeys(folded(entry) for entry in _entries(text)))
 
 

@@ -1,4 +1,4 @@
-"""The sets of edges that are being read as a whole. An edge has one reading at a time; hints that arrive meanwhile are applied after it."""
+"""Reads of whole edge sets that are under way: one per edge. Hints that arrive meanwhile are applied after it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from relay.core.presence import Name
 
 
 class InterestChange(NamedTuple):
-    """Names that an edge watches from now on, and names that it watches no longer."""
+    """Names that an edge now watches, and names that it no longer watches."""
 
     added: Collection[Name] = ()
     removed: Collection[Name] = ()
@@ -21,8 +21,8 @@ class HeldHints:
     """The hints about an edge that arrived while its set was being read.
 
     Attributes:
-        changes: what hints said, in their order: it may be older than what is read, or newer.
-        again: whether the whole set was asked for, of which what is read may be an older state.
+        changes: the changes in the hints, in order. They may be older or newer than the set being read.
+        again: whether another read of the whole set was requested: the one under way may return an older state.
     """
 
     changes: list[InterestChange] = field(default_factory=list)
@@ -35,15 +35,15 @@ class HeldHints:
 class Readings:
     """The edges whose sets are being read. (Pure.)
 
-    Two readings of one edge beside each other could be taken in in the other order, the older one last; and each would believe
-    that what hints said is its own to take in.
+    Two concurrent reads of one edge could be applied in the wrong order, the older one last, and both would apply the
+    same hints.
     """
 
     def __init__(self) -> None:
         self._under_way: dict[str, HeldHints] = {}
 
     def begin(self, edge: str) -> bool:
-        """Return whether to read the edge's set now; otherwise it is being read, and `end` will ask for another reading."""
+        """Return whether to read the edge's set now; otherwise a read is under way, and `end` will request another one."""
         held = self._under_way.get(edge)
         if held is not None:
             held.again = True
@@ -63,5 +63,5 @@ class Readings:
         return bool(self._under_way[edge])
 
     def end(self, edge: str) -> HeldHints:
-        """The reading was taken in, or failed: what is to be taken in after it, and whether to read the set again."""
+        """End a read that was applied or failed; return the hints to apply after it, and whether to read the set again."""
         return self._under_way.pop(edge)

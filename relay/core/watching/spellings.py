@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from relay.core.presence import Name
 
 MAX_MALFORMED_CHARS: Final = 1 << 20
-"""Most text of malformed names that a watch remembers, so that nobody fills memory with them; more is answered once."""
+"""Most characters of malformed names that a watch keeps, to limit the memory of a suite; others are answered once."""
 
 
 class Spellings:
-    """Watched names with their spellings, and malformed spellings in the order in which they came.
+    """Watched names with their spellings, and malformed spellings in the order in which they were added.
 
     Attributes:
-        malformed: spellings that can be no name; a part of them when they are too many.
+        malformed: spellings that cannot be a name; only some of them when there are too many.
     """
 
     __slots__ = ("_chars", "_count", "_of", "malformed")
@@ -37,7 +37,7 @@ class Spellings:
         return iter(self._of)
 
     def __len__(self) -> int:
-        # Spellings count each, for each takes memory and is answered.
+        # Each spelling counts, because each takes memory and is answered.
         return self._count + len(self.malformed)
 
     def names(self) -> KeysView[Name]:
@@ -58,7 +58,7 @@ class Spellings:
             return None
         known = self._of.get(name, ())
         if spelling not in known:
-            # Mostly the two are the same text: then it is kept once.
+            # The two are usually the same text, which is then stored once.
             self._of[name] = (*known, name if spelling == name else spelling)
             self._count += 1
         return name

@@ -24,14 +24,14 @@ class StartOutcome(enum.IntEnum):
 class Ask(enum.IntEnum):
     """The reason why a name is looked up; the stronger one wins."""
 
-    CHECK = 0  # it may stand for somebody else now: send only that
-    HELD = 1  # the suite holds an answer: send what changed since its token
+    CHECK = 0  # the name may stand for another user now: send only that
+    HELD = 1  # the suite holds an answer: send changes since its token
     FULL = 2  # the suite asked: send everything
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A hub's place in a partition's `changes`: everything at or below it was handed to its watches."""
+    """A hub's position in a partition's `changes`: everything at or below it was passed to its watches."""
 
     epoch: Epoch
     revision: Revision
@@ -42,8 +42,8 @@ class NamesSnapshot(Generic[V]):
     """The store's knowledge of some names at one moment.
 
     Attributes:
-        last: the position L of that moment: the last id of `changes`.
-        epoch: of `changes` at that moment.
+        last: the position L at that moment: the last id of `changes`.
+        epoch: epoch of `changes` at that moment.
         names: name -> its resolution; names that the directory does not know are absent.
         answers: user -> (revision, encoded answer); users without an answer are absent.
     """
@@ -73,7 +73,7 @@ class Take(Generic[V]):
     token: ResumeToken | None = None
     changes_seen: int = 0
     conflated: int = 0
-    """Answers that newer ones replaced since the last response, unsent."""
+    """Number of unsent answers that newer ones replaced since the last response."""
 
     def __bool__(self) -> bool:
         return bool(self.started or self.resolved or self.answers or self.snapshot_complete)

@@ -1,4 +1,4 @@
-"""The names that a tenant's edges watch, and those that linger after the last edge has let go of them."""
+"""The names that a tenant's edges watch, and those that linger after the last edge has released them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from relay.core.presence import Name
 
 
 class WantedNames:
-    """The names that a tenant's edges watch, each kept for a while after the last edge let it go. (Pure.)
+    """The names that a tenant's edges watch, each kept for a while after the last edge released it. (Pure.)
 
-    Lingering makes a suite that comes back cost Graph nothing. A name that stands for nobody cost little and lingers briefly. No
-    more names linger than make `most` together with the watched ones: beyond it the oldest is due as soon as another is added.
-    Times are seconds of one monotonic clock.
+    Because names linger, a suite that returns causes no request to Graph. A name that stands for no user cost little
+    and lingers briefly. Watched and lingering names together are at most `most`: beyond that, the oldest lingering one
+    is due as soon as another is added. Times are seconds of one monotonic clock.
     """
 
     def __init__(
@@ -24,13 +24,14 @@ class WantedNames:
         brief_s: float | None = None,
         is_nobody: Callable[[Name], bool] = lambda _name: False,
     ) -> None:
-        """Make one of a tenant that nobody watches.
+        """Begin without any watched name.
 
         Args:
-            linger_s: how long names linger.
-            most: names that are wanted or linger, at most; those that are wanted are never fewer for it.
-            brief_s: how long those linger that stand for nobody; None: as long as others.
-            is_nobody: whether a name is known to stand for nobody, or not known yet, when the last edge lets it go.
+            linger_s: time that names linger.
+            most: most names that are wanted or linger; wanted names are never dropped for it.
+            brief_s: time that names linger that stand for no user; None: as long as others.
+            is_nobody: returns whether a name stands for no user, or is not resolved yet, when the last edge releases
+                it.
         """
         self._most = most
         self._linger_s = linger_s
@@ -38,10 +39,10 @@ class WantedNames:
         self._is_nobody = is_nobody
         self._edges: dict[str, set[Name]] = {}
         self._watchers: dict[Name, int] = {}
-        # Lingering name -> when to forget it, soonest first. A plain dict that is emptied from its front gets slower and slower.
+        # Lingering name -> time to forget it, soonest first. A plain dict that is emptied from its front becomes slow.
         self._until: OrderedDict[Name, float] = OrderedDict()
         self._until_brief: OrderedDict[Name, float] = OrderedDict()
-        self._over: list[Name] = []  # forgotten already, and not told by `forget_due` yet
+        self._over: list[Name] = []  # forgotten, but not returned by `forget_due` yet
 
     def __contains__(self, name: Name) -> bool:
         return name in self._watchers or name in self._until or name in self._until_brief
@@ -50,12 +51,12 @@ class WantedNames:
         return len(self._watchers) + len(self._until) + len(self._until_brief)
 
     def keep_at_most(self, most: int) -> None:
-        """Let no more names linger than make `most` together with the watched ones, from the next name on."""
+        """Limit watched and lingering names together to `most`, from the next name on."""
         self._most = most
 
     @property
     def edges(self) -> set[str]:
-        """The edges that watch anything."""
+        """The edges that watch at least one name."""
         return set(self._edges)
 
     @property
@@ -64,7 +65,7 @@ class WantedNames:
         return bool(self._over)
 
     def names_of(self, edge: str) -> set[Name]:
-        """Return the names that an edge watches; not to be changed."""
+        """Return the names that an edge watches; do not change the set."""
         return self._edges.get(edge, set())
 
     def watchers(self, name: Name) -> int:
@@ -72,11 +73,11 @@ class WantedNames:
         return self._watchers.get(name, 0)
 
     def edges_of(self, names: Collection[Name]) -> set[str]:
-        """The edges that watch any of these names."""
+        """Return the edges that watch any of these names."""
         return {edge for edge, watched in self._edges.items() if not watched.isdisjoint(names)}
 
     def add(self, edge: str, names: Iterable[Name]) -> list[Name]:
-        """The edge watches these names too; returns those that were not wanted at all before."""
+        """Add names that an edge watches; return those that were not wanted before."""
         mine = self._edges.setdefault(edge, set())
         new = []
         for name in names:
@@ -94,7 +95,7 @@ class WantedNames:
         return new
 
     def remove(self, edge: str, names: Iterable[Name], now: float) -> None:
-        """The edge watches these names no longer."""
+        """Remove names that an edge no longer watches."""
         mine = self._edges.get(edge, set())
         for name in names:
             if name not in mine:
@@ -110,20 +111,20 @@ class WantedNames:
             self._edges.pop(edge, None)
 
     def replace(self, edge: str, names: Collection[Name], now: float) -> list[Name]:
-        """The edge watches exactly these names; returns those that were not wanted at all before."""
+        """Set the names that an edge watches; return those that were not wanted before."""
         gone = self._edges.get(edge, set()).difference(names)
         new = self.add(edge, names)
         self.remove(edge, gone, now)
         return new
 
     def linger(self, names: Iterable[Name], now: float) -> None:
-        """Keep names for a while that nobody is known to watch: what an earlier owner of the tenant has left."""
+        """Let names linger that no edge is known to watch: names that an earlier owner of the tenant left."""
         for name in names:
             if name not in self:
                 self._let_linger(name, now)
 
     def forget_due(self, now: float, at_most: int | None = None) -> list[Name]:
-        """Forget and return the names that have lingered long enough, and those that were too many; at most so many at once."""
+        """Forget and return names that have lingered long enough or were above the limit, up to `at_most` in one call."""
         end = len(self._over) if at_most is None else at_most
         due, self._over = self._over[:end], self._over[end:]
         for lingering in (self._until_brief, self._until):
@@ -131,11 +132,11 @@ class WantedNames:
                 if next(iter(lingering.values())) > now:
                     break
                 due.append(lingering.popitem(last=False)[0])
-        # One that was too many and is wanted again is not to be forgotten.
+        # A name that was above the limit and is wanted again must not be forgotten.
         return [name for name in due if name not in self]
 
     def next_due(self) -> float | None:
-        """Return the time at which the next lingering name must be forgotten; None when none lingers."""
+        """Return the time at which the next lingering name must be forgotten; None without one."""
         firsts = [next(iter(lingering.values()), None) for lingering in (self._until_brief, self._until)]
         return min((at for at in firsts if at is not None), default=None)
 
@@ -147,7 +148,7 @@ class WantedNames:
         self._make_room()
 
     def _make_room(self) -> None:
-        """Forget those that have lingered for longest, until the rest is not too many: nobodies first."""
+        """Forget the names that have lingered longest, first those without a user, until the rest is within the limit."""
         while len(self) > self._most and (lingering := self._until_brief or self._until):
             name, _ = lingering.popitem(last=False)
             self._over.append(name)

@@ -1,25 +1,26 @@
-"""The rules of one watch: what is still to be sent to a suite, and when its resume token may move.
+"""The rules of one watch: which answers to send to a suite, and when its resume token may move.
 
     names ──► lookups ────► [edge reads a snapshot] ──► apply() ──┐
                                                                   ├─► outbox ──► take() ──► the wire
     [hub reads `changes`] ──► on_answers(), on_names() ───────────┘
 
-A name is looked up when it is asked for, when it was held before a break, and when `changes` says that it stands for
-somebody else. A snapshot is what the store had at its position L; the hub delivers what came after. These rules
+A name is looked up when a suite subscribes to it, when it was held before a break, and when `changes` reports that it
+stands for another user. A snapshot is the state of the store at position L; the hub delivers later changes. These rules
 together make the stream Ordered and Resumable (a simulation breaks each of them and sees it fail):
 
-floor     entries up to L say nothing new about the users of that snapshot, and are dropped: a hub that lags would
-          otherwise bring an older presence after the snapshot's.
-lookup    until a user's snapshot was applied, entries about the user that the hub reads are dropped, also for a held user: a hub that
-          lags behind the token would otherwise bring an older presence than the suite holds.
-missed    entries that the hub read between asking for a snapshot and getting it are applied after it, those above L.
+floor     entries up to L are dropped for the users of that snapshot: otherwise a hub that lags would send an older presence
+          after the snapshot's.
+lookup    entries about a user are dropped until the user's snapshot was applied, also for a held user: otherwise a hub that
+          lags behind the token would send an older presence than the suite holds.
+missed    entries above L that the hub read between requesting a snapshot and getting it are applied after the snapshot.
 held      a held user is sent only if its revision is above the token's. A newly requested user is always sent, because the token
-          says nothing about a user that the suite did not watch then. An answer that was on its way when its user was
-          unsubscribed does not make the user held after it was subscribed again: `changes_seen` tells them apart.
-token     it moves only when nothing is unsent, to the hub's position at that moment, and there is none before the
-          snapshot is complete: everything at or below it has then been handed to the suite. So with contact times.
-epoch     a token of another epoch, or above the stream's end, proves nothing: the suite drops all and starts anew. The
-          hub, the snapshots that it lets through and its watches always have one epoch: `reset` when it adopts another.
+          does not cover a user that the suite did not watch then. An answer that was on its way when its user was
+          unsubscribed does not make the user held after a new subscription: `changes_seen` distinguishes the two.
+token     it moves only when nothing is unsent, to the hub's position at that moment, and there is none before the snapshot is
+          complete: the suite then has everything at or below it. The same applies to contact times.
+epoch     a token of another epoch, or above the stream's end, proves nothing: the suite drops everything and starts again. A
+          hub, the snapshots that it applies and its watches always have the same epoch: `reset` when the hub adopts
+          another.
 
 Pure: `V`, an encoded answer, is opaque here. Restarting an edge loses a watch; the suite resumes it elsewhere.
 """
@@ -41,17 +42,17 @@ V = TypeVar("V")
 
 
 class Watch(Generic[V]):
-    """One suite's stream: which names it watches, what they stand for, what is unsent. (Pure.)
+    """One suite's stream: the names that it watches, their users, and the unsent answers. (Pure.)
 
-    Nothing here awaits; the edge calls it between awaits only, so that no call sees another half done.
+    Nothing here awaits, and the edge calls it only between awaits, so that each call runs as a whole.
     """
 
     def __init__(self, tenant_id: TenantId, pending: Callable[[UserId], V]) -> None:
-        """Make a watch of nobody yet.
+        """Begin without any watched name.
 
         Args:
             tenant_id: from the credential.
-            pending: makes the answer of a user for whom there is none yet.
+            pending: returns the answer for a user without one.
         """
         self.tenant_id = tenant_id
         self.epoch: Epoch | None = None
@@ -59,42 +60,42 @@ class Watch(Generic[V]):
         self.outbox: Outbox[UserId, V] = Outbox()
         self._pending = pending
         self._spellings = Spellings()
-        self._meanings: dict[Name, Resolution] = {}  # what the suite was told, or rightly claimed
-        self._claims: dict[Name, Resolution] = {}  # held name -> what the suite says it stood for; until its snapshot
+        self._meanings: dict[Name, Resolution] = {}  # as sent to the suite, or rightly claimed by it
+        self._claims: dict[Name, Resolution] = {}  # held name -> its user by the suite's claim; until its snapshot
         self._names_of: dict[UserId, int] = {}  # watched user -> how many watched names stand for it
         self._lookups: dict[Name, Ask] = {}
         self._in_flight: dict[Name, Ask] = {}
         self._unsent_names: Outbox[str, Resolution] = Outbox()
         self._floors: dict[UserId, Revision] = {}
         self._highest_floor = Revision(0)
-        self._base: ResumeToken | None = None  # what the suite holds covers everything up to here
-        self._started: StartOutcome | None = None  # to be told
+        self._base: ResumeToken | None = None  # the suite holds everything up to here
+        self._started: StartOutcome | None = None  # not sent yet
         self._snapshot_told = False
-        self._snapshot_unsent: int | None = None  # how many takes of the outbox the snapshot still needs
+        self._snapshot_unsent: int | None = None  # number of outbox values that the snapshot still needs
 
-    # What the suite asks for
+    # Requests of the suite
 
     def begin(self, subscribe: Iterable[str], held: Iterable[tuple[str, Resolution | None]], token: str) -> None:
-        """Take in a whole start.
+        """Process a whole start.
 
         Raises:
-            ValueError: the token is another tenant's.
+            ValueError: the token belongs to another tenant.
         """
         base = ResumeToken.decode(token) if token else None
         if base is not None and base.tenant_id != self.tenant_id:
             raise ValueError("the resume token was made for another tenant")
         self._base = base
-        self._started = StartOutcome.RESET if token else StartOutcome.SNAPSHOT  # RESUMED when the epoch proves right
+        self._started = StartOutcome.RESET if token else StartOutcome.SNAPSHOT  # RESUMED once the epoch matches
         self.hold(held)
         self.subscribe(subscribe)
 
     def hold(self, held: Iterable[tuple[str, Resolution | None]]) -> None:
-        """More of what the start says is held; like `subscribe`, it may be told in parts before anything else is."""
+        """Add names that the start lists as held. Like `subscribe`, it may be called several times before any other method."""
         for spelling, meaning in held:
             self._hold(spelling, meaning)
 
     def subscribe(self, spellings: Iterable[str]) -> None:
-        """Watch these names too; each is answered in full, known or not."""
+        """Watch further names; each is answered in full, watched already or not."""
         for spelling in spellings:
             name = self._remember(spelling)
             if name is not None:
@@ -107,18 +108,18 @@ class Watch(Generic[V]):
         self.subscribe(subscribe)
 
     def unsubscribe(self, spellings: Iterable[str]) -> None:
-        """Watch these names no longer; unknown ones are ignored."""
+        """Stop watching these names; unknown ones are ignored."""
         for spelling in spellings:
             name = normalise(spelling)
             if name is not None and name in self._spellings:
                 self._drop(name)
             elif name is None:
                 self._spellings.remove_malformed(spelling)
-        self._end_snapshot()  # the last name that it still needed may have been among them
+        self._end_snapshot()  # the last missing name may have been among them
 
     @property
     def names(self) -> set[Name]:
-        """The names watched at present, malformed ones apart."""
+        """The names watched at present, without malformed ones."""
         return set(self._spellings.names())
 
     def watches(self, name: Name) -> bool:
@@ -132,15 +133,15 @@ class Watch(Generic[V]):
     def __len__(self) -> int:
         return len(self._spellings)
 
-    # What the store knows
+    # Answers of the store
 
     @property
     def wants_lookup(self) -> bool:
-        """Return whether a snapshot must be read; True also for a stream that names nobody and has no epoch yet."""
+        """Return whether a snapshot must be read; also True for a stream without names that has no epoch yet."""
         return bool(self._lookups) or (self.epoch is None and not self._in_flight)
 
     def next_lookups(self, limit: int) -> list[Name]:
-        """Return up to `limit` names to read a snapshot of."""
+        """Return up to `limit` names for the next snapshot."""
         return list(islice(self._lookups, limit))
 
     def take_lookups(self, names: Iterable[Name]) -> list[Name]:
@@ -151,18 +152,18 @@ class Watch(Generic[V]):
         return chosen
 
     def put_back(self) -> None:
-        """The snapshot in flight failed or cannot be used: look its names up again."""
+        """Look up the names in flight again: their snapshot failed or cannot be used."""
         for name, ask in self._in_flight.items():
             self._ask(name, ask)
         self._in_flight.clear()
 
     def apply(self, snapshot: NamesSnapshot[V], missed: Iterable[AnswersEntry[V]], position: Position) -> None:
-        """Take in the snapshot of the names in flight.
+        """Apply the snapshot of the names in flight.
 
         Args:
-            snapshot: of the hub's epoch; one of another epoch is not for applying, but for `put_back`.
-            missed: the entries that the hub read since before the snapshot was asked for.
-            position: the hub's, at this moment.
+            snapshot: a snapshot of the hub's epoch; for one of another epoch, call `put_back` instead.
+            missed: the entries that the hub read since before the snapshot was requested.
+            position: the hub's present position.
         """
         asked, self._in_flight = self._in_flight, {}
         if self.epoch is None:
@@ -170,8 +171,8 @@ class Watch(Generic[V]):
         self.epoch = snapshot.epoch
         looked_up: set[UserId] = set()
         for name, ask in asked.items():
-            # Not unsubscribed meanwhile. One that was asked for again meanwhile stays in the queue: what `changes` said of
-            # it may be younger than this snapshot.
+            # Not unsubscribed meanwhile. A name that was queued again meanwhile stays in the queue: the change that
+            # queued it may be newer than this snapshot.
             if name in self._spellings:
                 user = self._learn(name, ask, snapshot)
                 if user is not None:
@@ -182,7 +183,7 @@ class Watch(Generic[V]):
         self._end_snapshot()
 
     def on_answers(self, entry: AnswersEntry[V]) -> None:
-        """The hub read new answers of this tenant."""
+        """Take new answers of this tenant that the hub read."""
         if self._floors:
             self._on_answers_above_floors(entry)
             return
@@ -195,27 +196,27 @@ class Watch(Generic[V]):
         self._conflated += put + unsent - len(values)
 
     def on_names(self, names: Iterable[Name]) -> None:
-        """The hub read that these names may stand for somebody else."""
+        """Check names that the hub reports as possibly standing for other users."""
         for name in names:
             if name in self._spellings:
                 self._ask(name, Ask.CHECK)
 
     def resync(self, position: Position) -> None:
-        """The hub lost entries above `position`: read everything that changed since, as a resume does."""
+        """Read everything that changed since `position`, like a resume: the hub lost the entries above it."""
         self.put_back()
         if self.epoch is None:
-            return  # nothing was sent yet: the lookups under way tell everything
+            return  # nothing was sent yet: the lookups under way are complete
         lower = position.revision
         if self._base is not None and self._lookups:
-            lower = min(lower, self._base.revision)  # what was still to be looked up is owed since then
+            lower = min(lower, self._base.revision)  # names still to be looked up are due since then
         self._base = ResumeToken(self.tenant_id, self.epoch, lower)
-        # For 100,000 names this is a tenth of asking for one after the other, and the whole edge waits for it.
+        # For 100,000 names this takes a tenth of the time of `_ask` for each, and the whole edge waits for it.
         waiting, self._lookups = self._lookups, dict.fromkeys(self._spellings.names(), Ask.HELD)
         for name, ask in waiting.items():
             self._ask(name, ask)
 
     def reset(self, epoch: Epoch | None) -> None:
-        """History was lost: the suite must drop all answers; everything is looked up again."""
+        """Start again after history was lost: the suite must drop all answers, and everything is looked up again."""
         self.epoch = epoch
         self._base = None
         self._started = StartOutcome.RESET
@@ -231,7 +232,7 @@ class Watch(Generic[V]):
             self._unsent_names.put(spelling, Status.MALFORMED)
         self._lookups = dict.fromkeys(self._spellings.names(), Ask.FULL)
 
-    # What the suite is sent
+    # Responses to the suite
 
     @property
     def has_unsent(self) -> bool:
@@ -241,11 +242,11 @@ class Watch(Generic[V]):
         )
 
     def take(self, limit: int, position: Position) -> Take[V]:
-        """Remove and return what goes into the next response: at most `limit` names and `limit` answers.
+        """Remove and return the content of the next response: at most `limit` names and `limit` answers.
 
         Args:
             limit: at least 1.
-            position: the hub's, at this moment.
+            position: the hub's present position.
         """
         if self.epoch is None:
             return Take()
@@ -260,16 +261,16 @@ class Watch(Generic[V]):
         return take
 
     def current_token(self, position: Position) -> ResumeToken | None:
-        """The token that a response without answers (progress) may carry now, if any."""
+        """Return the token that a response without answers (progress) may have now, if any."""
         if self.epoch is not None and self.is_caught_up:
             return ResumeToken(self.tenant_id, self.epoch, position.revision)
         return None
 
-    # Rules, each small enough to be broken by a test
+    # Rules, each small so that a test can break it
 
     @property
     def is_caught_up(self) -> bool:
-        """Return whether the suite was handed all that is known: the token may move, and a contact time may be told."""
+        """Return whether the suite has got everything: the token may move, and a contact time may be sent."""
         is_owed = self.outbox.values or self._unsent_names.values or self._lookups or self._in_flight
         return self._snapshot_told and not is_owed
 
@@ -283,9 +284,9 @@ class Watch(Generic[V]):
 
     def _raise_floors(self, users: set[UserId], last: Revision, position: Position) -> None:
         if position.revision >= last:
-            return  # the hub has delivered everything up to there already
+            return  # the hub has already delivered everything up to L
         self._floors.update(dict.fromkeys(users, last))
-        self._highest_floor = last  # of one epoch, each snapshot is younger than the one before
+        self._highest_floor = last  # within one epoch, each snapshot is newer than the last
 
     def _above(self, last: Revision, missed: Iterable[AnswersEntry[V]]) -> list[AnswersEntry[V]]:
         return [entry for entry in missed if entry.revision > last]
@@ -325,10 +326,11 @@ class Watch(Generic[V]):
         self._forget_meaning(name)
 
     def _learn(self, name: Name, ask: Ask, snapshot: NamesSnapshot[V]) -> UserId | None:
-        """Note what a name stands for and put what the suite is owed into the outbox.
+        """Note the user of a name, and put what the suite must get into the outbox.
 
         Returns:
-            The user whose answer was settled by this snapshot, if any: only checked ones are not, and get no floor.
+            The user whose answer this snapshot settles, if any. A name that was only checked settles none, and gets no
+            floor.
         """
         told = self._claims.pop(name, self._meanings.get(name))
         meaning = snapshot.names.get(name, Status.PENDING)
@@ -380,7 +382,7 @@ class Watch(Generic[V]):
             self._floors.clear()
 
     def _end_snapshot(self) -> None:
-        """With no name left to look up, what is in the outbox now is all that the snapshot still needs."""
+        """Fix the rest of the snapshot once no name is left to look up: it is the present content of the outbox."""
         if self._lookups or self._in_flight or self.epoch is None:
             return
         if not self._snapshot_told and self._snapshot_unsent is None:

@@ -1,4 +1,5 @@
--- Return all of a tenant that is in its partition, of one instant: {record, {account id, grant, ...}, ids of suite keys, managers}.
+-- Return a tenant's data in its partition as a consistent snapshot: {record, {account id, grant, ...}, ids of suite
+-- keys, managers}.
 local tenant = KEYS[1]
 local grants = KEYS[2]  -- account ids
 local suite_keys = KEYS[3]  -- their ids

@@ -1,15 +1,16 @@
-"""The file of a backup: no line can be read without the private backup key, and none can be missing, changed or moved unnoticed.
+"""The file of a backup. Reading it needs the private backup key; missing, changed or moved lines are always detected.
 
-    line 1    JWE (ECDH-ES on X25519, A256GCM) for the backup key: a description, and a content key made for this file alone
-    line 2…   JWE (dir, A256GCM) under that content key: one record each; its protected header has its number
-    the last  the same, marked as the end, with the number of records
+    line 1     JWE (ECDH-ES on X25519, A256GCM) for the backup key: a description, and a content key for this file only
+    line 2…    JWE (dir, A256GCM) under that content key: one record each; the protected header has the record's number
+    last line  the same, marked as the end, with the number of records
 
-Each line but the first begins with a signature by the key ring, over the backup, the line's number and its content. Anybody with the
-public backup key can encrypt for it; only somebody with the ring can make a backup that `restore` accepts. Version 1 had no signatures.
+Each line except the first begins with a signature by the key ring, over the backup, the line's number and its content.
+The public backup key is enough to encrypt a backup, but only a holder of the ring can make a backup that `restore`
+accepts. Version 1 had no signatures.
 
-The relay's host has the public backup key only. An intruder on it can read neither older nor later backups, and the private key
-is kept where nobody needs it until the day of a restore. Grants in a backup are sealed under the key ring, as they are in the
-store: a backup with its key but without the ring shows which tenants there are, and no token.
+The relay's host has only the public backup key, so an intruder there cannot read backups. The private key is stored
+offline until a restore. Grants in a backup are sealed under the key ring, as they are in the store: the backup key
+without the ring reveals the list of tenants, but no token.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ VERSION: Final = 2
 UNSIGNED: Final = 1
 """The version without signatures."""
 MAX_RECORD_BYTES: Final = 16 << 20
-"""A tenant with 64 grants of the longest token caches, or some thousand entries of an audit log, takes 4 MB."""
+"""Largest record. A tenant with 64 of the longest token caches, or about a thousand audit entries, takes 4 MB."""
 _MAX_LINE_BYTES: Final = MAX_RECORD_BYTES * 4 // 3 + 4096
 
 _CURVE: Final = "X25519"
@@ -50,11 +51,11 @@ _TYPED: Final = re.compile(rf"{_TYPE}\+([0-9]+)")
 
 
 class BackupInvalid(RelayError):
-    """A backup, or a backup key, cannot be used. The text says why, and what to do."""
+    """A backup or a backup key cannot be used. The text says why, and what to do."""
 
 
 class BackupUnsigned(BackupInvalid):
-    """Nobody can say who made this backup: it has no signature, or one of a key that the ring lacks."""
+    """The origin of this backup cannot be verified: it has no signature, or one of a key that the ring lacks."""
 
 
 class _Registry(jwe.JWERegistry):
@@ -87,7 +88,7 @@ class _End(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class BackupKey:
-    """A key that backups are encrypted for; `private` when it opens them. Its `repr` shows its id only."""
+    """A key to encrypt backups, or, if `is_private`, to decrypt them. Its `repr` shows only its id."""
 
     kid: str
     is_private: bool
@@ -101,7 +102,7 @@ class BackupKey:
         """Read one JWK.
 
         Raises:
-            BackupInvalid: it is none, or of another kind.
+            BackupInvalid: the text is not a backup key.
         """
         try:
             found = msgspec.json.decode(text if isinstance(text, str) else text_of(text), type=dict[str, Any])
@@ -134,7 +135,7 @@ def make_backup_key() -> tuple[str, str]:
 
 
 class BackupWriter:
-    """Writes a backup into a file, record by record. Without `end` it is none."""
+    """Writes a backup into a file, record by record. It is valid only after `end`."""
 
     def __init__(self, file: BinaryIO, key: BackupKey, ring: KeyRing, created: datetime) -> None:
         """Begin a backup in `file`, encrypted for `key` and signed with the ring's key in use."""
@@ -153,7 +154,7 @@ class BackupWriter:
         self._line(record, is_end=False)
 
     def end(self) -> None:
-        """Write the last line; without it the file is not a backup."""
+        """Write the last line, which completes the backup."""
         self._line(msgspec.msgpack.encode(_End(self._records)), is_end=True)
 
     def _line(self, content: bytes, *, is_end: bool) -> None:
@@ -165,29 +166,29 @@ class BackupWriter:
 
 
 class BackupReader:
-    """Reads a backup. Iterating yields each record, once it is verified, and raises unless the file is whole to its very end."""
+    """Reads a backup. Iterating yields each record after its verification, and raises if the file is not complete."""
 
     def __init__(self, file: BinaryIO, key: BackupKey, ring: KeyRing, *, unsigned: bool = False) -> None:
         """Read the first line.
 
         Args:
             file: the backup.
-            key: the private key that it is for.
-            ring: whose signature it must have.
-            unsigned: take one without signatures, or signed with a key that the ring lacks. Anybody with the public key may have
-                written it.
+            key: the private backup key.
+            ring: the key ring that must have signed it.
+            unsigned: accept a backup without signatures, or signed with a key that the ring lacks. Any holder of the
+                public key may have written it.
 
         Raises:
-            BackupUnsigned: it is such a one, and `unsigned` was not said.
-            BackupInvalid: no backup, one of another version, for another key, or not of this ring.
+            BackupUnsigned: the signature is missing or unknown, and `unsigned` is False.
+            BackupInvalid: not a backup, or of another version, another key or another ring.
         """
         self._file = file
         line = self._next()
         self._version = self._check_head(line, key)
         if self._version == UNSIGNED and not unsigned:
             raise BackupUnsigned(
-                "This backup has no signature: anybody with the public backup key may have written it. Backups of releases before "
-                "signatures have none"
+                "This backup has no signature: any holder of the public backup key may have written it. Releases before "
+                "signatures made such backups"
             )
         try:
             head = msgspec.msgpack.decode(key.open_head(line), type=_Head)
@@ -205,7 +206,7 @@ class BackupReader:
 
     @staticmethod
     def _check_head(line: bytes, key: BackupKey) -> int:
-        """Return the version of a backup that this key opens."""
+        """Return the version of the backup, after checking that this key opens it."""
         header = _decoded_header(line)
         typed = _TYPED.fullmatch(str(header.get("typ", "")))
         if typed is None:
@@ -216,7 +217,7 @@ class BackupReader:
                 f"This backup is of version {version}, and this release reads {VERSION}: restore it with the release that made it"
             )
         if not key.is_private:
-            raise BackupInvalid("This is the public half of a backup key, which opens no backup: give the private one")
+            raise BackupInvalid("This is the public half of a backup key, which opens no backup: give the private half")
         if header.get("kid") != key.kid:
             raise BackupInvalid(
                 f"This backup was made for the key {str(header.get('kid'))[:60]}, and this is {key.kid}"
@@ -232,7 +233,7 @@ class BackupReader:
                 break
             yield content
         if self._file.read(1):
-            raise BackupInvalid("Something follows the end of this backup")
+            raise BackupInvalid("This backup has data after its end")
 
     def _next(self) -> bytes:
         line = self._file.readline(_MAX_LINE_BYTES)
@@ -245,18 +246,18 @@ class BackupReader:
         header = _decoded_header(line)
         is_end = bool(header.get("end"))
         if header != _header(self.manifest.backup_id, number, is_end=is_end):
-            raise BackupInvalid(f"Line {number + 1} of this backup does not belong there")
+            raise BackupInvalid(f"Line {number + 1} of this backup is in the wrong place")
         try:
             content = self._checked(
                 jwe.decrypt_compact(line, self._key, registry=_registry).plaintext or b"", number, is_end
             )
             if is_end and msgspec.msgpack.decode(content, type=_End).records != number - 1:
-                raise BackupInvalid("This backup has another number of records than it says")
+                raise BackupInvalid("The number of records in this backup is wrong")
         except (JoseError, ValueError, TypeError, LookupError, msgspec.DecodeError):
             raise BackupInvalid(f"Line {number + 1} of this backup was changed or damaged") from None
         return content, is_end
 
-    def _checked(self, plaintext: bytes, number: int, is_end: bool) -> bytes:  # noqa: FBT001  beside its number
+    def _checked(self, plaintext: bytes, number: int, is_end: bool) -> bytes:  # noqa: FBT001
         """Verify a line's signature and return its content."""
         if not self._is_signed:
             return plaintext

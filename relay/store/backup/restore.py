@@ -1,15 +1,15 @@
-"""Restoring from a backup. Everything is checked before anything is written; repeating a restore completes it.
+"""Restoring from a backup. All checks precede the first write; repeating an interrupted restore completes it.
 
-The order for each tenant, and why a crash in between is harmless:
+The steps for each tenant, which make a crash in between harmless:
 
-    1  audit log      kept for 30 days at most, and shown to nobody while the tenant does not exist
-    2  tenant         its record, its grants and the ids of its suite keys in one step, marked as `restoring` this backup
-    3  suite keys     one by one; each is listed already, so removing the tenant would find it
-    4  the mark goes  and the audit log records the restore
+    1  audit log     expires after at most 30 days, and is not shown while the tenant does not exist
+    2  tenant        its record, grants and ids of suite keys in one step, with the mark `restoring` of this backup
+    3  suite keys    one by one; each is already listed, so a removal of the tenant finds it
+    4  end           removes the mark and records the restore in the audit log
 
-A tenant that exists is newer than any backup and stays as it is, unless the operator says otherwise. A tenant with the
-mark of this very backup continues at 3. A suite key that was revoked since stays revoked in any case. Acts of operators go into
-their places in the log between those since, which stay.
+An existing tenant is newer than any backup and does not change, unless the operator requests it. A tenant with the mark
+of this backup continues at step 3. A suite key that was revoked after the backup always stays revoked. Acts of
+operators are merged into the log, which keeps its newer acts.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _ACTS = Script("restore_acts")
 _RECORD_FIELDS: Final = frozenset({b"state", b"created"})
 _GRANT_FIELDS: Final = frozenset({b"token_cache", b"version", b"state", b"upn", b"error", b"created", b"last_refresh"})
 _INCIDENTAL: Final = frozenset({FIELD, *(name.encode() for name in TOLD)})
-"""Fields of a suite key that may differ in equal records."""
+"""Fields of a suite key that the comparison of records ignores."""
 _KEY_FIELDS: Final = frozenset({b"tenant", b"hash", b"label", b"created"})
 
 
@@ -67,47 +67,47 @@ class RestoreOutcome(enum.StrEnum):
 
     RESTORED = "restored"
     COMPLETED = "completed"
-    """An earlier run was cut short."""
+    """An interrupted earlier restore was completed."""
     OVERWRITTEN = "overwritten"
     SAME = "unchanged"
-    """The record exists as it is in the backup."""
+    """The tenant exists and is the same as in the backup."""
     AWAY = "turned away"
-    """The operator removed or refused it since; `tenants lift` first."""
+    """The operator removed or refused the tenant after the backup; run `tenants lift` first."""
     LEFT = "left as it is"
-    """The record exists and differs: the relay has a newer one."""
+    """The tenant exists and differs: the relay's record is newer."""
 
 
 @dataclass(slots=True)
 class CheckedBackup:
-    """The content of a backup, after all of it was read."""
+    """The content of a backup, after a complete read."""
 
     manifest: Manifest
     counts: Counter[str] = field(default_factory=Counter)
     shut: Counter[str] = field(default_factory=Counter)
-    """Key id -> grants that the ring cannot open; under an empty id those that no key opens."""
+    """Key id -> number of grants that the ring cannot open; the empty id is for grants that no key opens."""
     unmarked: Counter[MarkVerdict] = field(default_factory=Counter)
-    """Suite keys in force whose mark is not genuine: they come back so, and suites with them are refused."""
+    """Suite keys in force without a genuine mark: they are restored like that, and suites that use them are refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class TenantRestored:
-    """A tenant that was restored, or left as it is."""
+    """The result of a restore for one tenant, with details."""
 
     tenant_id: TenantId
     outcome: RestoreOutcome
     keys_written: int = 0
     keys_revoked: int = 0
-    """Suite keys that stay revoked, because they were revoked after the backup."""
+    """Number of suite keys that stay revoked, because they were revoked after the backup."""
     managers_back: tuple[str, ...] = ()
-    """Names of its managers again, and did not just before: somebody may have ended their right since the backup."""
+    """Names of restored managers that the existing tenant did not have: their right may have ended after the backup."""
 
 
 def check_backup(file: BinaryIO, key: BackupKey, ring: KeyRing, *, unsigned: bool = False) -> CheckedBackup:
-    """Read a backup from beginning to end and open everything in it; nothing is written.
+    """Read and decrypt a whole backup, without writing. The result lists grants that the ring cannot open.
 
     Raises:
-        BackupUnsigned: it is of a release before signatures, and `unsigned` does not say that it is taken all the same.
-        BackupInvalid: it is not whole, forged, or not this release's. The result lists grants that the ring cannot open.
+        BackupUnsigned: its signature is missing or unknown, and `unsigned` is False.
+        BackupInvalid: it is incomplete, forged, or of another release.
     """
     found: CheckedBackup | None = None
     marks = RingMarks(ring)
@@ -137,7 +137,7 @@ def _vouched(key_id: str, fields: dict[bytes, bytes]) -> Vouched:
 
 
 def _shut_under(ring: KeyRing, tenant_id: TenantId, account_id: str, sealed: bytes) -> str | None:
-    """Return the key that a grant needs and that is not there; None when the grant opens."""
+    """Return the id of the missing key of a grant, empty if it is damaged; None if the grant opens."""
     try:
         text = sealed.decode()
         ring.open(text, Belonging(tenant_id, account_id))
@@ -174,7 +174,7 @@ def _check(record: BackupRecord) -> None:
 
 
 class Restore:
-    """Brings tenants and the operators' log back from a backup that was `checked`."""
+    """Restores tenants and the operators' log from a backup that passed `check_backup`."""
 
     def __init__(
         self,
@@ -194,13 +194,13 @@ class Restore:
         self._marks = RingMarks(ring)
         self._overwrite = "1" if overwrite else ""
         self.acts_back = 0
-        """Acts of operators that are in their log again."""
+        """Number of operators' acts that were restored to their log."""
 
     async def restored(self, only: TenantId | None = None) -> AsyncIterator[TenantRestored]:
-        """Restore all tenants and the operators' log, or one tenant; yields what became of each tenant when that is on disk.
+        """Restore all tenants and the operators' log, or one tenant; yield each tenant's result when it is on disk.
 
         Raises (while iterated):
-            NotSaved, StoreUnavailable: cut short; repeat it.
+            NotSaved, StoreUnavailable: the restore was interrupted; repeat it.
         """
         self._file.seek(0)
         for manifest, record in _records(BackupReader(self._file, self._key, self._ring, unsigned=self._unsigned)):
@@ -218,7 +218,7 @@ class Restore:
                 yield await self._tenant(manifest, record)
 
     async def _away(self, record: AwayRecord) -> None:
-        """Restore the mark of a tenant that was turned away, unless the tenant is there or has a newer mark."""
+        """Restore the mark of a turned-away tenant, unless the tenant exists or has a newer mark."""
         tenant_id = record.tenant_id
         call = _AWAY(
             tenant=keys.tenant(tenant_id),
@@ -231,7 +231,7 @@ class Restore:
             await vault.confirm()
 
     async def _acts(self, record: ActsRecord) -> int:
-        """Put acts of operators into their log; return how many were not there."""
+        """Merge acts of operators into their log; return how many were added."""
         oldest = int((datetime.now(UTC) - operator_log.RETENTION).timestamp() * 1000)
         parts = [part for act in record.acts for part in act]
         call = _ACTS(*parts, operator_log=keys.OPERATOR_LOG, oldest_ms=oldest, most=operator_log.MOST)
@@ -274,7 +274,7 @@ class Restore:
         return TenantRestored(tenant_id, outcome, replies[b"written"], replies[b"revoked"], names)
 
     async def _write_tenant(self, manifest: Manifest, record: TenantRecord, *, is_same: bool) -> bytes | None:
-        """Do step 2, and return the script's reply; None when there is nothing to do."""
+        """Perform step 2, and return the script's reply; None if there is nothing to do."""
         tenant_id = record.tenant_id
         if is_same and self._overwrite and not await self._is_under_way(manifest, tenant_id):
             return None
@@ -303,7 +303,7 @@ class Restore:
         return reply
 
     async def _hold_answers_back(self, record: TenantRecord) -> None:
-        """Hold answers back if the restored settings restrict who can be watched; as in `Tenants.put`."""
+        """Hold stored answers back if the restored settings restrict who can be watched, as in `Tenants.put`."""
         settings = msgspec.json.decode(record.record.get(b"settings", b"{}"), type=dict[str, str])
         if any(settings.get(name) for name in permission.SETTINGS):
             await Enforcement(self._store).begin(record.tenant_id)
@@ -313,7 +313,8 @@ class Restore:
         return mark is not None and mark.decode() == manifest.backup_id
 
     async def _suite_key(self, key_id: str, fields: dict[bytes, bytes]) -> bytes:
-        # A genuine mark is made anew, because edges may know the newest key only. What is none stays what it is.
+        # Renew a genuine mark, because edges may know only the newest key. Never make one for a key without a genuine
+        # mark.
         if b"revoked" not in fields and _standing(self._marks, key_id, fields) is MarkVerdict.GENUINE:
             fields = {**fields, FIELD: self._marks.mark(_vouched(key_id, fields))}
         async with self._store.durable() as vault:
@@ -334,7 +335,7 @@ class Restore:
 
 
 def _without_versions(record: TenantRecord) -> TenantRecord:
-    """Return a record to compare by: an overwritten grant has another version, and a rotation renews marks."""
+    """Return a record for comparison, without fields that an overwritten grant or a rotation of the ring changes."""
     grants = {
         account_id: {name: value for name, value in grant.items() if name != b"version"}
         for account_id, grant in record.grants.items()

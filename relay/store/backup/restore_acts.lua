@@ -1,7 +1,7 @@
--- Put acts into the operators' log, in their places between those that are there. Returns how many were not there.
+-- Merge acts into the operators' log, in order of time. Returns how many were added.
 local operator_log = KEYS[1]
-local oldest_ms = ARGV[1]  -- older acts are left out
-local most = ARGV[2]  -- beyond, the oldest go
+local oldest_ms = ARGV[1]  -- older acts are skipped
+local most = ARGV[2]  -- most acts; the oldest beyond that are deleted
 local first_act = 3  -- ARGV[3...]: id and content of each act
 
 local acts, places, back = {}, {}, 0

@@ -1,7 +1,8 @@
--- Fill the audit log of a tenant that is not there; the entries' own ids make it repeatable. Returns 0 for a tenant that is there.
+-- Fill the audit log of a tenant that does not exist. The entries keep their ids, so the call can be repeated. Returns
+-- 0 if the tenant exists.
 local tenant = KEYS[1]
 local audit_log = KEYS[2]
-local oldest = ARGV[1]  -- id; older entries are left out
+local oldest = ARGV[1]  -- id; older entries are skipped
 local ttl_ms = ARGV[2]
 local first_entry = 3  -- ARGV[3...]: id, kind, subject and body of each entry, oldest first
 

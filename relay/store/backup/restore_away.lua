@@ -1,4 +1,4 @@
--- Turn a tenant away that is not there. Returns whether it was not before.
+-- Add the mark of a turned-away tenant, unless the tenant or a mark exists. Returns whether it was added.
 local tenant = KEYS[1]
 local turned_away = KEYS[2]  -- tenant -> mark
 local tenant_id = ARGV[1]

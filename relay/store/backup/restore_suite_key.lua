@@ -1,6 +1,6 @@
--- Bring a suite key back. One that was revoked since stays so, whatever is told. Returns 'written', 'there' or 'revoked'.
+-- Restore a suite key. A key that was revoked since always stays revoked. Returns 'written', 'there' or 'revoked'.
 local suite_key = KEYS[1]
-local overwrite = ARGV[1]  -- '1': what is there is replaced
+local overwrite = ARGV[1]  -- '1': replace an existing key
 local first_field = 2  -- ARGV[2...]: fields and values
 
 local revoked = redis.call('HGET', suite_key, 'revoked')

@@ -1,6 +1,6 @@
--- Bring a tenant back. One that is there stays as it is unless told. Until `restore_finish`, `restoring` says which backup is under
--- way. A backup from before there were two rights has no managers, and its record says so: see _rights.lua.
--- Returns 'restored', 'overwritten', 'under way', 'there' or 'turned away'.
+-- Restore a tenant. An existing tenant does not change unless `overwrite` is set. Until `restore_finish`, the field
+-- `restoring` holds the id of the backup. A backup of a release before managers has none; the tenant is settled later,
+-- see _rights.lua. Returns 'restored', 'overwritten', 'under way', 'there' or 'turned away'.
 -- uses: append, hint, audit, custody
 local inbox = KEYS[1]
 local inbox_head = KEYS[2]
@@ -12,17 +12,17 @@ local grants = KEYS[7]  -- account ids
 local suite_keys = KEYS[8]  -- their ids
 local turned_away = KEYS[9]  -- tenant -> mark
 local managers = KEYS[10]
-local hint = ARGV[1]  -- empty: custody has a server of its own
+local hint = ARGV[1]  -- empty: custody is on a separate server
 local tenant_id = ARGV[2]
 local most_hints = ARGV[3]  -- of one tenant that may wait for its worker
 local inbox_length = ARGV[4]  -- entries that the inbox keeps, about
 local entry = ARGV[5]  -- of the audit log; see _audit.lua
 local backup_id = ARGV[6]
-local overwrite = ARGV[7]  -- '1': what is there is replaced
+local overwrite = ARGV[7]  -- '1': replace an existing tenant
 local grant_prefix = ARGV[8]  -- of the tenant's grants' keys; an account id follows
-local looks_after = ARGV[9]  -- JSON: account -> who it is, of its managers
+local looks_after = ARGV[9]  -- JSON: account -> manager
 local suite_key_count = ARGV[10]
-local first_part = 11  -- ARGV[11...]: the ids of suite keys; number of the record's fields and values, these; of each grant: account id, number, fields and values
+local first_part = 11  -- ARGV[11...]: the ids of suite keys; the number of the record's fields and values, and these; for each grant: account id, number, fields and values
 
 local state = redis.call('HGET', tenant, 'state')
 local under_way = redis.call('HGET', tenant, 'restoring')
@@ -66,7 +66,7 @@ while i <= #ARGV do
   redis.call('UNLINK', grant)
   redis.call('HSET', grant, unpack(fields()))
   if version > 0 then
-    -- Another grant was here under its version: whoever holds that must see that it is another one now.
+    -- Replace the version of an existing grant, so that a writer that loaded it gets a conflict.
     version = math.max(version + 1, time[1] * 1000 + math.floor(time[2] / 1000))
     redis.call('HSET', grant, 'version', string.format('%.0f', version))
   end

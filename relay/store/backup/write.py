@@ -1,8 +1,8 @@
 """A backup of custody: tenants with their grants, suite keys and settings, their audit logs, and the operators' log.
 
-A tenant is one record, consistent within its partition; its suite keys, which are in no partition, are read right after. One
-that is made meanwhile is in the next backup. Sealed values stay sealed. Requests to read for a tenant are not included: people
-may ask again. Presence is not included: it can be read again.
+A tenant is one record, consistent within its partition. Its suite keys, which are outside partitions, are read directly
+after it; a key made in between is in the next backup. Sealed values stay sealed. Requests to read for a tenant are not
+included: users can send them again. Presence is not included: it can be read again.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from relay.store.server.connection import Store
 
 Fields = dict[bytes, bytes]
-"""A hash as Redis has it."""
+"""The fields of a Redis hash."""
 
 RESTORING: Final = b"restoring"
 """The field of a tenant's record that says which backup is being restored into it."""
 _LOG_ENTRIES: Final = 1000
-"""Entries of a log in one record: 4 MB at the most."""
+"""Most entries of a log in one record; at most 4 MB."""
 
 _READ = Script("backup_tenant", reads_only=True)
 
@@ -48,11 +48,11 @@ class TenantRecord(msgspec.Struct, frozen=True, tag="tenant"):
     suite_keys: dict[str, Fields]
     """Key id -> its hash."""
     managers: Fields = {}
-    """Account id -> who that is; none in a backup from before there were two rights."""
+    """Account id -> the stored manager; empty in a backup of a release before managers."""
 
 
 class LogRecord(msgspec.Struct, frozen=True, tag="audit"):
-    """Some entries of a tenant's audit log, oldest first; they come before their tenant."""
+    """Some entries of a tenant's audit log, oldest first. They precede the tenant's record."""
 
     tenant_id: TenantId
     is_watches: bool
@@ -65,7 +65,7 @@ class AwayRecord(msgspec.Struct, frozen=True, tag="turned-away"):
 
     tenant_id: TenantId
     mark: bytes
-    """As the store has it."""
+    """In its stored form."""
 
 
 class ActsRecord(msgspec.Struct, frozen=True, tag="acts"):
@@ -79,12 +79,12 @@ BackupRecord = TenantRecord | LogRecord | AwayRecord | ActsRecord
 
 
 async def back_up(store: Store, file: BinaryIO, key: BackupKey, ring: KeyRing) -> Counter[str]:
-    """Write a backup of custody into `file`; returns what is in it: tenants, grants, suite keys, entries of logs.
+    """Write a backup of custody into `file`; return the number of tenants, grants, suite keys and log entries in it.
 
-    It is encrypted for `key` and signed with the `ring`.
+    The backup is encrypted for `key` and signed with `ring`.
 
     Raises:
-        StoreUnavailable: the file is not a backup.
+        StoreUnavailable: the file is incomplete and not a valid backup.
     """
     writer, counts = BackupWriter(file, key, ring, datetime.now(UTC)), Counter[str]()
     for partition in range(keys.PARTITIONS):
@@ -104,7 +104,7 @@ async def back_up(store: Store, file: BinaryIO, key: BackupKey, ring: KeyRing) -
 
 
 def counted(record: BackupRecord) -> Counter[str]:
-    """Count what is in a record."""
+    """Count the contents of a record."""
     if isinstance(record, LogRecord):
         return Counter({"entries of audit logs": len(record.entries)})
     if isinstance(record, AwayRecord):
@@ -132,7 +132,7 @@ async def _acts(store: Store) -> AsyncIterator[ActsRecord]:
 
 
 async def _entries(store: Store, stream: bytes) -> AsyncIterator[list[tuple[bytes, Fields]]]:
-    """Yield the entries of a stream, some at a time, the oldest first."""
+    """Yield the entries of a stream in batches, the oldest first."""
     first = "-"
     while found := await store.vault_command("XRANGE", stream, first, "+", "COUNT", _LOG_ENTRIES):
         yield [(entry_id, _fields(fields) if isinstance(fields, list) else dict(fields)) for entry_id, fields in found]
@@ -140,7 +140,7 @@ async def _entries(store: Store, stream: bytes) -> AsyncIterator[list[tuple[byte
 
 
 async def read_tenant(store: Store, tenant_id: TenantId) -> TenantRecord | None:
-    """Return a tenant as a backup has it; None when there is none."""
+    """Return a tenant's record for a backup; None if there is no such tenant."""
     call = _READ(
         tenant=keys.tenant(tenant_id),
         grants=keys.tenant_grants(tenant_id),
@@ -159,8 +159,8 @@ async def read_tenant(store: Store, tenant_id: TenantId) -> TenantRecord | None:
         tenant_id,
         fields,
         {account.decode(): _fields(grant) for account, grant in zip(grants[::2], grants[1::2], strict=True) if grant},
-        # Listed before it is there: a key whose making was cut short is none. Nor is one that nobody was shown yet: brought
-        # back over the key that it has become meanwhile, it would give that one its end again.
+        # Skip ids without a record: making the key was interrupted. Skip provisional keys too: a restore would set
+        # their end again, although the key may have become permanent.
         {
             key_id: dict(found)
             for key_id, found in zip(ids, hashes, strict=True)

@@ -1,7 +1,7 @@
--- Append to a tenant's audit log in the same step as what the entry records. `made` is JSON of an `_Appended` (see
--- relay/store/custody/audit.py), or '' for a write that is nobody's deed. MAXLEN and MINID exclude each other in one XADD; the
--- expiry ends a log that nothing is appended to any more.
--- log: its stream  kind: put in place of the one in `made`, if given
+-- Append to a tenant's audit log in the same step as the deed. `made` is JSON of an `_Appended` (see
+-- relay/store/custody/audit.py), or '' for a write that is not a deed. MAXLEN and MINID exclude each other in one XADD;
+-- the expiry deletes a log without new entries.
+-- log: its stream  kind: replaces the one in `made`, if given
 local function append_audit(log, made, kind)
   if made == '' then
     return

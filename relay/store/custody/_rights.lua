@@ -1,11 +1,11 @@
--- Settle who manages a tenant. The field `claim` of its record says that this is settled; a tenant from before there were two
--- rights lacks it: its oldest reading account manages it then, and its contact may claim to.
+-- Settle the managers of a tenant. A settled tenant has the field `claim` in its record; a tenant from a release before
+-- managers lacks it. Its oldest reading account then becomes a manager, and its contact gets a claim.
 -- tenant, managers, grants: keys of one tenant  settling: JSON of relay/store/custody/managers.py `settling`  log: its audit log
 local function contact_of(tenant)
   local settings = redis.call('HGET', tenant, 'settings')
   return settings and settings ~= '' and cjson.decode(settings).contact_email or ''
 end
--- Let the contact come, from now on; the reader knows for how long.
+-- Start the contact's claim now; readers compute its end.
 local function put_claim(tenant, contact)
   local time = redis.call('TIME')
   redis.call('HSET', tenant, 'claim', contact, 'claim_ms', time[1] * 1000 + math.floor(time[2] / 1000))

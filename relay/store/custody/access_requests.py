@@ -1,10 +1,11 @@
-"""Requests to read for a tenant that is already connected: a sealed consent that waits until a manager accepts it.
+"""Requests of accounts to read for a connected tenant: a sealed consent that waits until a manager accepts it.
 
-    {pNN}:request:<tid>:<account>   the sealed consent, for `WAITS` and no longer
+    {pNN}:request:<tid>:<account>   the sealed consent, for at most `WAITS`
     {pNN}:tenant:<tid>:requests     hash: account id -> name and time of the request, and its result
 
-An account has one at most, and a tenant `MOST_WAITING`. Accepting makes it a grant (`Admissions.admit` with `asked`). Refusing
-deletes the consent at once, and so does time. The result is kept for as long again, for the person who asked. Custody: acknowledged means on disk.
+An account has at most one request, a tenant at most `MOST_WAITING`. Acceptance turns it into a grant
+(`Admissions.admit` with `asked`). The consent is deleted when the request is refused or expires. The result is kept for
+another `WAITS`, for the requesting user. Custody: acknowledged means on disk.
 """
 
 from __future__ import annotations
@@ -32,11 +33,11 @@ if TYPE_CHECKING:
     from relay.store.server.connection import Store
 
 WAITS: Final = timedelta(days=14)
-"""Somebody may be away for a week."""
+"""Lifetime of a request; a manager may be on leave for a week."""
 MOST_WAITING: Final = 20
-"""Waiting requests of one tenant: each causes an e-mail to its managers."""
+"""Most waiting requests of one tenant; each sends an e-mail to its managers."""
 MOST_KEPT: Final = 60
-"""The waiting ones and what became of the last others."""
+"""Most requests of one tenant that are kept, waiting and decided ones."""
 
 _PURPOSE: Final = "access-request"
 _KEY: Final = re.compile(r"\{p[0-9]{2}\}:request:([^:]+):([^:]+)")
@@ -59,11 +60,11 @@ class AccessRequest:
     """One account's request.
 
     Attributes:
-        account_id: whose.
-        upn: its name, as Entra vouched for it.
-        asked: when it last gave its consent.
-        state: what became of it.
-        decided: when that was; None while it waits.
+        account_id: the account.
+        upn: its name, from Entra.
+        asked: time of its last consent.
+        state: state of the request.
+        decided: time of the decision; None while it waits.
     """
 
     account_id: UserId
@@ -74,18 +75,19 @@ class AccessRequest:
 
     @property
     def ends(self) -> datetime:
-        """The time until which it waits."""
+        """The time at which it expires."""
         return self.asked + WAITS
 
 
 class AskOutcome(enum.Enum):
-    """The result of asking."""
+    """The result of a request."""
 
     ASKED = 1
     AGAIN = 2
-    """A request waited already, and has the newer consent now; or it was withdrawn within a day. Nobody is notified twice."""
+    """A request was already waiting and now has the newer consent, or one was withdrawn within a day. No second
+    notification."""
     FULL = 0
-    """`MOST_WAITING` wait."""
+    """`MOST_WAITING` requests are waiting."""
     NO_TENANT = -1
 
 
@@ -100,7 +102,7 @@ class AccessRequests:
         self._ring = ring
 
     async def ask(self, tenant_id: TenantId, account_id: UserId, *, upn: str, token_cache: str) -> AskOutcome:
-        """Let a consent wait for a manager's yes. It was proven, and its account belongs to the tenant: Entra says so."""
+        """Store a consent until a manager decides. The caller has verified the account's tenant with Entra."""
         sealed = self._ring.seal(token_cache, _belonging(tenant_id, account_id))
         now_ms = _ms(datetime.now(UTC))
         kept = msgspec.json.encode(_Kept(upn, now_ms, RequestState.WAITING))
@@ -123,18 +125,18 @@ class AccessRequests:
         return AskOutcome(reply)
 
     async def list(self, tenant_id: TenantId) -> tuple[AccessRequest, ...]:
-        """List the requests of a tenant: those that wait first, then by age, the oldest first."""
+        """List the requests of a tenant: waiting ones first, then the oldest first."""
         found = await self._store.vault_command("HGETALL", keys.tenant_requests(tenant_id))
         requests = [_request(account, value) for account, value in found.items()]
         return tuple(sorted(requests, key=lambda one: (one.state is not RequestState.WAITING, one.asked)))
 
     async def load(self, tenant_id: TenantId, account_id: UserId) -> AccessRequest | None:
-        """Return one account's request; None when there was none, or it was long ago."""
+        """Return one account's request; None if there is none, or it is no longer kept."""
         value = await self._store.vault_command("HGET", keys.tenant_requests(tenant_id), account_id)
         return None if value is None else _request(account_id.encode(), value)
 
     async def consent(self, tenant_id: TenantId, account_id: UserId) -> str | None:
-        """Return the token cache that waits; None when none does (any more), or the ring cannot open it."""
+        """Return the token cache of a waiting request; None if none is waiting, or the ring cannot open it."""
         sealed = await self._store.vault_command("GET", keys.request(tenant_id, account_id))
         try:
             return None if sealed is None else self._ring.open(sealed.decode(), _belonging(tenant_id, account_id))
@@ -142,12 +144,12 @@ class AccessRequests:
             return None
 
     async def refuse(self, tenant_id: TenantId, request: AccessRequest, by: Actor) -> bool:
-        """Refuse a request and delete its consent; return False when it does not wait (any more)."""
+        """Refuse a request and delete its consent; return False if it is not waiting."""
         entry = access_refused(by, request.account_id, request.upn)
         return await self._end(tenant_id, request, RequestState.REFUSED, entry)
 
     async def withdraw(self, tenant_id: TenantId, request: AccessRequest) -> bool:
-        """Withdraw a request, as its own account, and delete its consent; return False when it does not wait (any more)."""
+        """Withdraw a request, as its own account, and delete its consent; return False if it is not waiting."""
         entry = access_withdrawn(Actor.account(request.upn, request.account_id))
         return await self._end(tenant_id, request, RequestState.WITHDRAWN, entry)
 
@@ -175,7 +177,7 @@ class _Kept(msgspec.Struct, frozen=True):
 
 
 def belonging_of_key(key: str) -> Belonging | None:
-    """Return what the value of a request's key belongs to; None for another key."""
+    """Return the belonging of the value of a request's key; None for another key."""
     found = _KEY.fullmatch(key)
     return None if found is None else Belonging(found[1], found[2], _PURPOSE)
 

@@ -1,7 +1,7 @@
 """Admission of a tenant: its record and its grant in one step. Custody: acknowledged means on disk.
 
-Two writes would leave a tenant without a grant when the process dies between them; both are in one slot, so one script
-makes both.
+Two writes would leave a tenant without a grant if the process dies between them. Both are in one slot, so one script
+writes both.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _ADMIT = Script("admit")
 
 @dataclass(frozen=True, slots=True)
 class ReplacedGrant:
-    """The account whose grant is withdrawn because another's takes its place."""
+    """The account whose grant is withdrawn and replaced by another account's."""
 
     account_id: UserId
     upn: str
@@ -50,8 +50,8 @@ class Admitted:
     """The result of a consent.
 
     Attributes:
-        state: the tenant's, from now on.
-        is_first: whether the account is the first to connect the tenant, and manages it from now on.
+        state: the tenant's new state.
+        is_first: whether the account connected the tenant first, and is now its manager.
     """
 
     state: TenantState
@@ -60,25 +60,26 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdmissionRequest:
-    """A consent that is to be kept, and the word on which it is.
+    """A consent to store, and the authority for it.
 
     Attributes:
-        tenant_id: the tenant, as Microsoft vouches for it.
+        tenant_id: the tenant, verified by Microsoft.
         account_id: the account that consented.
         upn: the account's name.
         token_cache: the grant, as MSAL's cache.
-        name: the organisation's name; empty: not known.
-        domain: the organisation's domain; empty: not known.
+        name: the organisation's name; empty if not known.
+        domain: the organisation's domain; empty if not known.
         settings: settings for a tenant that has none.
-        by: the author for the audit log; None: the account itself.
+        by: the actor in the audit log; None: the account itself.
         replaces: an account whose grant is withdrawn in the same step.
-        by_wizard: True if nobody of the tenant has accepted the account: one that a connected tenant does not know must ask. One that
-            holds a grant renews it, and a manager adds one.
-        asked: the request that a manager accepts, which must still wait.
-        right_of: the manager whose right this rests on, which must be in force; None: it rests on another.
-        event: CONSENTED, or APPLIED when the operator has not let the tenant in.
-        word_ms: when the operator invited this tenant, in ms since 1970, which lifts an older mark of being turned away; 0: never.
-        is_new: True if a tenant that is not there may begin with this.
+        by_wizard: True if no manager has accepted the account. In a connected tenant, an account without a grant or the
+            right of a manager must then send a request.
+        asked: the request that a manager accepts; it must still be waiting.
+        right_of: the manager on whose right this is based, which must be in force; None: it has another basis.
+        event: CONSENTED, or APPLIED if the operator must approve the tenant first.
+        word_ms: when the operator invited this tenant, in ms since 1970; lifts an older mark of a turned-away tenant.
+            0: never.
+        is_new: True if this may create the tenant.
     """
 
     tenant_id: TenantId
@@ -99,14 +100,14 @@ class AdmissionRequest:
 
 
 class MustAsk(RelayError):
-    """The tenant is connected, and the account is not known to it: its managers decide. Nothing was written."""
+    """The tenant is connected and does not know the account: its managers decide. Nothing was written."""
 
     def __init__(self) -> None:
         super().__init__("This organisation is connected already: its managers decide")
 
 
 class RequestGone(RelayError):
-    """The request that a manager accepted is gone: it has expired, was refused, or is another one by now. Nothing was written."""
+    """The request that a manager accepted has expired, or was refused or replaced. Nothing was written."""
 
     def __init__(self) -> None:
         super().__init__("This request is no longer waiting")
@@ -115,13 +116,13 @@ class RequestGone(RelayError):
 class Admissions:
     """Admits tenants.
 
-    A tenant that is there keeps its record and its other grants; name and domain are filled in where they are empty. The
-    account's grant is replaced whatever its version: a consent just given is newer than anything that is kept. The tenant's audit
-    log names who did it: that the tenant was admitted, if it was not there, and that the grant was added or replaced. A request
-    of the account's is accepted with it.
+    An existing tenant keeps its record and its other grants; empty fields such as name and domain are filled in. The
+    account's grant is replaced whatever its version, because a new consent is newer than any stored grant. The tenant's
+    audit log records the actor, the admission of a new tenant, and the added or replaced grant. A waiting request of
+    the account is accepted.
 
-    The account that connects a tenant first becomes its manager in the same step. To a connected tenant a consent adds a
-    grant and nothing else: the account may read for the tenant, and has no right in it.
+    The account that connects a tenant first becomes its manager in the same step. In a connected tenant a consent only
+    adds a grant: the account may read for the tenant, and has no other right.
     """
 
     def __init__(self, store: Store, ring: KeyRing) -> None:
@@ -129,15 +130,15 @@ class Admissions:
         self._ring = ring
 
     async def admit(self, request: AdmissionRequest) -> Admitted:
-        """Take a tenant in with one account's grant, or add or renew that grant. Repeating it is safe.
+        """Admit a tenant with one account's grant, or add or renew that grant. Repeating it is safe.
 
         Raises:
-            MustAsk: see there; only with `by_wizard`.
-            RequestGone: see there; only with `asked`.
-            RightEnded: the right that it rests on has ended; nothing was written.
+            MustAsk: the account must send a request; only with `by_wizard`.
+            RequestGone: the request is not waiting; only with `asked`.
+            RightEnded: the manager of `right_of` is no longer one; nothing was written.
             TurnedAwayError: the operator removed or refused the tenant; nothing was written.
-            TenantRemoved: the tenant is not there, and may not begin with this; nothing was written.
-            NotSaved: the grant is not known to be on disk: do not tell anybody that it is kept.
+            TenantRemoved: the tenant does not exist, and this may not create it; nothing was written.
+            NotSaved: the grant is not confirmed to be on disk: do not report success.
             StoreUnavailable: the outcome is unknown.
         """
         tenant_id, account_id, replaces = request.tenant_id, request.account_id, request.replaces
@@ -192,7 +193,7 @@ def _grant(request: AdmissionRequest, sealed: Arg, now_ms: int) -> list[Arg]:
 
 
 def _outcome(reply: bytes | int | list[bytes]) -> Admitted:
-    """Return what the script did, or raise why it wrote nothing."""
+    """Return the script's result, or raise the reason why it wrote nothing."""
     if isinstance(reply, list):
         raise TurnedAwayError(decode(reply[0]))
     if isinstance(reply, int):
@@ -204,10 +205,11 @@ def _outcome(reply: bytes | int | list[bytes]) -> Admitted:
 
 
 class _Consent(msgspec.Struct, frozen=True):
-    """The circumstances of a consent, for the script: `manager` is for an account that is the first, which the log records as the admission.
+    """The circumstances of a consent, for the script. `manager` is the manager's record for a first account.
 
-    `asked_ms` is when the request was made that somebody says yes to; 0: there is none. `right_of` is the manager whose right it
-    rests on; empty: it rests on another. `word_ms` is when the operator gave their word for the tenant; 0: never.
+    `asked_ms` is the time of the accepted request; 0 if there is none. `right_of` is the manager on whose right the
+    consent is based; empty if it has another basis. `word_ms` is the time of the operator's invitation; 0 if there is
+    none.
     """
 
     by_wizard: bool
@@ -220,7 +222,7 @@ class _Consent(msgspec.Struct, frozen=True):
 
 
 def _consent(request: AdmissionRequest) -> _Consent:
-    """Return how the consent comes, as the script takes it."""
+    """Return the circumstances of the consent, for the script."""
     return _Consent(
         by_wizard=request.by_wizard,
         asked_ms=0 if request.asked is None else round(request.asked.asked.timestamp() * 1000),
@@ -240,7 +242,7 @@ def _now_ms() -> int:
 
 
 def _moves(event: TenantEvent, *, is_new: bool) -> bytes:
-    """Return state before -> state after, for the script; a state that is not named stays as it is."""
+    """Return state before -> state after, for the script; other states do not change."""
     moves = {before: after for (before, one), after in TRANSITIONS.items() if one is event}
     if is_new:
         return msgspec.json.encode(moves | {_NOT_THERE: FIRST[event]})

@@ -1,8 +1,9 @@
--- Admit a tenant with one account's grant, or add or renew that grant. A tenant that is there keeps what its record says; only
--- what is empty is filled in.
--- Returns the tenant's state, and ' first' behind it when the account is the first to connect the tenant and manages it from
--- now on. Nothing was written when it returns 1, its managers must be asked first; 2, the request that they accept is gone; 3, the
--- right that this rests on has ended; {mark}, the operator turned the tenant away; or '', it is not there and may not begin so.
+-- Admit a tenant with one account's grant, or add or renew that grant. An existing tenant keeps its record; only empty
+-- fields are filled in.
+-- Returns the tenant's state, followed by ' first' if the account connected the tenant first and is now its manager.
+-- Other results write nothing: 1, the account must send a request to the managers; 2, the request is not waiting; 3,
+-- the right on which this is based has ended; {mark}, the operator turned the tenant away; '', the tenant does not
+-- exist and this may not create it.
 -- uses: append, hint, audit, custody, since, rights
 local inbox = KEYS[1]
 local inbox_head = KEYS[2]
@@ -12,25 +13,25 @@ local tenant = KEYS[5]
 local tenants = KEYS[6]  -- of the partition
 local grant = KEYS[7]  -- the account's
 local grants = KEYS[8]  -- account ids
-local replaced_grant = KEYS[9]  -- the grant that it takes the place of, or again `grant`
+local replaced_grant = KEYS[9]  -- the grant that it replaces, or `grant` again
 local notices = KEYS[10]  -- of the partition
 local turned_away = KEYS[11]  -- tenant -> mark
 local managers = KEYS[12]
 local requests = KEYS[13]  -- account -> request
 local request = KEYS[14]  -- the account's sealed consent
-local hint = ARGV[1]  -- empty: custody has a server of its own
+local hint = ARGV[1]  -- empty: custody is on a separate server
 local tenant_id = ARGV[2]
 local most_hints = ARGV[3]  -- of one tenant that may wait for its worker
 local inbox_length = ARGV[4]  -- entries that the inbox keeps, about
 local entry = ARGV[5]  -- of the audit log; see _audit.lua
 local account_id = ARGV[6]
 local now_ms = ARGV[7]
-local transitions = ARGV[8]  -- JSON: state before -> state after; '' is a tenant that is not there
-local replaced_account = ARGV[9]  -- whose grant it takes the place of; empty: nobody's
-local replaced_entry = ARGV[10]  -- the audit log's entry of that
+local transitions = ARGV[8]  -- JSON: state before -> state after; '' is a tenant that does not exist
+local replaced_account = ARGV[9]  -- the account whose grant it replaces; empty: none
+local replaced_entry = ARGV[10]  -- the audit log's entry for that
 local notice_id = ARGV[11]
-local notice = ARGV[12]  -- of a consent that is restored
-local consent = ARGV[13]  -- JSON: how it comes; see `_Consent` in admissions.py
+local notice = ARGV[12]  -- for a restored consent
+local consent = ARGV[13]  -- JSON: its circumstances; see `_Consent` in admissions.py
 local record_length = ARGV[14]  -- fields and values of a new record
 local first_field = 15  -- ARGV[15...]: fields and values of a new record, then those of the grant
 
@@ -50,7 +51,7 @@ if given.right_of ~= '' and redis.call('HEXISTS', managers, given.right_of) == 0
   return 3
 end
 if given.asked_ms > 0 then
-  -- The very request that somebody looked at: another no, and another request, may have come since.
+  -- Exactly the request that the manager saw: it may have been refused or replaced since.
   local waits = redis.call('EXISTS', request) == 1 and redis.call('HGET', requests, account_id)
   if not waits or cjson.decode(waits).asked_ms ~= given.asked_ms then
     return 2
@@ -62,7 +63,7 @@ if after == '' then
 end
 redis.call('HDEL', turned_away, tenant_id)
 local first_of_grant = first_field + tonumber(record_length)
--- Nobody of a connected tenant has said yes to what was typed into the wizard.
+-- No manager of a connected tenant has accepted the text from the wizard.
 if is_first or not given.by_wizard then
   for i = first_field, first_of_grant - 1, 2 do
     local known = redis.call('HGET', tenant, ARGV[i])
@@ -74,7 +75,7 @@ end
 since(tenant, after)
 redis.call('HSET', tenant, 'state', after)
 if after ~= state then
-  -- Whoever was told that consent is needed is told that it is there.
+  -- Users who got a notice that consent is needed get one that it is restored.
   if state == 'consent-required' and (redis.call('HGET', tenant, 'trouble') or '') ~= '' then
     redis.call('HSET', notices, notice_id, notice)
   end
@@ -82,7 +83,7 @@ if after ~= state then
 end
 redis.call('SADD', tenants, tenant_id)
 
--- As in grant_save: a version never comes twice, not even after a removal.
+-- As in grant_save: a version is never reused, not even after a removal.
 local time = redis.call('TIME')
 local version = tonumber(redis.call('HGET', grant, 'version') or '0')
 version = math.max(version + 1, time[1] * 1000 + math.floor(time[2] / 1000))
@@ -107,7 +108,7 @@ if is_first then
   local contact = contact_of(tenant)
   put_claim(tenant, string.lower(contact) ~= given.name and contact or '')
 end
--- Whatever way the grant came: nobody need say yes to the account's request any more.
+-- However the grant came about, a request of the account is now accepted.
 local asked = redis.call('HGET', requests, account_id)
 redis.call('UNLINK', request)
 if asked then

@@ -1,15 +1,16 @@
-"""The audit log of each tenant: two streams beside its record, on custody's server.
+"""The audit log of each tenant: two streams in its partition, on custody's server.
 
     {pNN}:audit:<tid>            deeds
-    {pNN}:audit:<tid>:watches    watches, apart, so that a suite that asks for much cannot push a withdrawn grant out
+    {pNN}:audit:<tid>:watches    watches; separate, so that many watches cannot push out an entry about a grant
 
-A deed is appended by the script that carries it out, so no acknowledged deed lacks its entry, and no entry reports a deed that did
-not happen. Suite keys are in no partition, and on a Cluster no script can touch both a key and its tenant's log. There
-the entry comes last, before the acknowledgement, so an entry always reports a key that was made or revoked. After a crash
-before it, a new key is in force that nobody ever saw; a revocation is repeated, which completes its entry, once.
+The script that performs a deed also appends its entry. So each acknowledged deed has an entry, and each entry reports a
+deed that happened. Suite keys are outside partitions, and on a Cluster no script can write both a key and its tenant's
+log. There the entry is written last, before the acknowledgement, so an entry always reports a key that was made or
+revoked. After a crash before the entry, a new key is in force that was never shown; repeating a revocation adds its
+entry, once.
 
-Entries are kept for `RETENTION` and no longer, and of each stream the newest `MOST_DEEDS` or `MOST_WATCHES`. The log of a tenant
-that leaves is deleted with it.
+Entries are kept for at most `RETENTION`. Each stream keeps the newest `MOST_DEEDS` or `MOST_WATCHES` entries. The log
+is deleted together with its tenant.
 """
 
 from __future__ import annotations
@@ -36,14 +37,14 @@ if TYPE_CHECKING:
 
 RETENTION: Final = timedelta(days=30)
 MOST_DEEDS: Final = 10_000
-"""Some 300 bytes each. A tenant makes a handful a month; pages and commands are paced far below this."""
+"""About 300 bytes each. A tenant makes a few in a month; rate limits keep pages and commands far below this."""
 MOST_WATCHES: Final = 20_000
-"""Some 3 KB each at the most (100 names), so a tenant's watches never take more than 60 MB."""
+"""At most about 3 KB each (100 names), so a tenant's watches take at most 60 MB."""
 PAGE: Final = 100
 MAX_PAGE: Final = 1000
 
 _CLOCKS: Final = timedelta(minutes=10)
-"""Allowed difference between two servers' clocks: on a Cluster a key and its tenant's log are on two."""
+"""Allowed difference between two servers' clocks: on a Cluster a key and its tenant's log may be on two servers."""
 
 _APPEND = Script("audit_append")
 _CURSOR = re.compile(r"([1-9][0-9]{0,15}-[0-9]{1,10})_([1-9][0-9]{0,15}-[0-9]{1,10})")
@@ -51,7 +52,7 @@ _NEWEST: Final = "9999999999999999-0"
 
 
 class _Appended(msgspec.Struct, frozen=True):
-    """An entry as the scripts append it; `body` is for readers only."""
+    """An entry as the scripts append it; they do not interpret `body`."""
 
     kind: str
     subject: str
@@ -77,9 +78,9 @@ class AuditPage:
     """Some entries, newest first.
 
     Attributes:
-        entries: at most as many as were asked for.
-        next: what shows the entries after these; None when there are none.
-        is_cut: there were so many that older ones may have been dropped before `RETENTION` was over.
+        entries: the entries, at most the requested number.
+        next: the cursor for the next page; None if there is none.
+        is_cut: True if a stream was full, so older entries may have been deleted before the end of `RETENTION`.
     """
 
     entries: tuple[Recorded, ...]
@@ -88,7 +89,7 @@ class AuditPage:
 
 
 def encoded(entry: Entry | None) -> bytes:
-    """Return an entry as scripts that use `_audit.lua` take it; empty for None."""
+    """Return an entry encoded for scripts that use `_audit.lua`; empty for None."""
     if entry is None:
         return b""
     by = (entry.by.kind, entry.by.id, entry.by.name)
@@ -103,14 +104,14 @@ def encoded(entry: Entry | None) -> bytes:
 async def append_about_key(
     vault: DurableWrites, tenant_id: TenantId, key_id: str, entry: Entry, *, once_since: datetime | None = None
 ) -> None:
-    """Append what happened to a suite key, on the connection of that write and before it is confirmed.
+    """Append an entry about a suite key, on the connection of the key's write and before it is confirmed.
 
     Args:
-        vault: where the write was made.
-        tenant_id: whose log.
-        key_id: what the entry is about.
-        entry: without the key's id.
-        once_since: when set, nothing is appended if an equal entry was written since.
+        vault: the context of the write.
+        tenant_id: the tenant whose log it is.
+        key_id: the suite key.
+        entry: the entry, without the key's id.
+        once_since: if set, append nothing if the log has an equal entry since then.
     """
     told = encoded(replace(entry, subject_id=key_id))
     once = "" if once_since is None else str(_ms(once_since - _CLOCKS))
@@ -118,15 +119,15 @@ async def append_about_key(
 
 
 class AuditLog:
-    """The audit logs of all tenants, to be read, and to have watches appended."""
+    """The audit logs of all tenants: reads them, and appends watches."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     async def append_watches(self, tenant_id: TenantId, entries: Sequence[Entry]) -> None:
-        """Append what suites watched, in one step; nothing for a tenant that has left.
+        """Append entries about watches, in one step; none for a tenant that has left.
 
-        Not waited for on disk, and appended twice when it is repeated after StoreUnavailable.
+        Not durable. Repeating it after StoreUnavailable may append the entries twice.
         """
         await self._store.vault_run(
             _APPEND(
@@ -147,15 +148,15 @@ class AuditLog:
         limit: int = PAGE,
         watches: bool = True,
     ) -> AuditPage:
-        """Return a page of entries, newest first; not of one instant.
+        """Return a page of entries, newest first; not a consistent snapshot.
 
         Args:
-            tenant_id: whose.
-            after: `next` of the page before; a text that is not one begins again.
-            since: no older ones; never older than `RETENTION` anyway.
-            until: no newer ones.
-            limit: at most so many, 1 to `MAX_PAGE`.
-            watches: whether watches are shown beside deeds.
+            tenant_id: the tenant.
+            after: `next` of the previous page; an invalid text returns the first page.
+            since: oldest time; at most `RETENTION` ago.
+            until: newest time.
+            limit: most entries, 1 to `MAX_PAGE`.
+            watches: whether to include watches.
         """
         limit = max(1, min(limit, MAX_PAGE))
         oldest = datetime.now(UTC) - RETENTION
@@ -185,13 +186,13 @@ class AuditLog:
         return AuditPage(entries, following, is_cut=deeds >= MOST_DEEDS or (watches and watched >= MOST_WATCHES))
 
     async def count(self, tenant_id: TenantId) -> int:
-        """Count the entries of a tenant's log, including those that are over age and not dropped yet."""
+        """Count the entries of a tenant's log, including expired entries that are not deleted yet."""
         return sum(await self._store.many([("XLEN", log) for log in _logs(tenant_id)], vault=True))
 
     async def all(
         self, tenant_id: TenantId, *, since: datetime | None = None, until: datetime | None = None
     ) -> AsyncIterator[Recorded]:
-        """Yield all entries, newest first, read page by page: `PAGE` of each stream are held at once, some 600 KB at the most."""
+        """Yield all entries, newest first. Reads `PAGE` entries of each stream at a time, at most about 600 KB."""
         after = None
         while True:
             page = await self.page(tenant_id, after=after, since=since, until=until)
@@ -212,11 +213,11 @@ class AuditLog:
         """Yield the log as a file, in pieces, newest first.
 
         Args:
-            tenant_id: whose.
-            form: of the file.
-            since: no older entries.
-            until: no newer ones.
-            for_tenants: whether it is for the tenant's own people, who do not learn the names of the operator's.
+            tenant_id: the tenant.
+            form: format of the file.
+            since: oldest time.
+            until: newest time.
+            for_tenants: whether it is for the tenant's own users, and must not name the operator's staff.
         """
         if form is Form.CSV:
             yield csv_head()

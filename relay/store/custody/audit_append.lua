@@ -1,10 +1,10 @@
--- Append entries to a tenant's audit log; none to the log of a tenant that is gone, because it went with it. `once_since` is for an
--- entry that is written in a second step and may be repeated: one of the same kind about the same subject is not appended again. At
--- most 1,000 entries are looked at for that: 700 us.
+-- Append entries to a tenant's audit log; none for a removed tenant, whose log was deleted. `once_since` is for an
+-- entry in a second step that may be repeated: an entry with the same kind and subject is not appended again. The
+-- search reads at most 1,000 entries: 700 us.
 -- uses: audit
 local audit_log = KEYS[1]
-local tenant = ARGV[1]  -- a key in the same slot, which whoever appends may only read
-local once_since = ARGV[2]  -- the id from which on the same entry is looked for; empty: it is not
+local tenant = ARGV[1]  -- a key in the same slot; an argument, because callers may only read it
+local once_since = ARGV[2]  -- id from which to search for the same entry; empty: no search
 local first_entry = 3  -- ARGV[3...]: entries; see _audit.lua
 
 if redis.call('HEXISTS', tenant, 'state') == 0 then

@@ -1,8 +1,8 @@
-"""E-mails about what happened to a tenant. They are written beside the deed and never prevent it.
+"""E-mails about events of a tenant. A failure to write one never prevents the event's deed.
 
     deed, on disk ──► Letters ──► a notice for each recipient ──► the partition's worker sends it
 
-A letter that cannot be written is logged; the deed stays, and the tenant's audit log has it.
+A failed letter is logged. The deed stays in force, and the tenant's audit log has it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 
 
 class Letters:
-    """Writes e-mails as notices. Raises nothing that the store raises."""
+    """Writes e-mails as notices. Logs the store's errors and does not raise them."""
 
     def __init__(self, store: Store) -> None:
         self._notices = Notices(store)
@@ -42,11 +42,11 @@ class Letters:
         """Write to all managers of a tenant and to its contact, except to the actor.
 
         Args:
-            tenant: which; as it was, when it is gone.
-            kind: what happened.
-            by: who did it.
+            tenant: the tenant; for a removed tenant its last record.
+            kind: the event.
+            by: the actor.
             about: the person or thing that it is about.
-            managers: who manages it, if that is known; a tenant that is gone has no list to read.
+            managers: its managers; None: read them from the store, which is not possible for a removed tenant.
         """
         try:
             found = await self._managers.list(tenant.tenant_id) if managers is None else managers
@@ -55,7 +55,7 @@ class Letters:
             _not_written(tenant, kind, error)
 
     async def to_operator(self, tenant: Tenant, kind: NoticeKind, by: Actor, *, about: str = "") -> None:
-        """Write to the operator; see `to_managers`. The tenant need not be kept."""
+        """Write to the operator; see `to_managers`. The tenant need not exist in the store."""
         try:
             await self._write(tenant, kind, [OPERATOR], by, about)
         except RelayError as error:
@@ -69,7 +69,7 @@ class Letters:
 
 
 def recipients(tenant: Tenant, managers: Iterable[Manager], but: Actor) -> list[str]:
-    """Return the addresses of a tenant's managers and of its contact, sorted, each once, without the actor's own."""
+    """Return the addresses of a tenant's managers and contact, sorted, unique, and without the actor's."""
     found = {folded(manager.upn.strip()) for manager in managers if manager.account_id != but.id}
     found.add(folded(tenant.settings.get("contact_email", "").strip()))
     own = folded(but.name.strip()) if but.kind is ActorKind.ACCOUNT else ""

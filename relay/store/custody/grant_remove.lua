@@ -1,4 +1,4 @@
--- Delete a grant. Returns 0 when there was none; -1 when it is the tenant's last one, and kept.
+-- Delete a grant. Returns 0 if there was none; -1, without deleting it, if it is the tenant's last one.
 -- uses: append, hint, audit, custody
 local inbox = KEYS[1]
 local inbox_head = KEYS[2]
@@ -6,7 +6,7 @@ local inbox_pending = KEYS[3]
 local audit_log = KEYS[4]
 local grant = KEYS[5]
 local grants = KEYS[6]  -- account ids
-local hint = ARGV[1]  -- empty: custody has a server of its own
+local hint = ARGV[1]  -- empty: custody is on a separate server
 local tenant_id = ARGV[2]
 local most_hints = ARGV[3]  -- of one tenant that may wait for its worker
 local inbox_length = ARGV[4]  -- entries that the inbox keeps, about

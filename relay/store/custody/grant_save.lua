@@ -1,5 +1,5 @@
--- Compare and set a grant. Returns the new version, {the version found} on conflict, or -1 without the tenant. A new version is
--- never one that was there before, not even after a removal: it is at least the time in ms.
+-- Compare and set a grant. Returns the new version, {the version found} on conflict, or -1 if there is no such tenant.
+-- A version is never reused, not even after a removal: it is at least the time in ms.
 -- uses: append, hint, audit, custody, since
 local inbox = KEYS[1]
 local inbox_head = KEYS[2]
@@ -8,7 +8,7 @@ local audit_log = KEYS[4]
 local grant = KEYS[5]
 local grants = KEYS[6]  -- account ids
 local tenant = KEYS[7]
-local hint = ARGV[1]  -- empty: custody has a server of its own
+local hint = ARGV[1]  -- empty: custody is on a separate server
 local tenant_id = ARGV[2]
 local most_hints = ARGV[3]  -- of one tenant that may wait for its worker
 local inbox_length = ARGV[4]  -- entries that the inbox keeps, about

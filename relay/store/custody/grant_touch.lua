@@ -1,5 +1,5 @@
--- Note when a grant was used. Never brings a grant back that is gone, and never puts a time back: two workers may touch while one
--- takes over.
+-- Record the use of a grant. Never recreates a deleted grant, and never sets a time back: two workers may call this
+-- during a takeover.
 local grant = KEYS[1]
 local last_use_ms = ARGV[1]
 local last_success_ms = ARGV[2]  -- 0: not known

@@ -1,16 +1,16 @@
 """The managers of a tenant, by object id. Custody: acknowledged means on disk.
 
-    {pNN}:tenant:<tid>:managers     hash: account id -> name, since when, and added by whom
-    {pNN}:tenant:<tid>, field claim the contact's address until its account has signed in; empty: there is no contact
+    {pNN}:tenant:<tid>:managers     hash: account id -> name, start and origin of the right, and who added it
+    {pNN}:tenant:<tid>, field claim the contact's address until its account has signed in; empty: no claim
                      field claim_ms when the address became the claim, in ms since 1970
 
-Reading for a tenant (a grant, see `vault`) and managing it are two rights. The account that connects a tenant manages it from
-the same step on (`admissions`). The contact's address is a *claim*: the first account of that name to sign in becomes a manager,
-bound to its object id, and the claim is used up, because a name may be given to somebody else later. For the same reason a claim
-ends after `CLAIM_LASTS`. A manager who names another contact makes a new claim.
+Reading for a tenant (a grant, see `vault`) and managing it are two rights. The account that connects a tenant becomes
+its manager in the same step (`admissions`). The contact's address is a *claim*: the first account with that name that
+signs in becomes a manager, by its object id, and the claim ends, because the name may be given to another user later.
+For the same reason a claim ends after `CLAIM_LASTS`. A manager who enters another contact makes a new claim.
 
-A tenant from before managers existed is settled by the first script that meets it: its oldest reading account becomes a manager,
-and its contact may claim. The last manager cannot be removed.
+Releases before managers left tenants without any. The first script that reads such a tenant settles it: its oldest
+reading account becomes a manager, and its contact gets a claim. The last manager cannot be removed.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ if TYPE_CHECKING:
     from relay.store.server.connection import Store
 
 MOST_MANAGERS: Final = 50
-"""Managers of one tenant: more than any organisation needs, and few enough for a page and an e-mail to each."""
+"""Most managers of one tenant: more than any organisation needs, and few enough for one page and an e-mail to each."""
 
 CLAIM_LASTS: Final = timedelta(days=90)
-"""Time within which the contact may come for the first time. Longer than a long leave; shorter than most organisations keep a name that
-nobody has any more, before it is given to somebody else."""
+"""Time within which the contact must first sign in. Longer than a long leave; shorter than the time after which most
+organisations give an unused name to another user."""
 
 _SETTLE = Script("managers_settle")
 _ADD = Script("manager_add")
@@ -55,25 +55,25 @@ class Origin(enum.StrEnum):
     """The origin of a manager's right. The store keeps these values."""
 
     CONNECTED = "connected"
-    """The manager connected the tenant first."""
+    """The manager was the first to connect the tenant."""
     CONTACT = "contact"
-    """The manager came as the tenant's contact."""
+    """The manager signed in as the tenant's contact."""
     NAMED = "named"
-    """Another manager, or the operator, named them."""
+    """Another manager or the operator added them."""
     OLDEST = "oldest"
-    """The manager was the oldest reading account when managing became a right of its own."""
+    """The manager was the oldest reading account when managing became a separate right."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manager:
-    """Somebody who manages a tenant.
+    """One manager of a tenant.
 
     Attributes:
-        account_id: the object id; what counts.
-        upn: the name when they became one, for people.
-        since: when that was.
-        origin: how.
-        added_by: the UPN of the manager who added them; empty: the operator, or nobody had to.
+        account_id: the object id, which identifies the manager.
+        upn: the name at the time they became manager, for display.
+        since: when they became manager.
+        origin: origin of the right.
+        added_by: the UPN of the manager who added them; empty for the operator and for other origins.
     """
 
     account_id: UserId
@@ -85,11 +85,11 @@ class Manager:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The contact's claim to become a manager, as long as nobody has used it.
+    """The contact's unused claim to become a manager.
 
     Attributes:
-        name: the contact's address; empty: nobody may.
-        ends: until when.
+        name: the contact's address; empty: no claim.
+        ends: when the claim ends.
     """
 
     name: str
@@ -97,11 +97,11 @@ class Claim:
 
     @property
     def is_over(self) -> bool:
-        """Return whether the contact did not come in time."""
+        """Return whether the claim has ended."""
         return datetime.now(UTC) >= self.ends
 
     def is_of(self, upn: str) -> bool:
-        """Return whether an account of this name may claim now."""
+        """Return whether an account with this name may use the claim now."""
         name = folded(self.name.strip())
         return bool(name) and not self.is_over and folded(upn.strip()) == name
 
@@ -121,13 +121,13 @@ class RemoveOutcome(enum.Enum):
 
     REMOVED = 1
     NONE = 0
-    """There was none (any more)."""
+    """The account is not a manager."""
     LAST = -1
     """The manager is the last one."""
 
 
 class RightEnded(RelayError):
-    """The actor was a manager when they began, and is none any more: nothing was written."""
+    """The actor is no longer a manager: nothing was written."""
 
     def __init__(self) -> None:
         super().__init__("You are no longer a manager of this organisation")
@@ -147,7 +147,7 @@ class Managers:
         return any(one.account_id == account_id for one in await self.list(tenant_id))
 
     async def read(self, tenant_id: TenantId) -> tuple[list[Manager], Claim]:
-        """Return the managers, longest first, and the contact's claim. Settles a tenant from before there were two rights."""
+        """Return the managers, earliest first, and the contact's claim. Settles a tenant from before managers."""
         call = _SETTLE(**_rights(tenant_id), audit_log=keys.audit(tenant_id))
         flat, name, since_ms = await self._store.vault_run(call)
         found = decode(dict(zip(flat[::2], flat[1::2], strict=True)))
@@ -160,27 +160,27 @@ class Managers:
         """Let an account manage a tenant.
 
         Args:
-            tenant_id: which.
-            account_id: the account's object id, of this very tenant: Graph or Entra vouches for it.
-            upn: its name, for people.
-            by: who names it.
-            right_of: the manager whose right this rests on, which must be in force; None: it rests on another.
+            tenant_id: the tenant.
+            account_id: the account's object id; the caller has verified with Graph or Entra that it is in this tenant.
+            upn: its name, for display.
+            by: the actor.
+            right_of: the manager on whose right this is based, which must be in force; None: it has another basis.
 
         Raises:
             TenantRemoved: there is no such tenant.
-            RightEnded: see there.
+            RightEnded: the manager of `right_of` is no longer one.
         """
         added_by = by.name if by.kind is ActorKind.ACCOUNT else ""
         value = encode(upn, Origin.NAMED, added_by)
         return await self._add(tenant_id, account_id, value, manager_added(by, account_id, upn), right_of=right_of)
 
     async def claim(self, tenant_id: TenantId, account_id: UserId, upn: str) -> bool:
-        """Let the contact manage a tenant, and use the claim up; False when nobody may claim with this name (any more).
+        """Let the contact manage a tenant, and end the claim; False if there is no claim with this name.
 
         Args:
-            tenant_id: which.
-            account_id: the account that signed in to this very tenant, and is not a guest.
-            upn: their name there, as Entra vouches for it.
+            tenant_id: the tenant.
+            account_id: the account that signed in to this tenant, and is not a guest.
+            upn: its name there, from Entra.
         """
         managers, claim = await self.read(tenant_id)
         if not claim.is_of(upn) or len(managers) >= MOST_MANAGERS:
@@ -195,13 +195,13 @@ class Managers:
         """End a manager's right, unless it is the last one. A claim with the same name ends with it.
 
         Args:
-            tenant_id: whose.
-            manager: whose right.
-            by: who ends it; the operator may too.
-            right_of: the manager whose right this rests on, which must be in force; None: it rests on another.
+            tenant_id: the tenant.
+            manager: the manager whose right ends.
+            by: the actor; the operator may be one.
+            right_of: the manager on whose right this is based, which must be in force; None: it has another basis.
 
         Raises:
-            RightEnded: see there.
+            RightEnded: the manager of `right_of` is no longer one.
         """
         entry = manager_removed(by, manager.account_id, manager.upn)
         reply = await custody.write(
@@ -247,13 +247,13 @@ class Managers:
         return AddOutcome(reply)
 
     async def list(self, tenant_id: TenantId) -> list[Manager]:
-        """List the managers of a tenant, longest first. Settles a tenant from before there were two rights."""
+        """List the managers of a tenant, the earliest first. Settles a tenant from a release before managers."""
         found, _ = await self.read(tenant_id)
         return found
 
 
 def settling(tenant_id: TenantId) -> bytes:
-    """Return what the scripts need to settle a tenant from before there were two rights; see `_rights.lua`."""
+    """Return the argument with which scripts settle a tenant from a release before managers; see `_rights.lua`."""
     entry = manager_added(RELAY, _ACCOUNT, _UPN, Origin.OLDEST)
     return msgspec.json.encode(
         {"prefix": keys.grant_prefix(tenant_id).decode(), "origin": Origin.OLDEST, "entry": encoded(entry).decode()}
@@ -261,12 +261,12 @@ def settling(tenant_id: TenantId) -> bytes:
 
 
 def encode(upn: str, origin: Origin, added_by: str = "") -> bytes:
-    """Return a manager as the store keeps it."""
+    """Return a manager in its stored form."""
     return msgspec.json.encode(_Kept(upn, int(datetime.now(UTC).timestamp() * 1000), origin, added_by))
 
 
 def decode(kept: Mapping[bytes, bytes]) -> list[Manager]:
-    """Return the managers of a hash as Redis has it, longest first."""
+    """Return the managers in a Redis hash, the earliest first."""
     found = []
     for account_id, value in kept.items():
         one = msgspec.json.decode(value, type=_Kept)
@@ -286,7 +286,7 @@ class _Kept(msgspec.Struct, frozen=True):
 
 
 def _rights(tenant_id: TenantId) -> dict[str, Any]:
-    """Return what `settle` of `_rights.lua` needs, by name."""
+    """Return the keys and arguments for `settle` of `_rights.lua`, by name."""
     return {
         "tenant": keys.tenant(tenant_id),
         "managers": keys.tenant_managers(tenant_id),
@@ -299,4 +299,4 @@ _RIGHT_ENDED: Final = -2
 _NO_TENANT: Final = -3
 _ACCOUNT: Final = "@account@"
 _UPN: Final = "@upn@"
-"""Placeholders that the script replaces with the oldest reading account, which only it knows."""
+"""Placeholders that the script replaces with the oldest reading account."""

@@ -1,7 +1,7 @@
--- Return {managers, claim, when it was made in ms}, of a tenant that is settled with this if it was not.
+-- Settle a tenant if needed, and return {managers, claim, time of the claim in ms}.
 -- uses: audit, rights
 local tenant = KEYS[1]
-local managers = KEYS[2]  -- account -> who it is
+local managers = KEYS[2]  -- account -> manager (JSON)
 local grants = KEYS[3]  -- account ids
 local audit_log = KEYS[4]
 local settling = ARGV[1]  -- see _rights.lua

@@ -1,7 +1,7 @@
 """The marks of all suite keys in force: counted, made once for old keys, and renewed by a rotation.
 
-Earlier releases wrote records without a mark. An operator who has looked at the list marks them once: the relay cannot
-distinguish them from records that somebody planted. A rotation of the key ring renews genuine marks and makes no others.
+Earlier releases wrote records without a mark. An operator checks the list and marks them once, because the relay cannot
+distinguish them from forged records. A rotation of the key ring renews genuine marks and makes no others.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ _PREFIX: Final = keys.suite_key("")
 
 @dataclass(frozen=True, slots=True)
 class MarkedKey:
-    """A suite key in force, and what its mark says.
+    """A suite key in force, and its mark.
 
     Attributes:
-        record: what is known of it.
-        standing: of its mark.
-        kid: the ring key that its mark says it was made with; None without a mark.
-        is_listed: whether its tenant lists it. One that is not was made by nobody: it is never marked.
-        vouched: what a mark of it vouches for.
-        mark: its mark as it is; empty without one.
+        record: its record.
+        standing: verdict on its mark.
+        kid: the ring key that the mark names; None without a mark.
+        is_listed: whether its tenant lists it. A key that is not listed is forged, and is never marked.
+        vouched: the facts that its mark vouches for.
+        mark: its mark; empty without one.
     """
 
     record: KeyRecord
@@ -57,7 +57,7 @@ class MarkCensus:
     """Marks that are not genuine, by verdict."""
 
     def faults(self) -> list[str]:
-        """Return the faults for an operator, a line each."""
+        """Return the faults for operators, one line each."""
         return [f"{_counted(number)} {_WORDS[standing]}" for standing, number in sorted(self.others.items()) if number]
 
 
@@ -69,7 +69,7 @@ class Marking:
         self._marks = marks
 
     async def in_force(self) -> AsyncIterator[MarkedKey]:
-        """Yield every suite key in force, in no order; not of one instant."""
+        """Yield every suite key in force, in no order; not a consistent snapshot."""
         async for found in self._store.vault_scan(_PREFIX + b"*"):
             for key in await self._read([name.removeprefix(_PREFIX).decode() for name in found]):
                 yield key
@@ -85,20 +85,20 @@ class Marking:
         return census
 
     async def renew(self) -> AsyncIterator[bool]:
-        """Renew genuine marks under an older key of the ring; yields for each key whether it was.
+        """Renew genuine marks under an older key of the ring; yield for each suite key whether its mark was renewed.
 
         Raises (while iterated):
-            NotSaved: the last one is not known to be on disk. Either mark is genuine.
+            NotSaved: the last mark is not confirmed to be on disk. The old and the new mark are both genuine.
         """
         async for key in self.in_force():
             is_old = key.standing is MarkVerdict.GENUINE and key.kid != self._marks.in_use
             yield is_old and await self.mark(key)
 
     async def mark(self, key: MarkedKey) -> bool:
-        """Mark one key with the ring's key in use; False when it is another one by now, or not one of its tenant's.
+        """Mark one key with the ring's key in use; False if its record has changed, or its tenant does not list it.
 
         Raises:
-            NotSaved: see there; repeating is safe.
+            NotSaved: the mark is not confirmed to be on disk; repeating is safe.
         """
         if not key.is_listed:
             return False
@@ -121,7 +121,7 @@ class Marking:
         for key_id, record in zip(ids, records, strict=True):
             try:
                 key = decoded(key_id, record)
-            except (KeyError, ValueError):  # gone meanwhile, or no record of ours: no suite gets in with it
+            except (KeyError, ValueError):  # deleted meanwhile, or not a valid record: no suite can use it
                 continue
             if not key.has_ended(now):
                 found.append((key, record.get(b"hash", b""), record.get(FIELD, b"")))
@@ -144,7 +144,7 @@ class Marking:
 _WORDS: Final = {
     MarkVerdict.MISSING: "no mark",
     MarkVerdict.KEY_UNKNOWN: "a mark of a key that is missing from the ring",
-    MarkVerdict.FALSE: "a false mark: somebody without the key ring wrote or changed the record",
+    MarkVerdict.FALSE: "a false mark: the record was written or changed without the key ring",
 }
 
 

@@ -14,7 +14,7 @@ NOT_GENUINE: Final = Counter(
         kind=MetricKind.COUNTER,
         unit="{call}",
         meaning="Calls refused because the record of their suite key has no genuine mark, by reason",
-        question="Did somebody without the key ring write to Redis, or does an edge lack a public key?",
+        question="Was a record written to Redis without the key ring, or does an edge lack a public key?",
         roles=(EDGE,),
         labels={"reason": tuple(verdict.value for verdict in MarkVerdict if verdict is not MarkVerdict.GENUINE)},
     )

@@ -1,8 +1,8 @@
--- Note that a channel is done with a notice, and take the notice out when no channel is left. One that was taken out does not come
--- back: two workers may send it while one takes over.
+-- Record that a channel has delivered a notice, and delete the notice when all channels have. Never recreates a deleted
+-- notice: two workers may send it during a takeover.
 local notices = KEYS[1]
 local notice_id = ARGV[1]
-local channel = ARGV[2]  -- that is done
+local channel = ARGV[2]  -- that has delivered it
 local first_channel = 3  -- ARGV[3...]: all channels
 
 if redis.call('HEXISTS', notices, notice_id) == 0 then

@@ -1,4 +1,4 @@
--- Write notices of a tenant, as many as its hour has room for. Returns how many were written.
+-- Write notices of a tenant, up to its hourly limit. Returns how many were written.
 local notices = KEYS[1]
 local written_this_hour = KEYS[2]  -- tenant -> how many
 local tenant_id = ARGV[1]

@@ -1,10 +1,11 @@
-"""Notices to a tenant's people or to the operator, from the step that causes them until they are sent.
+"""Notices to a tenant's users or to the operator, from the step that causes them until they are sent.
 
-    {pNN}:notices     hash: notice id -> event and recipient; notice id/channel -> that the channel has delivered it
+    {pNN}:notices     hash: notice id -> event and recipient; notice id/channel -> set when the channel has delivered it
 
-A notice about consent is written by the script that changes the tenant's state, so no crash can separate the two. Every
-other notice is a letter: it names one recipient and contains all its data, so it can be sent after its tenant was deleted. Letters
-are written right after the deed (`Notices.write`); a crash in between loses the letter, and the audit log still has the deed.
+The script that changes a tenant's state also writes the notice about consent, so no crash can separate the two. Every
+other notice is a letter: it names one recipient and contains all its data, so it can be sent after its tenant was
+deleted. Letters are written directly after the deed (`Notices.write`); a crash in between loses the letter, but the
+audit log has the deed.
 
 The owner of the partition sends a notice and then removes it: a notice is sent at least once, and twice with the same id if the
 owner dies in between.
@@ -35,41 +36,42 @@ _DONE = Script("notice_done")
 _WRITE = Script("notice_write")
 
 MOST_LETTERS: Final = 200
-"""Letters of one tenant in an hour: four deeds, to the maximum number of managers. Beyond that only the audit log has it."""
+"""Most letters of one tenant in an hour: enough for four deeds, to the maximum number of managers. The rest is
+dropped."""
 _HOUR_S: Final = 3600
 MAX_TEXT_CHARS: Final = 320
-"""Longest subject of a letter, as long as an address may be: it is kept once for each recipient."""
+"""Longest text in a letter, the longest length of an address. Each recipient has a stored copy."""
 OPERATOR: Final = "operator"
-"""Stands for the operator's address, which only those who send mail know."""
+"""Stands for the operator's address, which only the mail channel knows."""
 
 
 class NoticeKind(enum.StrEnum):
     """The kind of event. Receivers see these values."""
 
     CONSENT_REQUIRED = "consent.required"
-    """The last grant that worked has died: somebody of the tenant must consent again."""
+    """The last working grant has died: an account of the tenant must consent again."""
     CONSENT_RESTORED = "consent.restored"
-    """A tenant whose consent had ended works again: by a new consent, or by itself."""
+    """A tenant that needed consent works again, with or without a new consent."""
     ACCESS_REQUESTED = "access.requested"
-    """An account of a connected tenant asks to read for it: a manager decides."""
+    """An account of a connected tenant requests to read for it: a manager decides."""
     MANAGER_ADDED = "manager.added"
-    """Somebody manages the tenant from now on."""
+    """A manager was added to the tenant."""
     MANAGER_REMOVED = "manager.removed"
-    """Somebody manages the tenant no more."""
+    """A manager was removed from the tenant."""
     LAST_ACCOUNT_WITHDRAWN = "account.last_withdrawn"
-    """No account reads for the tenant any more."""
+    """The last account that read for the tenant was withdrawn."""
     OPT_OUTS_ENDED = "opt_outs.ended"
-    """Colleagues who did not wish to be watched may be."""
+    """Opt-outs of users from being watched were ended."""
     TENANT_LEFT = "tenant.left"
-    """The tenant's own people ended everything."""
+    """The tenant was removed by its own managers."""
     TENANT_WAITS = "tenant.waits"
-    """The operator decides whether it comes in."""
+    """The tenant waits for the operator's approval."""
     TENANT_APPROVED = "tenant.approved"
-    """The operator let it in."""
+    """The operator approved the tenant."""
     TENANT_REFUSED = "tenant.refused"
-    """The operator turned it away."""
+    """The operator refused the tenant."""
     SIGN_UPS_FULL = "sign_ups.full"
-    """A bound on tenants that come by themselves is reached: the operator may raise it, or decide about those that wait."""
+    """A limit on sign-ups is reached: the operator can raise it, or decide about the waiting tenants."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,12 +79,12 @@ class Letter:
     """The content of an e-mail to one person.
 
     Attributes:
-        to: their address; `OPERATOR` is the operator.
-        language: theirs, as far as it is known.
-        organisation: what the tenant was called then.
-        domain: its domain then.
-        who: the name of the person who did it; empty: the operator, or nobody in particular.
-        about: the person or thing that it is about; for a refusal the operator's reason, for a bound its setting.
+        to: the recipient's address, or `OPERATOR`.
+        language: the recipient's language, as far as known.
+        organisation: the tenant's name at that time.
+        domain: the tenant's domain at that time.
+        who: the name of the actor; empty for the operator or the relay.
+        about: the person or thing that it is about; for a refusal the operator's reason, for a limit its setting.
     """
 
     to: str
@@ -98,13 +100,13 @@ class Notice:
     """One notice that is to be sent.
 
     Attributes:
-        notice_id: names it for good, so that a receiver can tell a repetition from a second death.
-        tenant_id: whose administrator.
-        kind: what happened.
-        at: when.
-        trouble: why, in Microsoft's words; for a restored one, what it was.
-        letter: the recipient and the content; None: the tenant's contact and its own address, as they are then.
-        done: the channels that need not tell it any more.
+        notice_id: permanent id, so that a receiver can detect repetitions.
+        tenant_id: the tenant.
+        kind: the event.
+        at: time of the event.
+        trouble: Microsoft's refusal that caused it; for a restored consent the former refusal.
+        letter: the recipient and the content; None: send it to the tenant's current contact and to its own systems.
+        done: the channels that have delivered it.
     """
 
     notice_id: str
@@ -119,14 +121,15 @@ class Notice:
 def following(
     tenant_id: TenantId, before: TenantState, after: TenantState, trouble: RefusalRecord | None
 ) -> Notice | None:
-    """Return the notice that a change of state calls for; None when it calls for none.
+    """Return the notice for a change of state; None if there is none.
 
     Args:
-        tenant_id: whose.
-        before: the state that it leaves.
-        after: the state that it comes to.
-        trouble: why it needs consent, now or until now. Without one nobody else knows better than the administrator, who
-            withdrew the grant; or the relay cannot open what it keeps, which is none of the tenant's business.
+        tenant_id: the tenant.
+        before: the old state.
+        after: the new state.
+        trouble: Microsoft's refusal, the reason why the tenant needs consent or needed it. Without one there is no
+            notice: an administrator withdrew the grant, or the relay cannot decrypt it, which only the operator can
+            correct.
     """
     if trouble is None:
         return None
@@ -138,12 +141,12 @@ def following(
 
 
 def restored(tenant_id: TenantId) -> Notice:
-    """Return the notice that a consent may call for; the script that keeps the consent decides."""
+    """Return the notice for a restored consent; the script that stores the consent decides whether it is sent."""
     return _new(tenant_id, NoticeKind.CONSENT_RESTORED, None)
 
 
 def encode(notice: Notice | None) -> bytes:
-    """Return a notice as the store keeps it; empty for None."""
+    """Return a notice in its stored form; empty for None."""
     return b"" if notice is None else _ENCODER.encode(notice)
 
 
@@ -168,13 +171,13 @@ class Addressed(Protocol):
 
 
 class Notices:
-    """The notices of all tenants that are not sent yet. At custody's server, where their tenants are."""
+    """The unsent notices of all tenants, on custody's server."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     async def of(self, partitions: Iterable[int]) -> list[Notice]:
-        """List the notices of these partitions that are not sent yet, the oldest first."""
+        """List the unsent notices of these partitions, the oldest first."""
         commands = [("HGETALL", keys.notices(partition)) for partition in partitions]
         found = [notice for kept in await self._store.many(commands, vault=True) for notice in _notices(kept)]
         return sorted(found, key=lambda notice: notice.at)
@@ -182,11 +185,11 @@ class Notices:
     async def write(
         self, tenant: Addressed, kind: NoticeKind, to: Iterable[str], *, who: str = "", about: str = ""
     ) -> int:
-        """Write a letter to each address; returns how many fit into the tenant's hour.
+        """Write a letter to each address; return how many the tenant's hourly limit allowed.
 
         Args:
-            tenant: which; as it was, when it is gone.
-            kind: what happened.
+            tenant: the tenant; for a removed tenant its last record.
+            kind: the event.
             to: addresses, or `OPERATOR`.
             who: see `Letter`.
             about: see `Letter`.
@@ -215,7 +218,7 @@ class Notices:
         return int(await self._store.vault_run(call))
 
     async def done(self, notice: Notice, channel: str, all_channels: Collection[str]) -> None:
-        """Note that a channel is done with a notice, and delete the notice when all are."""
+        """Note that a channel has delivered a notice, and delete the notice when all channels have."""
         key = keys.notices(keys.partition_of(notice.tenant_id))
         await self._store.vault_run(_DONE(*all_channels, notices=key, notice_id=notice.notice_id, channel=channel))
 

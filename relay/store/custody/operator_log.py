@@ -1,10 +1,10 @@
-"""The operators' log: what operators did to all tenants, in the order of time. One stream on custody's server.
+"""The operators' log: the acts of operators on all tenants, in order of time. One stream on custody's server.
 
     operators:log    acts, newest last
 
-A tenant's own audit log is the record of what happened to it, written in the step of the change; this log finds the acts of all
-tenants without reading thousands of logs, and holds what no tenant's log can: an invitation of an organisation that is not here yet. It
-keeps `MOST` acts, for `RETENTION` at the longest. Backups have it.
+A tenant's audit log is the authoritative record, written in the step of each change. This log shows the acts on all
+tenants without reading thousands of logs. It also has acts without a tenant's log, such as the invitation of a new
+organisation. It keeps `MOST` acts, for at most `RETENTION`. Backups include it.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ if TYPE_CHECKING:
 
 RETENTION: Final = timedelta(days=30)
 MOST: Final = 2_000
-"""Some 300 bytes each. Fifty operators who each do forty things within the retention."""
+"""About 300 bytes each: fifty operators with forty acts each within the retention."""
 PAGE: Final = 100
 
 
 class ActKind(enum.StrEnum):
-    """The kind of an act; the values are what the store keeps."""
+    """The kind of an act. The store keeps these values."""
 
     INVITED = "invited"
-    """A link was made that lets an organisation begin."""
+    """An invitation link for an organisation was made."""
     APPROVED = "approved"
     REFUSED = "refused"
     SUSPENDED = "suspended"
     RESUMED = "resumed"
     MAPPED = "mapped"
-    """Console statuses of its suites were changed."""
+    """Console statuses of the tenant's suites were changed."""
     LIMITED = "limited"
-    """The number of users that it may watch was changed."""
+    """The number of users that the tenant may watch was changed."""
     REMOVED = "removed"
     LIFTED = "lifted"
-    """One that was turned away may return."""
+    """A turned-away tenant may return."""
 
 
 class _Stored(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -59,13 +59,13 @@ class _Stored(msgspec.Struct, frozen=True, omit_defaults=True):
 
 @dataclass(frozen=True, slots=True)
 class OperatorAct:
-    """One thing that an operator did. Made with `of`, which bounds it."""
+    """One act of an operator. Create it with `of`, which limits its size."""
 
     kind: ActKind
     by: Actor
     tenant_id: TenantId | None
     about: str
-    """The tenant's domain or name, as it was then."""
+    """The tenant's domain or name at that time."""
 
     @classmethod
     def of(cls, kind: ActKind, by: Actor, *, tenant_id: TenantId, about: str = "") -> Self:
@@ -88,10 +88,10 @@ class OperatorLog:
         self._store = store
 
     async def record(self, act: OperatorAct) -> None:
-        """Add an act, on disk when this returns; acts that are too old go.
+        """Add an act, durably, and delete acts older than `RETENTION`.
 
         Raises:
-            NotSaved: it is not known to be on disk.
+            NotSaved: the act is not confirmed to be on disk.
         """
         stored = _Stored(act.kind, (act.by.id, act.by.name), act.tenant_id or "", act.about)
         oldest = int((datetime.now(UTC) - RETENTION).timestamp() * 1000)
@@ -101,7 +101,7 @@ class OperatorLog:
             await vault.confirm()
 
     async def recent(self, limit: int = PAGE) -> list[RecordedAct]:
-        """Return the newest acts, the newest first; none that is older than `RETENTION`."""
+        """Return the newest acts within `RETENTION`, the newest first."""
         oldest = int((datetime.now(UTC) - RETENTION).timestamp() * 1000)
         found = await self._store.vault_command("XREVRANGE", keys.OPERATOR_LOG, "+", oldest, "COUNT", limit)
         acts = [_recorded(entry_id, fields) for entry_id, fields in found]
@@ -109,7 +109,7 @@ class OperatorLog:
 
 
 def _recorded(entry_id: bytes, fields: Any) -> RecordedAct | None:
-    """Return an entry; None for one of another release."""
+    """Return an entry; None if this release cannot read it."""
     values = fields if isinstance(fields, dict) else dict(zip(fields[::2], fields[1::2], strict=True))
     try:
         stored = msgspec.json.decode(values[b"a"], type=_Stored)

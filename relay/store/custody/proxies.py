@@ -20,7 +20,7 @@ class Proxies:
         self._store = store
 
     async def met(self) -> None:
-        """Note that it happened now."""
+        """Note such a request at the present time."""
         await self._store.vault_command("SET", keys.WEB_FORWARDED, int(datetime.now(UTC).timestamp()), "EX", _KEPT_S)
 
     async def last(self) -> datetime | None:

@@ -10,12 +10,12 @@ from relay.core.consent.microsoft_error import RefusalRecord
 
 
 def encode(trouble: RefusalRecord | None) -> bytes:
-    """Return a refusal as the store keeps it; empty for None."""
+    """Return a refusal in its stored form; empty for None."""
     return b"" if trouble is None else _ENCODER.encode(trouble)
 
 
 def decode(kept: bytes) -> RefusalRecord | None:
-    """Return a refusal from its stored form; None where there is nothing, or nothing that this release reads."""
+    """Return a refusal from its stored form; None if there is none, or this release cannot read it."""
     try:
         return _DECODER.decode(kept) if kept else None
     except msgspec.DecodeError:

@@ -1,5 +1,6 @@
--- Let an account's consent wait for a manager's yes. Returns 1; 2 when the account's request waited already, or it withdrew one
--- within a day, so that nobody is told twice; 0 when too many wait; -1 without the tenant.
+-- Store an account's consent until a manager decides. Returns 1; 2, so that no second notification is sent, if a
+-- request of the account was waiting or was withdrawn within a day; 0 if too many are waiting; -1 if there is no such
+-- tenant.
 -- uses: append, hint, audit, custody
 local inbox = KEYS[1]
 local inbox_head = KEYS[2]
@@ -8,7 +9,7 @@ local audit_log = KEYS[4]
 local tenant = KEYS[5]
 local requests = KEYS[6]  -- account -> request
 local request = KEYS[7]  -- the account's sealed consent
-local hint = ARGV[1]  -- empty: custody has a server of its own
+local hint = ARGV[1]  -- empty: custody is on a separate server
 local tenant_id = ARGV[2]
 local most_hints = ARGV[3]  -- of one tenant that may wait for its worker
 local inbox_length = ARGV[4]  -- entries that the inbox keeps, about
@@ -16,10 +17,10 @@ local entry = ARGV[5]  -- of the audit log; see _audit.lua
 local account_id = ARGV[6]
 local asked = ARGV[7]  -- the request (JSON)
 local sealed = ARGV[8]  -- the consent
-local waits_ms = ARGV[9]  -- for how long it waits
+local waits_ms = ARGV[9]  -- longest wait
 local now_ms = ARGV[10]
 local most_waiting = ARGV[11]
-local most_kept = ARGV[12]  -- those that wait, and what became of others
+local most_kept = ARGV[12]  -- waiting and decided requests
 
 if redis.call('HEXISTS', tenant, 'state') == 0 then
   return -1

@@ -1,5 +1,5 @@
--- Put the same value, sealed under another key of the ring, in the place of what was read. It is no new version, and what expires
--- does so when it would have. Returns 0 when something else is there by now.
+-- Replace a value with the same value, sealed under another key of the ring. Version and expiry do not change. Returns
+-- 0 if the value has changed since it was read.
 local key = KEYS[1]
 local field = ARGV[1]  -- empty: the value is the key's own
 local old = ARGV[2]

@@ -1,10 +1,10 @@
-"""All values that are sealed under the key ring: counted by key, and re-encrypted under the current key while they are in use.
+"""All values that are sealed under the key ring: counted by key, and re-encrypted online under the key in use.
 
-Each module that seals something has a row in `SEALED_FIELDS`; a test verifies that. The steps of a rotation are
+Each module that seals values has a row in `SEALED_FIELDS`; a test verifies that. The steps of a rotation are
 
-    keyring add     the new key is known, and used for sealing after a delay
-    reencrypt       values under older keys are rewritten one by one, by compare and set, so that any other write wins
-    keyring retire  refused while anything is left under the old key, or any process still seals with it
+    keyring add     adds the new key, which seals after a delay
+    reencrypt       rewrites values under older keys one by one, by compare and set, so that any other write wins
+    keyring retire  is refused while a value is left under the old key, or a process still seals with it
 
 Each step can be repeated after an interruption.
 """
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _AGAIN: Final = 5
-"""Tries with a value that others write meanwhile. Another writer sealed it with the key in use, so one more try is enough."""
+"""Most tries for a value with concurrent writes. Another writer seals with the key in use, so one more try is
+enough."""
 
 _RESEAL = Script("reseal")
 _GRANT = re.compile(r"\{p[0-9]{2}\}:grant:([^:]+):([^:]+)")
@@ -45,12 +46,12 @@ class SealedField:
     """A kind of Redis key with a sealed value in it.
 
     Attributes:
-        what: what it is, in the plural, for people.
-        pattern: the keys, as SCAN takes them.
-        hash_field: the field with the sealed value; empty when it is the key's own.
-        belonging: what the value of a key belongs to; None for a key that is something else.
-        member: the member with the sealed value, when the field holds a JSON object of texts.
-        only: whether other kinds of keys have names of that pattern too, and are passed over.
+        what: name of the kind, in the plural, for display.
+        pattern: pattern of the keys for SCAN.
+        hash_field: the hash field with the sealed value; empty if the key is a string.
+        belonging: returns the belonging of a key's value; None for a key of another kind.
+        member: the member with the sealed value, if the field holds a JSON object of texts.
+        only: whether the pattern matches other kinds of keys too, which must be skipped.
     """
 
     what: str
@@ -61,10 +62,10 @@ class SealedField:
     only: bool = False
 
     def sealed_in(self, value: bytes | None) -> str | None:
-        """Return the sealed text in the value of a key; None when there is none.
+        """Return the sealed text in the value of a key; None if there is none.
 
         Raises:
-            SealBroken: it is none of the relay's.
+            SealBroken: the value is not one of the relay's.
         """
         if value is None:
             return None
@@ -106,7 +107,7 @@ class SealCensus:
     """The number of sealed values under each key."""
 
     by_kid: dict[str, Counter[str]] = field(default_factory=dict)
-    """Key id -> what -> how many. Values that are not sealed are under the empty id."""
+    """Key id -> kind -> number of values. The empty id is for values that are not sealed."""
 
     def under(self, kid: str) -> Counter[str]:
         """Return the sealed values under one key, by kind."""
@@ -120,17 +121,17 @@ class ResealProgress:
     seen: int = 0
     rewritten: int = 0
     broken: list[str] = field(default_factory=list)
-    """The keys in Redis whose values do not open; they were left as they are."""
+    """The keys in Redis whose values cannot be decrypted; they were not changed."""
 
 
 class Sealed:
-    """Everything that is sealed, at custody's server. Raises StoreUnavailable from every method; repeating is safe."""
+    """All sealed values, on custody's server. Raises StoreUnavailable from every method; repeating is safe."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     async def census(self) -> SealCensus:
-        """Count what is sealed; not of one instant."""
+        """Count the sealed values; not a consistent snapshot."""
         census = SealCensus()
         async for place, _, value in self._values():
             try:
@@ -144,13 +145,13 @@ class Sealed:
         return census
 
     async def reencrypt(self, ring: KeyRing) -> AsyncIterator[ResealProgress]:
-        """Rewrite under the key in use what is under other keys; yields how far it is, after each value and at the end.
+        """Rewrite values of other keys under the key in use; yield the progress after each value and at the end.
 
-        Grants and flows stay in use meanwhile, and versions stay. The key of each value is read from the value, so an interrupted run
-        goes on where it stopped.
+        Grants and flows stay in use meanwhile, and versions do not change. Each value names its key, so another run
+        continues an interrupted one.
 
         Raises (while iterated):
-            NotSaved: what was rewritten last is not known to be on disk. Either way it opens.
+            NotSaved: the last value is not confirmed to be on disk. The old and the new value both open.
         """
         progress = ResealProgress()
         async for place, key, value in self._values():
@@ -164,7 +165,7 @@ class Sealed:
         yield progress
 
     async def _reseal(self, ring: KeyRing, place: SealedField, key: str, value: bytes | None) -> bool:
-        """Rewrite one value; False when it need not be, or is gone."""
+        """Rewrite one value; False if it is under the key in use, or was deleted."""
         belonging = place.belonging(key)
         if belonging is None:
             raise SealBroken("A key in which nothing sealed should be")

@@ -1,7 +1,7 @@
--- Take a place for a tenant that comes by itself. Returns '' when it is taken (or was before), or which bound is reached: 'hourly'
--- or 'pending'. All times are in ms.
-local arrived = KEYS[1]  -- tenant -> when it came
-local pending = KEYS[2]  -- tenant -> until when it waits
+-- Take a place for a tenant that signs up without an invitation. Returns '' if it has a place, or the limit that is
+-- reached: 'hourly' or 'pending'. All times are in ms.
+local arrived = KEYS[1]  -- tenant -> time of its sign-up
+local pending = KEYS[2]  -- tenant -> end of its wait
 local tenant_id = ARGV[1]
 local now_ms = ARGV[2]
 local hour_ago_ms = ARGV[3]

@@ -1,11 +1,11 @@
-"""Limits on tenants that sign up by themselves: one for each hour, and one on those that wait. On custody's server.
+"""Limits on tenants that sign up without an invitation: per hour, and on those that wait. On custody's server.
 
-    {sign-ups}:arrived    sorted set: tenant id -> time of arrival, kept for an hour
-    {sign-ups}:pending    sorted set: tenant id -> until when it waits for the operator
+    {sign-ups}:arrived    sorted set: tenant id -> time of the sign-up, kept for an hour
+    {sign-ups}:pending    sorted set: tenant id -> end of its wait for the operator
     {sign-ups}:told       the limit that the operator was notified of, for an hour
 
-A place is taken before the tenant is written, so that many at once cannot pass the limit together. A place whose tenant never
-came is free again when its time is over. A tenant with an invitation takes no place.
+A place is taken before the tenant is written, so that concurrent sign-ups cannot exceed the limit. A place whose tenant
+was never written is free again when its time ends. A tenant with an invitation takes no place.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _MS: Final = timedelta(milliseconds=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignUpLimits:
-    """The limits on tenants that sign up by themselves.
+    """The limits on tenants that sign up without an invitation.
 
     Attributes:
-        hourly: within an hour. Ten times what a busy operator takes in; a flood of made-up tenants ends there, and those with
-            an invitation come in all the same.
-        pending: waiting for the operator at once. A person can look through so many.
-        waits: how long one waits; then its consent is deleted. Longer than a holiday.
+        hourly: most sign-ups in an hour: ten times those of a busy operator. It stops a flood of fake tenants; tenants
+            with an invitation are not affected.
+        pending: most tenants that wait for the operator. One person can still review so many.
+        waits: longest wait; then the tenant's consent is deleted. Longer than a holiday.
     """
 
     hourly: int = 30
@@ -45,11 +45,11 @@ class SignUpLimits:
 
 
 class SignUpsFull(RelayError):
-    """Too many tenants came, or wait: this one was not taken in.
+    """Too many tenants signed up or are waiting: this one was not accepted.
 
     Attributes:
-        why: `hourly` or `pending`.
-        most: how many that is.
+        why: the limit, `hourly` or `pending`.
+        most: value of the limit.
     """
 
     def __init__(self, why: str, most: int) -> None:
@@ -59,23 +59,23 @@ class SignUpsFull(RelayError):
 
     @property
     def setting(self) -> str:
-        """The bound as the operator set it."""
+        """The limit's setting, with its value."""
         name = "RELAY_WEB_SIGN_UPS_PER_HOUR" if self.why == "hourly" else "RELAY_WEB_PENDING_MOST"
         return f"{name}={self.most}"
 
 
 class SignUps:
-    """Counts those that come. Repeating anything is safe: a tenant counts once."""
+    """Counts sign-ups. Every call can be repeated: a tenant counts once."""
 
     def __init__(self, store: Store, limits: SignUpLimits) -> None:
         self._store = store
         self._limits = limits
 
     async def take(self, tenant_id: TenantId, *, waits: bool) -> None:
-        """Take a place for a tenant that is new.
+        """Take a place for a new tenant.
 
         Raises:
-            SignUpsFull: there is none.
+            SignUpsFull: no place is free.
         """
         now, limits = now_ms(), self._limits
         until = now + int(limits.waits / _MS) if waits else 0
@@ -95,17 +95,17 @@ class SignUps:
             raise SignUpsFull(why, limits.hourly if why == "hourly" else limits.pending)
 
     async def is_to_be_told(self, full: SignUpsFull) -> bool:
-        """Return whether to notify the operator of a limit now: once an hour, for all limits and all processes together."""
+        """Return whether to notify the operator of a limit now: at most once an hour, for all limits and processes."""
         life = int(HOUR.total_seconds())
         return bool(await self._store.vault_command("SET", keys.SIGN_UPS_TOLD, full.why, "NX", "EX", life))
 
     async def overdue(self) -> list[TenantId]:
-        """List the tenants that have waited for too long."""
+        """List the tenants whose wait has ended."""
         found = await self._store.vault_command("ZRANGEBYSCORE", keys.SIGN_UPS_PENDING, "-inf", now_ms())
         return [TenantId(tenant_id.decode()) for tenant_id in found]
 
     async def waits_no_more(self, tenant_id: TenantId) -> None:
-        """Free the place of a tenant that was decided about, or is gone."""
+        """Free the place of a tenant that was approved, refused or removed."""
         await waits_no_more(self._store, tenant_id)
 
 

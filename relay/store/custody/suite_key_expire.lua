@@ -1,5 +1,5 @@
--- Have a suite key end by itself. Returns when it ends, in ms: an end that was set before stands. 0 for a key that is not the
--- tenant's, or has ended.
+-- Set the end of a suite key. Returns the end in ms; an earlier setting stays in force. Returns 0 for a key that is not
+-- the tenant's, or is revoked.
 local suite_key = KEYS[1]
 local tenant_id = ARGV[1]
 local ends_ms = ARGV[2]

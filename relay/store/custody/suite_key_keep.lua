@@ -1,5 +1,5 @@
--- Have a suite key that was made provisionally work for good. Returns 0 when it ended before, and must not be shown then; 1 when the
--- audit log has no entry of it yet, as far as is known here; 2 when it has.
+-- Make a provisional suite key permanent. Returns 0 if it has already ended, and must not be shown; 1 if its record
+-- does not say that the audit log has the entry; 2 if it does.
 local suite_key = KEYS[1]
 local now_ms = ARGV[1]
 

@@ -1,4 +1,4 @@
--- Mark a suite key, if its record is still what the mark vouches for. A revoked key gets none: it has lost its own for good.
+-- Mark a suite key, if its record still has the facts that the mark vouches for. A revoked key never gets a mark.
 -- Returns whether it is marked.
 local suite_key = KEYS[1]
 local tenant_id = ARGV[1]

@@ -31,7 +31,7 @@ class ParsedKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class IssuedKey:
-    """A new suite key. `text` exists here only: it cannot be shown again."""
+    """A new suite key. `text` is not stored, so it cannot be shown again."""
 
     key_id: str
     text: str
@@ -49,38 +49,38 @@ class KeyRecord:
     label: str
     created: datetime
     last_used: datetime | None
-    """To the hour; None when it never was."""
+    """To the hour; None if it was never used."""
     revoked: datetime | None
     expires: datetime | None = None
-    """The time at which it ends because it was replaced, or because nobody was shown its text; None: it does not end."""
+    """Time at which it ends, because it was replaced or its text was never shown; None if it does not end."""
     is_provisional: bool = False
-    """Nobody was shown its text yet."""
+    """True if its text was not shown yet."""
     client: str = ""
-    """The program that used it last, as it called itself; empty when it did not say."""
+    """The program that used it last, by its own name; empty if it sent none."""
     client_version: str = ""
 
     def has_ended(self, now: datetime) -> bool:
-        """Return whether it does not work any more."""
+        """Return whether the key is revoked or expired."""
         return self.revoked is not None or (self.expires is not None and self.expires <= now)
 
 
 def parse(text: str) -> ParsedKey | None:
-    """Return the parts of a suite key, or None when `text` cannot be one, whatever its length."""
+    """Return the parts of a suite key; None if `text` is not one. The text may have any length."""
     match = _KEY.fullmatch(text)
     return ParsedKey(match[1], match[2]) if match else None
 
 
 async def read_records(store: Store, key_ids: Sequence[str]) -> list[dict[bytes, bytes]]:
-    """Return suite keys as Redis has them, each with what edges noted of its use; an empty one where there is no key."""
+    """Return the Redis hashes of suite keys, each with the use that edges recorded; empty for an unknown key."""
     commands = [("HGETALL", name(key_id)) for key_id in key_ids for name in (keys.suite_key, keys.suite_key_use)]
     found = await store.many(commands, vault=True)
-    # Whoever may note the use changes nothing else of a key. Before, the use was noted in the record itself.
+    # Take only these fields from the use, which edges can write. Earlier releases wrote the use into the record.
     uses = [{field: use[field] for field in _USE if field in use} for use in found[1::2]]
     return [{**record, **use} if record else {} for record, use in zip(found[::2], uses, strict=True)]
 
 
 def decoded(key_id: str, record: Mapping[bytes, bytes]) -> KeyRecord:
-    """Return a suite key from its Redis hash. Raises KeyError or ValueError for what is none."""
+    """Return a suite key from its Redis hash. Raises KeyError or ValueError for an invalid hash."""
     return KeyRecord(
         key_id=key_id,
         tenant_id=TenantId(record[b"tenant"].decode()),
@@ -96,5 +96,5 @@ def decoded(key_id: str, record: Mapping[bytes, bytes]) -> KeyRecord:
 
 
 def time_of(ms: bytes) -> datetime:
-    """Return the time of a number of ms since 1970, UTC."""
+    """Return the time for a number of ms since 1970, UTC."""
     return datetime.fromtimestamp(int(ms) / 1000, tz=UTC)

@@ -1,4 +1,4 @@
--- Give a suite key another label. Returns 0 for a key that is not the tenant's.
+-- Change the label of a suite key. Returns 0 for a key that is not the tenant's.
 local suite_key = KEYS[1]
 local tenant_id = ARGV[1]
 local label = ARGV[2]

@@ -1,5 +1,5 @@
--- Revoke a suite key. Returns {tenant, when it was revoked in ms, whether the audit log has an entry of it}; nil for a key that nobody
--- issued. The first revocation's time stands. Its mark goes: to take `revoked` away again is then not enough to bring the key back.
+-- Revoke a suite key. Returns {tenant, time of the first revocation in ms, whether the audit log has an entry of it};
+-- nil for an unknown key. Also deletes its mark: removing `revoked` later is then not enough to restore the key.
 local suite_key = KEYS[1]
 local now_ms = ARGV[1]
 

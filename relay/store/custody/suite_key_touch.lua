@@ -1,11 +1,11 @@
--- Note that a suite key is in use, and by which program; not more often than its distances say.
+-- Record the use of a suite key and the program, at most once in an interval.
 local use = KEYS[1]
 local now_ms = ARGV[1]
-local every_ms = ARGV[2]  -- least distance to the last note
-local every_changed_ms = ARGV[3]  -- the same when the program is another one
+local every_ms = ARGV[2]  -- minimum interval between two records
+local every_changed_ms = ARGV[3]  -- the same if the program has changed
 local client = ARGV[4]  -- the program's name
 local client_version = ARGV[5]
-local suite_key = ARGV[6]  -- a key in the same slot, which whoever notes may only read
+local suite_key = ARGV[6]  -- a key in the same slot; an argument, because callers may only read it
 
 if redis.call('EXISTS', suite_key) == 0 then
   return 0

@@ -1,7 +1,7 @@
 """Suite keys: the bearer credentials of suites, `psk_<key id>_<secret>`.
 
-Only a hash of the secret is kept. The secret has 256 bits, so a plain SHA-256 cannot be searched. A record is valid only
-with its mark (see `marks`), which cannot be made without the key ring.
+Only a hash of the secret is stored. The secret has 256 random bits, so a plain SHA-256 resists guessing. A record is
+valid only with its mark (see `marks`), which needs the key ring to make.
 """
 
 from __future__ import annotations
@@ -36,24 +36,24 @@ if TYPE_CHECKING:
 
 MAX_LABEL_CHARS: Final = 100
 MOST_KEYS: Final = 100
-"""Working keys of a tenant, made on the pages: more than any organisation has suites, and few enough for a page and for an edge's check
-of them."""
+"""Most keys in force of a tenant that the pages allow: more than any organisation has suites, and few enough for one
+page and for an edge's checks."""
 TOUCH_EVERY: Final = timedelta(hours=1)
-"""Resolution of `last_used`. Each step costs custody's server an fsync, so it is coarse."""
+"""Resolution of `last_used`. It is coarse, because each update causes an fsync on custody's server."""
 TOUCH_CHANGED_EVERY: Final = timedelta(minutes=1)
-"""The same when the suite is another program than before, or another version of it."""
+"""The same if the suite's program or its version has changed."""
 MAX_OVERLAP: Final = timedelta(days=7)
-"""Longest time for which a replaced key goes on working: enough to reach every suite that has it, and no second key for good."""
+"""Longest time for which a replaced key stays in force: enough to update every suite that has it."""
 PROVISIONAL: Final = timedelta(minutes=15)
-"""Lifetime of a key whose text nobody was shown yet."""
+"""Lifetime of a key whose text was not shown yet."""
 BURIED: Final = timedelta(days=30)
-"""Time for which suites of a tenant that left learn the reason. After that its key is as unknown as any other text."""
+"""Time for which suites of a removed tenant still get the reason. After that their keys are unknown."""
 MAX_CLIENT_CHARS: Final = 100
 
 _REVOKED_TOLD: Final = "revoked_told"
 _KEPT_TOLD: Final = "kept_told"
 TOLD: Final = (_REVOKED_TOLD, _KEPT_TOLD)
-"""Fields that say that the audit log tells of it, so that no repetition looks through the log."""
+"""Fields that record that the audit log has the entry, so that a repetition need not search the log."""
 _COMPLAIN_EVERY_S: Final = 60.0
 _MOST_COMPLAINTS: Final = 100
 
@@ -69,22 +69,22 @@ _TOUCH = Script("suite_key_touch")
 
 
 class TenantWaits(RelayError):
-    """The tenant waits for the operator's approval: no key was made."""
+    """The tenant waits for the operator's approval; no key was made."""
 
 
 class SuiteKeys:
     """The suite keys of all tenants.
 
     Issuing and revoking are durable when they return; after NotSaved or StoreUnavailable repeat them (a key that was not
-    handed out cannot be used). A revoked key ends its open streams through `changes`.
+    shown cannot be used). Revoking a key ends its open streams through `changes`.
     """
 
     def __init__(self, store: Store, marks: Marks = NO_MARKS) -> None:
-        """The suite keys in `store`.
+        """Access the suite keys in a store.
 
         Args:
-            store: where they are.
-            marks: to issue keys, those of the key ring; to verify them, those or the public ones. For all else none are needed.
+            store: the store.
+            marks: `RingMarks` to issue keys; `RingMarks` or `PublicMarks` to verify keys. Other calls need none.
         """
         self._store = store
         self._marks = marks
@@ -93,19 +93,19 @@ class SuiteKeys:
     async def issue(
         self, tenant_id: TenantId, label: str, audit: Entry | None = None, *, provisional: bool = False
     ) -> IssuedKey:
-        """Make a key for one suite of a tenant.
+        """Create a key for one suite of a tenant.
 
         Args:
-            tenant_id: whose presence it shows.
-            label: what people call the suite; cut at 100 characters.
-            audit: `key_made` or `key_rotated`; this puts the key's id in.
-            provisional: it ends by itself after `PROVISIONAL` unless it is kept, so that one that was lost on its way to a
-                person leaves nothing behind.
+            tenant_id: the tenant.
+            label: the suite's name; cut at 100 characters.
+            audit: `key_made` or `key_rotated`; the key's id is added here.
+            provisional: whether it ends after `PROVISIONAL` unless `keep` is called, so that a key that was never shown
+                does not stay in force.
 
         Raises:
             TenantRemoved: there is no such tenant.
             CannotMark: this process has no key ring.
-            TenantWaits: the operator has not let it in yet.
+            TenantWaits: the operator has not approved the tenant yet.
         """
         state = await self._state_of(tenant_id)
         if state in (None, TenantState.REMOVED):
@@ -122,7 +122,8 @@ class SuiteKeys:
         if provisional:
             record += ["provisional", 1, "expires", now_ms + _ms(PROVISIONAL)]
         async with self._store.durable() as vault:
-            # Listed before it works: whatever is cut short, no key is in force that a removal would not find.
+            # List the key before it is in force: after a crash at any point, a removal of the tenant finds every key in
+            # force.
             await vault.execute("SADD", keys.tenant_suite_keys(tenant_id), key_id)
             await vault.execute("HSET", keys.suite_key(key_id), *record)
             if audit is not None:
@@ -131,11 +132,11 @@ class SuiteKeys:
         return IssuedKey(key_id, f"psk_{key_id}_{secret}")
 
     async def verify(self, text: str) -> KeyRecord:
-        """Return the key of this text. An unknown id costs as much work as a wrong secret; only a right secret costs a signature.
+        """Return the key of this text. An unknown id takes as much work as a wrong secret; both skip the signature.
 
         Raises:
-            SuiteKeyUnknown: no key, a wrong secret, an id that nobody issued, or a record that somebody without the ring
-                wrote or changed; which of them is not said.
+            SuiteKeyUnknown: not a key, a wrong secret, an unknown id, or a record that was written or changed without
+                the key ring. The error does not say which.
             SuiteKeyRevoked: it was revoked.
             TenantRemoved: its tenant has left.
         """
@@ -147,10 +148,10 @@ class SuiteKeys:
             raise SuiteKeyUnknown(_UNKNOWN)
         try:
             key = decoded(parsed.key_id, record)
-        except (KeyError, ValueError):  # no record of ours
+        except (KeyError, ValueError):  # not a valid record
             self._complain(parsed.key_id, MarkVerdict.FALSE)
             raise SuiteKeyUnknown(_UNKNOWN) from None
-        # What has ended needs no mark to be refused, and may have lost it: revoked, or under a key that was retired since.
+        # A key that has ended is refused without a mark. It may have none: it was revoked, or its ring key was retired.
         if not key.has_ended(datetime.now(UTC)):
             vouched = Vouched(key.key_id, key.tenant_id, record[b"hash"])
             standing = self._marks.judge(vouched, record.get(FIELD))
@@ -166,9 +167,9 @@ class SuiteKeys:
         return key
 
     async def keep(self, tenant_id: TenantId, key_id: str, audit: Entry) -> bool:
-        """Have a provisional key work for good, because its text is about to be shown; False when it has ended.
+        """Make a provisional key permanent, before its text is shown; False if it has ended.
 
-        Repeating it is safe; the audit log tells of it once.
+        Repeating it is safe; the audit log gets one entry.
         """
         async with self._store.durable() as vault:
             kept = await vault.run(_KEEP(suite_key=keys.suite_key(key_id), now_ms=_now_ms()))
@@ -178,9 +179,9 @@ class SuiteKeys:
         return bool(kept)
 
     async def end_later(self, tenant_id: TenantId, key_id: str, overlap: timedelta) -> datetime | None:
-        """Have a key end by itself, and its streams with it; returns when. An end that was set before stands.
+        """Set the end of a key and its streams, and return it. An earlier setting stays in force.
 
-        None for a key that is not this tenant's, or has ended.
+        None for a key that is not this tenant's, or is revoked.
 
         Raises:
             ValueError: `overlap` is negative or longer than `MAX_OVERLAP`.
@@ -204,10 +205,10 @@ class SuiteKeys:
         return bool(renamed)
 
     async def ended(self, key_ids: Collection[str]) -> set[str]:
-        """Return those of these keys that do not work any more: revoked, past their end, or unknown to a primary.
+        """Return those of these keys that are not in force: revoked, expired, or unknown to a primary.
 
         Raises:
-            NotPrimary: a replica does not know one; its streams must not end for that.
+            NotPrimary: a replica does not know a key; do not end its streams.
         """
         ids = list(key_ids)
         found = await self._store.many([("HMGET", keys.suite_key(one), *_ENDS) for one in ids], vault=True)
@@ -221,9 +222,9 @@ class SuiteKeys:
         }
 
     async def revoke(self, key_id: str, audit: Entry | None = None) -> bool:
-        """End a key and the streams that use it; False for an id that nobody issued.
+        """End a key and the streams that use it; False for an unknown id.
 
-        Repeating it completes what was cut short; the audit log tells of it once.
+        Repeating it completes an interrupted call; the audit log gets one entry.
         """
         async with self._store.durable() as vault:
             found = await vault.run(_REVOKE(suite_key=keys.suite_key(key_id), now_ms=_now_ms()))
@@ -236,12 +237,12 @@ class SuiteKeys:
         return True
 
     async def revoke_all(self, tenant_id: TenantId) -> None:
-        """End all keys of a tenant, so that they do not come back to life with it."""
+        """Revoke all keys of a tenant, so that they are not in force again if it returns."""
         for key_id in await self._ids(tenant_id):
             await self.revoke(key_id)
 
     async def bury(self, tenant_id: TenantId) -> None:
-        """Delete what is known of a tenant's revoked keys, but for what tells their suites for `BURIED` that it left."""
+        """Delete the data of a tenant's revoked keys, except the reason that suites get for `BURIED`."""
         for key_id in await self._ids(tenant_id):
             key = keys.suite_key(key_id)
             commands = [("HDEL", key, *_PERSONAL), ("PEXPIRE", key, _ms(BURIED)), ("DEL", keys.suite_key_use(key_id))]
@@ -255,12 +256,12 @@ class SuiteKeys:
         return sorted(found, key=lambda key: (key.created, key.key_id))
 
     async def is_full(self, tenant_id: TenantId, *, besides: str = "") -> bool:
-        """Return whether a tenant has as many keys that work as the pages let it have, without those labelled `besides`."""
+        """Return whether a tenant has `MOST_KEYS` keys in force, not counting those labelled `besides`."""
         now, keys_ = datetime.now(UTC), await self.list(tenant_id)
         return sum(not key.has_ended(now) and (not besides or key.label != besides) for key in keys_) >= MOST_KEYS
 
     async def touch(self, key_id: str, client: str = "", version: str = "") -> None:
-        """Note that the key is in use, and by which program; coarse, and lost with a crash."""
+        """Record the use of a key and the program; coarse, and not durable."""
         await self._store.vault_run(
             _TOUCH(
                 use=keys.suite_key_use(key_id),
@@ -274,7 +275,7 @@ class SuiteKeys:
         )
 
     def _complain(self, key_id: str, standing: MarkVerdict) -> None:
-        """Log that somebody knows the secret of a record that nobody with the key ring made; once a minute for each key."""
+        """Log a call with the right secret and a record without a genuine mark; once a minute for each key."""
         metrics.NOT_GENUINE.add(1, standing.value)
         now = time.monotonic()
         self._complained = {one: at for one, at in self._complained.items() if now - at < _COMPLAIN_EVERY_S}
@@ -297,9 +298,9 @@ class SuiteKeys:
 async def _tell_once(
     vault: DurableWrites, tenant_id: TenantId, key_id: str, entry: Entry, since: datetime, field: str
 ) -> None:
-    """Append to the audit log, and note in the key's record that this was done.
+    """Append to the audit log, and record that in the key's record.
 
-    Record and log may be on two servers: cut short in between, the next one looks for the entry that it finds there.
+    Record and log may be on two servers. After an interruption in between, the next call finds the existing entry.
     """
     await append_about_key(vault, tenant_id, key_id, entry, once_since=since)
     await vault.execute("HSET", keys.suite_key(key_id), field, 1)
@@ -307,18 +308,18 @@ async def _tell_once(
 
 _UNKNOWN: Final = "This suite key was not issued by this relay"
 _NOT_TOLD: Final = 1
-"""The script's reply for a kept key that the audit log has no entry of yet."""
+"""The script's reply for a kept key without an entry in the audit log."""
 _ADVICE: Final = {
     MarkVerdict.MISSING: "its record has no mark: presence-relay suite-keys mark shows such keys, and marks those of earlier releases",
-    MarkVerdict.KEY_UNKNOWN: "its mark is of a key that this process does not know: copy the public keys here (presence-relay keyring public)",
-    MarkVerdict.FALSE: "its record was written or changed by somebody without the key ring: find out who can write to Redis",
+    MarkVerdict.KEY_UNKNOWN: "this process lacks the ring key of its mark: copy the public keys here (presence-relay keyring public)",
+    MarkVerdict.FALSE: "its record was written or changed without the key ring: find out who can write to Redis",
 }
 _ENDS: Final = ("tenant", "revoked", "expires")
 _PERSONAL: Final = ("label", "client", "client_version", "last_used")
 
 
 def _shown(text: str) -> str:
-    """Return a suite's own name for itself, fit for a line of a page."""
+    """Return the name that a suite sent, cut and with printable characters only."""
     return "".join(character if character.isprintable() else " " for character in text[:MAX_CLIENT_CHARS])
 
 

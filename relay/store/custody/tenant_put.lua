@@ -1,4 +1,4 @@
--- Create a tenant or replace its record; `created` is kept when it is there already.
+-- Create a tenant or replace its record; an existing `created` is kept.
 -- uses: append, hint, audit, custody, since
 local inbox = KEYS[1]
 local inbox_head = KEYS[2]
@@ -6,7 +6,7 @@ local inbox_pending = KEYS[3]
 local audit_log = KEYS[4]
 local tenant = KEYS[5]
 local tenants = KEYS[6]  -- of the partition
-local hint = ARGV[1]  -- empty: custody has a server of its own
+local hint = ARGV[1]  -- empty: custody is on a separate server
 local tenant_id = ARGV[2]
 local most_hints = ARGV[3]  -- of one tenant that may wait for its worker
 local inbox_length = ARGV[4]  -- entries that the inbox keeps, about

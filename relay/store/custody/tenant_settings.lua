@@ -1,12 +1,12 @@
--- Compare and set a tenant's settings: of two people at once the second begins again from what the first left. Returns 0 when other
--- settings are there, -1 without the tenant.
+-- Compare and set a tenant's settings, so that concurrent changes do not undo each other. Returns 0 if the settings
+-- have changed since they were read, -1 if there is no such tenant.
 -- uses: append, hint, audit, custody, rights
 local inbox = KEYS[1]
 local inbox_head = KEYS[2]
 local inbox_pending = KEYS[3]
 local audit_log = KEYS[4]
 local tenant = KEYS[5]
-local hint = ARGV[1]  -- empty: custody has a server of its own
+local hint = ARGV[1]  -- empty: custody is on a separate server
 local tenant_id = ARGV[2]
 local most_hints = ARGV[3]  -- of one tenant that may wait for its worker
 local inbox_length = ARGV[4]  -- entries that the inbox keeps, about
@@ -21,7 +21,7 @@ if (redis.call('HGET', tenant, 'settings') or '') ~= old then
   return 0
 end
 redis.call('HSET', tenant, 'settings', new)
--- Another contact may come and manage the tenant; see _rights.lua. One that is not settled yet takes this one then.
+-- A new contact gets a claim; see _rights.lua. An unsettled tenant makes the claim when it is settled.
 local former = old ~= '' and cjson.decode(old).contact_email or ''
 local contact = cjson.decode(new).contact_email or ''
 if former ~= contact and redis.call('HEXISTS', tenant, 'claim') == 1 then

@@ -50,7 +50,7 @@ _REMOVE = Script("tenant_remove")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tenant:
-    """One customer organisation as the relay knows it."""
+    """One customer organisation."""
 
     tenant_id: TenantId
     name: str = ""
@@ -59,23 +59,24 @@ class Tenant:
     """The organisation's default domain; empty when not known yet."""
     state: TenantState = TenantState.ACTIVE
     since: datetime | None = field(default=None, compare=False)
-    """The time at which it came into its state; kept by the store, whatever a writer says."""
+    """Time of its last change of state. The store sets this and ignores a writer's value."""
     trouble: RefusalRecord | None = None
-    """The reason why it needs consent: Microsoft's refusal of the grant that died last. None in any other state; see `happened`."""
+    """Reason why it needs consent: Microsoft's refusal of the grant that died last. None in any other state; see
+    `happened`."""
     created: datetime
     settings: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """The values that the tenant chose, by setting."""
 
 
 class SettingsConflict(RelayError):
-    """Settings were changed by somebody else since they were seen: nothing was written.
+    """Another user changed settings since they were read: nothing was written.
 
     Attributes:
-        names: which.
+        names: the settings.
     """
 
     def __init__(self, names: Collection[str]) -> None:
-        super().__init__("Somebody else changed the settings meanwhile")
+        super().__init__("Another user changed the settings meanwhile")
         self.names = frozenset(names)
 
 
@@ -84,8 +85,8 @@ class Roster:
     """The tenants of a partition.
 
     Attributes:
-        tenants: those who are in it.
-        left: those who left and of whose users something may still be kept.
+        tenants: the current tenants.
+        left: tenants that left, while data of their users may still be stored.
     """
 
     tenants: frozenset[TenantId]
@@ -95,17 +96,17 @@ class Roster:
 class Tenants:
     """The tenants of the relay.
 
-    Each write is atomic, durable when the call returns, and tells the worker. After NotSaved or StoreUnavailable it may or
-    may not be in force: repeat it.
+    Each write is atomic, durable when the call returns, and sends a hint to the worker. After NotSaved or
+    StoreUnavailable it may or may not be in force: repeat it.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     async def put(self, tenant: Tenant, audit: Entry | None = None) -> None:
-        """Create the tenant or replace its record; the time when it was created stays what it was.
+        """Create the tenant or replace its record; an existing creation time is kept.
 
-        It does not look at what was there. To change settings of a tenant that is in use, there is `change_settings`.
+        It does not compare with the existing record. To change settings of an existing tenant, use `change_settings`.
         """
         await self._hold_answers_back(tenant.tenant_id, tenant.settings)
         await custody.write(
@@ -119,11 +120,11 @@ class Tenants:
         )
 
     async def load(self, tenant_id: TenantId) -> Tenant | None:
-        """Return the tenant's record; None when there is no such tenant."""
+        """Return the tenant's record; None if there is no such tenant."""
         return _tenant(tenant_id, await self._store.vault_command("HGETALL", keys.tenant(tenant_id)))
 
     async def settings(self, tenant_id: TenantId) -> Mapping[str, str]:
-        """Return the tenant's settings alone; empty without such a tenant."""
+        """Return only the tenant's settings; empty if there is no such tenant."""
         raw = await self._store.vault_command("HGET", keys.tenant(tenant_id), "settings")
         return msgspec.json.decode(raw or b"{}", type=dict[str, str])
 
@@ -137,7 +138,7 @@ class Tenants:
         }
 
     async def list(self) -> list[Tenant]:
-        """List all tenants, by id; not of one instant."""
+        """List all tenants, by id; not a consistent snapshot."""
         sets = await self._store.many([("SMEMBERS", keys.tenants(p)) for p in range(keys.PARTITIONS)], vault=True)
         ids = sorted(TenantId(tenant_id.decode()) for found in sets for tenant_id in found)
         tenants = []
@@ -156,19 +157,19 @@ class Tenants:
         *,
         seen: Mapping[str, str] | None = None,
     ) -> Mapping[str, str] | None:
-        """Give settings other values and return all of them; an empty value takes one away. None without such a tenant.
+        """Change settings and return all settings; None if there is no such tenant.
 
-        Of two people at once neither undoes what the other did to another setting.
+        Concurrent changes of different settings do not undo each other.
 
         Args:
-            tenant_id: whose.
-            values: setting -> value; settings that are not named stay as they are.
-            by: who does it, for the audit log. Nothing is recorded when nothing changes.
+            tenant_id: the tenant.
+            values: setting -> value; an empty value removes a setting. Other settings do not change.
+            by: the actor for the audit log. There is no entry if nothing changes.
             shown: the settings whose values the audit log may show; see `settings_changed`.
-            seen: the values that the author of the new ones was shown; None: it does not matter.
+            seen: the values that the actor was shown; None: no check for conflicts.
 
         Raises:
-            SettingsConflict: somebody gave one of them another value since it was seen; nothing was written.
+            SettingsConflict: a setting has changed since `seen`; nothing was written.
         """
         while True:
             raw = await self._store.vault_command("HMGET", keys.tenant(tenant_id), "state", "settings")
@@ -203,15 +204,16 @@ class Tenants:
         *,
         trouble: RefusalRecord | None = None,
     ) -> TenantState | None:
-        """Move the tenant to the state that follows from `event` and return that; None without such a tenant.
+        """Move the tenant to the state that follows from `event` and return it; None if there is no such tenant.
 
-        Two events at once do not undo each other: each follows from the state that the other left. Removal is `remove`.
+        Concurrent events do not undo each other: each applies to the state that the other left. To remove a tenant use
+            `remove`.
 
         Args:
-            tenant_id: which.
-            event: what happened.
-            audit: told in the audit log, unless the event changes nothing.
-            trouble: why it needs consent now, where that follows.
+            tenant_id: the tenant.
+            event: the event.
+            audit: entry for the audit log; not written if the state does not change.
+            trouble: the reason why it needs consent, if that is the new state.
         """
         while (tenant := await self.load(tenant_id)) is not None:
             state = after(tenant.state, event)
@@ -241,9 +243,9 @@ class Tenants:
     async def remove(self, tenant_id: TenantId, by: Actor = OPERATOR, reason: str = "") -> bool:
         """Delete the tenant with its grants and its audit log, revoke its suite keys, end its streams; False if there was none.
 
-        Repeating it completes a removal that was cut short. The worker deletes the users' data: it gets a hint, and finds the tenant in
-        `left` if it missed that. Only the operator's log records that it left, and `by` which person.
-        One that the operator removes is turned away from then on; see `relay.store.custody.turned_away`.
+        Repeating it completes an interrupted removal. The worker deletes the users' data: it gets a hint, and finds the
+        tenant in `left` if it missed the hint. Only the log event `tenant_left` records the removal and its actor. A
+        tenant that the operator removes is turned away afterwards; see `relay.store.custody.turned_away`.
         """
         mark = new_mark(Away.REMOVED, reason) if by.kind is ActorKind.OPERATOR else None
         suite_keys = SuiteKeys(self._store)
@@ -252,18 +254,18 @@ class Tenants:
         return await self._delete(tenant_id, by, mark)
 
     async def refuse(self, tenant_id: TenantId, reason: str = "") -> bool:
-        """Delete a tenant that waits for approval, and turn it away; False when none waits (any more).
+        """Delete a tenant that waits for approval, and turn it away; False if it is not waiting.
 
-        Of an approval and a refusal at once, one happens.
+        If an approval and a refusal run concurrently, only one takes effect.
         """
         return await self._delete(tenant_id, OPERATOR, new_mark(Away.REFUSED, reason), TenantState.PENDING)
 
     async def expire(self, tenant_id: TenantId) -> bool:
-        """Delete a tenant that waited for approval for too long; its people may ask again. False when none waits."""
+        """Delete a tenant whose wait for approval has ended; it may sign up again. False if it is not waiting."""
         return await self._delete(tenant_id, RELAY, None, TenantState.PENDING)
 
     async def _delete(self, tenant_id: TenantId, by: Actor, mark: TurnedAwayMark | None, only_in: str = "") -> bool:
-        """Delete the record and what belongs to it, if the tenant is in the state `only_in` (empty: in any)."""
+        """Delete the tenant's record and data, if it is in the state `only_in` (empty: in any state)."""
         partition = keys.partition_of(tenant_id)
         known = await custody.write(
             self._store,
@@ -292,12 +294,12 @@ class Tenants:
         return bool(known)
 
     async def _hold_answers_back(self, tenant_id: TenantId, settings: Mapping[str, str]) -> None:
-        """Hold stored answers back if these settings restrict who can be watched, until the worker has carried them out."""
+        """Hold stored answers back until the worker has enforced these settings, if they restrict watching."""
         if any(settings.get(one) for one in permission.SETTINGS):
             await Enforcement(self._store).begin(tenant_id)
 
     async def approve(self, tenant_id: TenantId, by: Actor = OPERATOR) -> bool:
-        """Approve a tenant that waits; return False when none waits (any more)."""
+        """Approve a waiting tenant; return False if it is not waiting."""
         tenant = await self.load(tenant_id)
         if tenant is None or tenant.state is not TenantState.PENDING:
             return False
@@ -307,16 +309,16 @@ class Tenants:
         return state is TenantState.ACTIVE
 
     async def left(self, partition: int) -> frozenset[TenantId]:
-        """Return the tenants of a partition that left and of whose users something may still be kept."""
+        """Return the tenants of a partition that left, while data of their users may still be stored."""
         return _ids(await self._store.vault_command("SMEMBERS", keys.left(partition)))
 
     async def has_gone(self, tenant_id: TenantId) -> None:
-        """Note that nothing is kept any more of a tenant that left."""
+        """Record that all data of a tenant that left is deleted."""
         await self._store.vault_command("SREM", keys.left(keys.partition_of(tenant_id)), tenant_id)
 
 
 def _demand_seen(seen: Mapping[str, str] | None, before: Mapping[str, str], after: Mapping[str, str]) -> None:
-    """Raise SettingsConflict, unless both people wish for the same."""
+    """Raise SettingsConflict if a setting changed since it was read, unless both changes are the same."""
     names = [name for name, value in (seen or {}).items() if before.get(name, "") not in (value, after.get(name, ""))]
     if names:
         raise SettingsConflict(names)

@@ -1,10 +1,11 @@
 """Tenants that the operator removed or refused. Custody: acknowledged means on disk.
 
-    {pNN}:turned-away     hash: tenant id -> time, removed or refused, and the reason that its people are shown
+    {pNN}:turned-away     hash: tenant id -> time, removed or refused, and the reason that its users are shown
 
-A mark outlives the tenant's record. While it exists, no consent brings the tenant back, whatever page it comes from; the script
-that admits a tenant checks it in the same step. Only the operator can lift it: with `tenants lift`, by onboarding the tenant on the
-command line, or by an invitation that was made after it. A tenant that left by itself has no mark.
+A mark stays after the tenant's record was deleted. While it exists, no consent on any page can admit the tenant; the
+script that admits a tenant checks the mark in the same step. Only the operator can lift it: with `tenants lift`, by
+onboarding the tenant on the command line, or by an invitation that is newer than the mark. A tenant that left on its
+own has no mark.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class TurnedAwayMark(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         at_ms: when it was made, in ms since 1970.
         kind: removed or refused.
-        reason: what the operator said, for the tenant's people; may be empty.
+        reason: the operator's reason, for the tenant's users; may be empty.
     """
 
     at_ms: int
@@ -51,7 +52,7 @@ class TurnedAwayMark(msgspec.Struct, frozen=True, kw_only=True):
         return datetime.fromtimestamp(self.at_ms / 1000, UTC)
 
     def is_lifted_by(self, word_ms: int) -> bool:
-        """Return whether the operator's word of that time, in ms, is newer."""
+        """Return whether an invitation by the operator at that time, in ms since 1970, is newer."""
         return word_ms > self.at_ms
 
 
@@ -78,12 +79,12 @@ def now_ms() -> int:
 
 
 def encode(mark: TurnedAwayMark | None) -> bytes:
-    """Return a mark as the store keeps it; empty for None."""
+    """Return a mark in its stored form; empty for None."""
     return b"" if mark is None else msgspec.json.encode(mark)
 
 
 def decode(kept: bytes) -> TurnedAwayMark:
-    """Return a mark from its stored form. One that this release cannot read still turns away, without a reason."""
+    """Return a mark from its stored form. A mark that this release cannot read still applies, without a reason."""
     try:
         return msgspec.json.decode(kept, type=TurnedAwayMark)
     except msgspec.DecodeError:
@@ -91,13 +92,13 @@ def decode(kept: bytes) -> TurnedAwayMark:
 
 
 class TurnedAway:
-    """The marks of all tenants. They are made by `Tenants.remove` and `Tenants.refuse`."""
+    """The marks of all tenants. `Tenants.remove` and `Tenants.refuse` make them."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     async def load(self, tenant_id: TenantId) -> TurnedAwayMark | None:
-        """Return a tenant's mark; None when it is not turned away."""
+        """Return a tenant's mark; None if it is not turned away."""
         key = keys.turned_away(keys.partition_of(tenant_id))
         kept = await self._store.vault_command("HGET", key, tenant_id)
         return None if kept is None else decode(kept)
@@ -113,7 +114,7 @@ class TurnedAway:
         return sorted(found, key=lambda one: one[1].at_ms, reverse=True)
 
     async def lift(self, tenant_id: TenantId) -> bool:
-        """Let a tenant's people come back; False when it was not turned away. On disk when this returns."""
+        """Delete a tenant's mark, durably, so that it can be admitted again; False if there is none."""
         key = keys.turned_away(keys.partition_of(tenant_id))
         async with self._store.durable() as vault:
             lifted = await vault.execute("HDEL", key, tenant_id)

@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from relay.store.server.connection import Store
 
 NEW: Final = 0
-"""The version to expect of a grant that is not there yet."""
+"""The expected version of a new grant."""
 
 TOUCH_EVERY: Final = timedelta(minutes=5)
-"""Least time between two notes of a grant's use: often enough for a person who looks, and no load for thousands of tenants."""
+"""Minimum time between two records of a grant's use: precise enough for display, and no load for thousands of
+tenants."""
 
 _SAVE = Script("grant_save")
 _TOUCH = Script("grant_touch")
@@ -36,10 +37,10 @@ _REMOVE = Script("grant_remove")
 
 
 class VersionConflict(RelayError):
-    """A grant was written by somebody else since it was loaded: nothing was written; load it again.
+    """The grant has changed since it was loaded: nothing was written; load it again.
 
     Attributes:
-        version: the one that is there; 0 when there is none any more.
+        version: the stored version; 0 if the grant was deleted.
     """
 
     def __init__(self, version: int) -> None:
@@ -48,7 +49,7 @@ class VersionConflict(RelayError):
 
 
 class LastGrant(RelayError):
-    """The grant is the last one of its tenant, which was to be kept: nothing was written."""
+    """The grant is the last one of its tenant, and `unless_last` was set: nothing was written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,31 +61,32 @@ class Grant:
     """The account's object id."""
     upn: str = ""
     token_cache: str = field(repr=False)
-    """MSAL's serialised token cache; empty when it could not be decrypted (see `sealed_shut`)."""
+    """MSAL's serialised token cache; empty if it could not be decrypted (see `sealed_shut`)."""
     version: int = NEW
-    """Compared by every write; grows with each, and never comes twice."""
+    """Each write compares and increases it; a version is never reused."""
     state: GrantState = GrantState.HEALTHY
     error: str = ""
-    """Microsoft's code for why it does not work; empty when it does."""
+    """Microsoft's error code; empty if the grant works."""
     since: datetime | None = field(default=None, compare=False)
-    """The time at which it came into its state; kept by the store, whatever a writer says."""
+    """Time of its last change of state. The store sets this and ignores a writer's value."""
     created: datetime
     consented: datetime | None = None
-    """The time at which the account last gave its consent on the pages; None: when it was created."""
+    """Time of the account's last consent on the pages; None: at `created`."""
     last_refresh: datetime | None = None
-    """The time at which Entra last issued a token for it."""
+    """Time at which Entra last issued a token for it."""
     last_use: datetime | None = None
-    """The time at which the relay last read with it; to within `TOUCH_EVERY`, and lost with a crash. See `touch`."""
+    """Time at which the relay last read with it; accurate to `TOUCH_EVERY`, and not durable. See `touch`."""
     last_success: datetime | None = None
-    """The time at which Microsoft last answered a read with it; as exact as `last_use`."""
+    """Time at which Microsoft last answered a read with it; as accurate as `last_use`."""
     last_error: RefusalRecord | None = None
-    """The last refusal, also when the grant works again."""
+    """The last refusal, kept even if the grant works again."""
     sealed_shut: bool = False
-    """The key ring cannot open the token cache: the account must consent again, or the missing key come back."""
+    """True if the key ring cannot open the token cache. The account must consent again, or the missing key be
+    restored."""
 
     @property
     def token_grant(self) -> TokenGrant:
-        """The grant as access tokens are obtained with it."""
+        """The part of the grant that is needed to get access tokens."""
         return TokenGrant(
             tenant_id=self.tenant_id, account_id=self.account_id, version=self.version, token_cache=self.token_cache
         )
@@ -93,8 +95,8 @@ class Grant:
 class Vault:
     """The grants of all tenants.
 
-    Every write compares the version that the writer has loaded, is atomic and durable when it returns, and tells the worker.
-    After NotSaved or StoreUnavailable it may or may not be in force: load again, then decide.
+    Every write compares the version that the writer has loaded, is atomic, durable when it returns, and sends a hint to
+    the worker. After NotSaved or StoreUnavailable it may or may not be in force: load the grant again to decide.
     """
 
     def __init__(self, store: Store, ring: KeyRing) -> None:
@@ -108,17 +110,17 @@ class Vault:
 
     @property
     def ring_generation(self) -> int:
-        """Grows when the ring has other keys: what was `sealed_shut` may open now."""
+        """Grows when the keys of the ring change: a `sealed_shut` grant may then open."""
         self._ring.reload_if_changed()
         return self._ring.generation
 
     async def load(self, tenant_id: TenantId, account_id: UserId) -> Grant | None:
-        """Return one grant; None when there is none."""
+        """Return one grant; None if there is none."""
         record = await self._store.vault_command("HGETALL", keys.grant(tenant_id, account_id))
         return self._grant(tenant_id, account_id, record) if record else None
 
     async def list(self, tenant_id: TenantId) -> list[Grant]:
-        """List all grants of a tenant, oldest first; one that cannot be decrypted does not hide the others."""
+        """List all grants of a tenant, oldest first, including grants that cannot be decrypted."""
         ids = await self._ids(tenant_id)
         commands = [("HGETALL", keys.grant(tenant_id, account_id)) for account_id in ids]
         records = await self._store.many(commands, vault=True)
@@ -128,17 +130,18 @@ class Vault:
         return sorted(grants, key=lambda grant: (grant.created, grant.account_id))
 
     async def save(self, grant: Grant, expected_version: int, audit: Entry | None = None) -> int:
-        """Write a grant whole and return its new version. `grant.version` does not matter.
+        """Write a whole grant and return its new version. `grant.version` is ignored.
 
         Args:
-            grant: what to keep.
-            expected_version: the version that the writer has seen, or `NEW`.
-            audit: `grant_added` when a person did it; told as replaced when there was one. A refreshed token is not a deed.
+            grant: the grant.
+            expected_version: the version that the writer has loaded, or `NEW`.
+            audit: `grant_added` for a user's action; recorded as replaced if there was a grant. None for a refreshed
+                token.
 
         Raises:
             VersionConflict: another version is there.
-            TenantRemoved: there is no such tenant; its record comes first.
-            NotSaved: the write is not known to be on disk.
+            TenantRemoved: there is no such tenant; write its record first.
+            NotSaved: the write is not confirmed to be on disk.
         """
         belonging = Belonging(grant.tenant_id, grant.account_id)
         record: dict[str, Arg] = {
@@ -165,16 +168,16 @@ class Vault:
     ) -> int:
         """Write the state of a grant and return its new version.
 
-        The version keeps a refusal of an old token from marking a grant dead that was renewed meanwhile. Raises what `save`
-        raises.
+        The version check prevents a refusal of an old token from marking a renewed grant as dead. Raises the errors of
+        `save`.
 
         Args:
-            tenant_id: whose it is.
-            account_id: which.
-            expected_version: the version that the writer has seen.
-            state: how it fares.
-            error: Microsoft's code for why it does not work.
-            trouble: the refusal that it comes from; without one the last that was kept stays.
+            tenant_id: the tenant.
+            account_id: the account.
+            expected_version: the version that the writer has loaded.
+            state: the new state.
+            error: Microsoft's error code; empty if the grant works.
+            trouble: the refusal that caused the state; None keeps the stored one.
         """
         record: dict[str, Arg] = {"state": state, "error": error}
         if trouble is not None:
@@ -184,17 +187,17 @@ class Vault:
     async def touch(
         self, tenant_id: TenantId, account_id: UserId, *, used: datetime, succeeded: datetime | None
     ) -> None:
-        """Note when a grant was last used, and when that last worked. No new version, no hint, and lost with a crash."""
+        """Record the last use of a grant and the last success, without a new version or a hint. Not durable."""
         grant = keys.grant(tenant_id, account_id)
         await self._store.vault_run(_TOUCH(grant=grant, last_use_ms=_ms(used), last_success_ms=_ms(succeeded)))
 
     async def remove(
         self, tenant_id: TenantId, account_id: UserId, audit: Entry | None = None, *, unless_last: bool = False
     ) -> bool:
-        """Delete a grant; False when there was none, and then `audit` is not told.
+        """Delete a grant; False if there was none, and then `audit` is not written.
 
         Raises:
-            LastGrant: it is the tenant's last one, and `unless_last` was asked for; nothing was written.
+            LastGrant: it is the tenant's last one, and `unless_last` is set; nothing was written.
         """
         known = await custody.write(
             self._store,

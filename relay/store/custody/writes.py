@@ -27,19 +27,19 @@ async def write(
 ) -> Any:
     """Run a script that uses `_custody.lua` and return its reply when the write is on disk.
 
-    The hint is appended in the same step, or right after it when custody has a server of its own. The audit log's entry is
-    always appended in the same step, by a script that did what the entry says.
+    The hint is appended in the same step, or directly after it if custody is on a separate server. The entry of the
+    audit log is always appended in the same step, if the script performed the deed.
 
     Args:
-        store: where.
-        script: which.
-        hint: says whose tenant it is, and tells that tenant's worker.
-        audit: entry of the audit log; None when the write is not a deed.
-        more: arguments of the script behind those that have names.
-        values: its keys and arguments, but for those of `custody_values`.
+        store: the store.
+        script: the script.
+        hint: the hint to the tenant's worker; it also names the tenant.
+        audit: entry for the audit log; None if the write is not a deed.
+        more: arguments of the script after those with names.
+        values: its keys and arguments, except those of `custody_values`.
 
     Raises:
-        NotSaved: it is not known to be on disk. It may be in force nevertheless.
+        NotSaved: the write is not confirmed to be on disk. It may still be in force.
         StoreUnavailable: the outcome is unknown.
     """
     payload = b"" if store.own_vault else hints.encode(hint)
@@ -53,7 +53,7 @@ async def write(
 
 
 def custody_values(tenant_id: TenantId, hint: bytes, audit: Entry | None) -> dict[str, Any]:
-    """Return what a script that uses `_custody.lua` needs, by name."""
+    """Return the keys and arguments that scripts with `_custody.lua` need, by name."""
     return {
         **inbox_values(tenant_id),
         "audit_log": keys.audit(tenant_id),

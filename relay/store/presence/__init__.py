@@ -1,4 +1,4 @@
-"""Presence, which can be read again from Graph. It is on the main server and may be lost with it.
+"""Presence: data that can be read again from Graph. It is on the main server and may be lost with it.
 
 presences.py      Answers, resolved names, contact and epoch, as workers write them and edges read them
 contacts.py       The newest contacts of many tenants at once
@@ -7,12 +7,12 @@ entries.py        The entries of `changes`, and their stored form
 pipes.py          The two streams of a partition: `inbox` for its worker, and `changes` for the edges
 hints.py          The hints in the inbox
 leases.py         Exclusive, expiring ownership of partitions, with the fencing token that proves it
-handovers.py      The handover that an owner which stops in order leaves for the next one of its partition
-workers.py        The table of workers: which of them live, the partitions of each, and the cost of each partition
+handovers.py      The handover from an owner that shuts down cleanly to the next owner of its partition
+workers.py        The table of workers: the live workers, the partitions of each, and the cost of each partition
 interest.py       The names that the suites of each edge watch
 subscriptions.py  The relay's subscriptions at Graph: the route, secret and users of each
-enforcement.py    Marks of changes of who can be watched, until the worker has enforced them
-explanations.py   Questions about what only a process has in its memory, and their answers
-connected.py      The suites with open streams, for the people of a tenant
-push.py           The number of users of each tenant that are pushed, for operators
+enforcement.py    Marks of changed watching permissions, until the worker has enforced them
+explanations.py   Questions about data that is only in the memory of processes, and their answers
+connected.py      The suites with open streams, for the pages of a tenant
+push.py           The number of users of each tenant with push, for operators
 """

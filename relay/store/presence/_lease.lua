@@ -1,6 +1,6 @@
 -- needs: lease, lease_value
--- Return whether `lease_value` is exactly the lease in force: an owner that was late is refused whoever owns it now, and so is
--- everybody while the key holds what is no lease.
+-- Return whether `lease_value` is exactly the lease in force. A former owner is always refused, and so is every worker
+-- while the key holds a value that is not a lease.
 local function holds_lease()
   return redis.pcall('GET', lease) == lease_value
 end

@@ -1,9 +1,10 @@
--- How many distinct names a tenant's edges watch: the sizes of their sets, less what the sets have in common. The latter is kept
--- in a hash, edge -> how many of its names were at another edge already when they came, less how many still were when they went.
--- An edge that is killed leaves a set behind until it expires; its suites' names are then watched twice, and counted once. When such a
--- set is gone, nobody knows what of it others had: its share is dropped and so is every share below zero. From then on the count may be
--- too low until the edges' suites come and go. It is never too high, so that no suite is refused because of an edge that has died.
-local REST = ''  -- of edges that have left in order
+-- Count the distinct names that a tenant's edges watch: the sizes of their sets, minus the names that sets have in
+-- common. A hash keeps the latter as shares, edge -> number of its names that another edge had when they were added,
+-- minus the number that another edge had when they were removed. The set of a killed edge stays until it expires; names
+-- that its suites watch on another edge meanwhile count once. When such a set expires, its overlap with other sets is
+-- unknown: its share and all shares below zero are dropped. The count may then be too low until names are added and
+-- removed again. It is never too high, so that a dead edge never causes a refusal.
+local REST = ''  -- the share of edges that have left cleanly
 
 local function drop_share(shared, edge)
   redis.call('HDEL', shared, edge)
@@ -14,7 +15,7 @@ local function drop_share(shared, edge)
     end
   end
 end
--- The keys of the other edges' sets. Edges that let theirs expire are removed.
+-- Return the keys of the other edges' sets. Edges whose sets expired are removed.
 local function others(edges, shared, prefix, mine)
   local alive = {}
   for _, edge in ipairs(redis.call('SMEMBERS', edges)) do
@@ -29,8 +30,8 @@ local function others(edges, shared, prefix, mine)
   end
   return alive
 end
--- Of which names that pass `wanted` (membership of the own set, 0 or 1) some other edge has how many, and how many no other has.
--- The names are ARGV from `first` on.
+-- Of the names whose membership of the own set is `wanted` (0 or 1), return how many another edge has, and how many no
+-- other edge has. The names are ARGV from `first`.
 local function count_elsewhere(own, sets, first, wanted)
   local elsewhere, nowhere = 0, 0
   for start = first, #ARGV, CHUNK do

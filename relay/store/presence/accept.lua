@@ -1,6 +1,6 @@
--- Accept observed answers: those that are newer than what is stored go into one entry of `changes` and, with that entry's id
--- as revision, into `answers`. A value comes in the stored layout, its revision zero.
--- Returns {id of the entry or false, user ids that were refused}.
+-- Accept observed answers: write those that are newer than the stored ones into one entry of `changes` and, with that
+-- entry's id as revision, into `answers`. Values are in the stored layout, with revision zero.
+-- Returns {id of the entry or false, refused user ids}.
 -- uses: lease, append, layout
 local lease = KEYS[1]  -- the partition's lease
 local answers = KEYS[2]  -- user id -> stored answer
@@ -18,7 +18,7 @@ if not holds_lease() then
   return lease_lost()
 end
 if demanded ~= '' then
-  -- The epoch names the history of the server that it was begun on: another server's is no epoch of this one.
+  -- The epoch contains the history of the server on which it began: an epoch of another server is not valid here.
   local replid = string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)')
   local random = string.match(demanded, '^[^.]*')
   local declared = random .. '.' .. redis.sha1hex(random .. '.' .. replid)

@@ -1,7 +1,7 @@
-"""The suites with open streams, and the number of users that each watches: shown to a tenant's people, and needed by nothing else.
+"""The suites with open streams, and the number of users that each watches. Only for display.
 
-Each edge writes its own streams from time to time, in keys that expire. A crash of Redis loses them, and the streams of an edge
-that was killed are shown until its keys expire.
+Each edge regularly writes its own streams, in keys that expire. A crash of Redis loses them. The streams of a killed
+edge are shown until its keys expire.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from relay.store.server.connection import Store
 
 COUNTS_FOR: Final = timedelta(seconds=45)
-"""Three times that between two signs of life of an edge."""
+"""Three times the interval between two reports of an edge."""
 
 _AT_ONCE: Final = 500
 
@@ -33,19 +33,19 @@ class OpenStreams(msgspec.Struct, frozen=True, array_like=True):
 
     streams: int = 0
     users: int = 0
-    """Names that they watch, each as often as it is watched by different streams."""
+    """Names that they watch; a name counts once for each stream that watches it."""
 
 
 class EdgeStreams(msgspec.Struct, frozen=True, kw_only=True):
     """The streams that one edge has open.
 
     Attributes:
-        edge: its name.
-        tenants: tenants with a stream there.
-        suites: suite keys with a stream there.
-        streams: open streams.
-        users: names that they watch, each as often as a stream watches it.
-        said_ms: age of what the edge said last, in milliseconds.
+        edge: name of the edge.
+        tenants: number of tenants with a stream there.
+        suites: number of suite keys with a stream there.
+        streams: number of open streams.
+        users: names that they watch; a name counts once for each stream that watches it.
+        said_ms: age of the edge's last report, in milliseconds.
     """
 
     edge: str
@@ -60,12 +60,12 @@ class ConnectedSuites:
     """Open streams of all tenants' suites. Every call may be repeated."""
 
     def __init__(self, store: Store, counts_for: timedelta = COUNTS_FOR) -> None:
-        """Make the open streams in a store; what an edge said counts for `counts_for`."""
+        """Access the open streams in a store; a report of an edge is valid for `counts_for`."""
         self._store = store
         self._counts_for_ms = int(counts_for / timedelta(milliseconds=1))
 
     async def say(self, edge: str, open_: Mapping[TenantId, Mapping[str, OpenStreams]]) -> None:
-        """Write what one edge has open: tenant -> (key id -> streams). A tenant with nothing has no stream here any more."""
+        """Write the open streams of one edge: tenant -> (key id -> streams). An empty value removes a tenant."""
         await self._store.run_many(
             [
                 _SAY(
@@ -79,7 +79,7 @@ class ConnectedSuites:
         )
 
     async def of(self, tenant_id: TenantId) -> dict[str, OpenStreams]:
-        """Return key id -> its open streams at all edges; keys without any are absent."""
+        """Return key id -> its open streams on all edges; keys without streams are absent."""
         said, time = await self._store.many([("HGETALL", keys.tenant_connected(tenant_id)), ("TIME",)])
         now_ms = int(time[0]) * 1000 + int(time[1]) // 1000
         found: dict[str, OpenStreams] = {}
@@ -92,7 +92,7 @@ class ConnectedSuites:
         return found
 
     async def by_edge(self, tenant_ids: Sequence[TenantId]) -> list[EdgeStreams]:
-        """Return what each edge has open of these tenants, by name; edges without a stream are absent. `_AT_ONCE` tenants in a round trip."""
+        """Return the open streams of these tenants for each edge that has any, `_AT_ONCE` tenants in a round trip."""
         found: dict[str, EdgeStreams] = {}
         for start in range(0, len(tenant_ids), _AT_ONCE):
             batch = tenant_ids[start : start + _AT_ONCE]
@@ -121,7 +121,7 @@ def _suites(payload: bytes) -> dict[str, OpenStreams]:
     try:
         return _DECODER.decode(payload)
     except msgspec.DecodeError:
-        return {}  # another release says it otherwise
+        return {}  # another release uses another format
 
 
 _encode = msgspec.json.Encoder().encode

@@ -1,5 +1,5 @@
--- Keep the contact of some tenants, and append it to `changes` as one entry. What is kept ends with the time at which it came,
--- in ms by this server's clock. Returns the entry's id.
+-- Store the contact of some tenants, and append it to `changes` as one entry. A stored contact ends with the time of
+-- this call, in ms by this server's clock. Returns the entry's id.
 -- uses: lease, append
 local lease = KEYS[1]  -- the partition's lease
 local changes = KEYS[2]

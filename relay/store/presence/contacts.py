@@ -1,4 +1,4 @@
-"""The newest contacts of many tenants at once, for lists that people look at."""
+"""The newest contacts of many tenants at once, for lists on pages and in commands."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _AT_ONCE: Final = 500
 
 
 async def contacts_of(store: Store, tenant_ids: Sequence[TenantId]) -> dict[TenantId, entries.TenantContact]:
-    """Return tenant -> its newest contact, 500 in a round trip; tenants that were never read, or not for a week, are absent."""
+    """Return tenant -> its newest contact, 500 in a round trip; tenants not read within a week are absent."""
     found: dict[TenantId, entries.TenantContact] = {}
     for start in range(0, len(tenant_ids), _AT_ONCE):
         batch = tenant_ids[start : start + _AT_ONCE]

@@ -1,4 +1,4 @@
--- Save the worker's position in the inbox and drop the hints before it. Returns the tenants of which hints were left out since
+-- Save the worker's position in the inbox and delete the hints before it. Returns the tenants with omitted hints since
 -- the last save.
 -- uses: lease
 local lease = KEYS[1]  -- the partition's lease

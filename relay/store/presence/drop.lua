@@ -1,4 +1,5 @@
--- Delete everything of a tenant that left. The names of its subscriptions' keys follow from the routes and share their slot.
+-- Delete all data of a tenant that left. The keys of its subscriptions are derived from the routes and share their
+-- slot.
 -- uses: lease
 local lease = KEYS[1]  -- the partition's lease
 local routes = KEYS[2]  -- those of the tenant's subscriptions

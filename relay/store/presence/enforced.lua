@@ -1,4 +1,4 @@
--- Clear the mark of a change that was carried out; a newer mark stays.
+-- Clear the mark of a change that was enforced; a newer mark stays.
 -- uses: lease
 local lease = KEYS[1]  -- the partition's lease
 local mark = KEYS[2]

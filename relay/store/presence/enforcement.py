@@ -1,11 +1,12 @@
-"""Marks of changes of who can be watched, from the change until the worker has enforced it.
+"""Marks of changed watching permissions, from the change until the worker has enforced it.
 
     page or command    begin ──► the tenant's record (custody)
     worker             pending ──► reads the record, replaces the stored answers ──► done
-    edges              hand out no stored answer of the tenant in between (see `Presences.snapshot`)
+    edges              send no stored answer of the tenant in between (see `Presences.snapshot`)
 
-So nobody is shown, on a new stream or by a resume, what was stored before the change. Where custody has a server of its own
-the two cannot be one step; the mark comes first, and a mark whose change was never written only costs the worker one look.
+So no stream, new or resumed, sends answers that were stored before the change. If custody is on a separate server, mark
+and change cannot be one step. The mark comes first; if its change is never written, the worker only reads the record
+once.
 """
 
 from __future__ import annotations
@@ -32,16 +33,16 @@ class Enforcement:
         self._store = store
 
     async def begin(self, tenant_id: TenantId) -> None:
-        """Mark a coming change: stored answers are held back until the worker has carried it out."""
+        """Mark a change before it is written: stored answers are held back until the worker has enforced it."""
         await self._store.command("SET", keys.tenant_unenforced(tenant_id), secrets.token_hex(8))
 
     async def pending(self, tenant_id: TenantId) -> bytes | None:
-        """Return the mark, for `done`; None when nothing is to be carried out. Read it before the record."""
+        """Return the mark, for `done`; None if no change is pending. Read it before the record."""
         mark: bytes | None = await self._store.command("GET", keys.tenant_unenforced(tenant_id))
         return mark
 
     async def done(self, lease: Lease, tenant_id: TenantId, mark: bytes) -> None:
-        """Clear `mark` once the settings read after it are in force; a newer mark is kept."""
+        """Clear `mark` after the settings that were read after it are in force; a newer mark is kept."""
         if keys.partition_of(tenant_id) != lease.partition:
             raise LeaseLost("The lease is not of this tenant's partition")
         await self._store.run(

@@ -1,8 +1,8 @@
 """The entries of `changes`, and their stored form.
 
-An entry is a flat list of fields, so that the script that accepts answers can leave single ones out:
+An entry is a flat list of fields, so that the script that accepts answers can omit single answers:
 
-    p <id of the entry before>  a <tenant id>  (<user id> <item>)...            answers; the first field's name may have a trace behind its `p`
+    p <id of the entry before>  a <tenant id>  (<user id> <item>)...            answers; a trace may follow the first `p`
     p <id of the entry before>  n <tenant id>  (<name> <outcome>)...            resolved names
     p <id of the entry before>  c ""           (<tenant id> <contact>)...       contact
     p <id of the entry before>  e <tenant id>  k <key id, or empty>             a suite key or the tenant has ended
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 
 
 class TenantContact(msgspec.Struct, frozen=True, gc=False):
-    """The freshness of what the relay holds of a tenant."""
+    """The freshness of the relay's data on a tenant."""
 
     tenant_id: TenantId
     contact_ms: int
     """Contact time in ms since 1970, UTC; 0 when there was none yet."""
     interval_ms: int
     status: Status
-    """NONE when all is well."""
+    """NONE if there is no problem."""
     beat_ms: int = 0
-    """Within how long the worker says something again, be it the same; 0: it promises nothing."""
+    """Time within which the worker writes the contact again, even if unchanged; 0: no such promise."""
     said_ms: int = 0
-    """The time at which the worker wrote this, by the clock that gave the contact time; 0: it is of an earlier release."""
+    """Time at which the worker wrote this, by the clock of the contact time; 0: written by an earlier release."""
 
     def said_at(self, said_ms: int) -> TenantContact:
         """Return the same contact with this time of writing."""
@@ -44,7 +44,7 @@ class TenantContact(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def age_s(self) -> float:
-        """The age of contact when the worker wrote this, in seconds; 0 when that is not known."""
+        """Age of the contact time when the worker wrote this, in seconds; 0 if not known."""
         return max(0, self.said_ms - self.contact_ms) / 1000 if self.contact_ms and self.said_ms else 0.0
 
 
@@ -57,11 +57,11 @@ class ChangedAnswers(msgspec.Struct, frozen=True, gc=False):
     tenant_id: TenantId
     answers: list[tuple[UserId, bytes]]
     trace: bytes = b""
-    """What goes on with the trace of the write (see `ops.span`); empty without one."""
+    """The trace context of the write (see `ops.span`); empty without a trace."""
 
 
 class ChangedNames(msgspec.Struct, frozen=True, gc=False):
-    """Names that stand for something else than before."""
+    """Names that resolve to another user or status than before."""
 
     revision: Revision
     previous: Revision
@@ -90,7 +90,7 @@ class EndedAccess(msgspec.Struct, frozen=True, gc=False):
 
 
 class WatcherQuestion(msgspec.Struct, frozen=True, gc=False):
-    """Somebody wants to know which suites watch a user; see `explanations`."""
+    """A question which suites watch a user; see `explanations`."""
 
     revision: Revision
     previous: Revision
@@ -110,11 +110,12 @@ class UnknownEntry(msgspec.Struct, frozen=True, gc=False):
 
 
 ChangesEntry = ChangedAnswers | ChangedNames | ChangedContact | EndedAccess | WatcherQuestion | UnknownEntry
-"""`revision` is its id, `previous` that of the entry before it; with `gap` the reader missed something in between."""
+"""`revision` is the entry's id, `previous` the id of the entry before it. `gap` is True if the reader missed entries in
+between."""
 
 
 def parse_id(entry_id: bytes) -> Revision:
-    """Return a stream id as a revision; the fan-out's inner loop has no time for more."""
+    """Return a stream id as a revision. Unchecked, because the fan-out calls it in its inner loop."""
     ms, _, sequence = entry_id.partition(b"-")
     return Revision(int(ms) << 64 | int(sequence))
 
@@ -133,7 +134,7 @@ def parse(entry_id: bytes, fields: list[bytes], position: Revision) -> ChangesEn
 def _answers(revision: Revision, previous: Revision, gap: bool, fields: list[bytes]) -> ChangesEntry:  # noqa: FBT001
     ids = [field.decode() for field in fields[4::2]]
     answers = list(zip(ids, fields[5::2]))  # noqa: B905
-    # Earlier releases look at the place of this field and not at its name, so they read entries that have a trace.
+    # Earlier releases use the position of this field, not its name, so they can read entries with a trace.
     return ChangedAnswers(revision, previous, gap, TenantId(fields[3].decode()), answers, fields[0][1:])  # type: ignore[arg-type]
 
 
@@ -168,7 +169,7 @@ _READERS: dict[bytes, Callable[[Revision, Revision, bool, list[bytes]], ChangesE
 
 
 def parse_resolution(text: bytes) -> Resolution:
-    """Read what a name stands for from its stored form. A status of a later release is PENDING to this one."""
+    """Return the resolution of a name from its stored form. A status of a later release becomes PENDING."""
     if text[:1] == b"u":
         return UserId(text[1:].decode())
     number = int(text[1:])
@@ -176,12 +177,12 @@ def parse_resolution(text: bytes) -> Resolution:
 
 
 def render_resolution(value: Resolution) -> bytes:
-    """Return the stored form of what a name stands for."""
+    """Return the stored form of a resolution."""
     return b"s%d" % value if isinstance(value, Status) else b"u" + value.encode()
 
 
 def contact(tenant_id: TenantId, text: bytes) -> TenantContact:
-    """Read a tenant's contact from its stored form. A status of a later release is STALE to this one."""
+    """Return a tenant's contact from its stored form. A status of a later release becomes STALE."""
     contact_ms, interval_ms, number, *later = (int(part) for part in text.split())
     status = Status(number) if number in Status._value2member_map_ else Status.STALE
     return TenantContact(tenant_id, contact_ms, interval_ms, status, *later[:2])
@@ -193,7 +194,7 @@ def render_contact(value: TenantContact) -> bytes:
 
 
 def kept_at(text: bytes) -> int | None:
-    """Return when the store wrote a contact that it keeps, in ms since 1970 by its clock; None: it came from an earlier release."""
+    """Return when the store wrote a contact, in ms since 1970 by its clock; None if an earlier release wrote it."""
     parts = text.split()
     return int(parts[5]) if len(parts) > 5 else None
 

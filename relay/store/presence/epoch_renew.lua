@@ -1,11 +1,11 @@
--- Begin another epoch, of the history that this server has, and delete the answers of the old one. Returns the epoch; nil when the
+-- Begin a new epoch with this server's history, and delete the answers of the old one. Returns the epoch; nil if the
 -- lease is lost, and nothing was written.
 -- uses: lease
 local lease = KEYS[1]  -- the partition's lease
 local epoch = KEYS[2]
 local first_answers = 3  -- KEYS[3...]: the answers of each tenant
 local lease_value = ARGV[1]
-local random = ARGV[2]  -- tells this epoch from every other one
+local random = ARGV[2]  -- makes this epoch unique
 
 if not holds_lease() then
   return nil

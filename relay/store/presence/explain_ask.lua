@@ -1,5 +1,5 @@
--- Ask the owner of a tenant and every edge about a user. Returns 0 without asking when the tenant was asked about too often: it
--- then costs no worker and no edge anything.
+-- Send a question about a user to the tenant's owner and all edges. Returns 0 without sending it if there were too many
+-- questions about the tenant.
 -- uses: append, hint
 local asked = KEYS[1]  -- counter of questions in the window
 local inbox = KEYS[2]

@@ -1,4 +1,4 @@
--- Add the owner's reply to the list that gathers what comes to one question.
+-- Add the owner's reply to the list of replies to one question.
 -- uses: lease
 local lease = KEYS[1]  -- the partition's lease
 local replies = KEYS[2]

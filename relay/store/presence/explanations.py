@@ -1,11 +1,11 @@
-"""Questions about what only a process has in its memory. Nothing of it is written while nobody asks.
+"""Questions about data that is only in the memory of processes. The data is written only in answer to a question.
 
-    page, command ──► ask ──┬─► inbox ───► the owner: when and with which account is the user read next, and which edges watch
-                            └─► changes ─► each edge: which suite keys watch the user
+    page, command ──► ask ──┬─► inbox ───► the owner: the user's next read, its account, and the watching edges
+                            └─► changes ─► each edge: the suite keys that watch the user
                   ◄── gather ── a list for this question, which expires after some seconds
 
 No process waits for another: the owner answers under its lease, an edge answers only if it has something to report, and the page
-takes the answers that have come after a second. A tenant may ask at most `MOST_ASKED` questions in `WINDOW`.
+uses the answers that arrived within `PATIENCE`. There can be at most `MOST_ASKED` questions about a tenant in `WINDOW`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 MOST_ASKED: Final = 30
 WINDOW: Final = timedelta(seconds=10)
 PATIENCE: Final = timedelta(seconds=1.5)
-"""Time limit for an answer: the inbox takes milliseconds, and a worker that is late is as good as none."""
+"""Time limit for an answer. The inbox takes milliseconds; an answer after this is ignored."""
 _KEPT_MS: Final = 10_000
 _MOST_NAMES: Final = 50
 _FIRST_GLANCE_S: Final = 0.01
@@ -45,38 +45,38 @@ _REPLY = Script("explain_reply")
 
 
 class OwnerAnswer(msgspec.Struct, frozen=True, tag="owner", kw_only=True):
-    """The owner's answer: what it knows of one user."""
+    """The owner's answer: its data on one user."""
 
     worker_id: str
     user_id: str = ""
-    """The user that was asked about; empty when no name of the question stands for anybody."""
+    """The user in question; empty if no name in the question resolves to a user."""
     names: tuple[str, ...] = ()
-    """The names by which suites ask for the user."""
+    """The names under which suites watch the user."""
     edges: tuple[str, ...] = ()
-    """The edges whose suites watch the user; a page that watches for a minute is one too."""
+    """The edges whose suites watch the user, including the pseudo-edges of pages."""
     is_read: bool = False
-    """True when the user is read at all."""
+    """True if the user is read."""
     is_covered: bool = False
-    """True when a subscription covers the user, who is then read seldom."""
+    """True if a subscription covers the user; such a user is rarely read."""
     next_read_s: float | None = None
-    """Seconds until the user is read next; None when no read is planned."""
+    """Seconds until the next read of the user; None if no read is planned."""
     confirmed_s: float | None = None
     """Seconds since Microsoft last confirmed the stored answer."""
     interval_s: float = 0.0
     set_aside_s: float | None = None
-    """Seconds for which the user is not read, because Microsoft refuses the id."""
+    """Remaining seconds for which the user is not read, because Microsoft refuses the id."""
     reading_account: str = ""
-    """Object id of the account whose grant reads."""
+    """Object id of the account whose grant reads the user."""
     covering_account: str = ""
-    """The account whose subscription covers the user; empty without one."""
+    """The account whose subscription covers the user; empty if none does."""
     covered_until_ms: int = 0
     """The time at which that subscription ends unless it is renewed, in ms since 1970."""
     trouble: str = ""
-    """The last error that still persists, in the words of the log; empty when there is none."""
+    """The current error, with the text of the log; empty if there is none."""
 
 
 class EdgeAnswer(msgspec.Struct, frozen=True, tag="edge", kw_only=True):
-    """An edge's answer: the suites that watch the user there."""
+    """An edge's answer: the suite keys that watch the user there."""
 
     edge_id: str
     key_ids: tuple[str, ...]
@@ -86,21 +86,21 @@ class Gathered(msgspec.Struct, frozen=True):
     """The answers to one question."""
 
     owner: OwnerAnswer | None = None
-    """None when no worker answered in time."""
+    """None if no worker answered in time."""
     key_ids: frozenset[str] = frozenset()
     """The suite keys whose streams watch the user."""
     is_whole: bool = False
-    """True when the owner and all its edges have answered."""
+    """True if the owner and all edges that it named have answered."""
 
 
 class Explanations:
-    """Questions and what comes to them. A reply of a later release that cannot be read is as good as none."""
+    """Questions and their answers. An answer in the format of a later release is ignored."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     async def ask(self, tenant_id: TenantId, user_id: UserId | None, names: Sequence[Name]) -> str | None:
-        """Ask a question and return its id for `gather`, or None when the tenant was asked about too often."""
+        """Ask a question and return its id for `gather`; None if there were too many questions about the tenant."""
         request_id = secrets.token_hex(16)
         hint = hints.encode(hints.Explain(tenant_id, request_id, user_id, tuple(names[:_MOST_NAMES])))
         entry: list[Arg] = ["q", tenant_id, request_id, user_id or "", *names[:_MOST_NAMES]]
@@ -122,13 +122,13 @@ class Explanations:
     async def gather(
         self, tenant_id: TenantId, request_id: str, is_asked: Callable[[str], bool], patience: timedelta = PATIENCE
     ) -> Gathered:
-        """Collect the answers to a question until owner and edges have answered, or patience ends.
+        """Collect the answers to a question until owner and edges have answered, or `patience` has passed.
 
         Args:
-            tenant_id: that was asked about.
-            request_id: of `ask`.
-            is_asked: whether an edge of this id answers; a page that watches does not.
-            patience: how long to wait.
+            tenant_id: the tenant in the question.
+            request_id: the id from `ask`.
+            is_asked: returns whether the edge with this id answers; the pseudo-edge of a page does not.
+            patience: longest time to wait.
         """
         owner: OwnerAnswer | None = None
         edges: dict[str, tuple[str, ...]] = {}

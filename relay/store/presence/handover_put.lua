@@ -1,7 +1,7 @@
--- Leave behind what the partition's next owner goes on from. Whoever takes the partition next finds it, see `lease_acquire.lua`.
+-- Write a part of the handover for the partition's next owner. `lease_acquire.lua` returns its position.
 -- uses: lease
 local lease = KEYS[1]  -- the partition's lease
-local handover = KEYS[2]  -- hash: tenant -> what is handed over; '' -> whose handover it is
+local handover = KEYS[2]  -- hash: tenant -> its handover; '' -> the former owner's fencing token and position
 local lease_value = ARGV[1]
 local ttl_ms = ARGV[2]
 local field = ARGV[3]

@@ -1,10 +1,10 @@
-"""The handover of a partition: an owner that stops in order leaves it behind, and the next one goes on from it.
+"""The handover of a partition: an owner that shuts down cleanly writes it, and the next owner continues from it.
 
     {pNN}:handover     tenant id -> Handover      ""  -> "<fencing token> <position in the inbox>", written last
 
-It is the next owner's if the fencing token is the one before its own: then nobody has owned the partition in between, and nothing was
-accepted since. A worker that was killed leaves none, and neither does a tenant whose work did not end in time. All instants in it are
-of the store's clock, in ms since 1970. It may be lost: then everybody is read at once.
+It is valid for the next owner only if its fencing token directly precedes the next owner's: then there was no owner in
+between, and nothing was accepted since. A killed worker writes none, and a tenant whose work did not end in time has
+none. All times in it are by the store's clock, in ms since 1970. If it is lost, all users are read at once.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 _PUT = Script("handover_put")
 _KEPT: Final = timedelta(minutes=10)
-"""After so long nothing of it is worth much: every page is due."""
+"""After this time a handover has no use: every page is due."""
 
 
 class HandedPage(msgspec.Struct, frozen=True, array_like=True):
-    """Users who were read together; see `core.reading.pages.ReadPage`."""
+    """Users that were read together; see `core.reading.pages.ReadPage`."""
 
     users: tuple[UserId, ...]
     covered: bool
@@ -51,13 +51,13 @@ class Handover(msgspec.Struct, frozen=True, array_like=True):
 
     Attributes:
         fence: fencing token of that owner.
-        settings: digest of the tenant's settings that it acted on; of other ones nothing is to be gone on from.
-        pages: users of whom all was settled.
+        settings: digest of the tenant's settings that it used; with other settings the handover is not valid.
+        pages: users without work in progress.
         unseen: those of them whose stored sequence number is not the newest that was seen.
         refused: users whose ids Graph refuses.
-        renewals: account -> when to renew its subscription, for those that are as they should be.
-        slow_down: how many times slower than Graph's limit the tenant was read.
-        blocked_until_ms: until when Graph asked to wait.
+        renewals: account -> time to renew its subscription, for subscriptions without a problem.
+        slow_down: factor by which the tenant was read slower than Graph's limit.
+        blocked_until_ms: end of the wait that Graph requested.
     """
 
     fence: int
@@ -77,13 +77,13 @@ class Handovers:
         self._store = store
 
     async def leave(self, lease: Lease, position: bytes, handovers: Mapping[TenantId, Handover]) -> None:
-        """Leave these behind, and the position in the inbox from which to go on; to be called when nothing is accepted any more.
+        """Write handovers, and the inbox position from which to continue. Call it after the last answer was accepted.
 
         Raises:
             LeaseLost: the partition has another owner.
         """
         fields: dict[str, bytes] = {tenant_id: _encode(each) for tenant_id, each in handovers.items()}
-        # Last, for it counts for all of them.
+        # Last, because it makes all of them valid.
         fields[_OWNER] = b"%d %s" % (lease.fence, position)
         calls = [
             _PUT(
@@ -99,9 +99,9 @@ class Handovers:
         await self._store.run_many(calls)
 
     async def load(self, tenant_id: TenantId, fence: int) -> Handover | None:
-        """Return what the owner with this fencing token left behind of a tenant.
+        """Return a tenant's handover from the owner with this fencing token.
 
-        None when there is nothing, or nothing that this release understands.
+        None if there is none, or none that this release can read.
         """
         key = keys.handover(keys.partition_of(tenant_id))
         [value] = await self._store.many([("HGET", key, tenant_id)])

@@ -1,4 +1,4 @@
-"""The hints in the inbox. A hint says where to look; the data is in sets and hashes, so a lost hint loses nothing."""
+"""The hints in the inbox. A hint only says what to read again, so a lost hint loses no data."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import msgspec
 from relay.core.presence import Name, TenantId, UserId
 
 MAX_NAMES: Final = 50
-"""More names than this are not repeated in a hint: reading the set is cheaper than carrying them twice."""
+"""Most names in a hint. For more names, reading the whole set is cheaper."""
 
 
 class InterestChanged(msgspec.Struct, frozen=True, tag="i", array_like=True):
-    """An edge's watched names changed. With neither `added` nor `removed`, read the edge's whole set."""
+    """The watched names of an edge changed. If `added` and `removed` are empty, read the edge's whole set."""
 
     tenant_id: TenantId
     edge: str
@@ -22,45 +22,45 @@ class InterestChanged(msgspec.Struct, frozen=True, tag="i", array_like=True):
 
 
 class GrantChanged(msgspec.Struct, frozen=True, tag="g", array_like=True):
-    """A grant has a new version, or is gone. The worker that wrote it itself finds the version that it knows."""
+    """A grant has a new version, or was removed. A worker that wrote the version itself finds no change."""
 
     tenant_id: TenantId
     account_id: UserId
 
 
 class TenantChanged(msgspec.Struct, frozen=True, tag="t", array_like=True):
-    """A tenant's record came, changed or went."""
+    """A tenant's record was created, changed or removed."""
 
     tenant_id: TenantId
 
 
 class Notified(msgspec.Struct, frozen=True, tag="n", array_like=True):
-    """Change notifications of a subscription: that they are Microsoft's is verified, what they say is still encrypted."""
+    """Change notifications of a subscription: verified to be Microsoft's, and still encrypted."""
 
     tenant_id: TenantId
     route_id: str
     items: tuple[bytes, ...]
     """Each the JSON of one `changeNotification`, as Graph sent it."""
     trace: bytes = b""
-    """What goes on with the trace of the POST (see `ops.span`); empty without one. Earlier releases ignore it, and leave it out."""
+    """The trace context of the POST (see `ops.span`); empty without a trace. Earlier releases ignore and omit it."""
 
 
 class Reauthorize(msgspec.Struct, frozen=True, tag="r", array_like=True):
-    """Graph asks for a fresh token of a subscription, or says otherwise that all is not well with it."""
+    """Graph requests a fresh token for a subscription, or reports a problem with it."""
 
     tenant_id: TenantId
     route_id: str
 
 
 class Explain(msgspec.Struct, frozen=True, tag="e", array_like=True):
-    """Somebody wants to know what the owner knows of a user; see `explanations`."""
+    """A question about the owner's data on a user; see `explanations`."""
 
     tenant_id: TenantId
     request_id: str
     user_id: UserId | None
-    """None for a name that stands for nobody yet."""
+    """None for a name that does not resolve to a user yet."""
     names: tuple[Name, ...] = ()
-    """The names that the user goes by, as far as the asker knows them."""
+    """The user's names, as far as the questioner knows them."""
 
 
 Hint = InterestChanged | GrantChanged | TenantChanged | Notified | Reauthorize | Explain
@@ -70,7 +70,7 @@ _decoder: msgspec.msgpack.Decoder[Hint] = msgspec.msgpack.Decoder(Hint)
 
 
 def weight(hint: Hint) -> int:
-    """Return how much of its tenant's share of the inbox a hint takes: each notification counts by itself."""
+    """Return how much of its tenant's share of the inbox a hint uses: each notification counts as one."""
     return len(hint.items) if isinstance(hint, Notified) else 1
 
 
@@ -80,7 +80,7 @@ def encode(hint: Hint) -> bytes:
 
 
 def decode(payload: bytes) -> Hint | None:
-    """Return the hint, or None for one that this release does not know."""
+    """Return the hint; None for one that this release does not know."""
     try:
         return _decoder.decode(payload)
     except msgspec.DecodeError:

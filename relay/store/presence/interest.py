@@ -1,4 +1,4 @@
-"""The names that the suites of each edge watch, for which the workers read presence."""
+"""The names that the suites of each edge watch. Workers read presence for these names."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from relay.store.server.connection import Store
 
 INTEREST_KEPT: Final = timedelta(seconds=60)
-"""Time for which a page's interest counts, unless it is renewed. Edges say how long theirs does."""
+"""Time after which a page's interest expires unless it is renewed. Edges pass their own time."""
 _PAGE: Final = "page-"
 _CHUNK_NAMES: Final = 5000
 _SCAN_COUNT: Final = 1000
@@ -34,7 +34,7 @@ _COUNT = Script("interest_count")
 
 
 def page_edge(name: Name) -> str:
-    """Return the pseudo-edge id under which a page registers interest in one name; derived from the name, so that it is idempotent."""
+    """Return the pseudo-edge id under which a page registers interest in one name. The same name has the same id."""
     return _PAGE + hashlib.sha256(name.encode()).hexdigest()[:16]
 
 
@@ -44,30 +44,30 @@ def is_page(edge: str) -> bool:
 
 
 class Interest:
-    """The watched names of each tenant, by edge; each edge writes its own only.
+    """The watched names of each tenant, by edge. Each edge writes only its own names.
 
-    Up to 5,000 names a call are one atomic step, together with the hint to the worker; more are several steps, the hint with
-    the last. Interest expires some time after it was last written or renewed. Adding and removing may be repeated
-    after StoreUnavailable. A history that was lost shows as a wrong count: then `replace`.
+    A call with up to 5,000 names is one atomic step, together with the hint to the worker. More names take several
+    steps, with the hint in the last. Interest expires some time after it was last written or renewed. Adding and
+    removing can be repeated after StoreUnavailable. A wrong count means that history was lost: call `replace`.
     """
 
     def __init__(self, store: Store, kept: timedelta = INTEREST_KEPT) -> None:
-        """Make the interest in a store; what is written here outlives its last renewal by `kept`."""
+        """Access the interest in a store; it expires `kept` after its last renewal."""
         self._store = store
         self._ttl_ms = int(kept / timedelta(milliseconds=1))
 
     async def add(self, tenant_id: TenantId, edge: str, names: Collection[Name], most: int = 0) -> int:
-        """Watch more names; returns how many the edge watches now.
+        """Add watched names; return how many the edge watches now.
 
         Args:
-            tenant_id: whose.
-            edge: who watches.
-            names: each once.
-            most: distinct names that the tenant's edges may watch together; 0: as many as they like. Names that another edge
-                watches are not more, so that suites of an edge that died are never refused because its set is still there.
+            tenant_id: the tenant.
+            edge: the edge that watches.
+            names: the names, without duplicates.
+            most: most distinct names that the tenant's edges may watch together; 0: no limit. Names that another edge
+                already watches do not count, so the remaining set of a dead edge never causes a refusal.
 
         Raises:
-            TooManyUsers: it would be more. Of the steps, the ones before are done; up to 5,000 names are one.
+            TooManyUsers: there would be more than `most`. Earlier steps of this call stay in force.
         """
         hint = hints.of_interest(tenant_id, edge, added=tuple(names))
         if not names:
@@ -94,7 +94,7 @@ class Interest:
         return count
 
     async def remove(self, tenant_id: TenantId, edge: str, names: Collection[Name]) -> int:
-        """Watch some names no longer; returns how many the edge still watches."""
+        """Remove watched names; return how many the edge still watches."""
         hint = hints.of_interest(tenant_id, edge, removed=tuple(names))
         if not names:
             return await self._count(tenant_id, edge)
@@ -114,9 +114,9 @@ class Interest:
         return int(count)
 
     async def replace(self, tenant_id: TenantId, edge: str, names: Collection[Name]) -> int:
-        """Watch exactly these names. The old ones stay in force until all new ones are there.
+        """Watch exactly these names. The old names stay in force until all new names are written.
 
-        Nobody is refused: it puts back what was there before a history was lost.
+        There is no limit here, because the call restores names from before a loss of history.
         """
         staged = keys.interest(tenant_id, f"{edge}:{secrets.token_hex(4)}")
         elsewhere = 0
@@ -142,11 +142,11 @@ class Interest:
             hint=hints.encode(hints.InterestChanged(tenant_id, edge)),
             elsewhere=elsewhere,
         )
-        # Not repeatable by itself: a second run would find nothing staged and take that for "no names".
+        # Not repeatable: a second run would find no staged set and treat that as "no names".
         return int(await self._store.run_once(replace))
 
     async def renew(self, tenant_ids: Sequence[TenantId], edge: str) -> dict[TenantId, int]:
-        """Keep interest alive, all tenants in one round trip; returns how many names each has now."""
+        """Renew interest, for all tenants in one round trip; return the number of names of each."""
         commands: list[tuple[Any, ...]] = []
         for tenant_id in tenant_ids:
             key = keys.interest(tenant_id, edge)
@@ -155,7 +155,7 @@ class Interest:
         return dict(zip(tenant_ids, map(int, replies[1::2]), strict=True))
 
     async def watching(self, tenant_id: TenantId, names: Collection[Name]) -> set[str]:
-        """Return the edges that watch any of a few names."""
+        """Return the edges that watch any of these names."""
         if not names:
             return set()
         edges = sorted(await self.read_edges(tenant_id))
@@ -166,12 +166,12 @@ class Interest:
     async def read(self, tenant_id: TenantId) -> dict[str, set[Name]]:
         """Return all interest in a tenant: edge -> names.
 
-        Read in parts, not of one instant: what changes meanwhile is in the inbox behind the position that it had before.
+        Not a consistent snapshot. Changes during the read are in the inbox, after the position from before the read.
         """
         return {edge: await self.read_edge(tenant_id, edge) for edge in await self.read_edges(tenant_id)}
 
     async def read_edge(self, tenant_id: TenantId, edge: str) -> set[Name]:
-        """Return one edge's names, read like `read`."""
+        """Return the names of one edge; not a consistent snapshot, see `read`."""
         names: set[Name] = set()
         cursor = 0
         while True:
@@ -191,7 +191,7 @@ class Interest:
         return {edge.decode() for edge in await self._store.run(call)}
 
     async def count(self, tenant_id: TenantId) -> int:
-        """Return how many distinct names the edges of a tenant watch, as its limit counts them: perhaps too few after an edge died."""
+        """Return the number of distinct names for the tenant's limit. It may be too low after an edge died."""
         call = _COUNT(
             edges=keys.tenant_edges(tenant_id),
             shared=keys.tenant_shared(tenant_id),
@@ -204,6 +204,6 @@ class Interest:
 
 
 def _chunks(names: list[Name]) -> Iterator[tuple[list[Arg], bool]]:
-    """Parts of `names`, each with whether it is the last; nothing of nothing."""
+    """Yield parts of `names`, each with whether it is the last; nothing if there are no names."""
     for start in range(0, len(names), _CHUNK_NAMES):
         yield list(names[start : start + _CHUNK_NAMES]), start + _CHUNK_NAMES >= len(names)

@@ -1,5 +1,5 @@
--- Add names to what an edge watches. Returns how many names the edge watches then; -1, and none is added, when the tenant would
--- watch more distinct names than it may. Names that another edge watches already are not more.
+-- Add names to the set of an edge. Returns how many names the edge then watches; -1, and adds none, if the tenant would
+-- watch more distinct names than allowed. Names that another edge already watches do not count.
 -- uses: append, hint, layout, shared
 local interest = KEYS[1]  -- the edge's names
 local edges = KEYS[2]  -- the tenant's
@@ -19,7 +19,7 @@ local first_name = 9  -- ARGV[9...]: names
 
 local sets = others(edges, shared, interest_prefix, edge)
 if #sets == 0 and redis.call('EXISTS', interest) == 0 then
-  redis.call('DEL', shared)  -- what is left of edges that were there
+  redis.call('DEL', shared)  -- remains of former edges
 end
 local elsewhere, nowhere = count_elsewhere(interest, sets, first_name, 0)
 local most = tonumber(most_names)

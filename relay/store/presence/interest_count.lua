@@ -1,5 +1,5 @@
--- Return how many distinct names a tenant's edges watch, as the limit counts them; see _shared.lua. Edges that let their interest
--- expire are removed. The names of the sets follow from the edges' and share their slot.
+-- Return how many distinct names a tenant's edges watch, as the limit counts them; see _shared.lua. Edges whose
+-- interest expired are removed. The keys of the sets are derived from the edges' names and share their slot.
 -- uses: layout, shared
 local edges = KEYS[1]  -- the tenant's
 local shared = KEYS[2]  -- edge -> how many of its names others watch too

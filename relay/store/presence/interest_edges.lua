@@ -1,5 +1,5 @@
--- Return the edges whose interest is alive; those that let it expire are removed. The names of the sets follow from the edges'
--- and share their slot.
+-- Return the edges with interest in a tenant; edges whose interest expired are removed. The keys of the sets are
+-- derived from the edges' names and share their slot.
 -- uses: layout, shared
 local edges = KEYS[1]  -- the tenant's
 local shared = KEYS[2]  -- edge -> how many of its names others watch too; see _shared.lua

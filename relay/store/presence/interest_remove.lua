@@ -1,4 +1,4 @@
--- Remove names from what an edge watches. Returns how many are left.
+-- Remove names from the set of an edge. Returns how many are left.
 -- uses: append, hint, layout, shared
 local interest = KEYS[1]  -- the edge's names
 local edges = KEYS[2]  -- the tenant's

@@ -1,5 +1,5 @@
--- Put the staged set, if there is one, in the place of what an edge watched. The old one is unlinked first, which frees it beside
--- the server's own work. Returns how many names the edge watches then.
+-- Replace the set of an edge with the staged set, if there is one. The old set is unlinked first, so that the server
+-- frees it in the background. Returns how many names the edge then watches.
 -- uses: append, hint
 local interest = KEYS[1]  -- the edge's names
 local edges = KEYS[2]  -- the tenant's
@@ -20,7 +20,7 @@ local before = redis.call('SCARD', interest)
 redis.call('UNLINK', interest)
 if redis.call('EXISTS', staged) == 1 then
   if before ~= redis.call('SCARD', staged) then
-    redis.call('HSET', shared, edge, elsewhere)  -- else nothing was lost, and what is kept is as it should be
+    redis.call('HSET', shared, edge, elsewhere)  -- else nothing was lost, and the stored share is right
   end
   redis.call('RENAME', staged, interest)
   redis.call('PEXPIRE', interest, ttl_ms)

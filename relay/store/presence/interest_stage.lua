@@ -1,4 +1,4 @@
--- Add names to a set that nobody reads yet. Returns how many of those that are new in it another edge watches.
+-- Add names to a set that is not in use yet. Returns how many of the added names another edge watches.
 -- uses: layout, shared
 local staged = KEYS[1]
 local edges = KEYS[2]  -- the tenant's

@@ -1,6 +1,7 @@
--- Take a free lease with the next fencing token. Run again with the same nonce it only renews, so that it may be repeated when no
--- answer came. Returns {fence, newest hint, epoch, the server's history, whose handover there is}; {nil, ms until the lease expires} when another has it, or
--- -1 when it never does; {nil, 'blocked'} when lease or counter hold what the relay cannot have written.
+-- Take a free lease with the next fencing token. A second run with the same nonce only renews it, so that the call can
+-- be repeated after a lost reply. Returns {fence, newest hint, epoch, the server's history, former owner's fencing
+-- token and position}. If another owner has the lease: {nil, ms until it expires, or -1 if it never does}. If lease or
+-- counter hold a value that the relay cannot have written: {nil, 'blocked'}.
 local lease = KEYS[1]  -- the partition's lease
 local fence = KEYS[2]  -- counter of fencing tokens
 local inbox_head = KEYS[3]

@@ -1,5 +1,5 @@
--- Put another ownership of the same worker in the place of its lease. Returns the new fencing token; nil when the lease is over.
--- Run again with the same nonce it only renews, so that it may be repeated when no answer came.
+-- Replace a lease with a new one of the same worker. Returns the new fencing token; nil if the lease is not in force. A
+-- second run with the same nonce only renews the new lease, so that the call can be repeated after a lost reply.
 -- uses: lease
 local lease = KEYS[1]  -- the partition's lease
 local fence = KEYS[2]  -- counter of fencing tokens

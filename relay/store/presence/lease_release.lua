@@ -1,4 +1,4 @@
--- Give up a lease; one that is lost already is left alone.
+-- Release a lease; do nothing if it is already lost.
 -- uses: lease
 local lease = KEYS[1]  -- the partition's lease
 local lease_value = ARGV[1]

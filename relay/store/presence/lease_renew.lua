@@ -1,4 +1,4 @@
--- Extend a lease. Returns 0 when it is lost.
+-- Extend a lease. Returns 0 if it is lost.
 -- uses: lease
 local lease = KEYS[1]  -- the partition's lease
 local lease_value = ARGV[1]

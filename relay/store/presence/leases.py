@@ -1,7 +1,7 @@
 """Leases: exclusive, expiring ownership of partitions, with the fencing token that proves it.
 
-All partitions of a worker are handled in one round trip: a pipeline of one small script for each, whose keys are in one slot. The
-table of workers says which worker should have which partition, see `workers`.
+Calls handle all partitions of a worker in one round trip: a pipeline with one small script for each partition. Workers
+plan with the table of workers which of them takes which partition; see `workers`.
 """
 
 from __future__ import annotations
@@ -29,14 +29,15 @@ _RELEASE = Script("lease_release")
 _FENCE = Script("lease_fence")
 _WORKER = re.compile(r"[\w.:@-]{1,200}")
 _LATE_S = 2.5
-"""A node may be later than the first by this: a slow one is waited for, and what others gave is still worth something then."""
+"""A node may answer this much later than the first: long enough for a slow node, while leases from other nodes stay
+valid."""
 _NO_EXPIRY = -1
-"""The remaining time of a key that never expires, which no lease of the relay is."""
+"""Redis' remaining time of a key without expiry. The relay never writes such a lease."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """One ownership of a partition. Two never have the same value, not even of the same worker."""
+    """One ownership of a partition. No two have the same value, not even of the same worker."""
 
     partition: int
     worker: str
@@ -46,23 +47,24 @@ class Lease:
 
     @property
     def value(self) -> bytes:
-        """Exactly what Redis holds while the lease is in force; every write of an owner compares it."""
+        """The value in Redis while the lease is in force; each write of an owner compares it."""
         return f"{self.fence}:{self.nonce}:{self.worker}".encode()
 
 
 @dataclass(frozen=True, slots=True)
 class TakenPartition:
-    """A partition that was taken, and how it was found in that moment."""
+    """A partition that was taken, and its state at that moment."""
 
     lease: Lease
     position: bytes
-    """Behind the newest hint in its inbox."""
+    """The position of the newest hint in its inbox."""
     epoch: Epoch | None
-    """None when it never had an owner."""
+    """None if it never had an owner."""
     replid: str
-    """The history that the server has; see `ServerIdentity`."""
+    """The server's data history; see `ServerIdentity`."""
     handed_over: bytes | None = None
-    """Position in the inbox up to which the former owner had taken all in when it ended in order; None when it did not."""
+    """Inbox position up to which a former owner that shut down cleanly had processed all hints; None without a
+    handover."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +73,9 @@ class TakeResult:
 
     Attributes:
         taken: those that were free.
-        next_free: when the next of the others expires unless its owner renews it; None when nobody has any of them.
-        blocked: those whose `lease` or `fence` holds what the relay cannot have written: nobody can take them before it is deleted.
+        next_free: time until the next of the other leases expires unless it is renewed; None if there is none.
+        blocked: those whose `lease` or `fence` has a value that the relay cannot have written. Delete it to unblock
+            them.
     """
 
     taken: list[TakenPartition]
@@ -83,23 +86,24 @@ class TakeResult:
 class Leases:
     """Exclusive, expiring ownership of partitions.
 
-    A lease ends when it is released, or `ttl` after it was acquired or last renewed, by Redis' clock. An owner hears of the loss
-    late, or not at all while it is cut off: each of its writes demands the lease and the fencing token grows, which protects the
-    store, and it stops by its own clock before the lease can have expired, see `worker.tenure`. Raises StoreUnavailable.
+    A lease ends when it is released, or `ttl` after it was acquired or last renewed, by Redis' clock. An owner learns
+    of the loss late, or not at all while it is cut off. The store is protected, because each write compares the lease
+    and the fencing token grows. The owner also stops by its own clock before the lease can expire, see `worker.tenure`.
+    Raises StoreUnavailable.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._nonces: dict[int, str] = {}  # partition -> nonce of the attempt whose outcome is not known
+        self._nonces: dict[int, str] = {}  # partition -> nonce of an attempt with unknown outcome
 
     async def prepare(self) -> None:
-        """Have everything at hand that a slow store would make late. Not needed, but for that."""
+        """Open connections and load scripts in advance. Optional; avoids a delay when the store is slow."""
         await self._store.prepare([_ACQUIRE, _RENEW, _RELEASE, _FENCE])
 
     async def take(self, partitions: Sequence[int], worker: str, ttl: timedelta) -> TakeResult:
-        """Take those of the partitions that nobody has, in one round trip to each node; of a node that is away, none.
+        """Take those of the partitions that are free, in one round trip to each node; none of an unavailable node.
 
-        To be repeated after StoreUnavailable: what was taken then, unknown to the caller, is found again.
+        After StoreUnavailable, repeat it: the result then includes partitions that the failed call took.
         """
         if not _WORKER.fullmatch(worker):
             raise ValueError(f"{worker[:50]!r} cannot be a worker's name")
@@ -146,17 +150,17 @@ class Leases:
         return TakeResult(taken, min(expiries, default=None), frozenset(blocked))
 
     async def acquire(self, partition: int, worker: str, ttl: timedelta) -> Lease | None:
-        """Take one partition; None when somebody has it (also when it is `worker` itself)."""
+        """Take one partition; None if it has an owner (including `worker` itself)."""
         look = await self.take([partition], worker, ttl)
         return look.taken[0].lease if look.taken else None
 
     async def together(self, leases: Sequence[Lease]) -> list[list[Lease]]:
-        """Return the leases, those of one node together: a node that is away must not cost the leases of another."""
+        """Return the leases grouped by node, so that an unavailable node does not affect leases on other nodes."""
         by_partition = {lease.partition: lease for lease in leases}
         return [[by_partition[one] for one in part] for part in await self._store.together(by_partition)]
 
     async def renew(self, leases: Sequence[Lease], ttl: timedelta) -> set[Lease]:
-        """Extend leases to `ttl` from now, in one round trip to each node; those not returned are lost for good."""
+        """Extend leases to `ttl` from now, in one round trip to each node. Leases that are not returned are lost."""
         calls = [
             _RENEW(lease=keys.lease(lease.partition), lease_value=lease.value, ttl_ms=_ms(ttl)) for lease in leases
         ]
@@ -164,18 +168,18 @@ class Leases:
         return {lease for lease, held in zip(leases, replies, strict=True) if held}
 
     async def fence(self, lease: Lease, nonce: str, ttl: timedelta) -> Lease:
-        """Put another ownership of the same worker in the place of a lease, for `ttl` from now.
+        """Replace a lease with a new one of the same worker, for `ttl` from now.
 
-        A write under the old one that has not run by then meets LEASELOST. That is how an owner that does not know what became
-        of a write can know what is stored: what it reads after this is not changed by what it sent before.
+        A write under the old lease that runs later fails with LEASELOST. So an owner with a write of unknown outcome
+        can read what is stored, because its earlier writes have no effect after this call.
 
         Args:
-            lease: in force.
-            nonce: of the new one, see `new_nonce`. After StoreUnavailable the same must be given again: it may be in force already.
-            ttl: for how long.
+            lease: the lease in force.
+            nonce: nonce of the new lease, see `new_nonce`. After StoreUnavailable repeat with the same nonce.
+            ttl: duration of the new lease.
 
         Raises:
-            LeaseLost: another worker owns the partition, or nobody.
+            LeaseLost: the lease is not in force.
         """
         call = _FENCE(
             lease=keys.lease(lease.partition),
@@ -191,18 +195,18 @@ class Leases:
         return Lease(lease.partition, lease.worker, int(fence), nonce)
 
     async def release(self, *leases: Lease) -> None:
-        """Give partitions up, so that others can take them at once. A lease that is lost already is left alone."""
+        """Release partitions, so that other workers can take them at once. Lost leases are ignored."""
         calls = [_RELEASE(lease=keys.lease(lease.partition), lease_value=lease.value) for lease in leases]
         await self._store.run_many(calls, urgent=True)
 
 
 def new_nonce() -> str:
-    """Return a text that tells an ownership from every other one."""
+    """Return a unique text for an ownership."""
     return secrets.token_hex(8)
 
 
 def _handed_over(left: bytes | None, lease: Lease) -> bytes | None:
-    """Return the position of a handover whose owner was the one before this lease; None for any other."""
+    """Return the position of a handover from the owner directly before this lease; None otherwise."""
     fence, _, position = (left or b"").partition(b" ")
     return position if position and fence == b"%d" % (lease.fence - 1) else None
 

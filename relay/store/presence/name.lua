@@ -1,5 +1,5 @@
--- Store what each name stands for as "<expiry> <outcome>"; only names whose outcome differs go into `changes`. Returns the
--- entry's id, or false without one.
+-- Store the resolution of each name as "<expiry> <outcome>", and append names whose outcome changed to `changes`.
+-- Returns the entry's id, or false if no outcome changed.
 -- uses: lease, append, layout
 local lease = KEYS[1]  -- the partition's lease
 local directory = KEYS[2]

@@ -1,8 +1,8 @@
 """The two streams of a partition: `inbox` with hints for its worker, and `changes` with the worker's results.
 
-Both are chained: each entry names the one before it. If the next entry does not name a reader's position, the reader has missed
-something (it was trimmed away, or history was lost) and reads the data itself: the inbox's reader all interest and
-all grants, a reader of `changes` a snapshot of its users.
+Both are chained: each entry has the id of the entry before it. If that id is not a reader's position, the reader has
+missed entries (they were trimmed, or history was lost). It then reads the data itself: the worker reads all interest
+and all grants, a reader of `changes` reads a snapshot of its users.
 
     edge, webhook, web ──► inbox ──► worker ──► changes ──► edges
 """
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from relay.store.server.connection import Store
 
 INBOX_PER_TENANT: Final = 1000
-"""Hints of one tenant that may wait for its worker, each notification counted by itself; a tenant that floods the inbox costs itself a full reading, and no
-other tenant anything."""
+"""Hints of one tenant that may wait for its worker; each notification counts as one. A tenant that floods the inbox
+causes a full read of itself only, and does not affect other tenants."""
 INBOX_ENTRIES: Final = 100_000
-"""The last bound, for a partition whose worker is away for long; its next worker reads everything anyway."""
+"""Upper bound for a partition whose worker is unavailable for a long time; its next worker reads everything anyway."""
 CHANGES_ENTRIES: Final = 1000
 
 _APPEND = Script("inbox_append")
@@ -42,7 +42,7 @@ _ENDED = Script("ended")
 
 
 def inbox_values(tenant_id: TenantId) -> dict[str, Any]:
-    """Return what a script that uses `_hint.lua` needs, by name."""
+    """Return the keys and arguments that scripts with `_hint.lua` need, by name."""
     partition = keys.partition_of(tenant_id)
     return {
         "inbox": keys.inbox(partition),
@@ -64,13 +64,13 @@ async def append_hints(store: Store, hint: hints.Hint, *more: hints.Hint) -> Non
 
 @dataclass(frozen=True, slots=True)
 class InboxEntry:
-    """One entry of an inbox; `hint` is None when this release cannot read it (then look at everything)."""
+    """One entry of an inbox. `hint` is None if this release cannot read it; then read everything again."""
 
     partition: int
     position: bytes
     hint: hints.Hint | None
     gap: bool
-    """Entries before this one were lost: look at everything."""
+    """True if entries before this one were lost; then read everything again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +82,12 @@ class Cursor:
 
 
 class Inbox:
-    """The hints to the workers, in the order in which they came, for each partition by itself.
+    """The hints to the workers, in order of arrival within each partition.
 
-    At least once: a worker that goes on from a saved cursor may see hints again. Hints may be left out, and the worker
-    always learns of it: a tenant's beyond `INBOX_PER_TENANT` since the cursor was saved (named by the next `save`), and
-    the oldest of a partition whose worker is away (`gap`). To miss nothing, take `last` before reading the truth, and
-    read the inbox from there.
+    Delivery is at least once: a worker that continues from a saved cursor may see hints again. Hints may be omitted,
+    and the worker always learns of it: hints of a tenant beyond `INBOX_PER_TENANT` since the cursor was saved (the next
+    `save` returns the tenant), and the oldest hints of a partition whose worker is unavailable (`gap`). To miss
+    nothing, call `last` before reading the data, and read the inbox from there.
     """
 
     def __init__(self, store: Store) -> None:
@@ -103,7 +103,7 @@ class Inbox:
         return await self._store.command("GET", keys.inbox_head(partition)) or START_ID
 
     async def read(self, positions: Mapping[int, bytes], block: timedelta = BLOCK) -> list[InboxEntry]:
-        """Return the entries behind these positions (partition -> position); empty when nothing came within `block`.
+        """Return the entries after these positions (partition -> position); empty after `block` without any.
 
         One caller at a time. `wake` makes it return early.
         """
@@ -122,11 +122,11 @@ class Inbox:
         return read
 
     async def wake(self) -> None:
-        """Make a `read` under way return now."""
+        """Make a running `read` return now."""
         await self._streams.wake()
 
     async def load(self, partition: int) -> Cursor | None:
-        """Return the position of the last worker; None when there was none."""
+        """Return the saved position of the last worker; None if there is none."""
         saved, (seconds, micros) = await self._store.many([("GET", keys.cursor(partition)), ("TIME",)])
         if saved is None:
             return None
@@ -135,10 +135,10 @@ class Inbox:
         return Cursor(position, timedelta(milliseconds=max(0, now_ms - int(saved_ms))))
 
     async def save(self, lease: Lease, position: bytes) -> set[TenantId]:
-        """Save that everything up to `position` was dealt with, so that it may be trimmed away.
+        """Save that all hints up to `position` were processed, and trim them.
 
         Returns:
-            Tenants of which hints were left out since the last save: look at them as a whole.
+            Tenants with omitted hints since the last save: read all their data again.
 
         Raises:
             LeaseLost: the partition has another owner.
@@ -162,13 +162,13 @@ class Inbox:
 
 
 class Changes:
-    """Appends to `changes` for others than the partition's owner, in order with what the owner appends."""
+    """Appends to `changes` for processes other than the partition's owner, in one order with the owner's entries."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     async def last(self, partition: int) -> Revision:
-        """Return the newest entry's revision; START when there is none. Smaller than one seen before: history was lost."""
+        """Return the newest entry's revision; START if there is none. A revision that goes back means lost history."""
         return parse(await self._store.command("GET", keys.changes_head(partition)) or START_ID)
 
     async def key_revoked(self, tenant_id: TenantId, key_id: str) -> None:
@@ -195,9 +195,10 @@ class Changes:
 class ChangesReader:
     """Reads `changes` of several partitions.
 
-    Entries of a partition come in order, each once, from where `set` put the position; between partitions there is no
-    order. Only positions are kept here, so entries that were trimmed before they were read are lost, and the next entry's `gap` shows
-    it. Raises StoreUnavailable from `read`; positions stand, and the next `read` goes on from them.
+    Entries of a partition come in order, each once, from the position given to `set`; there is no order between
+    partitions. The reader keeps only positions: entries that were trimmed before they were read are lost, and `gap` of
+    the next entry shows it. `read` raises StoreUnavailable and keeps the positions, so the next `read` continues from
+    them.
     """
 
     def __init__(self, store: Store) -> None:
@@ -207,11 +208,11 @@ class ChangesReader:
         self._waking: set[asyncio.Task[None]] = set()
 
     def position(self, partition: int) -> Revision | None:
-        """Return the revision up to which the partition was read; None when it is not being read."""
+        """Return the revision up to which the partition was read; None if it is not read."""
         return self._positions.get(partition)
 
     def set(self, partition: int, revision: Revision) -> None:
-        """Read the partition from behind `revision` on, also when that means reading some entries again."""
+        """Read the partition from after `revision`, even if that repeats entries."""
         self._positions[partition] = revision
         self._any.set()
         self._wake()
@@ -224,7 +225,7 @@ class ChangesReader:
         self._wake()
 
     async def read(self) -> list[tuple[int, entries.ChangesEntry]]:
-        """The next entries, of at most `READ_COUNT` (see `blocking`) a partition; empty after `BLOCK` without any, or when woken.
+        """Return the next entries, at most `blocking.READ_COUNT` for each partition; empty after `BLOCK` or a wake.
 
         One caller at a time.
         """
@@ -238,7 +239,7 @@ class ChangesReader:
             partition = streams[stream]
             position = asked[partition]
             if self._positions.get(partition) != position:
-                continue  # moved or dropped while the read was under way: what came belongs to the old position
+                continue  # moved or dropped during the read: the entries belong to the old position
             for entry_id, fields in items:
                 entry = entries.parse(entry_id, fields, position)
                 position = entry.revision
@@ -264,6 +265,6 @@ class ChangesReader:
         task.add_done_callback(self._waking.discard)
 
     async def _wake_quietly(self) -> None:
-        # Not woken is only late: the read ends by itself within BLOCK, and says itself what is wrong with the store.
+        # A failed wake only causes a delay: the read ends within BLOCK anyway, and raises the store's error itself.
         with suppress(RelayError):
             await self._streams.wake()

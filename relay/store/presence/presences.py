@@ -1,6 +1,6 @@
-"""Presence as workers write it and edges read it: answers, resolved names, contact, epoch.
+"""Presence, which workers write and edges read: answers, resolved names, contact, epoch.
 
-All of it can be read again from Graph, so no write here waits for a disk.
+All of it can be read again from Graph, so no write here waits for the disk.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ if TYPE_CHECKING:
     from relay.store.server.connection import Store
 
 MAX_SNAPSHOT_NAMES: Final = 5000
-"""Names in one snapshot: so many hold the server up for 7.6 ms (measured), and Lua cannot unpack many more."""
+"""Most names in one snapshot: they block the server for 7.6 ms (measured), and Lua cannot unpack many more."""
 MAX_ENTRY_USERS: Final = 1000
-"""Answers or names in one entry of `changes`; more become several entries. A poll has at most 650."""
+"""Most answers or names in one entry of `changes`; more become several entries. A poll has at most 650."""
 CONTACT_KEPT: Final = timedelta(days=7)
-"""A tenant not read for longer has no contact time; it has long been stale by then."""
+"""Time after which a tenant without reads has no contact time; it is stale long before that."""
 _SCAN_COUNT: Final = 500
 
 _ACCEPT = Script("accept")
@@ -59,13 +59,13 @@ _SNAPSHOT = Script("snapshot", reads_only=True)
 class Presences:
     """Answers, directory and contact of all tenants.
 
-    Each call is atomic unless it says otherwise. A worker's writes carry its lease: a call that raises LeaseLost
-    wrote nothing. A call that raises StoreUnavailable may have written, or may yet write: it can lie in a socket until the server
-    reads it. Repeating it stores nothing twice, but the repeated answers are then reported as refused. To know what is stored, put
-    another lease in the place of the one that was shown (`Leases.fence`), then read (`load`).
+    Each call is atomic unless documented otherwise. A worker's writes carry its lease: a call that raises LeaseLost
+    wrote nothing. A call that raises StoreUnavailable may have written, or may still write: it can wait in a socket
+    until the server reads it. Repeating it stores nothing twice, but the repeated answers are then reported as refused.
+    To find out what is stored, replace the lease of the call (`Leases.fence`), then read (`load`).
 
-    Revisions of one partition grow with every entry and never repeat within an epoch. Nothing expires but contact:
-    the worker deletes what nobody watches.
+    Revisions of one partition grow with every entry and never repeat within an epoch. Only contact expires: the worker
+    deletes data that is no longer watched.
     """
 
     def __init__(self, store: Store) -> None:
@@ -74,7 +74,7 @@ class Presences:
     # ------------------------------------------------------------------ epoch
 
     async def epoch(self, partition: int) -> Epoch | None:
-        """Return the identity of the partition's `changes`; None when it never had an owner."""
+        """Return the identity of the partition's `changes`; None if it never had an owner."""
         value = await self._store.command("GET", keys.epoch(partition))
         return None if value is None else Epoch(value.decode())
 
@@ -82,13 +82,13 @@ class Presences:
         """Return the history of each partition whose node is a primary, in one round trip to each node; others are absent.
 
         Raises:
-            StoreUnavailable: no node can tell.
+            StoreUnavailable: no node answers.
         """
         found = await self._store.by_node(partitions, self._histories)
         return {partition: history for mine in found for partition, history in mine.items()}
 
     async def _histories(self, partitions: Sequence[int]) -> dict[int, PartitionHistory]:
-        """Return the histories of partitions of one node; none if it is not a primary."""
+        """Return the histories of partitions of one node; empty if it is not a primary."""
         held = [key for partition in partitions for key in (keys.epoch(partition), keys.changes_head(partition))]
         server, values = await asyncio.gather(
             self._store.identity(partitions[0]),
@@ -110,10 +110,10 @@ class Presences:
         }
 
     async def renew_epoch(self, lease: Lease, tenant_ids: Iterable[TenantId] = ()) -> Epoch:
-        """Declare that history before now is not to be trusted; see `renew_epochs`.
+        """Begin a new epoch, because earlier history cannot be trusted; see `renew_epochs`.
 
         Raises:
-            LeaseLost: nothing was written.
+            LeaseLost: the lease is not in force; nothing was written.
         """
         renewed = await self.renew_epochs({lease: tenant_ids})
         if lease not in renewed:
@@ -121,10 +121,11 @@ class Presences:
         return renewed[lease]
 
     async def renew_epochs(self, tenants: Mapping[Lease, Iterable[TenantId]]) -> dict[Lease, Epoch]:
-        """Declare that history before now is not to be trusted, and delete the tenants' answers with it, in one step for each partition.
+        """Begin new epochs, because history cannot be trusted, and delete the tenants' answers in the same step.
 
-        An answer of the lost history may be older than what suites were shown of it. Entries of `changes` stay; the worker reads all
-        users again. Leases that are lost are absent from what is returned. All in one round trip.
+        A stored answer may be older than the answer that suites received from the lost history. Entries of `changes`
+        stay; the worker reads all users again. Lost leases are absent from the result. One step for each partition, one
+        round trip in all.
         """
         calls = [
             _EPOCH(
@@ -136,7 +137,8 @@ class Presences:
             )
             for lease, tenant_ids in tenants.items()
         ]
-        # Urgent, because that is never retried: a first try that ran late would delete what was accepted after the second.
+        # Urgent, because urgent calls are never retried: a late first try would delete answers accepted after the
+        # second.
         replies = await self._store.run_many(calls, urgent=True)
         return {lease: Epoch(epoch.decode()) for lease, epoch in zip(tenants, replies, strict=True) if epoch}
 
@@ -145,24 +147,25 @@ class Presences:
     async def accept(
         self, lease: Lease, tenant_id: TenantId, answers: Sequence[Observed], epoch: Epoch | None = None
     ) -> Accepted:
-        """Keep those answers that are newer than what is stored, and append them to `changes`.
+        """Store the answers that are newer than the stored ones, and append them to `changes`.
 
         Args:
-            lease: of the tenant's partition.
-            tenant_id: whose users.
-            answers: each user at most once.
-            epoch: in which the read began; it must still be the partition's, and of the history that the server has. A
-                failover can bring an old lease back, and its owner must not write what it read before others read newer.
-                None demands nothing.
+            lease: the lease of the tenant's partition.
+            tenant_id: the users' tenant.
+            answers: the answers, at most one for each user.
+            epoch: the epoch in which the read began. It must still be the partition's, and belong to the server's
+                history: a failover can restore an old lease, whose owner must not overwrite newer answers. None: no
+                check.
 
-        Newer: by sequence number where stored and new one have it; otherwise, and of those with an equal one, only what was
-        polled, by fencing token and poll number. So is what `restarts`. Atomic for each `MAX_ENTRY_USERS` answers, which make one entry; when none
-        of them is newer, nothing is written. An entry carries the trace under way, if there is one.
+        Answers are compared by sequence number if both have one. Without one, with equal ones, or with `restarts`, only
+        a polled answer can be newer, by fencing token and poll number. Each `MAX_ENTRY_USERS` answers are one atomic
+        step and one entry; if none of them is newer, nothing is written. An entry carries the current trace, if there
+        is one.
 
         Raises:
-            LeaseLost: nothing more was written.
+            LeaseLost: the lease is not in force; nothing more was written.
             HistoryLost: the epoch is over; nothing more was written.
-            Bug: a user is named twice.
+            Bug: a user has two answers.
         """
         self._demand(lease, tenant_id)
         if len({answer.user_id for answer in answers}) != len(answers):
@@ -198,9 +201,9 @@ class Presences:
         await self._forget(lease, tenant_id, keys.answers(tenant_id), list(user_ids))
 
     async def load(self, tenant_id: TenantId) -> dict[UserId, StoredAnswer]:
-        """Return all answers of a tenant, read in parts so that the server is not held up.
+        """Return all answers of a tenant, read in parts so that the server is not blocked.
 
-        Not of one instant: for its partition's owner, while no write of its own is under way.
+        Not a consistent snapshot. Only for the partition's owner, while it has no write in progress.
         """
         return {UserId(user.decode()): unpack(value) async for user, value in self._scan(keys.answers(tenant_id))}
 
@@ -215,12 +218,12 @@ class Presences:
     # -------------------------------------------------------------- directory
 
     async def name(self, lease: Lease, tenant_id: TenantId, resolved: Mapping[Name, DirectoryEntry]) -> Revision | None:
-        """Keep what names stand for; those that stood for something else go into `changes`.
+        """Store the resolutions of names, and append those that changed to `changes`.
 
-        `expires` only tells the worker when to ask again: an entry past it is still given to edges.
+        `expires` only says when the worker resolves the name again: edges still use an expired entry.
 
         Returns:
-            The (last) entry's revision, or None when no name changed.
+            The revision of the (last) entry; None if no name changed.
         """
         self._demand(lease, tenant_id)
         revision = None
@@ -243,11 +246,11 @@ class Presences:
         return revision
 
     async def forget_names(self, lease: Lease, tenant_id: TenantId, names: Iterable[Name]) -> None:
-        """Delete names that nobody watches any more."""
+        """Delete names that are no longer watched."""
         await self._forget(lease, tenant_id, keys.directory(tenant_id), list(names))
 
     async def load_directory(self, tenant_id: TenantId) -> dict[Name, DirectoryEntry]:
-        """Return what all names of a tenant stand for, read like `load`."""
+        """Return the resolutions of all names of a tenant; not a consistent snapshot, see `load`."""
         found = {}
         async for name, value in self._scan(keys.directory(tenant_id)):
             expires, _, outcome = value.partition(b" ")
@@ -257,9 +260,9 @@ class Presences:
     # ------------------------------------------------------------- for edges
 
     async def snapshot(self, tenant_id: TenantId, names: Sequence[Name]) -> StoredSnapshot:
-        """Return what is known of at most `MAX_SNAPSHOT_NAMES` names and of the users that they stand for.
+        """Return the stored data on at most `MAX_SNAPSHOT_NAMES` names and on their users.
 
-        A user that a suite names by object id is found like any other: the worker enters object ids too.
+        A name may be an object id: the worker stores the resolution of object ids too.
         """
         if len(names) > MAX_SNAPSHOT_NAMES:
             raise Bug(f"A snapshot of {len(names)} names; {MAX_SNAPSHOT_NAMES} are the most")
@@ -290,9 +293,9 @@ class Presences:
     # ---------------------------------------------------------------- contact
 
     async def contact(self, lease: Lease, contacts: Sequence[entries.TenantContact]) -> None:
-        """Keep the contact of tenants and append it to `changes`, up to 1,000 tenants to an entry.
+        """Store the contact of tenants and append it to `changes`, up to 1,000 tenants in an entry.
 
-        The caller takes care that it is at most one entry a second for a partition.
+        The caller must limit this to one entry per second for each partition.
         """
         partition = lease.partition
         for chunk in _chunks(contacts, MAX_ENTRY_USERS):
@@ -314,7 +317,7 @@ class Presences:
             await self._store.run_once(call)
 
     async def kept_contact(self, tenant_id: TenantId) -> KeptContact | None:
-        """Return the tenant's newest contact, and how long ago it came; None when it was never read, or not for a week."""
+        """Return the tenant's newest contact and its age; None if the tenant was not read within a week."""
         text, (seconds, micros) = await self._store.many([("GET", keys.tenant_contact(tenant_id)), ("TIME",)])
         if text is None:
             return None
@@ -323,14 +326,14 @@ class Presences:
         return KeptContact(entries.contact(tenant_id, text), ago_s)
 
     async def contact_of(self, tenant_id: TenantId) -> entries.TenantContact | None:
-        """Return the tenant's newest contact; None when it was never read, or not for a week."""
+        """Return the tenant's newest contact; None if the tenant was not read within a week."""
         text = await self._store.command("GET", keys.tenant_contact(tenant_id))
         return None if text is None else entries.contact(tenant_id, text)
 
     # ------------------------------------------------------------ housekeeping
 
     async def drop(self, lease: Lease, tenant_id: TenantId) -> None:
-        """Delete everything of a tenant that left, the records of its subscriptions included."""
+        """Delete all data of a tenant that left, including the records of its subscriptions."""
         self._demand(lease, tenant_id)
         gone = [
             keys.answers(tenant_id),
@@ -352,7 +355,7 @@ class Presences:
         )
 
     async def trim(self, lease: Lease, older_than: datetime) -> int:
-        """Drop entries of `changes` from before a time (Redis' clock); returns how many."""
+        """Delete entries of `changes` from before a time (Redis' clock); return how many."""
         call = _TRIM(
             lease=keys.lease(lease.partition),
             changes=keys.changes(lease.partition),
@@ -377,7 +380,7 @@ class Presences:
                 return
 
     def _demand(self, lease: Lease, tenant_id: TenantId) -> None:
-        """Raise LeaseLost for a lease of another partition: it proves nothing about this tenant."""
+        """Raise LeaseLost for a lease of another partition: it is not valid for this tenant."""
         if keys.partition_of(tenant_id) != lease.partition:
             raise LeaseLost("The lease is not of this tenant's partition")
 

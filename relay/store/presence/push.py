@@ -1,4 +1,4 @@
-"""The number of users of each tenant that are pushed, and why others are not: for operators, and needed by nothing else."""
+"""The number of users of each tenant with push, and why others have none. Only operators need it."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ _PUT = Script("push_status")
 
 
 class PushStatus(msgspec.Struct, frozen=True):
-    """A tenant's users, by how their changes become known."""
+    """A tenant's users, by the way in which the relay learns of their changes."""
 
     pushed: int = 0
-    """Their changes are announced."""
+    """The number of users whose changes arrive as change notifications."""
     polled: int = 0
     """The number of users who are polled."""
     silent: int = 0
-    """The part of these whose changes should be announced, and are not any more."""
+    """The polled users that should have change notifications, and no longer get them."""
     reason: str = ""
-    """The reason why users who could be pushed are polled; empty when nothing is wrong."""
+    """The reason why users that could have push are polled; empty if there is no problem."""
     is_off: bool = False
-    """Nothing is subscribed to: no webhook is set up, or this cloud has no notifications."""
+    """True if there are no subscriptions: no webhook is set up, or this cloud has no notifications."""
 
 
 class PushStatuses:
-    """The push status of all tenants, as each one's owner wrote it last. A tenant that leaves takes its own along."""
+    """The push status of all tenants, as their owners last wrote it. It is deleted when the tenant leaves."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -53,7 +53,7 @@ class PushStatuses:
         )
 
     async def load(self, tenant_id: TenantId) -> PushStatus | None:
-        """Return a tenant's status; None when no worker has written one yet, or a later release has."""
+        """Return a tenant's status; None if there is none, or this release cannot read it."""
         text = await self._store.command("GET", keys.tenant_push(tenant_id))
         try:
             return None if text is None else _decode(text)

@@ -1,4 +1,4 @@
--- Write down how many of a tenant's users are pushed.
+-- Store a tenant's push status.
 -- uses: lease
 local lease = KEYS[1]  -- the partition's lease
 local push = KEYS[2]

@@ -1,10 +1,10 @@
--- Return what is known of some names, all of one instant: {last id, epoch, the server's history, outcome per name, user ids,
--- answer per user id, whether answers are held back}.
+-- Return the stored data on some names as a consistent snapshot: {last id, epoch, the server's history, outcome per
+-- name, user ids, answer per user id, whether answers are held back}.
 local directory = KEYS[1]
 local answers = KEYS[2]
 local changes_head = KEYS[3]
 local epoch = KEYS[4]
-local unenforced = KEYS[5]  -- mark of a change that is not carried out yet
+local unenforced = KEYS[5]  -- mark of a change that is not enforced yet
 local first_name = 1  -- ARGV[1...]: names, few enough to unpack
 
 local outcomes = #ARGV >= first_name and redis.call('HMGET', directory, unpack(ARGV, first_name)) or {}

@@ -1,4 +1,4 @@
--- Forget a subscription.
+-- Delete the record of a subscription.
 -- uses: lease
 local lease = KEYS[1]  -- the partition's lease
 local subscription = KEYS[2]

@@ -1,4 +1,4 @@
--- Write a subscription down, new or changed.
+-- Store a new or changed subscription.
 -- uses: lease
 local lease = KEYS[1]  -- the partition's lease
 local subscription = KEYS[2]

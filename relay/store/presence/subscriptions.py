@@ -1,8 +1,8 @@
-"""The relay's subscriptions at Graph: the route, secret and users of each. A record is written before Graph is asked.
+"""The relay's subscriptions at Graph: route, secret and users of each. The record precedes the request to Graph.
 
-A notification arrives at a *route*, the last part of the address that the relay gave Graph. Each subscription has one of its
-own for life, and the route itself names the partition, so the webhook finds the record without knowing the tenant. Client
-state and tenant of a route never change: a subscription with others takes another route.
+A notification arrives at a *route*, the last part of the address that the relay registered at Graph. Each subscription
+keeps its own route. The route contains the partition, so the webhook finds the record without knowing the tenant.
+Client state and tenant of a route never change: a subscription with other values has another route.
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ class Subscription:
     """One subscription as the relay wants it or has it.
 
     Attributes:
-        route_id: of `new_route`.
-        tenant_id: whose users it covers.
-        account_id: whose grant made it.
-        client_state: the secret that Graph repeats in each notification; of `new_client_state`.
+        route_id: the route, from `new_route`.
+        tenant_id: the tenant of its users.
+        account_id: the account whose grant created it.
+        client_state: the secret that Graph repeats in each notification, from `new_client_state`.
         users: the users that it covers.
-        subscription_id: Graph's id; empty until Graph answered.
-        certificate_id: which certificate its notifications are encrypted for.
+        subscription_id: Graph's id; empty until Graph has answered.
+        certificate_id: id of the certificate that its notifications are encrypted for.
         expires: when Graph ends it unless it is renewed.
-        created: when it was asked for.
+        created: when it was requested.
     """
 
     route_id: str
@@ -76,10 +76,10 @@ class Route:
 
 
 class Subscriptions:
-    """Records of subscriptions. They are presence, not custody: a lost one leaves a stray that Graph's own list shows.
+    """Records of subscriptions. They are presence, not custody: Graph's list still shows one without a record.
 
-    Writes demand the lease of the tenant's partition; LeaseLost means that nothing was written. All may be repeated.
-    Nothing expires: the worker drops what is over.
+    Writes need the lease of the tenant's partition; LeaseLost means that nothing was written. All calls can be
+    repeated. Records do not expire: the worker deletes them when their subscriptions end.
     """
 
     def __init__(self, store: Store) -> None:
@@ -107,7 +107,7 @@ class Subscriptions:
         return _subscription(route_id, await self._store.command("HGETALL", keys.subscription(route_id)))
 
     async def of(self, tenant_id: TenantId) -> list[Subscription]:
-        """List the subscriptions of a tenant, oldest first; not of one instant."""
+        """List the subscriptions of a tenant, oldest first; not a consistent snapshot."""
         routes = await self._routes(tenant_id)
         records = await self._store.many([("HGETALL", keys.subscription(route_id)) for route_id in routes])
         found = [_subscription(route_id, record) for route_id, record in zip(routes, records, strict=True)]
@@ -136,7 +136,7 @@ class Subscriptions:
         return used
 
     async def drop(self, lease: Lease, tenant_id: TenantId, route_id: str) -> None:
-        """Forget a subscription; one that is not known is fine. (`Presences.drop` forgets all of a tenant that left.)"""
+        """Delete the record of a subscription, if any. (`Presences.drop` deletes all of a tenant that left.)"""
         _demand(lease, tenant_id, route_id)
         await self._store.run(
             _DROP(
@@ -157,7 +157,7 @@ _ROUTE_FIELDS: Final = ("tenant", "subscription", "client_state")
 
 
 def _demand(lease: Lease, tenant_id: TenantId, route_id: str) -> None:
-    """Raise LeaseLost for a lease of another partition: it proves nothing about this tenant."""
+    """Raise LeaseLost for a lease of another partition: it is not valid for this tenant."""
     partition = keys.partition_of(tenant_id)
     if partition != lease.partition:
         raise LeaseLost("The lease is not of this tenant's partition")

@@ -1,8 +1,8 @@
--- Keep which suites have streams open at one edge. What other edges wrote is dropped once it does not count any more: a process
--- that was killed cannot take it back.
+-- Store the suites with open streams at one edge. Expired reports of other edges are deleted too, because a killed edge
+-- cannot delete its own.
 local connected = KEYS[1]  -- edge -> "<ms> <suites>", of one tenant
 local edge = ARGV[1]
-local suites = ARGV[2]  -- empty: no stream any more
+local suites = ARGV[2]  -- empty: no open stream
 local counts_for_ms = ARGV[3]
 
 local time = redis.call('TIME')

@@ -1,4 +1,4 @@
-"""The values of presence as workers write them and edges read them, and the stored layout of an answer."""
+"""The values of presence, which workers write and edges read, and the stored layout of an answer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _HEAD: Final = struct.Struct(">QIIQBB")
 in `_layout.lua`."""
 _MAX_SEQUENCE_BYTES: Final = 255
 _RESTARTS: Final = 3
-"""Used instead of the source, only on the way to the script."""
+"""Replaces the source in the call of the script; never stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,22 +29,22 @@ class Observed:
 
     user_id: UserId
     item: bytes
-    """The encoded answer that suites receive; opaque here."""
+    """The encoded answer for suites; not interpreted here."""
     order: Order
     sequence_number: str = ""
-    """Empty when there is none. One of more than 255 bytes is treated as none."""
+    """Empty if there is none. More than 255 bytes are treated as none."""
     source: Source = Source.POLL
     restarts: bool = False
-    """True when sequence numbers have begun again: the order of polls decides, although the number is less."""
+    """True if sequence numbers restarted: the order of polls decides, even if the number is lower."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeptContact:
-    """A contact as the store keeps it for those who were not there when it came."""
+    """A stored contact, for readers that were not connected when it was written."""
 
     contact: entries.TenantContact
     ago_s: float
-    """Seconds since the store took it in, by the store's own clock."""
+    """Seconds since the store wrote it, by the store's clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +52,10 @@ class Accepted:
     """The result of `Presences.accept`."""
 
     stored: Mapping[UserId, Revision]
-    """User -> revision. Of several calls, the one that was carried out last has the greatest one, whichever reply comes first."""
+    """User -> revision. Of several calls, the last one to run has the greatest revision, in whichever order replies
+    arrive."""
     refused: frozenset[UserId]
-    """Not newer than what is stored."""
+    """Users whose answers were not newer than the stored ones."""
 
     @property
     def revision(self) -> Revision | None:
@@ -75,7 +76,7 @@ class StoredAnswer:
 
 @dataclass(frozen=True, slots=True)
 class DirectoryEntry:
-    """The stored meaning of a name, and the time until which it need not be asked again."""
+    """The stored resolution of a name, and the time after which it is resolved again."""
 
     outcome: Resolution
     expires: datetime
@@ -83,32 +84,32 @@ class DirectoryEntry:
 
 @dataclass(frozen=True, slots=True)
 class PartitionHistory:
-    """The history of one partition, as its node has it."""
+    """The history of one partition on its node."""
 
     epoch: Epoch | None
     """The identity of its `changes`; None when it never had an owner."""
     last: Revision
     """The newest entry of its `changes`; START when there is none."""
     replid: str
-    """The history that its node has; see `ServerIdentity`."""
+    """The data history of its node; see `ServerIdentity`."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredSnapshot:
-    """Everything known of some names, all of one instant."""
+    """All stored data on some names, as a consistent snapshot."""
 
     last: Revision
-    """The newest entry of the partition's `changes` then; START when there was none."""
+    """The newest entry of the partition's `changes` at that time; START if there was none."""
     epoch: Epoch | None
     """None when the partition never had an owner."""
     replid: str
-    """The history that the server itself has; see `ServerIdentity`."""
+    """The server's data history; see `ServerIdentity`."""
     names: dict[Name, Resolution]
-    """Names that are not known are absent."""
+    """Unknown names are absent."""
     answers: dict[UserId, tuple[Revision, bytes]]
     """Revision and item; users without an answer are absent."""
     is_held_back: bool = False
-    """True while a change of who can be watched is not carried out: no answers are given, whatever is stored."""
+    """True while a changed watching permission is not enforced yet: `answers` is then empty."""
 
 
 def unpack(value: bytes) -> StoredAnswer:

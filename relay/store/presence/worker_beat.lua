@@ -1,15 +1,15 @@
--- Say that a worker lives and which partitions it owns, or that it leaves, and return the table of all workers:
+-- Register a live worker and its partitions, or remove a worker that stops, and return the table of all workers:
 -- {now, live, owners, loads}, times in ms by this server's clock, the others as HGETALL returns them.
--- What no release of the relay can have written is dropped.
+-- Values that no release of the relay can have written are deleted.
 local live = KEYS[1]  -- worker -> 'until since ttl'
 local owners = KEYS[2]  -- partition -> worker
 local loads = KEYS[3]  -- partition -> 'users notifications'
 local changed = KEYS[4]  -- stream
 local worker = ARGV[1]
-local ttl_ms = ARGV[2]  -- 0: it leaves
-local announce = ARGV[3]  -- 1: tell the others at once
+local ttl_ms = ARGV[2]  -- 0: the worker stops
+local announce = ARGV[3]  -- 1: notify the other workers at once
 local entries = ARGV[4]  -- of the stream, about
-local first_pair = 5  -- ARGV[5...]: (partition, load) pairs of what it owns; an empty load leaves the one that is known
+local first_pair = 5  -- ARGV[5...]: (partition, load) pairs of its partitions; an empty load keeps the stored one
 
 local function fields_of(hash)
   local found = redis.pcall('HGETALL', hash)
@@ -26,7 +26,7 @@ local since_ms = now_ms
 local registered = fields_of(live)
 for i = 1, #registered, 2 do
   local ends_ms, began_ms, span_ms = string.match(registered[i + 1], '^(%d+) (%d+) (%d+)')
-  -- One that ends later than it can have been written for is from before the clock was set back.
+  -- An entry with an end further away than its span was written before the clock was set back.
   if not ends_ms or tonumber(ends_ms) <= now_ms or tonumber(ends_ms) > now_ms + tonumber(span_ms) then
     redis.call('HDEL', live, registered[i])
   elseif registered[i] == worker then
@@ -47,7 +47,7 @@ local function by_name(fields)
   return found
 end
 
--- Nothing is written that stands there already: most beats change one field.
+-- Write only changed fields: most beats change one field.
 local known_owners, known_loads, owned = by_name(fields_of(owners)), by_name(fields_of(loads)), {}
 for i = first_pair, #ARGV, 2 do
   local partition, load = ARGV[i], ARGV[i + 1]

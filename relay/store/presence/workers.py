@@ -1,7 +1,7 @@
-"""The table of workers: which of them live, the partitions of each, and the cost of each partition. Read and written in one round trip.
+"""The table of workers: the live workers, their partitions, and the cost of each. It takes one round trip.
 
-Workers plan by the table, and it decides nothing: a lease does. All of it is in one slot, and is complete again within a third of a
-lease after it was lost. Times are Redis' own, so the clocks of workers do not matter.
+Workers plan with the table; ownership depends only on leases. The whole table is in one slot. If it is lost, it is
+complete again within a third of a lease. Times are by Redis' clock, so the clocks of workers do not matter.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _BEAT = Script("worker_beat")
 _CHANGED_ENTRIES: Final = 100
-"""Length of the stream. A worker that is further behind looks in any case, because some entries are left."""
+"""Length of the stream. A worker that is further behind still finds some entries, so it reads the table."""
 _REGISTRATION: Final = re.compile(rb"(\d{1,16}) (\d{1,16}) (\d{1,16})")
 _LOAD: Final = re.compile(rb"(\d{1,12}) (\d{1,12})")
 
@@ -37,13 +37,13 @@ class Workers:
     async def beat(
         self, worker: str, ttl: timedelta, owned: Mapping[int, PartitionLoad | None], *, announce: bool
     ) -> ShareTable:
-        """Say that a worker lives, for `ttl` from now, and return the table.
+        """Register a worker as live, for `ttl` from now, and return the table.
 
         Args:
             worker: its name.
-            ttl: as long as its leases.
-            owned: partition -> its work, for all that it owns; None leaves the one that is known.
-            announce: whether the others are to look at once.
+            ttl: duration of the registration, the same as of its leases.
+            owned: partition -> load, for all that it owns; None keeps the stored load.
+            announce: whether other workers must read the table at once.
         """
         pairs: list[str | int] = []
         for partition, load in owned.items():
@@ -52,11 +52,11 @@ class Workers:
         return _table(*reply)
 
     async def leave(self, worker: str) -> None:
-        """Say that a worker ends and owns nothing any more. The others look at once."""
+        """Remove a worker that stops and owns no partitions. Other workers read the table at once."""
         await self._store.run_many([_call(worker, timedelta(), [], announce=True)], urgent=True)
 
     async def table(self) -> ShareTable:
-        """Return the table, for people: nothing is written."""
+        """Return the table for display, without writing."""
         (seconds, micros), *hashes = await self._store.many(
             [
                 ("TIME",),
@@ -70,14 +70,14 @@ class Workers:
 
 
 class SharesChanged:
-    """Waits until some worker came, left, or owns other partitions. Early or in vain now and then, never late unless the store is away."""
+    """Waits until a worker starts, stops, or owns other partitions. Late only if the store is down."""
 
     def __init__(self, store: Store) -> None:
         self._streams = store.streams()
         self._position = START_ID
 
     async def wait(self) -> bool:
-        """Return when something changed, or after `BLOCK`; whether it did. Raises StoreUnavailable."""
+        """Wait for a change, at most `BLOCK`; return whether there was one. Raises StoreUnavailable."""
         read = await self._streams.read({keys.WORKERS_CHANGED: self._position})
         if not read:
             return False
@@ -104,7 +104,7 @@ def _call(worker: str, ttl: timedelta, pairs: Sequence[str | int], *, announce: 
 
 
 def _table(now_ms: int, live: Sequence[bytes], owners: Sequence[bytes], loads: Sequence[bytes]) -> ShareTable:
-    """Read the table. Entries that make no sense, as another release or program may leave them, are left out."""
+    """Read the table. Invalid entries, for example from another release or program, are ignored."""
     workers: dict[str, LiveWorker] = {}
     for name, value in _pairs(live):
         found = _REGISTRATION.match(value)

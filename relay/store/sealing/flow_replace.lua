@@ -1,6 +1,6 @@
--- Compare and set a flow. Returns 0 when something else is there by now.
+-- Compare and set a flow. Returns 0 if it has changed since it was read.
 local flow = KEYS[1]
-local old = ARGV[1]  -- what was read
+local old = ARGV[1]  -- the value that was read
 local new = ARGV[2]
 local ttl_ms = ARGV[3]
 

@@ -1,7 +1,7 @@
-"""Invitations: links with which somebody else begins an onboarding, valid for some days and once. Custody: acknowledged means on disk.
+"""Invitations: links that start an onboarding, valid once and for some days. Custody: acknowledged means on disk.
 
-A link's token is kept as a hash, and its content is sealed: a tenant's name, and a contact at the operator. It grants
-nothing: the person who opens it must still sign in at Microsoft with an account of the tenant.
+A link's token is stored as a hash, and its content is sealed: a tenant's name, and a contact at the operator. It grants
+no right: the user who opens it must still sign in to Microsoft with an account of the tenant.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from relay.store.server.connection import Store
 
 LIFETIME: Final = timedelta(days=14)
-"""Default lifetime of a link: somebody may be away for a week."""
+"""Default lifetime of a link; the recipient may be on leave for a week."""
 MAX_LIFETIME: Final = timedelta(days=90)
 MAX_TOKEN_CHARS: Final = 100
 _PURPOSE: Final = "invitation"
@@ -34,13 +34,15 @@ class Invitation(msgspec.Struct, frozen=True, kw_only=True):
     """The content of an invitation link.
 
     Attributes:
-        domain: of the organisation's Microsoft 365 accounts.
-        tenant_id: the tenant that the domain was registered in when the link was made.
-        organisation: what it is called; empty lets the person who opens the link type it, as the two below.
-        contact: the contact.
-        email: the contact's.
+        domain: domain of the organisation's Microsoft 365 accounts.
+        tenant_id: the tenant of the domain when the link was made.
+        organisation: name of the organisation. If this or one of the next two is empty, the user who opens the link
+            enters it.
+        contact: name of the contact.
+        email: e-mail address of the contact.
         expires: when the link ends.
-        word_ms: when the operator made it, in ms since 1970; 0: somebody else did. The operator's lets the tenant in.
+        word_ms: when the operator made the link, in ms since 1970; it then approves the tenant. 0: another user made
+            it.
     """
 
     domain: str
@@ -56,17 +58,17 @@ class Invitation(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_whole(self) -> bool:
-        """Return whether nothing is left to be typed."""
+        """Return whether the link has all the data, so that the user enters none."""
         return bool(self.organisation and self.contact and self.email)
 
 
 def new_token() -> str:
-    """Return a token that no other link has: 256 bits, fit for an address."""
+    """Return a unique token of 256 bits that can be part of a URL."""
     return secrets.token_urlsafe(32)
 
 
 class Invitations:
-    """The links that are out.
+    """The valid links.
 
     Raises (from every method): `StoreUnavailable`; `NotSaved` from those that write.
     """
@@ -76,9 +78,9 @@ class Invitations:
         self._ring = ring
 
     async def put(self, token: str, invitation: Invitation, quota: Quota | None = None) -> None:
-        """Keep an invitation under a token until it expires; one that was there is replaced. On disk when this returns.
+        """Store an invitation under a token until it expires, durably; an existing one is replaced.
 
-        Where a quota is given, the invitations of it that end first go when it is full.
+        If a quota is given and full, the invitations in it that end first are deleted.
         """
         sealed = self._ring.seal(msgspec.json.encode(invitation).decode(), _belonging(token))
         life_ms = max(int((invitation.expires - datetime.now(UTC)) / timedelta(milliseconds=1)), 1)
@@ -89,7 +91,7 @@ class Invitations:
             await quotas.enter(self._store, quota, _key(token), timedelta(milliseconds=life_ms))
 
     async def load(self, token: str) -> Invitation | None:
-        """Return an invitation by its token; None when it was used, has expired, or never was."""
+        """Return an invitation by its token; None if it was used, has expired, or never existed."""
         if not 0 < len(token) <= MAX_TOKEN_CHARS:
             return None
         sealed: bytes | None = await self._store.vault_command("GET", _key(token))
@@ -100,7 +102,7 @@ class Invitations:
             return None
 
     async def use(self, token: str) -> bool:
-        """Use a link up; return True to exactly one caller. On disk when this returns."""
+        """Use a link, durably; return True to exactly one caller."""
         async with self._store.durable() as vault:
             used = await vault.execute("DEL", _key(token))
             await vault.confirm()
@@ -108,7 +110,7 @@ class Invitations:
 
 
 def belonging_of_key(key: str) -> Belonging | None:
-    """Return what the value of an invitation's key belongs to; None for another key."""
+    """Return the belonging of the value of an invitation's key; None for another key."""
     prefix, _, digest = key.partition(":")
     return Belonging("", digest, _PURPOSE) if f"{prefix}:" == keys.INVITATION and digest else None
 

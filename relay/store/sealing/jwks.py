@@ -14,7 +14,7 @@ Jwk = dict[str, Any]
 
 
 def keys_of(text: str | bytes) -> list[Jwk]:
-    """Return the keys of a set. Raises ValueError when it is none."""
+    """Return the keys of a JWK set. Raises ValueError if the text is not one."""
     try:
         return msgspec.json.decode(text if isinstance(text, str) else text_of(text), type=dict[str, list[Jwk]])["keys"]
     except (msgspec.DecodeError, ValueError, KeyError):
@@ -22,7 +22,7 @@ def keys_of(text: str | bytes) -> list[Jwk]:
 
 
 def decoded(text: object) -> bytes:
-    """Return the bytes of base64url text; empty when it is none."""
+    """Return the bytes of a base64url text; empty if the text is not valid."""
     if not isinstance(text, str):
         return b""
     try:

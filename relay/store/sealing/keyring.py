@@ -1,10 +1,10 @@
-"""The keys that grants are encrypted with: a JWK set of which one encrypts and all decrypt.
+"""The keys that encrypt custody: a JWK set in which one key encrypts and all decrypt.
 
-The newest key whose time has come encrypts. A key with `nbf` (seconds since 1970) is known before that time and not yet used, so
-that every process has it by then and can open what any other seals.
+The newest usable key encrypts. A key with `nbf` (seconds since 1970) only decrypts until that time, so that every
+process has it by then and can open the values that others seal.
 
-A sealed value is a JWE (`dir`, `A256GCM`). Its protected header names the key (`kid`) and the value's place, and is
-authenticated with it: moved to another tenant, account or purpose, or with another header, a value does not open.
+A sealed value is a JWE (`dir`, `A256GCM`). Its authenticated header names the key (`kid`) and the value's belonging: a
+value that was moved to another tenant, account or purpose, or has another header, does not open.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _KEY_BYTES: Final = 32
 
 
 class KeyRingInvalid(RelayError):
-    """The key ring cannot be used; the text says what an operator must put right, and shows no key."""
+    """The key ring cannot be used. The text says what an operator must correct, and shows no key."""
 
 
 class SealBroken(RelayError):
@@ -49,7 +49,7 @@ class Belonging:
 
 
 class _Registry(jwe.JWERegistry):
-    # A token cache is some 10 KB; joserfc's own limit of 64 KB is what a very large one would meet.
+    # A token cache has about 10 KB; a very large one could exceed joserfc's default limit of 64 KB.
     max_ciphertext_length = 1 << 20
 
 
@@ -62,22 +62,22 @@ class RingKey:
 
     kid: str
     made_s: float
-    """The time at which it was made (`iat`); 0 when the ring does not say."""
+    """Time at which the key was made (`iat`), in s since 1970; 0 if the ring does not say."""
     used_from_s: float
-    """Time from which the key seals (`nbf`); 0: at once."""
+    """Time from which the key seals (`nbf`), in s since 1970; 0: at once."""
     key: OctKey = field(repr=False)
 
     @property
     def used_from(self) -> datetime:
-        """`used_from_s` as an instant."""
+        """`used_from_s` as a datetime."""
         return datetime.fromtimestamp(self.used_from_s, tz=UTC)
 
 
 class KeyRing:
-    """Seals and opens. Its `repr` shows key ids only."""
+    """Seals and opens values. Its `repr` shows only key ids."""
 
     generation = 0
-    """Grows when the ring has other keys than before; see `RingFile`."""
+    """Grows when the keys of the ring change; see `RingFile`."""
 
     def __init__(self, ring: Iterable[RingKey], clock: Callable[[], float] = time.time) -> None:
         self._keys = {key.kid: key for key in ring}
@@ -98,7 +98,7 @@ class KeyRing:
 
     @property
     def newest(self) -> str:
-        """The id of the key in use. If no key's time has come, the one whose time comes first."""
+        """The id of the key in use. If no key is usable yet, the one that is usable first."""
         now_s = self._clock()
         usable = [key for key in self._keys.values() if key.used_from_s <= now_s]
         if not usable:
@@ -106,17 +106,17 @@ class KeyRing:
         return max(usable, key=lambda key: key.made_s).kid
 
     def seal(self, value: str, belonging: Belonging) -> str:
-        """Encrypt with the key in use."""
+        """Return a value encrypted with the key in use."""
         self.reload_if_changed()
         kid = self.newest
         header = {"alg": _ALGORITHM, "enc": _ENCRYPTION, "kid": kid, **_claims(belonging)}
         return jwe.encrypt_compact(header, value.encode(), self._keys[kid].key, registry=_registry)
 
     def open(self, sealed: str, belonging: Belonging) -> str:
-        """Decrypt what was sealed for exactly this belonging.
+        """Decrypt a value that was sealed for exactly this belonging.
 
         Raises:
-            SealBroken: see there.
+            SealBroken: the value does not open.
         """
         header = _header(sealed)
         self.reload_if_changed(missing=str(header.get("kid", "")))
@@ -138,10 +138,10 @@ class KeyRing:
         return kid_of(sealed) == self.newest
 
     def reload_if_changed(self, missing: str = "") -> None:
-        """Read the ring again if it has changed; sealing and opening do so by themselves.
+        """Read the ring again if it has changed; `seal` and `open` call this.
 
         Args:
-            missing: a key that is needed at once, if it is not there.
+            missing: id of a key that is needed at once, even if the ring was checked recently.
         """
 
 
@@ -158,7 +158,7 @@ def read_ring(text: str | bytes) -> list[RingKey]:
     """Read the keys of a JWK set. Among keys with the same `iat` (or without any) the first counts as the newest.
 
     Raises:
-        KeyRingInvalid: with all that is wrong.
+        KeyRingInvalid: the ring has faults; the text lists all of them.
     """
     try:
         found = jwks.keys_of(text)
@@ -197,7 +197,7 @@ def make_ring(kid: str, *, now_s: int, older: str | bytes | None = None, used_fr
 
 
 def without(ring: str | bytes, kids: Iterable[str]) -> tuple[str, str]:
-    """Return a JWK set without some keys, and one of those alone."""
+    """Return two JWK sets: one without these keys, and one with only these keys."""
     found, gone = msgspec.json.decode(ring)["keys"], frozenset(kids)
     parts = ([key for key in found if key["kid"] not in gone], [key for key in found if key["kid"] in gone])
     kept, taken = (msgspec.json.encode({"keys": part}).decode() for part in parts)

@@ -3,9 +3,9 @@
     mark    "1 <signature> <kid>", Ed25519 by the ring key `kid`, in the field `mark` of `suite-key:<key id>`
     signed  key id, tenant, SHA-256 of the secret
 
-Somebody who can write to Redis but has no key ring cannot make a suite key, give one to another tenant, or move a mark. Edges verify
-with public keys, which come from a file or the ring and never from Redis. The mark does not cover what may change while a key is in
-force: somebody who can write to Redis can still undo an end or a revocation, or end a key.
+An attacker who can write to Redis but has no key ring cannot make a suite key, give one to another tenant, or move a
+mark. Edges verify with public keys, which come from a file or the ring and never from Redis. The mark does not cover
+fields that may change while a key is in force: the attacker can still undo an end or a revocation, or end a key.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 FIELD: Final = b"mark"
-"""The field of a suite key's record."""
+"""The field of a suite key's record that has the mark."""
 _VERSION: Final = "1"
 
 
 class CannotMark(RelayError):
-    """A process without the key ring was to make a suite key."""
+    """A process without the key ring tried to make a suite key."""
 
 
 class MarkVerdict(enum.StrEnum):
@@ -46,11 +46,11 @@ class MarkVerdict(enum.StrEnum):
 
     GENUINE = "genuine"
     MISSING = "missing"
-    """There is none: of a release before marks, or written by somebody without the ring."""
+    """The record has no mark: it is from a release before marks, or was written without the ring."""
     KEY_UNKNOWN = "key_unknown"
-    """Made with a key that is not known here: retired, not known yet, or invented."""
+    """The mark names a key that is not known here: retired, not known yet, or invented."""
     FALSE = "false"
-    """The mark is not of this key id, tenant and secret, or not a mark at all."""
+    """The mark does not match key id, tenant and secret, or is not a valid mark."""
 
 
 class Vouched(NamedTuple):
@@ -66,19 +66,19 @@ class Vouched(NamedTuple):
 
 
 class Marks:
-    """Verifies marks. This one knows no key: nothing is genuine to it, and it makes none."""
+    """Verifies marks. This base class knows no keys: it makes no marks and finds none genuine."""
 
     @property
     def kids(self) -> tuple[str, ...]:
-        """The ids of the keys that are known."""
+        """The ids of the known keys."""
         return tuple(self._public())
 
     def reload_if_changed(self) -> None:
-        """Read the keys again if they have changed; verifying does so by itself."""
+        """Read the keys again if they have changed; `judge` calls this."""
         self._public()
 
     def judge(self, vouched: Vouched, mark: bytes | None) -> MarkVerdict:
-        """Judge the mark of a record."""
+        """Return the verdict on the mark of a record."""
         if mark is None:
             return MarkVerdict.MISSING
         found = _parsed(mark)
@@ -100,12 +100,12 @@ class Marks:
         raise CannotMark(f"Only a process with the key ring can make suite keys, such as {vouched.key_id}")
 
     def _public(self, missing: str = "") -> Mapping[str, Ed25519PublicKey]:
-        """Return the keys; `missing` is one that is needed at once, if it is not there."""
+        """Return the keys; `missing` is the id of a key that is needed at once."""
         return {}
 
 
 class RingMarks(Marks):
-    """Makes and verifies marks with a key ring, and follows it."""
+    """Makes and verifies marks with a key ring, and follows its changes."""
 
     def __init__(self, ring: KeyRing) -> None:
         self._signer = RingSigner(ring, Purpose.SUITE_KEY)
@@ -117,7 +117,7 @@ class RingMarks(Marks):
 
     @property
     def in_use(self) -> str:
-        """The id of the key that marks are made with now."""
+        """The id of the key that makes marks now."""
         return self._signer.kid
 
     def _public(self, missing: str = "") -> Mapping[str, Ed25519PublicKey]:
@@ -125,13 +125,13 @@ class RingMarks(Marks):
 
 
 class PublicMarks(Marks):
-    """Verifies marks with public keys, and follows their file. A file that is broken or gone leaves the keys as they were."""
+    """Verifies marks with public keys, and follows their file. A missing or invalid file changes nothing."""
 
     def __init__(self, text: str | bytes, path: Path | None = None, every_s: float = LOOK_EVERY_S) -> None:
-        """Begin with the JWK set `text`, what `path` held when settings were read.
+        """Begin with the JWK set `text`, the content of `path` when the settings were read.
 
         Raises:
-            PublicKeysInvalid: it is none.
+            PublicKeysInvalid: the text is not a valid set of public keys.
         """
         self._keys = read_public_set(text)
         self._file = None if path is None else FollowedFile(path, every_s)
@@ -157,7 +157,7 @@ NO_MARKS: Final = Marks()
 
 
 def kid_of(mark: bytes | None) -> str | None:
-    """Return the id of the key that a mark names as its own; None when it is not a mark."""
+    """Return the id of the key that a mark names; None if it is not a mark."""
     found = None if mark is None else _parsed(mark)
     return None if found is None else found[0]
 

@@ -1,6 +1,6 @@
-"""The secret that notices to a tenant's own systems are signed with, sealed among the tenant's settings.
+"""The secret that signs notices to a tenant's own systems, sealed in the tenant's settings.
 
-It is the tenant's, not Microsoft's, but somebody who reads it can send that tenant's systems messages that look like the relay's.
+It gives no access to Microsoft, but an attacker who has it can send that tenant's systems forged notices.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ _TENANT: Final = re.compile(r"\{p[0-9]{2}\}:tenant:([^:]+)")
 
 
 def seal(ring: KeyRing, tenant_id: TenantId, secret: str) -> str:
-    """Return the secret as it is kept in the setting; an empty one stays empty."""
+    """Return the sealed secret for the setting; empty for an empty secret."""
     return ring.seal(secret, _belonging(tenant_id)) if secret else ""
 
 
 def opened(ring: KeyRing, tenant_id: TenantId, setting: str) -> str:
-    """Return the secret in a setting; empty when there is none.
+    """Return the secret in a setting; empty if there is none.
 
     Raises:
-        SealBroken: the ring lacks its key, or it is another tenant's.
+        SealBroken: the ring lacks its key, or it belongs to another tenant.
     """
     return ring.open(setting, _belonging(tenant_id)) if setting else ""
 
 
 def belonging_of_key(key: str) -> Belonging | None:
-    """Return what the secret in a tenant's record belongs to; None for a key that is not a tenant's record."""
+    """Return the belonging of the secret in a tenant's record; None for another key."""
     found = _TENANT.fullmatch(key)
     return None if found is None else _belonging(found[1])
 

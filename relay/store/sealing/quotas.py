@@ -2,9 +2,9 @@
 
     rooms:<name>     sorted set: key of a value -> when it ends, in ms since 1970
 
-Redis evicts nothing, so a flood of values with an expiry could fill it before they expire. A value enters a quota when it is
-written; where the quota is full, the values that end first are deleted. Nobody is refused. A crash between the steps leaves a value
-that is not counted until it expires.
+Redis evicts nothing, so a flood of values with an expiry could fill it before they expire. A value enters a quota when
+it is written. If the quota is full, the values that end first are deleted; no write is refused. A crash between the
+steps leaves a value that is not counted until it expires.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class Quota:
     """The quota of one kind of values.
 
     Attributes:
-        name: of the quota.
-        most: values in it.
+        name: name of the quota.
+        most: most values in it.
     """
 
     name: str
@@ -40,9 +40,9 @@ class Quota:
 
 
 async def enter(store: Store, quota: Quota, key: bytes, life: timedelta, *commands: tuple[Any, ...]) -> int:
-    """Have a value in a quota, after `commands` in the same round trip; returns how many others went for it.
+    """Add a value to a quota, after `commands` in the same round trip; return how many other values were deleted.
 
-    Repeating it moves the value to the newest end.
+    Repeating it updates the end of the value.
     """
     now = datetime.now(UTC)
     now_ms, ends_ms = (int(time.timestamp() * 1000) for time in (now, now + life))
@@ -64,12 +64,12 @@ async def enter(store: Store, quota: Quota, key: bytes, life: timedelta, *comman
 
 
 def left(quota: Quota, key: bytes) -> tuple[Any, ...]:
-    """The command that takes a value out of a quota."""
+    """Return the command that removes a value from a quota."""
     return ("ZREM", quota.key, key)
 
 
 def _pairs(popped: list[Any]) -> list[Any]:
-    """Return a reply of ZPOPMIN as pairs, by RESP 2 or 3."""
+    """Return a reply to ZPOPMIN as pairs, for RESP2 and RESP3."""
     if popped and not isinstance(popped[0], list | tuple):
         return list(zip(popped[::2], popped[1::2], strict=True))
     return popped

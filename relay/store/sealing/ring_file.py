@@ -21,15 +21,16 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY_S: Final = 5.0
-"""Time for which another ring may stay unnoticed. Each check is one `stat`, some microseconds."""
+"""Longest time until a change of the file is noticed. Each check is one `stat`, a few microseconds."""
 _MOST_BYTES: Final = 1 << 20
 _GONE: Final = (0,)
 
 
 class FollowedFile:
-    """A file that is changed while it is in use: read again when it has changed.
+    """A file that may change while it is in use, and is then read again.
 
-    It is looked at when somebody asks, every `every_s` at most. So an idle process does nothing, and a rotation needs no restart.
+    Callers trigger the check, at most every `every_s`. So an idle process does nothing, and a rotation needs no
+    restart.
     """
 
     def __init__(self, path: Path, every_s: float = LOOK_EVERY_S) -> None:
@@ -40,7 +41,7 @@ class FollowedFile:
         self._seen: tuple[int, ...] | None = None
 
     def news(self, *, at_once: bool = False) -> bytes | None:
-        """Return the content of the file if it has changed since; None otherwise, and when it cannot be read."""
+        """Return the content of the file if it has changed since the last call; None otherwise, and on an error."""
         now = time.monotonic()
         if not at_once and now - self._looked < self._every_s:
             return None
@@ -61,15 +62,16 @@ class FollowedFile:
 
 
 class RingFile(KeyRing):
-    """The ring of a file that is changed while it is in use. A file that is broken or gone leaves the ring as it was.
+    """The ring in a file that may change while it is in use. It keeps the last ring if the file is missing or invalid.
 
-    It is looked at as `FollowedFile` says, and at once when a value needs a key that is not there.
+    `FollowedFile` describes when the file is checked. It is also checked at once if a value needs a key that the ring
+    lacks.
     """
 
     def __init__(
         self, path: Path, text: str | bytes, clock: Callable[[], float] = time.time, every_s: float = LOOK_EVERY_S
     ) -> None:
-        """A ring that begins with `text`, what `path` held when settings were read."""
+        """Begin with `text`, the content of `path` when the settings were read."""
         super().__init__(read_ring(text), clock)
         self._file = FollowedFile(path, every_s)
 
@@ -95,25 +97,25 @@ class RingFile(KeyRing):
 
 
 def write_private(path: Path, content: str | bytes) -> None:
-    """Put `content` in a file's place: a reader sees the whole old file or the whole new one; only its owner may read it.
+    """Replace a file, atomically: readers see the whole old or the whole new file. Only its owner may read it.
 
     Raises:
-        OSError: the file is as it was.
+        OSError: the file was not changed.
     """
     _replace(path, content, 0o600)
 
 
 def write_public(path: Path, content: str | bytes) -> None:
-    """The same for a file that everybody may read.
+    """Replace a file that every user may read, like `write_private`.
 
     Raises:
-        OSError: the file is as it was.
+        OSError: the file was not changed.
     """
     _replace(path, content, 0o644)
 
 
 def _replace(path: Path, content: str | bytes, mode: int) -> None:
-    # Always the same name, so that what a killed process left of it is taken away by the next one.
+    # Always the same name, so that the next call removes the remains of a killed process.
     beside = path.with_name(f".{path.name}.new")
     beside.unlink(missing_ok=True)
     try:
@@ -129,14 +131,14 @@ def _replace(path: Path, content: str | bytes, mode: int) -> None:
 
 @contextmanager
 def new_private(path: Path) -> Iterator[BinaryIO]:
-    """Yield a file to write, for its owner alone, which is at `path`, whole and on disk, when the block ends well, else not at all.
+    """Yield a new file, readable only by its owner. It appears at `path`, on disk, only if the block succeeds.
 
-    Until then it has no name, where the system knows such files, so a killed process leaves nothing behind.
+    Until then it has no name, if the system supports that, so a killed process leaves no file.
 
     Raises:
-        OSError: there is such a file already, or none can be made.
+        OSError: the file already exists, or cannot be created.
     """
-    if path.exists():  # told before the work rather than after it; the link below is what holds
+    if path.exists():  # fail before the work if possible; the link below is the decisive check
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
     number, name = _nameless(path)
     try:
@@ -144,7 +146,7 @@ def new_private(path: Path) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(number)
-            # With a folder's descriptor, for only so the system follows the link that /proc has.
+            # With a folder's descriptor, because otherwise the system does not follow the link in /proc.
             folder = os.open(path.parent, os.O_RDONLY)
             try:
                 os.link(name or f"/proc/self/fd/{number}", path, dst_dir_fd=folder, follow_symlinks=True)
@@ -157,7 +159,7 @@ def new_private(path: Path) -> Iterator[BinaryIO]:
 
 
 def _nameless(path: Path) -> tuple[int, str]:
-    """Open a new file on the file system of `path`; return it and its name if it must have one."""
+    """Open a new file on the file system of `path`; return its descriptor, and its name if it has one."""
     if hasattr(os, "O_TMPFILE"):
         with suppress(OSError):  # not every file system has it
             return os.open(path.parent, os.O_TMPFILE | os.O_WRONLY, 0o600), ""

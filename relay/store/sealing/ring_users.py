@@ -1,6 +1,7 @@
-"""The keys that each process has: none is retired that a process still seals with, and no mark is made that an edge cannot verify.
+"""The keys that each process has, so that no key in use is retired, and edges can verify each new mark.
 
-Each process with a key ring, or with its public keys, writes this every `ANNOUNCE_EVERY` into a key that expires.
+Each process with a key ring, or with its public keys, announces its keys every `ANNOUNCE_EVERY` in a Redis key that
+expires.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 ANNOUNCE_EVERY: Final = timedelta(seconds=10)
 _LIVES: Final = timedelta(seconds=60)
-"""A process that is killed is counted as sealing for so long; one whose Redis is away for a while is not forgotten at once."""
+"""Lifetime of an announcement: a killed process counts for this long, and a short outage of Redis removes none."""
 
 
 class RingUser(msgspec.Struct, frozen=True):
@@ -33,18 +34,18 @@ class RingUser(msgspec.Struct, frozen=True):
 
 
 class RingUsers:
-    """The processes with a key ring, as they say it themselves."""
+    """The processes with a key ring or its public keys, as they announced themselves."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     async def announce(self, name: str, ring: KeyRing) -> None:
-        """Announce what a process seals with; reads the ring again first if it has changed."""
+        """Announce the ring of a process; read it again first if it has changed."""
         ring.reload_if_changed()
         await self._say(RingUser(name, ring.newest, tuple(key.kid for key in ring.keys)))
 
     async def announce_verifier(self, name: str, marks: Marks) -> None:
-        """Announce what an edge without the ring verifies with; reads the keys again first if they have changed."""
+        """Announce the public keys of an edge without the ring; read them again first if they have changed."""
         marks.reload_if_changed()
         await self._say(RingUser(name, "", marks.kids))
 
@@ -53,7 +54,7 @@ class RingUsers:
         await self._store.vault_command("SET", keys.ring_user(user.name), msgspec.json.encode(user), "PX", lives_ms)
 
     async def leave(self, name: str) -> None:
-        """Withdraw the announcement of a process that ends."""
+        """Withdraw the announcement of a process that stops."""
         await self._store.vault_command("DEL", keys.ring_user(name))
 
     async def all(self) -> list[RingUser]:

@@ -1,10 +1,10 @@
-"""Flows of browsers, sign-ins and sessions: sealed, with an expiry. Not custody: a person who loses one starts again.
+"""Flows of browsers, sign-ins and sessions: sealed, with an expiry. Not custody: a user who loses one starts again.
 
-A flow that waits for somebody else, for example for an administrator's approval, may be kept for days: `lifetime` is given with each
-write. It then contains only typed text.
+A flow that waits for another user, for example for an administrator's approval, may be kept for days: each write has a
+`lifetime`. Such a flow contains only typed text.
 
-A flow is kept under a name that only its browser's secrets lead to, encrypted with the key ring, because it may contain a
-consent that nobody has confirmed yet. It is on custody's server, because its content is about to be moved there.
+The name of a flow is derived from its browser's secrets. The flow is encrypted with the key ring, because it may
+contain an unconfirmed consent. It is on custody's server, because its content will be stored there.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
     from relay.store.server.connection import Store
 
 LIFETIME: Final = timedelta(minutes=15)
-"""Time from one step of a flow to the next: longer than a sign-in with a second factor takes, shorter than a lunch break in
-front of an open screen."""
+"""Longest time from one step of a flow to the next: longer than a sign-in with a second factor, shorter than a lunch
+break."""
 
 MAX_CHARS: Final = 64 * 1024
-"""Size of one flow: a consent has some 10 KB. Flows can take this times their number of Redis' memory."""
+"""Largest size of one flow; a consent has about 10 KB. Flows use at most this times their number of Redis' memory."""
 
 _PURPOSE: Final = "onboarding-flow"
 _AGAIN: Final = 3
-"""Tries with a flow that is re-encrypted meanwhile: a rotation rewrites each value once."""
+"""Most tries for a flow that is re-encrypted meanwhile: a rotation rewrites each value once."""
 _REPLACE = Script("flow_replace")
 
 
@@ -46,20 +46,20 @@ class FlowTooLarge(RelayError):
 
 @dataclass(frozen=True, slots=True)
 class KeptFlow:
-    """A flow as it was read. Its `repr` shows nothing of it."""
+    """A flow as it was read. Its `repr` shows no content."""
 
     name: str = field(repr=False)
     content: str = field(repr=False)
     sealed: str = field(repr=False)
-    """The value that a later `replace` must still find."""
+    """The stored value, for the comparison in `replace`."""
 
 
 class Flows:
     """The flows of all browsers.
 
-    Where a quota is given, those of its flows that end first go when it is full. A flow expires `lifetime` after it was last
-    written or read (`peek` apart); being read never shortens its life. Writes are
-    atomic. Only `replace` waits for the disk.
+    If a quota is given and full, its flows that end first are deleted. A flow expires `lifetime` after it was last
+    written or read (except by `peek`); a read never shortens its life. Writes are atomic. Only `replace` waits for the
+    disk.
 
     Raises (from every method): `StoreUnavailable`; the outcome of a write is unknown then. `FlowTooLarge` from those that write.
     """
@@ -70,7 +70,7 @@ class Flows:
         self._lifetime = lifetime
 
     async def put(self, name: str, content: str, lifetime: timedelta | None = None, quota: Quota | None = None) -> None:
-        """Keep a flow under a name that is new."""
+        """Store a flow under a new name."""
         sealed = self._ring.seal(_short(content), _belonging(name))
         command = ("SET", _key(name), sealed, "PX", self._ms(lifetime))
         if quota is None:
@@ -79,24 +79,24 @@ class Flows:
             await quotas.enter(self._store, quota, _key(name), lifetime or self._lifetime, command)
 
     async def load(self, name: str) -> KeptFlow | None:
-        """Return the flow of a name; None when there is none (any more), or none that the key ring can open."""
+        """Return the flow with a name, and extend its life; None if there is none, or the key ring cannot open it."""
         reply = await self._store.vault_command("GET", _key(name))
         if reply is not None:
             await self.keep(name)
         return self._opened(name, reply)
 
     async def peek(self, name: str) -> KeptFlow | None:
-        """Return the same as `load`; the flow expires when it would have."""
+        """Return the same as `load`, without extending the life of the flow."""
         return self._opened(name, await self._store.vault_command("GET", _key(name)))
 
     async def keep(self, name: str, lifetime: timedelta | None = None) -> bool:
-        """Extend the life of a flow, if it would not live longer anyway; return whether it is there."""
+        """Extend the life of a flow, and never shorten it; return whether the flow exists."""
         return bool(
             await self._store.vault_command("PEXPIRE", _key(name), self._ms(lifetime), "GT")
         ) or await self.is_kept(name)
 
     async def is_kept(self, name: str) -> bool:
-        """Return whether there is a flow of a name."""
+        """Return whether a flow with this name exists."""
         return bool(await self._store.vault_command("EXISTS", _key(name)))
 
     async def move(self, name: str, quota: Quota, others: Iterable[Quota], lifetime: timedelta | None = None) -> None:
@@ -105,9 +105,9 @@ class Flows:
         await quotas.enter(self._store, quota, _key(name), lifetime or self._lifetime, *gone)
 
     async def take(self, name: str, quota: Quota | None = None) -> str | None:
-        """Return what is kept under a name and delete it: of many callers one gets it, the others None."""
+        """Delete a flow and return its content. Only one of several callers gets it, the others get None."""
         async with self._store.durable() as vault:
-            # Not through the pool, which repeats a command whose answer was lost: the answer would be None then.
+            # Not through the pool, which repeats a command after a lost reply: the second reply would be None.
             reply = await vault.execute("GETDEL", _key(name))
             if reply is not None and quota is not None:
                 await vault.execute(*quotas.left(quota, _key(name)))
@@ -115,12 +115,12 @@ class Flows:
         return taken.content if taken is not None else None
 
     async def replace(self, kept: KeptFlow, content: str, lifetime: timedelta | None = None) -> KeptFlow | None:
-        """Put `content` in place of exactly what was read; None when somebody else was faster, or it is gone.
+        """Replace a flow that has not changed since it was read; None if it has changed or was deleted.
 
-        On disk when this returns.
+        The write is durable.
 
         Raises:
-            NotSaved: it is not known to be on disk. It may be in force nevertheless.
+            NotSaved: the write is not confirmed to be on disk. It may still be in force.
         """
         sealed = self._ring.seal(_short(content), _belonging(kept.name))
         for _ in range(_AGAIN):
@@ -131,7 +131,7 @@ class Flows:
                 await vault.confirm()
             if replaced:
                 return KeptFlow(kept.name, content, sealed)
-            # The same content under another key of the ring is still what was read.
+            # The same content under another key of the ring counts as unchanged.
             now = self._opened(kept.name, await self._store.vault_command("GET", _key(kept.name)))
             if now is None or now.content != kept.content or now.sealed == kept.sealed:
                 return None
@@ -156,7 +156,7 @@ class Flows:
 
 
 def belonging_of_key(key: str) -> Belonging | None:
-    """Return what the value of a flow's key belongs to; None for another key."""
+    """Return the belonging of the value of a flow's key; None for another key."""
     prefix, _, digest = key.partition(":")
     return Belonging("", digest, _PURPOSE) if f"{prefix}:" == keys.FLOW and digest else None
 

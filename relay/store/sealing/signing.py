@@ -1,8 +1,8 @@
-"""Signatures by the holder of the key ring. Neither write access to Redis nor a public backup key suffices to forge one.
+"""Signatures by the holder of the key ring. Write access to Redis or a public backup key is not enough to forge one.
 
-Signatures are Ed25519. Each key of the ring has a signing key for each purpose, derived from it by HKDF: nothing else must be kept
-or backed up, and a rotation of the ring rotates it too. It is named by the `kid` of its ring key. Verifying takes public
-keys only: a JWK set (RFC 8037) without a secret.
+Signatures are Ed25519. Each key of the ring has a signing key for each purpose, derived with HKDF: there are no other
+keys to store or back up, and a rotation of the ring rotates them too. A signing key has the `kid` of its ring key.
+Verification needs only public keys: a JWK set (RFC 8037) without secrets.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ _SEED_BYTES: Final = 32
 
 
 class Purpose(enum.StrEnum):
-    """The purpose of a signature. Its value is part of the derivation and of what is signed, and never changes its meaning."""
+    """The purpose of a signature. Its value is part of the key derivation and of the message, so never change it."""
 
     SUITE_KEY = "presence-relay/suite-key/1"
     BACKUP = "presence-relay/backup/1"
 
 
 class PublicKeysInvalid(RelayError):
-    """A set of public keys cannot be used; the text says why, and shows no key."""
+    """A set of public keys cannot be used. The text says why, and shows no key."""
 
 
 class RingSigner:
-    """Signs with the key in use, and verifies with all keys of a ring. It follows the ring."""
+    """Signs with the key in use, and verifies with all keys of a ring. It follows changes of the ring."""
 
     def __init__(self, ring: KeyRing, purpose: Purpose) -> None:
         self._ring = ring
@@ -57,13 +57,13 @@ class RingSigner:
         return self._ring.newest
 
     def frozen(self) -> FrozenSigner:
-        """Return a signer with the key that is in use now, whatever comes."""
+        """Return a signer that always uses the key that is in use now."""
         kid = self.kid
         self._follow()
         return FrozenSigner(kid, self._purpose, self._private[kid])
 
     def public_keys(self, missing: str = "") -> Mapping[str, Ed25519PublicKey]:
-        """Return key id -> public key. `missing` is a key that is needed at once, if it is not there."""
+        """Return key id -> public key. `missing` is the id of a key that is needed at once."""
         self._ring.reload_if_changed(missing)
         self._follow()
         return self._public
@@ -98,7 +98,7 @@ def is_signed(key: Ed25519PublicKey, signature: bytes, purpose: Purpose, parts: 
 
 
 def message(purpose: Purpose, parts: Iterable[bytes]) -> bytes:
-    """Return the message to sign: each part with its length before it, so that no two lists of parts are one text."""
+    """Return the message to sign: each part with a length prefix, so that different parts never match."""
     return b"".join(len(part).to_bytes(4, "big") + part for part in (purpose.encode(), *parts))
 
 
@@ -112,17 +112,17 @@ def public_set(ring: KeyRing, purpose: Purpose) -> str:
 
 
 def read_public_set(text: str | bytes) -> dict[str, Ed25519PublicKey]:
-    """Return key id -> public key, of a JWK set as `public_set` makes it.
+    """Return key id -> public key from a JWK set in the format of `public_set`.
 
     Raises:
-        PublicKeysInvalid: with all that is wrong.
+        PublicKeysInvalid: the set has faults; the text lists all of them.
     """
     try:
         found = jwks.keys_of(text)
     except ValueError as error:
         raise PublicKeysInvalid(f"this {error}") from None
     if any("k" in key or "d" in key for key in found):
-        raise PublicKeysInvalid("these are secret keys; give only the public ones, which an edge may have")
+        raise PublicKeysInvalid("these are secret keys; give only the public keys, which an edge may have")
     if not found:
         raise PublicKeysInvalid("there is no key in it")
     faults = [fault for number, key in enumerate(found, start=1) for fault in _faults(number, key)]

@@ -1,13 +1,13 @@
-"""Redis users: for each role an ACL with just the rights that it needs, made from the layout of keys and from what the role runs.
+"""Redis users: for each role an ACL with exactly the rights that it needs, from the key layout and its scripts.
 
     keys        as in `layout.FAMILIES`
-    commands    those of the role's scripts, and those that it runs without one
-    scripts     by their hashes, so that a stolen password runs no script of its own. `SCRIPT LOAD` compiles one and runs nothing
+    commands    those of the role's scripts, and those that it runs outside scripts
+    scripts     by their hashes, so a stolen password runs no other scripts. `SCRIPT LOAD` compiles and does not run
     channels    none
 
-A release with other scripts or keys has other rules, so they are loaded again with each update. `MULTI` and `DISCARD`
-are allowed, `EXEC` is not: the server judges commands that are queued and discarded, and so `user_rights` asks for a
-user's rights without using them.
+A release with other scripts or keys has other rules, so load the rules again with each update. `MULTI` and `DISCARD`
+are allowed, `EXEC` is not: the server checks the rights for a queued command even if the command is discarded, so
+`user_rights` can find a user's rights without using them.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 _ALWAYS: Final = (
     "PING GET SET INFO|replication WAITAOF SCRIPT|LOAD CLIENT|SETINFO ACL|WHOAMI MULTI DISCARD CLUSTER|SLOTS ASKING"
 )
-"""Signs of life, whether writes are taken, the preflight, what `permits` needs, and the way about a cluster. (`CLIENT SETINFO` is
-redis-py's greeting.)"""
+"""Health checks, the check for writes, the preflight, the check of rights, and the slots of a cluster. (redis-py sends
+`CLIENT SETINFO` when it connects.)"""
 _STREAM: Final = "XREAD CLIENT|ID CLIENT|UNBLOCK CLIENT|TRACKING"
 """Blocking reads, see `blocking.StreamReader` and `tracking.TrackingConnection`."""
 READING_SCRIPTS: Final = frozenset({"snapshot", "backup_tenant"})
@@ -34,7 +34,7 @@ READING_SCRIPTS: Final = frozenset({"snapshot", "backup_tenant"})
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """The scripts and commands that a role runs at one side."""
+    """The scripts and commands that a role runs on one side."""
 
     scripts: str = ""
     commands: str = ""
@@ -84,7 +84,7 @@ RUNS: Final[Mapping[Client, Mapping[Side, Runs]]] = {
         ),
     },
     Client.CONSOLE: {
-        # Looks at everything that the operator's commands show, and changes only what its pages offer.
+        # The console reads everything that the operator's commands show, and changes only what its pages offer.
         Side.PRESENCE: Runs(
             "snapshot interest_edges interest_count inbox_append explain_ask",
             "TIME HGET HGETALL HMGET SMISMEMBER LPOP",
@@ -100,27 +100,27 @@ RUNS: Final[Mapping[Client, Mapping[Side, Runs]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The rights of one user at one server."""
+    """The rights of one user on one server."""
 
     patterns: tuple[tuple[str, str], ...]
     """(right, pattern): `R`, `W` or `RW`."""
     commands: frozenset[str]
-    """In lower case, as Redis takes them after a plus."""
+    """In lower case, as `ACL SETUSER` takes them after a plus sign."""
     families: Mapping[str, str] = field(repr=False)
     """Family -> `r`, `w` or `rw`."""
 
     def words(self) -> list[str]:
-        """Return the rights as Redis takes them."""
+        """Return the rights in the syntax of `ACL SETUSER`."""
         keys = [f"~{pattern}" if right == "RW" else f"%{right}~{pattern}" for right, pattern in self.patterns]
         return [*keys, "-@all", *(f"+{command}" for command in sorted(self.commands))]
 
 
 def rules(clients: Collection[Client], sides: Collection[Side] = (Side.PRESENCE, Side.VAULT)) -> Rules:
-    """Return the rights that these roles need at the server with these sides.
+    """Return the rights that these roles need on the server that has these sides.
 
     Args:
-        clients: roles; several, when one process has them all.
-        sides: one of them when the vault has a server of its own.
+        clients: the roles; several if one process runs them all.
+        sides: only one if the vault is on a separate server.
     """
     families: dict[str, str] = {}
     for name, family in FAMILIES.items():
@@ -142,7 +142,7 @@ def _commands(runs: Runs) -> Iterator[str]:
 
 
 def set_user(name: str, rules: Rules, password_hash: str | None) -> str:
-    """Return the command that makes or changes a user. Without a hash a password that is there stays."""
+    """Return the command that creates or changes a user. Without a hash, an existing password is kept."""
     password = ["resetpass", f"#{password_hash}"] if password_hash else []
     return " ".join(
         ["ACL SETUSER", name, "on", *password, "resetkeys", "resetchannels", "clearselectors", *rules.words()]
@@ -150,18 +150,18 @@ def set_user(name: str, rules: Rules, password_hash: str | None) -> str:
 
 
 def add_to_user(name: str, rules: Rules) -> str:
-    """Return the command that gives a user these rights and takes none: while processes of two releases are at work."""
+    """Return the command that adds these rights and removes none, for two releases that run side by side."""
     words = [word for word in rules.words() if word != "-@all"]
     return " ".join(["ACL SETUSER", name, *words])
 
 
 def aclfile_line(name: str, rules: Rules, password_hash: str | None) -> str:
-    """Return a user as a line of an `aclfile`. The placeholder is not a hash: a server does not load it."""
+    """Return a user as a line of an `aclfile`. Without a hash, the line has a placeholder that no server loads."""
     return " ".join(["user", name, "on", f"#{password_hash or 'SHA256-OF-PASSWORD'}", "resetchannels", *rules.words()])
 
 
 def hashed(password: str) -> str:
-    """Return the hash of a password as an ACL has it. Long random ones only: it is not salted."""
+    """Return the hash of a password for an ACL. It is not salted, so use it for long random passwords only."""
     return hashlib.sha256(password.encode()).hexdigest()
 
 

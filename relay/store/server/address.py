@@ -1,4 +1,4 @@
-"""The URL of Redis: one server, or a service that sentinels watch, or a cluster. Parsed here alone. (Pure.)
+"""The URL of Redis: one server, a service that sentinels watch, or a cluster. Only this module parses it. (Pure.)
 
     redis://user:password@host:6379/0                                    one server
     rediss://…                                                           the same over TLS
@@ -6,9 +6,10 @@
     redis+sentinel://user:password@sentinel1:26379,sentinel2/service/0   the primary that the sentinels name
     redis+cluster://user:password@host1:6379,host2                       a cluster, found from any of its nodes
 
-`rediss+sentinel://` and `rediss+cluster://` are the same over TLS. User name and password are those of the data servers. Options
-are redis-py's (`ssl_ca_certs` and so on); with `sentinel_` before their names they are for the sentinels, which have no user name
-and password unless these are given so, and are spoken to as the data servers are unless `sentinel_ssl` says otherwise.
+`rediss+sentinel://` and `rediss+cluster://` are the same over TLS. User name and password are for the data servers.
+Options are those of redis-py (`ssl_ca_certs` and so on). Options with the prefix `sentinel_` are for the sentinels:
+they have a user name and password only if these options set them, and use TLS like the data servers unless
+`sentinel_ssl` says otherwise.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ NOT_ENCODED: Final = (
 SENTINEL_PORT: Final = 26379
 REDIS_PORT: Final = 6379
 MOST_PLACES: Final = 32
-"""Sentinels, or nodes from which a cluster is found."""
+"""Maximum number of sentinels, or of cluster nodes, in a URL."""
 
 _SSL: Final = frozenset(
     {"ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_check_hostname", "ssl_cert_reqs", "ssl_keyfile"}
@@ -52,16 +53,16 @@ class TopologyKind(StrEnum):
 
 
 class AddressInvalid(ValueError):
-    """A URL of Redis cannot be used; the text says why and repeats nothing that may be secret."""
+    """A URL of Redis cannot be used. The text says why, and contains nothing that may be secret."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Access:
-    """The way in which servers are spoken to: everything in a URL but the place."""
+    """Protocol, credentials and options of servers: everything in a URL except host and port."""
 
     tls: bool
     user_info: str = ""
-    """As in a URL, with its `@`; empty: none."""
+    """As in a URL, with the `@`; empty if there is none."""
     path: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
 
@@ -77,9 +78,9 @@ class RedisAddress:
     """A URL of Redis in its parts.
 
     Attributes:
-        kind: what is there.
+        kind: one server, sentinels or a cluster.
         places: (host, port) of the sentinels, or of nodes of the cluster, or of the one server; empty for a socket.
-        service: the name by which sentinels know the data servers.
+        service: the sentinels' name for the data servers.
     """
 
     kind: TopologyKind
@@ -104,7 +105,7 @@ class RedisAddress:
 
     @property
     def is_encrypted(self) -> bool:
-        """Return whether everything goes over TLS."""
+        """Return whether all connections use TLS."""
         return self._servers.tls and (self.kind is not TopologyKind.SENTINEL or self._sentinels.tls)
 
 
@@ -138,10 +139,10 @@ def parse_address(url: str) -> RedisAddress:
 def _standalone(url: str, scheme: str) -> RedisAddress:
     try:
         parts = urlsplit(url)
-        host, port = parts.hostname, parts.port  # the port is read only when it is asked for
+        host, port = parts.hostname, parts.port  # urlsplit parses the port on access
     except ValueError:
         raise AddressInvalid(NOT_ENCODED) from None
-    # A password with `/`, `#` or `?` ends the host early, and another host is left.
+    # A `/`, `#` or `?` in a password ends the host early, so the URL would name another host.
     if scheme == "unix":
         is_whole = not parts.fragment and (not parts.netloc or "@" in parts.netloc)
     else:
@@ -185,7 +186,7 @@ def _cluster(url: str, hosts: str, path: str, options: dict[str, str], access: _
 
 
 def _of_tls(options: dict[str, str], *, tls: bool) -> dict[str, str]:
-    """Return the options without those of TLS where there is none: redis-py's plain connections do not take them."""
+    """Return the options, without the TLS options if TLS is off: redis-py's plain connections do not accept them."""
     return {name: value for name, value in options.items() if tls or name not in _SSL}
 
 
@@ -194,7 +195,7 @@ def _sentinel_options() -> frozenset[str]:
 
 
 def _places(hosts: str, port: int) -> tuple[tuple[str, int], ...]:
-    """Return (host, port) of each host in a list that has commas between them, each once."""
+    """Return (host, port) for each host in a comma-separated list, without duplicates."""
     found: dict[tuple[str, int], None] = {}
     for one in hosts.split(","):
         match = _PLACE.fullmatch(one.strip())
@@ -214,8 +215,8 @@ def _options(query: str, known: frozenset[str]) -> dict[str, str]:
         raise AddressInvalid("has an option twice")
     unknown = [name for name in options if name not in known]
     if unknown:
-        # Not repeated: it may be a part of a password.
-        raise AddressInvalid(f"has an option that is not known here; known are {', '.join(sorted(known))}")
+        # The error does not repeat the option: it may be part of a password.
+        raise AddressInvalid(f"has an unknown option; the known options are {', '.join(sorted(known))}")
     return options
 
 

@@ -1,7 +1,7 @@
-"""Blocking reads of streams, which another connection can wake: over one connection for each node that has some of the streams.
+"""Blocking reads of streams, which another connection can wake. One connection for each node with streams.
 
-A node of a cluster refuses a blocking read of several slots, so there the server reports over a tracking connection which streams have
-grown; see `tracking.py`.
+A cluster node refuses a blocking read of several slots. There the server reports over a tracking connection which
+streams have grown; see `tracking.py`.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from relay.store.server.tracking import StreamEntry
 
 BLOCK: Final = timedelta(seconds=1)
-"""Longest wait of a blocking read: its caller can look around as often as this."""
+"""Longest wait of a blocking read, so that its caller regains control at least this often."""
 READ_COUNT: Final = 200
-"""Entries of one stream in one read. At most 650 answers each, so a read stays in the tens of MB at the very worst."""
+"""Entries of one stream in one read. Each has at most 650 answers, so a read takes tens of MB at most."""
 START_ID: Final = b"0-0"
 """The position before the first entry of a stream."""
 _UNBLOCK_AGAIN_S: Final = 0.002
@@ -33,8 +33,8 @@ _UNBLOCK_AGAIN_S: Final = 0.002
 class StreamReader:
     """Reads streams of presence as they grow. One reader at a time.
 
-    Nothing is kept here: the caller says from where on. Nothing is retried either, because a repeated `XREAD BLOCK` would wait
-    again from the same ids.
+    The reader keeps no positions: the caller passes them. It does not retry, because a repeated `XREAD BLOCK` would
+    wait again from the same ids.
     """
 
     def __init__(self, servers: Servers) -> None:
@@ -44,15 +44,15 @@ class StreamReader:
     async def read(
         self, positions: Mapping[bytes, bytes], block: timedelta = BLOCK, count: int = READ_COUNT
     ) -> list[tuple[bytes, list[StreamEntry]]]:
-        """Return what lies behind these positions, for each stream that has something; empty after `block`, or when woken.
+        """Return the entries after these positions, by stream; empty after `block`, or when woken.
 
         Args:
-            positions: stream -> the id of the entry that was read last; not empty.
-            block: how long to wait for something, `BLOCK` at most.
-            count: entries of each stream at most.
+            positions: stream -> id of the last entry that was read; not empty.
+            block: how long to wait for an entry, at most `BLOCK`.
+            count: most entries of each stream.
 
         Raises:
-            StoreUnavailable: a node does not answer, and no other one has anything.
+            StoreUnavailable: a node does not answer, and no other node has an entry.
         """
         by_node: dict[Node, dict[bytes, bytes]] = {}
         for stream, position in positions.items():
@@ -65,7 +65,7 @@ class StreamReader:
         return await self._read_all(by_node, block, count)
 
     async def wake(self) -> None:
-        """Make the read under way return now; without one, do nothing. The connections are kept."""
+        """Make a running read return now; do nothing if none is running. The connections stay open."""
         await asyncio.gather(*(connection.wake() for connection in self._connections.values()))
 
     async def aclose(self) -> None:
@@ -76,12 +76,12 @@ class StreamReader:
     async def _read_all(
         self, parts: Mapping[Node, Mapping[bytes, bytes]], block: timedelta, count: int
     ) -> list[tuple[bytes, list[StreamEntry]]]:
-        """Read at several nodes at once. As soon as one has answered, the others are woken, and what they have comes along."""
+        """Read from several nodes at once. After the first answer, wake the others and return their entries too."""
         reads = {asyncio.ensure_future(self._at(node).read(part, block, count)): node for node, part in parts.items()}
         try:
             _, waiting = await asyncio.wait(reads, return_when=asyncio.FIRST_COMPLETED)
             wakes = (self._at(reads[read]).wake() for read in waiting)
-            # Not woken is only late: a read ends by itself within BLOCK.
+            # A failed wake only causes a delay: a read ends within BLOCK anyway.
             await asyncio.gather(*wakes, return_exceptions=True)
             replies = await asyncio.gather(*reads, return_exceptions=True)
         except BaseException:
@@ -101,15 +101,15 @@ class StreamReader:
         return self._connections[node]
 
     async def _forget_others(self, nodes: Mapping[Node, object]) -> None:
-        """Close the connections to nodes that have none of the streams any more."""
+        """Close the connections to nodes that no longer have any of the streams."""
         for node in [node for node in self._connections if node not in nodes]:
             await self._connections.pop(node).aclose()
 
 
 class BlockingConnection:
-    """One connection for blocking reads at one node. One reader at a time.
+    """One connection for blocking reads from one node. One reader at a time.
 
-    A failure closes the connection and is raised; the next read opens another.
+    An error closes the connection and is raised; the next read opens another connection.
     """
 
     def __init__(self, node: Node) -> None:
@@ -122,14 +122,14 @@ class BlockingConnection:
     async def read(
         self, positions: Mapping[bytes, bytes], block: timedelta, count: int
     ) -> list[tuple[bytes, list[StreamEntry]]]:
-        """Return what lies behind these positions; empty when it timed out or was woken. See `StreamReader.read`."""
-        # BLOCK 0 would wait for ever.
+        """Return the entries after these positions; empty after a timeout or a wake. See `StreamReader.read`."""
+        # BLOCK 0 would wait forever.
         block_ms = max(1, int(block / timedelta(milliseconds=1)))
         streams = (*positions, *positions.values())
         return await self._run("XREAD", "COUNT", count, "BLOCK", block_ms, "STREAMS", *streams) or []
 
     async def _run(self, *command: Any) -> Any:
-        """Run a blocking command and return the raw RESP2 reply; None when it timed out or was woken."""
+        """Run a blocking command and return the raw RESP2 reply; None after a timeout or a wake."""
         self._reads += 1
         self._reading = True
         try:
@@ -143,17 +143,17 @@ class BlockingConnection:
                 await self._connection.send_command(*command)
                 return await self._connection.read_response()
         except BaseException:
-            # A cancelled read leaves its reply in the socket: the connection is of no use any more.
+            # The reply to a cancelled read stays in the socket, so the connection cannot be used again.
             await self.aclose()
             raise
         finally:
             self._reading = False
 
     async def wake(self) -> None:
-        """Make the read under way return now; without one, do nothing. The connection is kept.
+        """Make a running read return now; do nothing if none is running. The connection stays open.
 
-        The two commands travel on two connections, so the wake may be there before the read: it is repeated until it met
-        a blocked client or the read is over.
+        The two commands use two connections, so the wake may arrive before the read. It is repeated until it finds a
+        blocked client or the read has ended.
         """
         read = self._reads
         while self._reading and self._reads == read:

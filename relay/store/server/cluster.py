@@ -1,13 +1,13 @@
-"""Redis Cluster: a primary for each slot, as most of the nodes report it.
+"""Redis Cluster: the primary of each slot, as most of the nodes report it.
 
-Some nodes are asked once a second, and at once when one refuses a command. A node that no longer has slots, because a replica
-took its place or its slots moved away, is retired: all connections to it are closed at once.
+Some nodes are queried once a second, and at once when a node refuses a command. A node that no longer has slots,
+because a replica took its place or its slots moved away, is retired: all connections to it are closed at once.
 
-    MOVED          the slot is elsewhere: noted, and repeated there
-    ASK            the slot is on its way, and this key is there already: repeated there, once
-    TRYAGAIN       one of two keys is there already: repeated after a pause, for a second at most
+    MOVED          another node has the slot: the new owner is noted, and the command repeated there
+    ASK            the slot is being moved, and the key is already on the other node: repeated there, once
+    TRYAGAIN       only one of two keys is already on the other node: repeated after a pause, for at most a second
     CLUSTERDOWN    no node has the slot at present: repeated after a pause
-    READONLY       a replica: repeated at the primary
+    READONLY       the node is a replica: repeated at the primary
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _PATIENCE_S: Final = 1.0
-"""Time limit of one question to one node."""
+"""Time limit of one query to one node."""
 ASKED: Final = 3
-"""Nodes asked each time: enough for two to outvote one."""
+"""Nodes in each query: enough for two to outvote one."""
 _LOOKS_KEPT: Final = 5
-"""Longest time until nodes have heard of each other."""
+"""Number of queries within which all nodes learn of a change."""
 _PAUSE_S: Final = 0.03
 _MOST_PAUSE_S: Final = 0.5
 
@@ -66,7 +66,8 @@ class Cluster:
         self._owners: list[Place | None] = [None] * SLOTS
         self._nodes: dict[Place, Node] = {}
         self._told: dict[Place, int] = {}
-        """Nodes that another one led to, and in how many further looks they are kept though most do not know of their slots yet."""
+        """Nodes from redirects -> number of queries for which they are kept although most nodes do not report their
+        slots yet."""
         self._witnesses: dict[Place, Redis] = {}
 
     async def node_of(self, key: bytes) -> Node:
@@ -113,14 +114,14 @@ class Cluster:
             await client.aclose()
 
     async def vouch(self, node: Node) -> None:
-        """See `Servers.vouch`: all replicas leave a primary whose place was taken, so none confirms its writes any more."""
+        """See `Servers.vouch`. Nothing to do: replicas leave a replaced primary, so none confirms its writes."""
 
     async def inspect(self) -> list[str]:
         """See `Servers.inspect`."""
         return cluster_faults(await self.views(dict.fromkeys((*self._nodes, *self._address.places))))
 
     async def views(self, places: Iterable[Place]) -> dict[Place, SlotView | str]:
-        """Ask these nodes, and return what each sees, or why it did not say."""
+        """Query these nodes, and return the view of each, or the reason why it has none."""
         asked = list(places)
         return dict(zip(asked, await asyncio.gather(*map(self._view_of, asked)), strict=True))
 
@@ -141,11 +142,11 @@ class Cluster:
         if found:
             await self._follow(agreed(found, self._view))
         elif not self._view:
-            said = "; ".join(f"{host}:{port} {view or 'knows no slots'}" for (host, port), view in views.items())
-            raise StoreUnavailable(f"No node of the cluster says which nodes have the slots: {said}")
+            said = "; ".join(f"{host}:{port} {view or 'reports no slots'}" for (host, port), view in views.items())
+            raise StoreUnavailable(f"No node of the cluster reports the owners of the slots: {said}")
 
     async def _follow(self, view: SlotView) -> None:
-        """Have a view in force."""
+        """Apply a view."""
         self._owners = owners_of(view)
         places = dict.fromkeys(one.place for one in view if one.place is not None)
         if self._view and view != self._view:

@@ -1,9 +1,9 @@
-"""The store: which connection runs what, and whether the servers can be trusted. `topology.py` knows which server has what.
+"""The store: runs commands and scripts, and checks the servers. `topology.py` knows which server has a key.
 
 command, run          reads, and writes that may be repeated; retried once or twice
 run_once              scripts that must not run twice unnoticed; never retried
-vault_command, ...    the same on the keys of the vault
-many, run_many        several at once, in one round trip to each node
+vault_command, ...    the same for the keys of the vault
+many, run_many        several commands or scripts, in one round trip to each node
 durable               writes that are on disk when they are confirmed; never retried
 streams               blocking reads, which another connection can wake
 """
@@ -46,46 +46,46 @@ if TYPE_CHECKING:
     from relay.store.server.topology import Topology
 
 _SCAN_COUNT = 1000
-"""Keys that a server looks at in one step: half a millisecond."""
+"""Keys that a server scans in one step, in half a millisecond."""
 _LATE_S: Final = 1.0
-"""A node that is later than the first by this has not said how it is."""
+"""A node that answers this much later than the first is treated as not answering."""
 _Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreSettings:
-    """The address of Redis, and what it must promise."""
+    """The address of Redis, and the durability that it must provide."""
 
     url: str = field(repr=False)
-    """`redis://`, `rediss://` or `unix://`; may carry a password, so it is never shown."""
+    """`redis://`, `rediss://` or `unix://`; may contain a password, so it is never shown."""
     vault_url: str | None = field(default=None, repr=False)
-    """Custody's own server, or None when `url` holds custody too."""
+    """The separate server of custody; None if custody is at `url` too."""
     replicas: int = 0
-    """Number of replicas that must have synced a durable write to disk before it counts as kept."""
+    """Number of replicas that must have a durable write on disk before it is confirmed."""
     operation_timeout: timedelta = timedelta(seconds=5)
-    """Time limit of one command, connecting included."""
+    """Time limit of one command, including the connection."""
 
 
 class Store:
     """The relay's Redis, as an async context manager. Entering does not connect: connections open when first used.
 
-    A command or script runs at the node of its first key; a command without a key runs where the others of the same call do.
-    Every method raises StoreUnavailable when the server does not answer in time, cannot serve now, or is not the primary; the
-    outcome of a write is unknown then. No exception's text carries a URL, an argument or a reply.
+    A command or script runs on the node of its first key; a command without a key runs where the others of the same
+    call do. Every method raises StoreUnavailable if the server does not answer in time, cannot serve now, or is not the
+    primary; the outcome of a write is then unknown. No error text contains a URL, an argument or a reply.
 
     Attributes:
-        settings: where it is, and what it promises.
-        own_vault: whether the vault has a server of its own.
-        topology: its nodes.
-        statistics: how often its commands ran, with which outcome.
+        settings: the address and the required durability.
+        own_vault: whether the vault is on a separate server.
+        topology: the nodes.
+        statistics: number of commands, by outcome.
     """
 
     def __init__(self, settings: StoreSettings, topology: Topology | None = None) -> None:
-        """Make a store; nothing connects yet.
+        """Create a store; it connects on first use.
 
         Args:
-            settings: where it is, and what it promises.
-            topology: its nodes; None for those that the settings name.
+            settings: the address and the required durability.
+            topology: the nodes; None for those in the settings.
         """
         self.settings = settings
         self.own_vault = settings.vault_url is not None
@@ -114,7 +114,7 @@ class Store:
         """Run a script at most once.
 
         Raises:
-            LeaseLost: the script carried a lease that is no longer in force; nothing was written.
+            LeaseLost: the lease in the call is no longer in force; nothing was written.
         """
 
         async def run(route: NodeRoute) -> Any:
@@ -124,11 +124,11 @@ class Store:
         return await routed(self.topology.presence, key, call.script.name, call.keys, run)
 
     async def run_many(self, calls: Sequence[Call], *, urgent: bool = False) -> list[Any]:
-        """Run repeatable scripts for several partitions in one round trip to each node (two when it does not know them yet).
+        """Run repeatable scripts for several partitions in one round trip to each node (two to load them).
 
         Args:
-            calls: the keys of each lie in one slot.
-            urgent: on connections that other commands cannot fill, and never retried.
+            calls: each with all its keys in one slot.
+            urgent: use reserved connections that other commands cannot occupy, and never retry.
         """
 
         def client_of(node: Node) -> Redis:
@@ -147,7 +147,7 @@ class Store:
         return await Divided(self.topology.presence, together, alone, describe).run(calls, routes)
 
     async def prepare(self, scripts: Sequence[Script]) -> None:
-        """Have the urgent connections open, and scripts known to the servers: with a slow one that would take too long when it counts."""
+        """Open the urgent connections and load scripts in advance, so that a slow server delays no urgent call."""
         load = [("SCRIPT", "LOAD", script.source) for script in scripts]
         for node in await self.topology.presence.nodes():
             async with node.asked("SCRIPT LOAD"):
@@ -170,7 +170,7 @@ class Store:
         return await self._run(Side.VAULT, call)
 
     async def vault_scan(self, pattern: str | bytes) -> AsyncIterator[list[bytes]]:
-        """Yield the keys of the vault that match a pattern, some at a time; not of one instant, and one perhaps twice."""
+        """Yield the keys of the vault that match a pattern, in batches; not consistent, and perhaps one twice."""
         for node in await self.topology.vault.nodes():
             cursor = None
             while cursor != 0:
@@ -184,16 +184,16 @@ class Store:
     def durable(self) -> DurableWrites:
         """Return a context for durable writes: write in it, then `confirm()`.
 
-        Several callers write at once: each costs round trips, and the server syncs what came together in one go.
+        Several callers can write concurrently; the server syncs their writes to disk together.
         """
         return DurableWrites(self.topology.vault, self.settings.replicas, self.settings.operation_timeout)
 
     # ------------------------------------------------------------ both
 
     async def many(self, commands: Sequence[Sequence[Any]], *, vault: bool = False) -> list[Any]:
-        """Run repeatable commands in one round trip to each node, not atomically; the first that failed is raised.
+        """Run repeatable commands in one round trip to each node, not atomically; the first error is raised.
 
-        A command without a key, such as TIME, runs at the node of the first one that has a key.
+        A command without a key, such as TIME, runs on the node of the first command that has a key.
         """
 
         async def alone(route: NodeRoute, command: Sequence[Any]) -> Any:
@@ -210,13 +210,13 @@ class Store:
     # ------------------------------------------------- whether it can be trusted
 
     async def ping(self) -> None:
-        """Return when every node of presence answers."""
+        """Check that every node of presence answers."""
         for node in await self.topology.presence.nodes():
             async with node.asked("PING"):
                 await on(node.client)("PING")
 
     async def identity(self, partition: int) -> ServerIdentity:
-        """Return who the node with a partition is at present. To be asked after every reconnect and once a second."""
+        """Return the identity of a partition's node. Call this after every reconnect and once a second."""
         node = await self.topology.presence.node_of(keys.lease(partition))
         return await node.identity()
 
@@ -226,17 +226,17 @@ class Store:
         ask: Callable[[Sequence[int]], Coroutine[Any, Any, _Found]],
         late_s: float = _LATE_S,
     ) -> list[_Found]:
-        """Ask about the partitions of each node, of all nodes at once, and return the answers.
+        """Query all nodes concurrently about their partitions, and return the answers.
 
-        Partitions of which nobody can tell at present are absent: a node that is away keeps nobody waiting.
+        Partitions of a node that does not answer are absent: an unavailable node delays no caller.
 
         Args:
             partitions: of all nodes.
-            ask: asks about partitions of one node.
-            late_s: how much later than the first a node may answer.
+            ask: queries one node about its partitions.
+            late_s: seconds that a node may answer later than the first.
 
         Raises:
-            StoreUnavailable: no node can tell.
+            StoreUnavailable: no node answers.
         """
         parts = await self.together(partitions)
         found, away = await gathered({tuple(part): ask(part) for part in parts}, late_s)
@@ -245,7 +245,7 @@ class Store:
         return list(found.values())
 
     async def together(self, partitions: Iterable[int]) -> list[list[int]]:
-        """Return the partitions, those of one node together. Those that nobody has at present are together too."""
+        """Return the partitions grouped by node. Those without a known node form one group."""
         places: dict[Node | None, list[int]] = {}
         for partition in partitions:
             node: Node | None = None
@@ -255,13 +255,13 @@ class Store:
         return list(places.values())
 
     async def check(self) -> None:
-        """Return when the store is there and trusted: each node is a primary that takes writes at present.
+        """Check that the store is available and trusted: each node is a primary that accepts writes.
 
-        Writes one key at each node, which nobody reads, the first time; later it is refused without a trace, unless the server
-        would take no other write either.
+        The first call writes one unused key on each node. Later calls repeat that write with NX: it changes nothing,
+        and fails only if the server accepts no writes.
 
         Raises:
-            StoreUnavailable: it is not; the text says why.
+            StoreUnavailable: the store cannot be used; the text says why.
         """
 
         async def look(node: Node, key: bytes | None) -> None:
@@ -277,7 +277,7 @@ class Store:
                 raise result
 
     async def demand_primary(self, vault_keys: Iterable[bytes]) -> None:
-        """Return when the nodes with these keys of the vault are primaries: what a replica does not have may be somewhere else.
+        """Check that the nodes with these vault keys are primaries, because a replica may lack a key.
 
         Raises:
             NotPrimary: one is a replica.
@@ -286,12 +286,13 @@ class Store:
             await node.demand_primary()
 
     async def preflight(self) -> list[str]:
-        """Return what an operator must put right before the relay may run; empty when all is well.
+        """Return the faults that an operator must correct before the relay may run; empty if there are none.
 
-        Writes the number of partitions, the layout of the data and the key of `check` at first start, and nothing else.
+        The first start writes the number of partitions, the layout of the data and the key of `check`, and nothing
+        else.
 
         Raises:
-            StoreUnavailable: nobody can tell at present; the text says why.
+            StoreUnavailable: the servers cannot be checked at present; the text says why.
         """
         return [fault for one in self._servers() for fault in await self._preflight(*one)]
 
@@ -311,7 +312,7 @@ class Store:
         return faults
 
     async def inspect(self) -> list[str]:
-        """Return what is wrong with the servers though the relay may run, such as replicas that are behind, in an operator's words."""
+        """Return faults that do not stop the relay, such as replicas that are behind, as text for operators."""
         faults: list[str] = []
         for name, servers, sides in self._servers():
             faults += [f"{name}: {fault}" for fault in await servers.inspect()]
@@ -323,7 +324,7 @@ class Store:
         return faults
 
     async def compare_rights(self, clients: Sequence[Client]) -> list[tuple[str, RightsDifference | None]]:
-        """Return how the rights of the users in the URLs differ from what these roles need, for each node by name."""
+        """Return for each node its name, and how its user's rights differ from those that these roles need."""
         found: list[tuple[str, RightsDifference | None]] = []
         for name, servers, sides in self._servers():
             for node in await servers.nodes():
@@ -336,14 +337,14 @@ class Store:
         return found
 
     def _servers(self) -> list[tuple[str, Servers, tuple[Side, ...]]]:
-        """Return the operator's name of some servers, the servers, and the sides that are on them."""
+        """Return each group of servers: its name for operators, the servers, and the sides on them."""
         presence, vault = self.topology.presence, self.topology.vault
         if not self.own_vault:
             return [("Redis", presence, (Side.PRESENCE, Side.VAULT))]
         return [("Redis", presence, (Side.PRESENCE,)), ("the vault's Redis", vault, (Side.VAULT,))]
 
     async def _probes(self, servers: Servers) -> dict[Node, bytes | None]:
-        """Return all nodes, and for each a key to write to; None for one that has no partition."""
+        """Return each node with a key that it can write; None for a node without a partition."""
         probes: dict[Node, bytes | None] = dict.fromkeys(await servers.nodes())
         for key in map(keys.writable, range(keys.PARTITIONS)):
             node = await servers.node_of(key)
@@ -366,16 +367,16 @@ class Store:
         return await routed(self.topology.of(side), key, call.script.name, call.keys, run)
 
     def _execute(self, route: NodeRoute) -> Execute:
-        """Return what runs repeatable commands at a node."""
+        """Return the function that runs repeatable commands on a node."""
         return route.execute(route.node.client)
 
     async def _pipeline(self, node: Node, commands: Sequence[Sequence[Any]]) -> list[Any]:
-        """Return the replies of repeatable commands that travel together, refusals among them."""
+        """Return the replies to repeatable commands in one pipeline, including errors."""
         return await pipelined(node.client, commands)
 
 
 async def _run_pipelined(client: Redis, calls: Sequence[Call]) -> list[Any]:
-    """Return the replies of scripts that travel together; those that the server does not know are sent to it, and run again."""
+    """Return the replies to scripts in one pipeline. Scripts that the server does not know are loaded and run again."""
     replies = await pipelined(client, [call.command for call in calls])
     unknown = [number for number, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
     if unknown:
@@ -387,7 +388,7 @@ async def _run_pipelined(client: Redis, calls: Sequence[Call]) -> list[Any]:
 
 
 def _good(replies: list[Any]) -> list[Any]:
-    """Return the replies when none is a refusal; otherwise raise the first refusal."""
+    """Return the replies, or raise the first error among them."""
     for reply in replies:
         if isinstance(reply, Exception):
             raise reply

@@ -1,7 +1,8 @@
 """The version of the data in Redis. A release that does not know the version of the data refuses to start.
 
-A change that earlier releases ignore, such as another key or field, keeps the number: two releases then run side by side during
-a rolling update. A release whose data an earlier one would misread raises `NEWEST`, and says in the changelog whether it takes older data over.
+A change that earlier releases ignore, such as another key or field, keeps the number: two releases then run side by
+side during a rolling update. A release whose data an earlier release would misread increases `NEWEST`. Its changelog
+says whether it converts older data.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ _FIRST: Final = b"1"
 
 
 async def layout_faults(execute: Execute, where: str) -> list[str]:
-    """Return the fault of servers whose data is of a layout that this release does not know, if that is so."""
+    """Return a fault if the servers hold data of a layout that this release does not know."""
     found = await first_written(execute, keys.LAYOUT, _FIRST)
     fault = layout_fault(found or _FIRST, OLDEST, NEWEST)
     return [f"{where}: {fault}"] if fault else []
 
 
 def layout_fault(found: bytes, oldest: int, newest: int) -> str:
-    """Return why data of a layout cannot be used by a release that reads the layouts `oldest` to `newest`; empty if it can."""
+    """Return why a release that reads the layouts `oldest` to `newest` cannot use this layout; empty if it can."""
     shown = found.decode(errors="replace")[:20]
     if not found.isdigit() or int(found) > newest:
         return (

@@ -1,4 +1,4 @@
-"""Commands for several nodes at once: divided by node, run together at each, and repeated at the right node if one was refused."""
+"""Commands for several nodes: divided by node, run in one pipeline on each, and repeated elsewhere if refused."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _Key = TypeVar("_Key")
 _Found = TypeVar("_Found")
 
 _ELSEWHERE: Final = (AskError, TryAgainError, ClusterDownError)  # MovedError is an AskError
-"""Refusals of one command that say nothing of those that travel with it."""
+"""Errors that concern one command only, not the others in its pipeline."""
 
 
 class Divided(Generic[_Asked]):
-    """A way to run commands or scripts at several nodes, in one round trip to each."""
+    """Runs commands or scripts on several nodes, in one round trip to each."""
 
     def __init__(
         self,
@@ -34,13 +34,13 @@ class Divided(Generic[_Asked]):
         alone: Callable[[NodeRoute, _Asked], Awaitable[Any]],
         describe: Callable[[Sequence[_Asked]], tuple[str, list[Any]]],
     ) -> None:
-        """Make a way.
+        """Set up the runner.
 
         Args:
-            servers: that have the keys.
-            together: runs some at a node and returns the replies, refusals among them.
-            alone: runs one.
-            describe: returns what runs and the keys of it, for statistics and errors.
+            servers: the servers that have the keys.
+            together: runs several items on a node and returns the replies, including errors.
+            alone: runs one item.
+            describe: returns the name and the keys of items, for statistics and errors.
         """
         self._servers = servers
         self._together = together
@@ -48,11 +48,11 @@ class Divided(Generic[_Asked]):
         self._describe = describe
 
     async def run(self, asked: Sequence[_Asked], keys: Sequence[bytes]) -> list[Any]:
-        """Run all, and return the replies in the order of what was asked; the first refusal is raised.
+        """Run all items, and return the replies in the same order; the first error is raised.
 
         Args:
             asked: commands or scripts.
-            keys: the key of each that says where it runs.
+            keys: for each item, the key that decides on which node it runs.
         """
         places: dict[Node, list[int]] = {}
         for number, key in enumerate(keys):
@@ -92,11 +92,11 @@ class Divided(Generic[_Asked]):
 async def gathered(
     questions: Mapping[_Key, Coroutine[Any, Any, _Found]], late_s: float
 ) -> tuple[dict[_Key, _Found], StoreUnavailable | None]:
-    """Ask several nodes at once, and return what they said and why one said nothing; who is late is not waited for.
+    """Query several nodes concurrently. Return their answers, and the first error or None. Late nodes are not awaited.
 
     Args:
-        questions: one for each node.
-        late_s: how much later than the first to answer a node may be.
+        questions: one query for each node.
+        late_s: seconds that a node may answer later than the first.
     """
     tasks = {key: asyncio.ensure_future(question) for key, question in questions.items()}
     try:

@@ -1,11 +1,11 @@
 """Writes that are on disk when they are confirmed.
 
-WAITAOF confirms the writes of its own connection only; on any other it answers at once. So one caller has
-the connection from its first write until the confirmation. Where a caller writes keys of two nodes, the first node confirms
-before the second is written to: what is on disk is always a beginning of what was written, in order.
+WAITAOF confirms only the writes of its own connection; on any other connection it returns at once. So one caller keeps
+the connection from its first write until the confirmation. If a caller writes keys of two nodes, the first node
+confirms before the first write to the second: the writes on disk are always a prefix of the writes in order.
 
-After a failover that did not wait, the former primary may accept writes for seconds, and another replica of its own may confirm
-them. So after WAITAOF the sentinels or the cluster are asked which server is the primary (`Servers.vouch`).
+After a failover the former primary may accept writes for seconds, and one of its remaining replicas may confirm them.
+So after WAITAOF the store asks the sentinels or the cluster which server is the primary (`Servers.vouch`).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class DurableWrites:
-    """The durable writes of one caller, at the vault; see `Store.durable`."""
+    """The durable writes of one caller to the vault; see `Store.durable`."""
 
     def __init__(self, servers: Servers, replicas: int, timeout: timedelta) -> None:
         self._servers = servers
@@ -46,11 +46,11 @@ class DurableWrites:
         await self._lent.aclose()
 
     async def execute(self, *command: Any) -> Any:
-        """Run one command on a key. It is not repeated when the connection fails: the outcome is unknown then.
+        """Run one command on a key. It is not repeated if the connection fails.
 
         Raises:
-            StoreUnavailable: see there.
-            NotSaved: what was written to another node before is not known to be on disk.
+            StoreUnavailable: the outcome is unknown.
+            NotSaved: an earlier write to another node is not confirmed to be on disk.
         """
 
         async def run(route: NodeRoute) -> Any:
@@ -68,10 +68,10 @@ class DurableWrites:
         return await routed(self._servers, call.keys[0], call.script.name, call.keys, run)
 
     async def confirm(self) -> None:
-        """Wait until everything written here is on disk, and on as many replicas' disks as the settings demand.
+        """Wait until all writes are on disk, and on the disks of as many replicas as the settings require.
 
         Raises:
-            NotSaved: it is not, or nobody can tell. The write may still be in force: it must be repeated or undone.
+            NotSaved: a write is not confirmed to be on disk. It may still take effect: repeat or undo it.
         """
         if self._at is None:
             return
@@ -100,7 +100,7 @@ class DurableWrites:
     async def _connection(self, node: Node) -> AbstractConnection:
         if self._at is None or self._at[0] is not node:
             await self.confirm()
-            # Given back first: whoever held one connection while waiting for another could wait for somebody who does the reverse.
+            # Release first: a caller that holds one connection while it waits for another could cause a deadlock.
             await self._lent.aclose()
             self._at = None
             self._at = node, await self._lent.enter_async_context(node.durable())
@@ -108,8 +108,8 @@ class DurableWrites:
 
 
 async def _send(connection: AbstractConnection, *command: Any, asking: bool = False) -> Any:
-    # Cancelled or timed out between command and reply, redis-py closes the connection: no reply is ever taken for
-    # another command's. The next command connects again.
+    # redis-py closes the connection after a cancellation or timeout between command and reply, so a reply is never
+    # matched with another command. The next command connects again.
     if asking:
         await connection.send_command("ASKING")
         await connection.read_response()

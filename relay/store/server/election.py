@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SentinelAnswer:
-    """The primary that one sentinel names, and the number of the configuration that it has this from."""
+    """The primary that one sentinel reports, and the epoch of its configuration."""
 
     host: str
     port: int
@@ -26,7 +26,7 @@ class SentinelAnswer:
 
 @dataclass(frozen=True, slots=True)
 class SentinelView:
-    """The view of one sentinel: an answer, or why there is none."""
+    """The view of one sentinel: an answer, or the reason why there is none."""
 
     sentinel: str
     answer: SentinelAnswer | None = None
@@ -46,13 +46,14 @@ def elect(
 ) -> SentinelAnswer | None:
     """Return the answer that is in force; None when there is none. (Pure.)
 
-    The highest epoch wins, then what most say. An older configuration than the one in force counts only if most of all sentinels report
-    it, as after they were set up again: one that slept must not bring a former primary back.
+    The highest epoch wins, then the most frequent answer. A configuration older than the one in force counts only if
+    most of all sentinels report it, as after a new setup: a single paused sentinel must not bring a former primary
+    back.
 
     Args:
-        answers: one of each sentinel that answered.
-        sentinels: how many were asked.
-        believed: what was in force until now.
+        answers: one for each sentinel that answered.
+        sentinels: number of sentinels in the query.
+        believed: the answer that was in force until now.
     """
     if not answers:
         return None
@@ -64,7 +65,7 @@ def elect(
 
 
 def is_settled_at(views: Sequence[SentinelView], place: tuple[str, int]) -> bool:
-    """Return whether most sentinels answer, a server is the primary, and none of them is about to replace it. (Pure.)"""
+    """Return whether most sentinels answer, they elect this server, and none of them is failing over. (Pure.)"""
     answers = [view.answer for view in views if view.answer is not None]
     found = elect(answers, len(views))
     return (

@@ -1,4 +1,4 @@
-"""Refusals by Redis' ACL in an operator's words: logged once a minute, however often the relay tries."""
+"""Refusals by Redis' ACL as text for operators. Each is logged at most once a minute."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ log = structlog.get_logger(__name__)
 _REFUSED_COMMAND: Final = re.compile(r"permissions? to run the '([a-z|_-]{1,40})")
 _SAY_EVERY_S: Final = 60.0
 _MOST_KINDS: Final = 200
-"""Kinds of refusals remembered: more than a release has scripts and commands."""
+"""Different refusals to remember: more than a release has scripts and commands."""
 _PREFIX: Final = "relay-"
 
 _said: dict[str, float] = {}
 
 
 def refused(what: str, about: Sequence[object], user: str, said: str) -> str:
-    """Return a refusal by the ACL in words, and log it: most callers try again later and would keep it to themselves.
+    """Return a refusal by the ACL as text, and log it, because most callers only try again later.
 
     Args:
-        what: runs.
+        what: the name of the command or script.
         about: the keys or the whole command.
-        user: the Redis user; empty: the default one.
-        said: the server's text. Only names of commands are repeated of it: it may quote keys.
+        user: the Redis user; empty for the default user.
+        said: the server's text. Only the name of the command is taken from it: it may quote keys.
     """
     words = _words(what, about, user, said)
     log_refusal(user, words)
@@ -58,6 +58,6 @@ def _words(what: str, about: Sequence[object], user: str, said: str) -> str:
 
 
 def _role(user: str) -> str:
-    """Return the role that a user is named for; `ROLE` when its name does not say."""
+    """Return the role in a user's name; `ROLE` if the name has none."""
     role = user.removeprefix(_PREFIX)
     return role if role in list(Client) else "ROLE"

@@ -19,25 +19,25 @@ CHECK_EVERY_S: Final = 1.0
 
 
 class StoreHealth:
-    """The result of the last check of a store. A store that passed the preflight is well until a check finds otherwise."""
+    """The result of the last check of a store. After the preflight a store is usable until a check fails."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._fault = ""
 
     def fault(self) -> str:
-        """Return why the store cannot be worked with at present; empty when it can."""
+        """Return why the store cannot be used at present; empty if it can."""
         return self._fault
 
     async def run(self) -> None:
-        """Check again and again, until cancelled."""
+        """Check once a second until cancelled."""
         with READY.reading(lambda: int(not self._fault)):
             while True:
                 await self.check()
                 await asyncio.sleep(CHECK_EVERY_S)
 
     async def check(self) -> None:
-        """Check once. Never takes longer than one command may."""
+        """Check once, within the time limit of one command."""
         try:
             async with asyncio.timeout(self._store.settings.operation_timeout.total_seconds()):
                 await self._store.check()

@@ -1,4 +1,4 @@
-"""The inspection of a topology for `presence-relay check`: faults that do not stop the relay, in an operator's words. (Pure.)"""
+"""The inspection of a topology for `presence-relay check`: faults that do not stop the relay. (Pure.)"""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from relay.store.server.slots import Place, SlotView
 
 LATE_S: Final = 10
-"""A replica that acknowledged nothing for so long is behind. Replicas in step do so every second."""
+"""A replica without an acknowledgement for this long is behind. Synchronized replicas acknowledge every second."""
 BEHIND_BYTES: Final = 16 << 20
-"""A replica that lacks so much is behind: a second of what a busy primary writes."""
+"""A replica that lacks this much is behind. A busy primary writes as much in a second."""
 
 
 def sentinel_faults(service: str, views: Sequence[SentinelView]) -> list[str]:
-    """Return what is wrong with the sentinels of a service."""
+    """Return the faults of the sentinels of a service."""
     faults = [f"sentinel {view.sentinel}: {view.fault}" for view in views if view.fault]
     answers = [view for view in views if view.answer is not None]
     named = Counter(f"{view.answer.host}:{view.answer.port}" for view in answers if view.answer is not None)
@@ -51,7 +51,7 @@ def sentinel_faults(service: str, views: Sequence[SentinelView]) -> list[str]:
 
 
 def cluster_faults(views: Mapping[Place, SlotView | str]) -> list[str]:
-    """Return what is wrong with a cluster: what each node that was asked said."""
+    """Return the faults of a cluster, from the view of each node or its error text."""
     faults = [f"node {host}:{port}: {said}" for (host, port), said in views.items() if isinstance(said, str)]
     seen = {place: view for place, view in views.items() if not isinstance(view, str)}
     for (host, port), view in seen.items():
@@ -79,7 +79,7 @@ class ReplicaState:
 
 
 def replicas_of(replication: Mapping[str, Any]) -> list[ReplicaState]:
-    """Return the replicas in the section `replication` of a primary's INFO, as redis-py has it."""
+    """Return the replicas from the section `replication` of a primary's INFO, as redis-py parses it."""
     end = int(replication.get("master_repl_offset", 0))
     found = []
     for name, said in replication.items():
@@ -91,12 +91,12 @@ def replicas_of(replication: Mapping[str, Any]) -> list[ReplicaState]:
 
 
 def replica_faults(where: str, replicas: Sequence[ReplicaState], needed: int) -> list[str]:
-    """Return what is wrong with the replicas of a primary.
+    """Return the faults of the replicas of a primary.
 
     Args:
-        where: the primary, as the operator calls it.
-        replicas: what it says of them.
-        needed: how many must have a durable write.
+        where: the operator's name for the primary.
+        replicas: the replicas as the primary reports them.
+        needed: number of replicas that must have a durable write.
     """
     faults = []
     for one in replicas:

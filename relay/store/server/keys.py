@@ -14,25 +14,27 @@ if TYPE_CHECKING:
     from relay.core.presence import TenantId, UserId
 
 PARTITIONS: Final = 64
-"""Fixed for the life of a store, because it says where each tenant's keys are. See `PARTITION_COUNT`."""
+"""Fixed for the lifetime of a store, because it decides where each tenant's keys are. See `PARTITION_COUNT`."""
 
 PARTITION_COUNT: Final = b"relay:partitions"
-"""Holds `PARTITIONS` as it was when the store was first used."""
+"""Holds the value of `PARTITIONS` from the first use of the store."""
 
 LAYOUT: Final = b"relay:layout"
 """Holds the version of the data; see `data_layout.py`."""
 
 WORKERS_LIVE: Final = b"{workers}:live"
-"""Hash: worker -> until when it counts as alive, since when it is registered, and for how long each time, in ms by Redis' clock."""
+"""Hash: worker -> end of its registration, start of its registration and duration of each renewal, in ms by Redis'
+clock."""
 
 WORKERS_OWNERS: Final = b"{workers}:owners"
-"""Hash: partition -> the worker that says it owns it. The lease decides; this is for the others' plans, and for people."""
+"""Hash: partition -> the worker that reports to own it. The lease decides; this is for the plans of other workers and
+for display."""
 
 WORKERS_LOADS: Final = b"{workers}:loads"
-"""Hash: partition -> its watched users, and its notifications a minute, as its last owner counted them."""
+"""Hash: partition -> its watched users and its notifications per minute, as its last owner counted them."""
 
 WORKERS_CHANGED: Final = b"{workers}:changed"
-"""Stream: an entry for each time that a worker came, left, or owns other partitions than before."""
+"""Stream: an entry each time a worker starts, stops or owns other partitions."""
 
 FLOW: Final = "flow:"
 INVITATION: Final = "invitation:"
@@ -43,7 +45,7 @@ _ROUTE: Final = re.compile(r"([0-9]{2})-[0-9a-f]{32}")
 
 
 def partition_of(tenant_id: TenantId) -> int:
-    """Return the partition of a tenant, 0 to 63, whatever the letter case of its id."""
+    """Return the partition of a tenant, 0 to 63. The letter case of its id does not matter."""
     return crc32(tenant_id.lower().encode()) % PARTITIONS
 
 
@@ -56,7 +58,7 @@ def _tenant_key(tenant_id: TenantId, rest: str) -> bytes:
 
 
 def writable(partition: int) -> bytes:
-    """String: written to find out whether the partition's node takes writes; see `connection.Store.check`."""
+    """String: written to check whether the partition's node accepts writes; see `connection.Store.check`."""
     return _key(partition, "writable")
 
 
@@ -91,12 +93,12 @@ def cursor(partition: int) -> bytes:
 
 
 def handover(partition: int) -> bytes:
-    """Hash with expiry: what an owner that ended in order left behind for the next one."""
+    """Hash with expiry: the handover from an owner that shut down cleanly to the next owner."""
     return _key(partition, "handover")
 
 
 def changes(partition: int) -> bytes:
-    """Stream: what the worker found."""
+    """Stream: the worker's results."""
     return _key(partition, "changes")
 
 
@@ -116,7 +118,7 @@ def tenants(partition: int) -> bytes:
 
 
 def left(partition: int) -> bytes:
-    """Set: tenants of the partition that left, and of whose users something may still be kept (custody)."""
+    """Set: tenants of the partition that left, while data of their users may still be stored (custody)."""
     return _key(partition, "left")
 
 
@@ -126,13 +128,13 @@ def turned_away(partition: int) -> bytes:
 
 
 SIGN_UPS_ARRIVED: Final = b"{sign-ups}:arrived"
-"""Sorted set: tenants that came by the wizard, by when (at custody's server)."""
+"""Sorted set: tenants that signed up with the wizard, by time (on custody's server)."""
 
 SIGN_UPS_PENDING: Final = b"{sign-ups}:pending"
-"""Sorted set: tenants that wait for the operator's approval, by until when (at custody's server)."""
+"""Sorted set: tenants that wait for the operator's approval, by the end of the wait (on custody's server)."""
 
 SIGN_UPS_TOLD: Final = b"{sign-ups}:told"
-"""String: the limit that the operator was notified of; ends after an hour (at custody's server)."""
+"""String with expiry: the limit that the operator was notified of within the last hour (on custody's server)."""
 
 
 def tenant(tenant_id: TenantId) -> bytes:
@@ -146,17 +148,17 @@ def tenant_grants(tenant_id: TenantId) -> bytes:
 
 
 def tenant_managers(tenant_id: TenantId) -> bytes:
-    """Hash: the object ids of the accounts that manage the tenant, and who they are (custody)."""
+    """Hash: object id of an account that manages the tenant -> its name and details (custody)."""
     return _tenant_key(tenant_id, f"tenant:{tenant_id}:managers")
 
 
 def tenant_requests(tenant_id: TenantId) -> bytes:
-    """Hash: the object ids of the accounts that asked to read for the tenant, and what became of it (custody)."""
+    """Hash: object id of an account that requested to read for the tenant -> the request and its result (custody)."""
     return _tenant_key(tenant_id, f"tenant:{tenant_id}:requests")
 
 
 def request(tenant_id: TenantId, account_id: UserId) -> bytes:
-    """String with expiry: the sealed consent of an account that asked to read for the tenant (custody)."""
+    """String with expiry: the sealed consent of an account that requested to read for the tenant (custody)."""
     return request_prefix(tenant_id) + account_id.encode()
 
 
@@ -176,50 +178,50 @@ def tenant_edges(tenant_id: TenantId) -> bytes:
 
 
 def tenant_shared(tenant_id: TenantId) -> bytes:
-    """Hash: edge -> how many of its names other edges watch too; see `_shared.lua`."""
+    """Hash: edge -> number of its names that other edges watch too; see `_shared.lua`."""
     return _tenant_key(tenant_id, f"tenant:{tenant_id}:shared")
 
 
 def tenant_contact(tenant_id: TenantId) -> bytes:
     """String with expiry: contact time, poll interval and status.
 
-    Apart from the record: a worker that has not yet heard of a removal must not bring half a tenant back.
+    Separate from the record: a worker that does not know of a removal yet must not recreate part of the tenant.
     """
     return _tenant_key(tenant_id, f"tenant:{tenant_id}:contact")
 
 
 def tenant_unenforced(tenant_id: TenantId) -> bytes:
-    """String: a change of who can be watched that the tenant's worker has not enforced yet."""
+    """String: mark of a changed watching permission that the tenant's worker has not enforced yet."""
     return _tenant_key(tenant_id, f"tenant:{tenant_id}:unenforced")
 
 
 def tenant_asked(tenant_id: TenantId) -> bytes:
-    """Counter with expiry: how many explanations were asked for."""
+    """Counter with expiry: number of requested explanations."""
     return _tenant_key(tenant_id, f"tenant:{tenant_id}:asked")
 
 
 def explanation(tenant_id: TenantId, request_id: str) -> bytes:
-    """List with expiry: what worker and edges said to one question."""
+    """List with expiry: the answers of worker and edges to one question."""
     return _tenant_key(tenant_id, f"explanation:{request_id}")
 
 
 def tenant_push(tenant_id: TenantId) -> bytes:
-    """String: how many users are pushed, for operators."""
+    """String: the tenant's push status, for operators."""
     return _tenant_key(tenant_id, f"tenant:{tenant_id}:push")
 
 
 def tenant_connected(tenant_id: TenantId) -> bytes:
-    """Hash with expiry: edge -> when it said so, and which suites have how many streams and users there."""
+    """Hash with expiry: edge -> time of its report, and the streams and users of each suite there."""
     return _tenant_key(tenant_id, f"tenant:{tenant_id}:connected")
 
 
 def notices(partition: int) -> bytes:
-    """Hash: notice id -> what the partition's administrators are to be told (custody)."""
+    """Hash: notice id -> notice to administrators of the partition's tenants (custody)."""
     return _key(partition, "notices")
 
 
 def letters(partition: int) -> bytes:
-    """Hash with expiry: tenant id -> letters to its people within the hour (at custody's server, not waited for)."""
+    """Hash with expiry: tenant id -> number of letters within the hour (on custody's server, not durable)."""
     return _key(partition, "letters")
 
 
@@ -234,12 +236,12 @@ def grant_prefix(tenant_id: TenantId) -> bytes:
 
 
 def audit(tenant_id: TenantId) -> bytes:
-    """Stream: who did what to the tenant's custody (custody)."""
+    """Stream: the audit log of the tenant (custody)."""
     return _tenant_key(tenant_id, f"audit:{tenant_id}")
 
 
 def audit_watches(tenant_id: TenantId) -> bytes:
-    """Stream: which suite watched which users (on custody's server, not waited for)."""
+    """Stream: the users that each suite watched (on custody's server, not durable)."""
     return _tenant_key(tenant_id, f"audit:{tenant_id}:watches")
 
 
@@ -254,7 +256,7 @@ def answers(tenant_id: TenantId) -> bytes:
 
 
 def interest(tenant_id: TenantId, edge: str) -> bytes:
-    """Set with expiry: the names that an edge's suites watch."""
+    """Set with expiry: the names that the suites of an edge watch."""
     return interest_prefix(tenant_id) + edge.encode()
 
 
@@ -264,12 +266,12 @@ def interest_prefix(tenant_id: TenantId) -> bytes:
 
 
 def new_route(tenant_id: TenantId) -> str:
-    """Return the route of a new subscription: nobody can guess it, and it names the partition that holds its record."""
+    """Return the route of a new subscription: not guessable, with the number of the partition that holds its record."""
     return f"{partition_of(tenant_id):02d}-{secrets.token_hex(16)}"
 
 
 def partition_of_route(route_id: str) -> int | None:
-    """Return the partition that a route names; None for a text that is not a route."""
+    """Return the partition in a route; None for a text that is not a route."""
     found = _ROUTE.fullmatch(route_id)
     return int(found[1]) if found is not None and int(found[1]) < PARTITIONS else None
 
@@ -278,7 +280,7 @@ def subscription(route_id: str) -> bytes:
     """Hash: the subscription that notifies at this route."""
     partition = partition_of_route(route_id)
     if partition is None:
-        raise ValueError(f"{route_id[:50]!r} is no route")
+        raise ValueError(f"{route_id[:50]!r} is not a route")
     return _key(partition, f"subscription:{route_id}")
 
 
@@ -293,20 +295,20 @@ def tenant_subscriptions(tenant_id: TenantId) -> bytes:
 
 
 def suite_key(key_id: str) -> bytes:
-    """Hash: one suite key (custody). In no partition, because its tenant is not known before it is read."""
+    """Hash: one suite key (custody). Outside partitions, because its tenant is unknown until it is read."""
     return f"suite-key:{key_id}".encode()
 
 
 def suite_key_use(key_id: str) -> bytes:
-    """Hash: when a suite key was last used and by which program (custody).
+    """Hash: time and program of the last use of a suite key (custody).
 
-    Apart from the key itself, so that edges, which write it, need not be able to write keys. In the key's slot.
+    Separate from the key, so that edges can write it without the right to write suite keys. In the key's slot.
     """
     return f"{{suite-key:{key_id}}}:use".encode()
 
 
 def flow(name: str) -> bytes:
-    """String with expiry: how far a browser is with signing in or up (custody)."""
+    """String with expiry: the state of a browser's sign-in or sign-up (custody)."""
     return f"{FLOW}{name}".encode()
 
 
@@ -324,9 +326,10 @@ OPERATOR_LOG: Final = b"operators:log"
 """Stream: what operators did to all tenants (custody)."""
 
 WEB_FORWARDED: Final = b"web:forwarded"
-"""String with expiry: when the pages last met a proxy that is not trusted (at custody's server)."""
+"""String with expiry: the last time that the pages received a request through an untrusted proxy (on custody's
+server)."""
 
 
 def quota(name: str) -> bytes:
-    """Sorted set: values of one kind by when they end, so that there are so many at most (at custody's server)."""
+    """Sorted set: values of one kind by their end, to limit their number (on custody's server)."""
     return f"rooms:{name}".encode()

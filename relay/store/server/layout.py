@@ -1,11 +1,12 @@
 """The rights on keys: the families of keys in `keys.py`, and the rights of each role on them.
 
-One row for each function and constant of `keys.py` that names a key; a test verifies that none is missing. `acl` makes Redis users from the table.
+One row for each function and constant of `keys.py` that names a key; a test verifies that none is missing. `acl` makes
+the Redis users from the table.
 
     r     reads
     w     writes
-    rw    both. A script asks for both rights on each key that it is given, unless it only reads
-    ·     nothing
+    rw    both. A script needs both rights on each of its keys, unless it only reads
+    ·     no right
 
 Rights apply to keys, not to fields: a role that may write a tenant's record may write its settings too.
 """
@@ -32,15 +33,15 @@ class Client(StrEnum):
 
 
 class Side(StrEnum):
-    """The two servers that the relay's data can be on. Without a vault of its own they are one."""
+    """The two servers that the relay's data can be on. They are the same unless the vault is on a separate server."""
 
     PRESENCE = "presence"
     VAULT = "vault"
     BOTH = "both"
-    """Keys of presence that scripts of custody name at the vault too."""
+    """Keys of presence that scripts of custody also use on the vault's server."""
 
     def includes(self, side: Side) -> bool:
-        """Return whether keys of this kind are at a server."""
+        """Return whether keys of this side are on the server of `side`."""
         return self in (side, Side.BOTH)
 
 
@@ -49,10 +50,10 @@ class Family:
     """The keys that one function of `keys.py` names."""
 
     pattern: str
-    """The pattern in Redis' form. `?` is one character: where another family's names go on after a colon, `*` would match them too."""
+    """The pattern in Redis' syntax. `?` matches one character; `*` would also match families with longer names."""
     side: Side
     rights: Mapping[Client, str]
-    """`r`, `w` or `rw`; nothing for roles that are not in it."""
+    """`r`, `w` or `rw`; a missing role has no right."""
 
 
 _P: Final = "{p??}:"
@@ -130,9 +131,9 @@ FAMILIES: Final[Mapping[str, Family]] = {
 
 
 def family_of(key: str) -> str | None:
-    """Return the name of the family that a key belongs to; None for a key that is none of the relay's."""
+    """Return the name of the family that a key belongs to; None for a key that is not the relay's."""
     from fnmatch import fnmatchcase
 
-    # `{` means nothing to fnmatch and to Redis alike, and no pattern has brackets.
+    # `{` is an ordinary character to both fnmatch and Redis, and no pattern has brackets.
     found = [name for name, family in FAMILIES.items() if fnmatchcase(key, family.pattern)]
     return found[0] if found else None

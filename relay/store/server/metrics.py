@@ -12,14 +12,13 @@ COMMANDS: Final = Histogram(
         name="db.client.operation.duration",
         kind=MetricKind.HISTOGRAM,
         unit="s",
-        meaning="Duration of a command or script at Redis; several that travel together count once. A blocking read lasts as long as it "
-        "waits",
+        meaning="Duration of a command, script or pipeline at Redis. A blocking read includes its wait",
         question="Is Redis slow or refusing, and with which commands?",
         roles=EVERY,
         labels={
             "db.system.name": ("redis",),
             "db.operation.name": "names of commands (`XREAD`), and of scripts (`accept`)",
-            "error.type": "the class of the relay's error; absent when all went well",
+            "error.type": "the class of the relay's error; absent on success",
         },
         bounds=(0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0),
     )
@@ -29,7 +28,7 @@ READY: Final = Gauge(
         name="relay.store.ready",
         kind=MetricKind.GAUGE,
         unit="1",
-        meaning="Whether Redis can be used: 1 while every server answers, is the primary and takes writes, else 0",
+        meaning="Whether Redis can be used: 1 while every server answers, is a primary and accepts writes, else 0",
         question="Can this process work with Redis?",
         roles=EVERY,
     ),
@@ -40,7 +39,7 @@ FAILOVERS: Final = Counter(
         name="relay.store.failovers",
         kind=MetricKind.COUNTER,
         unit="{failover}",
-        meaning="Times that a process found another Redis server in the place of a primary, or a primary that is none any more",
+        meaning="Times that a process found that another Redis server is primary, or that one is no longer primary",
         question="Did Redis fail over?",
         roles=EVERY,
     )

@@ -1,13 +1,14 @@
 """One Redis server: its address and all connections to it, which are replaced when it is no longer primary.
 
-After a failover another server is behind the address, and the old one may live on as a replica, to which open connections
-stay attached until somebody closes them. So when a server turns out to be a replica, all of them are closed:
+After a failover another server is behind the address. The old server may still run as a replica, and open connections
+stay attached to it until they are closed. So when a server reports that it is a replica, all its connections are
+closed:
 
-    pools           idle ones at once, the others when the command on them is over
-    single ones     before their next command (`single`): of the durable writes, and of blocking reads
+    pools     idle connections at once, the others after their current command
+    single    before their next command; these connections are for durable writes and blocking reads (`single`)
 
-Where sentinels or a cluster name the primaries, each has a Node of its own, which is retired when it is no longer primary:
-all its connections are closed at once, and it opens none.
+If sentinels or a cluster name the primaries, each primary has its own Node. A Node is retired when its server is no
+longer primary: all its connections are closed at once, and it opens no new ones.
 """
 
 from __future__ import annotations
@@ -43,30 +44,30 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 POOL_CONNECTIONS: Final = 64
-"""Connections of each kind. A connection carries one command in each round trip: tens of thousands a second to a server beside it, 16 to
-one that is
-60 ms away; with as many as there are partitions each can be at work. When all are taken, a caller waits for
-`operation_timeout`, then gets StoreUnavailable."""
+"""Connections in each pool. A connection carries one command in each round trip: tens of thousands per second to a
+server nearby, 16 to one that is 60 ms away. There are as many as partitions, so all partitions can work at once. When
+all are in use, a caller waits for `operation_timeout`, then gets StoreUnavailable."""
 
 URGENT_CONNECTIONS: Final = 4
-"""Connections for leases: three renewals may be under way together."""
+"""Connections for leases: three renewals may run at the same time."""
 
 DURABLE_CONNECTIONS: Final = 32
-"""Durable writes under way together, at most: after a start each grant's token is renewed, and each of these writes waits for the
-disk and for three round trips."""
+"""Most durable writes at the same time. After a start each grant's token is renewed, and each of these writes waits for
+the disk and for three round trips."""
 
 READ_RETRIES: Final = 2
 _DRIVER: Final = DriverInfo()
-"""What connections call themselves. Without it each looks redis-py's version up in its package's files, for half a millisecond."""
+"""The client name of connections. Without it redis-py reads its own version from its package files, for half a
+millisecond each."""
 _GRACE_S: Final = 3.0
-"""Socket timeout beyond what the server itself waits for: a server this late is not there."""
+"""Socket timeout in addition to the time for which the server itself waits."""
 _ANEW_EVERY_S: Final = 0.5
-"""Connections are replaced this often at most, however many commands are refused while there is no other server."""
+"""Minimum time between two replacements of connections, however many commands are refused meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerIdentity:
-    """The identity of a server's history of data: a new `replid` means that the last writes may be gone."""
+    """The identity of a server's data history: a new `replid` means that the last writes may be lost."""
 
     replid: str
     role: str
@@ -74,33 +75,33 @@ class ServerIdentity:
 
     @property
     def is_primary(self) -> bool:
-        """Return whether it is a primary."""
+        """Return whether the server is a primary."""
         return self.role == "master"
 
 
 class Node:
-    """The connections to one server. Nothing connects before its first command.
+    """The connections to one server. Each connects at its first command.
 
     Attributes:
         client: for reads and repeatable writes; retries.
-        writer: for what must not run twice without the caller knowing; never retries.
-        urgent: for what must not wait until connections are free; never retries.
-        url: carries the password; not for logs.
-        user: the Redis user; empty: the default one.
-        in_cluster: it is a node of a cluster.
-        is_retired: it is used no more.
+        writer: for writes that must not run twice unnoticed; never retries.
+        urgent: for commands that must not wait for a free connection; never retries.
+        url: contains the password; not for logs.
+        user: the Redis user; empty for the default user.
+        in_cluster: whether the server is a node of a cluster.
+        is_retired: whether the node is no longer used.
     """
 
     def __init__(
         self, url: str, operation_timeout: timedelta, observe: Observer = unobserved, *, in_cluster: bool = False
     ) -> None:
-        """Make the connections' pools; nothing connects yet.
+        """Create the connection pools, without connecting.
 
         Args:
-            url: where it is, with the credentials.
-            operation_timeout: how long one command may take, connecting included.
-            observe: surrounds each command; it is given its name.
-            in_cluster: it is a node of a cluster.
+            url: the address with the credentials.
+            operation_timeout: time limit of one command, including the connection.
+            observe: returns a context for each command, from the command's name.
+            in_cluster: whether the server is a node of a cluster.
         """
         self.url = url
         self.in_cluster = in_cluster
@@ -114,9 +115,9 @@ class Node:
         self.urgent = self._pooled(0, URGENT_CONNECTIONS)
         self._singles: WeakSet[AbstractConnection] = WeakSet()
         self._durable_turns = asyncio.Semaphore(DURABLE_CONNECTIONS)
-        self._durable: list[AbstractConnection] = []  # those that nobody writes on; the last used one last
+        self._durable: list[AbstractConnection] = []  # the free ones, the last used at the end
         self._anew_at = 0.0
-        self._is_logged = False  # that connections are made anew, since a primary was there
+        self._is_logged = False  # whether the replacement of connections was logged since the last primary
         self._replid = ""
 
     @property
@@ -145,17 +146,17 @@ class Node:
         return Redis.from_pool(pool)
 
     async def _greet(self, connection: AbstractConnection) -> None:
-        """Prepare a connection that was opened."""
+        """Prepare a new connection."""
         if self.is_retired or self._is_closed:
             raise ConnectionError("retired" if self.is_retired else "closed")
         await connection.on_connect()
 
     def single(self, waits_s: float = 0.0, *, protocol: int = 2) -> AbstractConnection:
-        """Return a connection of the caller's own, who closes it and asks it for `should_reconnect` before a command.
+        """Return a connection for one caller, which must close it and check `should_reconnect` before each command.
 
         Args:
-            waits_s: for how long the server itself waits before it answers, at most; the socket outlasts that.
-            protocol: 2 or 3; 3 has messages that nobody asked for.
+            waits_s: longest time for which the server itself waits before it answers; the socket timeout is longer.
+            protocol: 2 or 3; only 3 has push messages.
         """
         pool = ConnectionPool.from_url(
             self.url,
@@ -172,9 +173,9 @@ class Node:
 
     @asynccontextmanager
     async def durable(self) -> AsyncIterator[AbstractConnection]:
-        """Lend an open connection for durable writes, to one caller at a time; waits while all of them are lent."""
+        """Lend an open connection for durable writes to one caller; wait while all of them are lent."""
         async with self._durable_turns:
-            # The server answers a WAITAOF that was in vain after operation_timeout.
+            # The server answers an unsuccessful WAITAOF after operation_timeout.
             connection = self._durable.pop() if self._durable else self.single(self._timeout_s)
             try:
                 await _open(connection)
@@ -186,10 +187,10 @@ class Node:
 
     @asynccontextmanager
     async def asked(self, what: str = "command", about: Sequence[Any] = ()) -> AsyncIterator[None]:
-        """Run commands of this server inside; their errors become the relay's, see `redis_errors.translated`.
+        """Return a context for commands to this server. It raises the relay's errors, see `redis_errors.translated`.
 
         Raises:
-            NotPrimary: it is a replica, and all connections are replaced; or it is retired.
+            NotPrimary: the server is a replica, and all connections are replaced; or the node is retired.
             Redirected: another node of the cluster has the key.
         """
         if self.is_retired:
@@ -201,13 +202,13 @@ class Node:
             await self.connect_anew()
             raise
         except AttributeError as error:
-            # redis-py steps on the writer of a connection that was closed between two of its steps.
+            # redis-py raises this if another task closes a connection while a command uses it.
             if not self.is_retired:
                 raise
             raise NotPrimary("The store's server was replaced") from error
 
     async def identity(self) -> ServerIdentity:
-        """Ask the server who it is. When it is another server than before, all connections are replaced."""
+        """Return the server's identity. If it is a different server than before, replace all connections."""
         async with self.asked("INFO"):
             info = await on(self.client)("INFO", "replication")
         identity = ServerIdentity(replid=str(info.get("master_replid", "")), role=str(info.get("role", "")))
@@ -221,17 +222,17 @@ class Node:
         return identity
 
     async def demand_primary(self) -> None:
-        """Return when the server is a primary.
+        """Check that the server is a primary.
 
         Raises:
-            NotPrimary: it is a replica.
+            NotPrimary: the server is a replica.
         """
         identity = await self.identity()
         if not identity.is_primary:
             raise NotPrimary(f"The store is a replica (role {identity.role})")
 
     async def connect_anew(self) -> None:
-        """Make every command from now on connect again; those under way end as they can."""
+        """Make all new commands open new connections; running commands continue on the old ones."""
         now = asyncio.get_running_loop().time()
         if now < self._anew_at:
             return
@@ -245,11 +246,11 @@ class Node:
         for client in (self.client, self.writer, self.urgent):
             pool = client.connection_pool
             await pool.update_active_connections_for_reconnect()  # type: ignore[no-untyped-call]
-            with suppress(RedisError, OSError):  # it is closed all the same, if not in order
+            with suppress(RedisError, OSError):  # the pool is closed even so
                 await pool.disconnect(inuse_connections=False)
 
     async def retire(self) -> None:
-        """Close all connections at once, those at work too, and open none any more: another server has the place of this one."""
+        """Close all connections at once, even in use, and open no new ones: another server has replaced this one."""
         self.is_retired = True
         for connection in list(self._singles):
             await connection.disconnect(nowait=True)
@@ -258,7 +259,7 @@ class Node:
                 await client.connection_pool.disconnect(inuse_connections=True)
 
     async def aclose(self) -> None:
-        """Close all connections, and open none any more. One that is lent is closed when it comes back."""
+        """Close all connections, and open no new ones. A lent connection is closed when it is returned."""
         self._is_closed = True
         for connection in self._durable:
             await connection.disconnect(nowait=True)
@@ -267,7 +268,7 @@ class Node:
 
 
 async def _open(connection: AbstractConnection) -> None:
-    """Have a connection open before the write: one that the server closed while it was idle would fail a write that is not repeated."""
+    """Open a connection, and check it before the write: writes are not repeated if the server has closed it."""
     if connection.should_reconnect():  # type: ignore[no-untyped-call]
         await connection.disconnect(nowait=True)
     if connection.is_connected:
@@ -282,7 +283,7 @@ async def _open(connection: AbstractConnection) -> None:
 
 
 def client_of(url: str, patience_s: float) -> Redis:
-    """Return a client of a server that is only asked how things are; it tries each command once, for `patience_s` seconds."""
+    """Return a client for status queries to a server. It tries each command once, for up to `patience_s` seconds."""
     return Redis.from_url(
         url,
         socket_timeout=patience_s,

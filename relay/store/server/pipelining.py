@@ -1,9 +1,9 @@
-"""A store for many reads at once: commands of several tasks in one turn of the event loop share a round trip.
+"""A store for many concurrent reads: commands from one turn of the event loop share a round trip.
 
     async with PipeliningStore(settings) as store:
         found = await asyncio.gather(*(Vault(store, ring).list(tenant_id) for tenant_id in tenant_ids))
 
-costs as many round trips as one `list` does, however many tenants there are. Operators' commands use it; roles use `Store`.
+needs as many round trips as a single `list`, for any number of tenants. Operators' commands use it; roles use `Store`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class PipeliningStore(Store):
-    """A store whose repeatable commands are gathered into pipelines, one for each server and turn. Others go as in `Store`."""
+    """A store that collects repeatable commands into one pipeline per server and turn. Others run as in `Store`."""
 
     def __init__(self, settings: StoreSettings, topology: Topology | None = None) -> None:
         super().__init__(settings, topology)
@@ -45,7 +45,7 @@ class PipeliningStore(Store):
 
 
 class _Pipe:
-    """The commands that wait to be sent to one server. A task sends them when every other task that can run has run."""
+    """The commands that wait to be sent to one server. A task sends them after all other ready tasks have run."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -53,11 +53,11 @@ class _Pipe:
         self._sending: set[asyncio.Task[None]] = set()
 
     async def execute(self, *command: Any) -> Any:
-        """Run one command with the others of this turn and return its reply. A refusal is raised to its caller alone."""
+        """Run one command with the others of this turn and return its reply. Only its own caller gets an error."""
         reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting.append((command, reply))
         if len(self._waiting) == 1:
-            # The new task is behind all tasks that are ready now, so what they ask travels too.
+            # The new task runs after all tasks that are ready now, so the pipeline includes their commands.
             sending = asyncio.create_task(self._send(), name="store-pipeline")
             self._sending.add(sending)
             sending.add_done_callback(self._sending.discard)
@@ -68,7 +68,7 @@ class _Pipe:
         replies: Sequence[Any]
         try:
             replies = await pipelined(self._node.client, [command for command, _ in batch])
-        except Exception as error:  # no reply came: each caller translates it, as it would its own
+        except Exception as error:  # no reply came: each caller translates the error
             replies = [error] * len(batch)
         for (_, waiting), reply in zip(batch, replies, strict=True):
             if waiting.done():  # its caller was cancelled

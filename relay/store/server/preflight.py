@@ -1,4 +1,4 @@
-"""The preflight: checks commands and settings of a Redis server, to decide whether it can be trusted with the relay's data."""
+"""The preflight: checks whether the commands and settings of a Redis server are safe for the relay's data."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ _SETTINGS = ("appendonly", "appendfsync", "maxmemory-policy", "min-replicas-to-w
 
 
 async def check(node: Node, where: str, key: bytes | None, *, replicas: int, custody: bool) -> list[str]:
-    """Return the faults of one server, in an operator's words.
+    """Return the faults of one server, as text for operators.
 
     Args:
         node: the server.
-        where: what the operator calls it, with its address.
-        key: which it must take a write to; None for a node of a cluster that has no partition.
-        replicas: how many replicas must acknowledge a durable write.
-        custody: whether grants, suite keys and tenants are kept there.
+        where: the operator's name for it, with its address.
+        key: the key of a test write; None for a cluster node without a partition.
+        replicas: number of replicas that must acknowledge a durable write.
+        custody: whether the server stores grants, suite keys and tenants.
 
     Raises:
-        StoreUnavailable: nobody can tell at present, because it does not answer, is a replica or takes no writes.
+        StoreUnavailable: the server does not answer, is a replica or accepts no writes.
     """
     try:
         async with node.asked("the preflight", [key] if key is not None else []):
             role = (await on(node.client)("INFO", "replication")).get("role")
             if role != "master":
-                raise NotPrimary("is a replica")  # noqa: TRY301  whom it leads to may change while one waits
+                raise NotPrimary("is a replica")  # noqa: TRY301
             if key is not None:
                 await on(node.client)("SET", key, 1, "NX")
             return await _faults(node.client, where, replicas if custody else 0, custody=custody)
@@ -56,11 +56,11 @@ async def _faults(client: Redis, where: str, replicas: int, *, custody: bool) ->
     try:
         settings = await _settings(client)
     except NoPermissionError:
-        # As it should be: who may read the settings may read passwords among them. The operator's user may.
+        # Normal: the right to read settings includes passwords, so only the operator's user has it.
         settings = await _shown_settings(client)
     if settings.get("maxmemory-policy") != "noeviction":
         policy = settings.get("maxmemory-policy")
-        faults.append(f"{where}: maxmemory-policy is {policy}, under which data may vanish; set it to noeviction")
+        faults.append(f"{where}: maxmemory-policy is {policy}, which lets Redis delete data; set it to noeviction")
     if custody:
         faults += await _durability_faults(client, where, settings, replicas)
     return faults
@@ -75,21 +75,21 @@ async def _durability_faults(client: Redis, where: str, settings: dict[str, str]
     if settings.get("appendfsync", "always") != "always":
         faults.append(
             f"{where}: appendfsync is {settings.get('appendfsync')}, which acknowledges writes before they are on disk; "
-            "set appendfsync always, or keep custody on a server of its own"
+            "set appendfsync always, or keep custody on a separate server"
         )
     if replicas > 0 and settings.get("min-replicas-to-write", "0") == "0":
         faults.append(
-            f"{where}: min-replicas-to-write is 0, so a cut-off primary would go on; set min-replicas-to-write 1"
+            f"{where}: min-replicas-to-write is 0, so a cut-off primary takes writes; set min-replicas-to-write 1"
         )
     return faults
 
 
 async def first_written(execute: Execute, key: bytes, value: bytes) -> bytes | None:
-    """Return what a key holds, and write `value` if it holds nothing; None when it holds nothing and this user may not write it."""
+    """Return the value of a key, after writing `value` if it has none; None if this user may not write it."""
     found: bytes | None = await execute("GET", key)
     if found is None:
         is_written = False
-        # Who may not write it leaves it to a worker.
+        # A role without the right leaves the write to a worker.
         with suppress(NoPermissionError):
             is_written = bool(await execute("SET", key, value, "NX"))
         found = value if is_written else await execute("GET", key)
@@ -97,7 +97,7 @@ async def first_written(execute: Execute, key: bytes, value: bytes) -> bytes | N
 
 
 async def partition_faults(execute: Execute, where: str) -> list[str]:
-    """Return the fault of servers that have data in another number of partitions, if that is so."""
+    """Return a fault if the servers hold data in a different number of partitions."""
     found = await first_written(execute, keys.PARTITION_COUNT, str(keys.PARTITIONS).encode())
     if found in (None, str(keys.PARTITIONS).encode()):
         return []
@@ -126,7 +126,7 @@ async def _settings(client: Redis) -> dict[str, str]:
 
 
 async def _shown_settings(client: Redis) -> dict[str, str]:
-    """Return the settings as far as INFO shows them: not `appendfsync`."""
+    """Return the settings that INFO shows: all except `appendfsync`."""
     info = await on(client)("INFO", "replication", "persistence", "memory")
     return {
         "appendonly": "yes" if info.get("aof_enabled") == 1 else "no",

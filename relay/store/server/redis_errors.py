@@ -1,13 +1,13 @@
-"""The relay's errors for Redis' errors: one table of the server's error codes, and broken connections.
+"""Translation of Redis' errors into the relay's: one table of the server's error codes, and broken connections.
 
-    PASSING     the server is there and cannot serve now    StoreUnavailable: tried again
+    PASSING     the server is up and cannot serve now       StoreUnavailable: tried again
     REPLICA     it is not the primary, or no longer         NotPrimary: tried again, on new connections
     OPERATOR    its settings refuse the relay               NotPermitted: logged for the operator, and tried again
     (none)      anything else                               Bug: the unit of work fails
 
-A broken connection, or a reply that makes no sense, means that the store is away: StoreUnavailable. redis-py's exceptions are read by
-class and code (redis-py 8 removes the code from the text of some, and puts a pipeline's command into it). Their texts are
-removed, because they may quote arguments, and an error is shown with those that caused it.
+A broken connection or an invalid reply means that the store is unavailable: StoreUnavailable. Exceptions of redis-py
+are identified by class and code (redis-py 8 removes the code from some texts, and adds a pipeline's command). Their
+texts are removed, because they may quote arguments and appear in tracebacks.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 
 class ErrorKind(Enum):
-    """The meaning of a refusal; see the module."""
+    """The meaning of an error code; see the module."""
 
     PASSING = auto()
     REPLICA = auto()
@@ -70,15 +70,15 @@ CODES: Final[Mapping[str, tuple[ErrorKind, str]]] = {
     "READONLY": (_R, "is a replica, which takes no writes"),
     "MASTERDOWN": (_R, "is a replica that has lost its primary"),
     "UNBLOCKED": (_R, "has become a replica"),
-    "REDIRECT": (_R, "hands over to another server, as a replica from now on"),
-    "NOAUTH": (_O, "wants a password, and the relay's Redis URL has none"),
+    "REDIRECT": (_R, "hands over to another server and becomes a replica"),
+    "NOAUTH": (_O, "requires a password, and the relay's Redis URL has none"),
     "WRONGPASS": (_O, "refuses the user name or password in the relay's Redis URL"),
     "DENIED": (_O, "is in protected mode: give it a password"),
     "MOVED": (_O, "is a node of a Redis Cluster; give it as redis+cluster://"),
     "ASK": (_O, "is a node of a Redis Cluster; give it as redis+cluster://"),
 }
-"""Code -> what it means, and how the sentence "The store ..." goes on. From the `shared` replies in Valkey's server.c and from
-https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors. NOPERM has words of its own, see `forbidden`."""
+"""Code -> its kind, and the rest of the sentence "The store ...". From the `shared` replies in Valkey's server.c and
+from https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors. For NOPERM see `forbidden`."""
 
 _NO_PERMISSION: Final = "NOPERM"
 _SCRIPT_NO_PERMISSION: Final = "ACL failure in script"  # inside a text
@@ -95,7 +95,7 @@ _CLASSES: Final[tuple[tuple[type[RedisError], str], ...]] = (
     (AuthenticationError, "WRONGPASS"),
     (AuthorizationError, "WRONGPASS"),
 )
-"""Classes of exceptions that come without a code, because redis-py removes it from their text; the narrower class first."""
+"""Exception classes without a code, because redis-py removes it from their text; subclasses first."""
 _ANSWERS: Final[Mapping[str, Callable[[], RelayError]]] = {
     "LEASELOST": lambda: LeaseLost("The partition has another owner now"),
     "HISTORYLOST": lambda: HistoryLost("The partition has another history now"),
@@ -104,17 +104,17 @@ _ANSWERS: Final[Mapping[str, Callable[[], RelayError]]] = {
 _SHORT: Final = (
     ("No such master", "does not know the service"),
     ("cluster support disabled", "is not a node of a cluster"),
-    ("unknown command", "is no sentinel"),
+    ("unknown command", "is not a sentinel"),
 )
 _CODE: Final = re.compile(r"-?([A-Z][A-Z0-9_]{1,40})(?=[ :]|$)")
 
 
 class Redirected(StoreUnavailable):
-    """Another node of the cluster has the key, for good (MOVED) or while its slot moves (ASK); nothing was done.
+    """Another node of the cluster has the key, permanently (MOVED) or while its slot moves (ASK); nothing was executed.
 
     Attributes:
-        host: of that node; empty: the host that was asked.
-        port: of that node.
+        host: host of that node; empty for the host that refused the command.
+        port: port of that node.
     """
 
     def __init__(self, error: AskError) -> None:
@@ -128,17 +128,17 @@ class Redirected(StoreUnavailable):
 def translated(
     what: str = "command", about: Sequence[object] = (), user: str = "", *, in_cluster: bool = False
 ) -> Iterator[None]:
-    """Raise the relay's errors for what a command brings.
+    """Return a context that raises the relay's errors for those of a command.
 
     Args:
-        what: runs.
-        about: the keys or the whole command; of refused commands only the kinds of keys are shown.
-        user: the Redis user; empty: the server's default one.
-        in_cluster: the server is a node of a cluster that the relay knows as one.
+        what: the name of the command or script.
+        about: the keys or the whole command; the text about a refused command shows only the kinds of keys.
+        user: the Redis user; empty for the server's default user.
+        in_cluster: whether the relay knows the server as a node of a cluster.
 
-    Also raises the cancellation that redis-py lost: before Python 3.12 `asyncio.wait_for`, which it sends through, swallows
-    one that arrives in the moment in which its inner task is done (python/cpython#86296), and a loop that is to end
-    would go on for ever.
+    It also raises a cancellation that redis-py lost. Before Python 3.12 `asyncio.wait_for`, which redis-py uses to
+    send, discards a cancellation at the moment when its inner task is done (python/cpython#86296), and a cancelled loop
+    would run forever.
     """
     task = asyncio.current_task()
     before = task.cancelling() if task is not None else 0
@@ -154,7 +154,7 @@ def translated(
 
 
 def _meaning_of(error: RedisError | OSError, what: str, about: Sequence[object], user: str) -> RelayError:
-    """Return the relay's error for one of redis-py's or of the line's; see `translated`."""
+    """Return the relay's error for an error of redis-py or of the connection; see `translated`."""
     said, code = str(error), code_of(error)
     if isinstance(error, RedisError):
         _hush(error, code)
@@ -174,7 +174,7 @@ def _meaning_of(error: RedisError | OSError, what: str, about: Sequence[object],
             return NotPermitted(text)
     if _NO_CONNECTION_LEFT in said:
         return StoreUnavailable(
-            "The store has no connection left (maxclients): raise that, or find out who has so many"
+            "The store has no connection left (maxclients): raise maxclients, or find the clients that use so many"
         )
     return _without_code(error, what, code)
 
@@ -194,9 +194,9 @@ def _without_code(error: RedisError | OSError, what: str, code: str) -> RelayErr
 
 
 def code_of(error: Exception) -> str:
-    """Return the server's own word for an error, such as `WRONGTYPE`; empty when the error is not a server's."""
+    """Return the server's error code, such as `WRONGTYPE`; empty if the error is not from a server."""
     code = getattr(error, "status_code", None)
-    if code in (None, "ERR"):  # the latter says little: a wrong password is one with servers of old
+    if code in (None, "ERR"):  # ERR is ambiguous: old servers use it for a wrong password
         code = next((known for kind, known in _CLASSES if isinstance(error, kind)), code)
     if code is None and isinstance(error, ResponseError) and (found := _CODE.match(str(error))) is not None:
         code = found[1]
@@ -204,7 +204,7 @@ def code_of(error: Exception) -> str:
 
 
 def in_short(error: Exception) -> str:
-    """Return why a sentinel or a node did not answer a question about itself, as a sentence without its subject."""
+    """Return why a sentinel or a node did not answer a status query, as a sentence without its subject."""
     code, said = code_of(error), str(error)
     for known, words in _SHORT:
         if known in said:
@@ -213,11 +213,11 @@ def in_short(error: Exception) -> str:
         return "does not permit this command to the user: give it what `presence-relay redis-acl ROLE` prints"
     if code in CODES:
         return CODES[code][1]
-    return "refuses the question" if isinstance(error, ResponseError) else "does not answer"
+    return "refuses the query" if isinstance(error, ResponseError) else "does not answer"
 
 
 def _hush(error: RedisError, code: str) -> None:
-    """Leave nothing but the code in an error that others will see behind ours."""
+    """Reduce an error to its code, because it appears as the cause of the relay's error."""
     error.args = (code,) if code else ()
     if hasattr(error, "message"):
         error.message = code

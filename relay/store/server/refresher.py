@@ -1,4 +1,4 @@
-"""Refreshes what others say of the servers: asks at the first use, then about once a second, and at once when needed."""
+"""Refreshes the view of the servers: at the first use, then about once a second, and at once when needed."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ log = structlog.get_logger(__name__)
 
 EVERY_S: Final = 1.0
 AT_MOST_EVERY_S: Final = 0.2
-"""Asking at once is no reason to ask more often, however many commands fail."""
+"""Minimum time between two immediate queries, however many commands fail."""
 
 
 class Refresher:
-    """Runs one question again and again, one at a time, as long as it is open."""
+    """Runs a query repeatedly, one run at a time, until it is closed."""
 
     def __init__(self, ask: Callable[[], Awaitable[None]], name: str) -> None:
-        """Make a refresher; nothing is asked before `begun` or `now`.
+        """Create a refresher; the first query runs with `begun` or `now`.
 
         Args:
-            ask: asks once, and keeps what it learns; raises StoreUnavailable when it learns nothing.
-            name: of its task.
+            ask: queries once and keeps the result; raises StoreUnavailable if there is no result.
+            name: name of its task.
         """
         self._ask = ask
         self._name = name
@@ -37,24 +37,24 @@ class Refresher:
         self._not_before = 0.0
         self._has_learned = False
         self._error: StoreUnavailable | None = None
-        self._turn = asyncio.Lock()  # questions do not overlap: the last answer is that to the last question
+        self._turn = asyncio.Lock()  # queries do not overlap: the last answer belongs to the last query
         self._fresh: asyncio.Task[None] | None = None
         self._next: asyncio.Task[None] | None = None
 
     async def begun(self) -> None:
-        """Return when something was learned, once and for all.
+        """Return when there was a first result.
 
         Raises:
-            StoreUnavailable: nothing was.
+            StoreUnavailable: there is none.
         """
         if not self._has_learned:
             await self.now()
 
     async def now(self) -> None:
-        """Ask at once, or join who asks already; not more often than `AT_MOST_EVERY_S`.
+        """Query at once, or join a running query; at most every `AT_MOST_EVERY_S`.
 
         Raises:
-            StoreUnavailable: nothing was learned.
+            StoreUnavailable: there was no result.
         """
         if self._asking is None or self._asking.done():
             self._asking = asyncio.create_task(self._ask_in_turn(), name=f"{self._name}-question")
@@ -65,9 +65,9 @@ class Refresher:
             raise StoreUnavailable(str(self._error))
 
     async def fresh(self) -> None:
-        """Return when a question was answered that was asked after this call, whether something was learned or not.
+        """Return when a query that started after this call has ended, with or without a result.
 
-        All who call before it is asked share it.
+        All calls before its start share it.
         """
         if self._next is None:
             self._next = asyncio.create_task(self._ask_after(), name=f"{self._name}-fresh")
@@ -75,7 +75,7 @@ class Refresher:
 
     async def _ask_after(self) -> None:
         async with self._turn:
-            self._fresh, self._next = asyncio.current_task(), None  # whoever comes from now on waits for another
+            self._fresh, self._next = asyncio.current_task(), None  # later calls wait for another query
             with suppress(StoreUnavailable):
                 await self._ask()
 
@@ -97,12 +97,12 @@ class Refresher:
             try:
                 await self.now()
             except StoreUnavailable:
-                pass  # whoever needs an answer is told
+                pass  # callers of `now` get the error
             except Exception:
                 log.exception("redis_topology_unknown")
 
     async def aclose(self) -> None:
-        """Stop asking."""
+        """Stop the queries."""
         tasks = [task for task in (self._task, self._asking, self._fresh, self._next) if task is not None]
         for task in tasks:
             task.cancel()

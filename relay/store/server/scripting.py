@@ -1,8 +1,8 @@
 """Lua scripts: read from the package once, run by their hash.
 
-Each file is beside the module that runs it, in a package of `relay.store`, and its name is unique among all of them. A file
-begins with a header, which ends at the first empty line. The header says what the script does and which parts it uses, and gives
-each key and each argument a name:
+Each file is in the folder of the module that runs it, in a package of `relay.store`. Its name is unique in
+`relay.store`. A file begins with a header, which ends at the first empty line. The header describes the script, lists
+the parts that it uses, and names each key and each argument:
 
     -- Extend a lease. Returns 0 when it is lost.
     -- uses: lease
@@ -10,8 +10,9 @@ each key and each argument a name:
     local lease_value = ARGV[1]
     local first_pair = 2  -- ARGV[2...]: (name, value) pairs
 
-A part (`_lease.lua`) is put behind the header of each script that uses it. It begins with `-- needs: lease, lease_value` when it
-uses keys or arguments, and takes them by these names. The Python call names them too (see `Script`), so nobody counts positions.
+A part (`_lease.lua`) is inserted after the header of each script that uses it. If it uses keys or arguments, it begins
+with `-- needs: lease, lease_value` and uses these names. The Python call uses the names too (see `Script`), not
+positions.
 """
 
 from __future__ import annotations
@@ -73,14 +74,14 @@ class Header:
     keys: tuple[str, ...]
     args: tuple[str, ...]
     more_keys: bool
-    """True when further keys follow those that have names."""
+    """True if more keys follow those with names."""
     more_args: bool
     uses: tuple[str, ...]
     """The parts, without their underscore."""
 
 
 def _header(name: str, text: str) -> Header:
-    """Read a header. Raises Bug when it does not number keys and arguments from 1 on, each once."""
+    """Read a header. Raises Bug unless it numbers keys and arguments from 1, each once."""
     names: dict[str, list[str]] = {"KEYS": [], "ARGV": []}
     for match in _ONE.finditer(text):
         local, kind, number = match.groups()
@@ -93,7 +94,7 @@ def _header(name: str, text: str) -> Header:
             raise Bug(f"{name}.lua: {kind}[{number}...] is not in its place")
     keys, args = tuple(names["KEYS"]), tuple(names["ARGV"])
     if len({*keys, *args}) != len(keys) + len(args):
-        raise Bug(f"{name}.lua: a name stands twice")
+        raise Bug(f"{name}.lua: a name is used twice")
     return Header(keys, args, "KEYS" in rest, "ARGV" in rest, _split(_USES.search(text)))
 
 
@@ -103,7 +104,7 @@ def _split(found: re.Match[str] | None) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One run of a script: its keys and arguments, in the order in which the script takes them."""
+    """One call of a script: its keys and arguments, in the script's order."""
 
     script: Script
     keys: Sequence[bytes]
@@ -111,21 +112,21 @@ class Call:
 
     @property
     def command(self) -> tuple[Any, ...]:
-        """The command that runs it on a server that knows the script."""
+        """The command that runs the call on a server that knows the script."""
         return (self.script.command, self.script.sha, len(self.keys), *self.keys, *self.args)
 
     async def run(self, execute: Execute) -> Any:
-        """Run through `execute`; a server that does not know the script (a new one, or after a failover) is given it."""
+        """Run the call with `execute`. If the server does not know the script (a new server), load it first."""
         try:
             return await execute(*self.command)
         except NoScriptError:
-            # Not EVAL: Redis users may run the relay's scripts by their hashes, and no text of their own.
+            # Not EVAL: Redis users may run only the relay's scripts, by their hashes.
             await execute("SCRIPT", "LOAD", self.script.source)
             return await execute(*self.command)
 
 
 class Script:
-    """One script with the parts it uses. Called with its keys and arguments by name it returns a `Call`; nothing is sent with that.
+    """One script with the parts it uses. Calling it with keys and arguments by name returns an unsent `Call`.
 
     renew = Script("lease_renew")
     await store.run(renew(lease=keys.lease(7), lease_value=b"...", ttl_ms=15_000))
@@ -137,9 +138,9 @@ class Script:
         """Read a script.
 
         Args:
-            name: of its file.
-            reads_only: it writes nothing, which the server then holds it to; who runs it needs no right to write its keys.
-            text: the script, when it has no file.
+            name: name of its file.
+            reads_only: whether it only reads. The server enforces that, and the user needs no right to write its keys.
+            text: the script, if it has no file.
         """
         self.name = name
         self.command = "EVALSHA_RO" if reads_only else "EVALSHA"
@@ -154,11 +155,11 @@ class Script:
         self.sha = hashlib.sha1(self.source, usedforsecurity=False).hexdigest()
 
     def __call__(self, *more: Arg, more_keys: Sequence[bytes] = (), **values: Any) -> Call:
-        """Return a run of this script.
+        """Return a call of this script.
 
         Args:
-            more: arguments behind those that have names.
-            more_keys: keys behind those that have names.
+            more: arguments after those with names.
+            more_keys: keys after those with names.
             values: every key and argument that the header names.
 
         Raises:
@@ -169,7 +170,7 @@ class Script:
             keys = [values[name] for name in header.keys]
             args = [values[name] for name in header.args]
         except KeyError as error:
-            raise Bug(f"{self.name}.lua wants {error.args[0]}") from None
+            raise Bug(f"{self.name}.lua needs {error.args[0]}") from None
         if (
             len(values) != len(keys) + len(args)
             or (more and not header.more_args)

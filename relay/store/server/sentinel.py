@@ -1,8 +1,9 @@
-"""Redis Sentinel: only the sentinels say which server is the primary.
+"""Redis Sentinel: only the sentinels decide which server is the primary.
 
-A primary that was cut off or paused goes on calling itself `master` for seconds after a replica took its place. So all
-sentinels are asked once a second, and the newest configuration that any of them has is in force: a failover is given a higher
-epoch by the majority of the sentinels. When it names another server, all connections to the former one are closed at once.
+A primary that was cut off or paused reports the role `master` for seconds after a replica took its place. So all
+sentinels are queried once a second, and the newest configuration among their answers is in force: the majority of the
+sentinels gives each failover a higher epoch. If it names another server, all connections to the former one are closed
+at once.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _PATIENCE_S: Final = 1.0
-"""Time limit of one question to one sentinel. Sentinels do nothing that takes longer."""
+"""Time limit of one query to one sentinel. Sentinels answer faster than this."""
 
 
 class Sentinel:
@@ -66,7 +67,7 @@ class Sentinel:
         return (await self.node_of(b""),)
 
     async def reroute(self, route: NodeRoute, key: bytes, error: StoreUnavailable, repeats: int) -> NodeRoute | None:
-        """See `Servers.reroute`: commands refused by a server that is no longer primary are repeated at the new one."""
+        """See `Servers.reroute`: commands that a former primary refused are repeated on the new primary."""
         if not isinstance(error, NotPrimary):
             return None
         await self._refresher.now()
@@ -82,18 +83,18 @@ class Sentinel:
             await client.aclose()
 
     async def vouch(self, node: Node) -> None:
-        """See `Servers.vouch`: a question to the sentinels that is asked after the write was confirmed."""
+        """See `Servers.vouch`: queries the sentinels after the write was confirmed."""
         await self._refresher.fresh()
         believed = self._believed
         if node is not self._node or believed is None or not is_settled_at(self._views, believed.place):
-            raise NotPrimary("The sentinels do not agree that this server is the primary and stays it")
+            raise NotPrimary("The sentinels do not confirm that this server is and remains the primary")
 
     async def inspect(self) -> list[str]:
         """See `Servers.inspect`."""
         return sentinel_faults(self._address.service, await self.views())
 
     async def views(self) -> list[SentinelView]:
-        """Ask each sentinel, and return what each said."""
+        """Query all sentinels, and return the view of each."""
         service = self._address.service
         asked = (_view(sentinel, client, service) for sentinel, client in self._sentinels.items())
         return list(await asyncio.gather(*asked))

@@ -1,10 +1,10 @@
-"""The servers behind one URL: which of them has a key, and where a refused command is repeated.
+"""The servers behind one URL: the location of each key, and the repetition of refused commands.
 
-    Standalone    one server, whatever it says of itself
+    Standalone    one server, whatever role it reports
     Sentinel      the primary that the sentinels name               sentinel.py
     Cluster       a primary for each slot                           cluster.py
 
-A command is repeated only if a server refused it, because then it is known not to have run. If it got no answer, the caller decides.
+A command is repeated only if a server refused it, because then it did not run. Without an answer, the caller decides.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ if TYPE_CHECKING:
     from relay.store.server.statistics import Observer
 
 MOST_REPEATS: Final = 6
-"""Repeats of one command that was refused; with the pauses between them under two seconds."""
+"""Most repetitions of one refused command; under two seconds in total, including the pauses."""
 
 _Reply = TypeVar("_Reply")
 
 
 @dataclass(frozen=True, slots=True)
 class NodeRoute:
-    """The way of one command."""
+    """The node on which one command runs."""
 
     node: Node
     asking: bool = False
-    """The node has the slot only for those who ask: the slot is on its way to it."""
+    """True while the slot is being moved to the node: commands need `ASKING` before them."""
 
     def execute(self, client: Redis) -> Execute:
-        """Return what runs commands on a client of the node."""
+        """Return the function that runs commands on a client of the node."""
         return _asking(client) if self.asking else on(client)
 
 
@@ -59,47 +59,47 @@ class Servers(Protocol):
     """The servers behind one URL.
 
     Attributes:
-        named: who says where they are, to stand behind an address; empty when the URL does.
+        named: the source of their addresses, as a suffix for texts; empty if it is the URL.
     """
 
     named: str
 
     async def node_of(self, key: bytes) -> Node:
-        """Return the node that has a key at present; for an empty key any of them.
+        """Return the node that has a key at present; any node for an empty key.
 
         Raises:
-            StoreUnavailable: nobody can tell which it is.
+            StoreUnavailable: the node is not known.
         """
 
     async def nodes(self) -> Sequence[Node]:
         """Return all primaries."""
 
     async def reroute(self, route: NodeRoute, key: bytes, error: StoreUnavailable, repeats: int) -> NodeRoute | None:
-        """Return the way on which a command is repeated, after a pause if need be; None when it is not to be repeated.
+        """Return the route on which to repeat a command, after a pause if needed; None if it must not be repeated.
 
         Args:
-            route: on which it failed.
-            key: that it is about.
-            error: how it failed.
-            repeats: how often it was repeated already.
+            route: the route on which it failed.
+            key: its key.
+            error: the error.
+            repeats: number of repetitions so far.
         """
 
     async def vouch(self, node: Node) -> None:
-        """Return when those who decide say that a node is the primary, and that none is about to take its place.
+        """Check with the sentinels or the cluster that a node is the primary and no failover is in progress.
 
         Raises:
-            NotPrimary: they do not; another one may be without what was written.
+            NotPrimary: they do not; another server may be the primary, without the write.
         """
 
     async def inspect(self) -> list[str]:
-        """Return what is wrong with the topology though the relay may run, in an operator's words."""
+        """Return faults of the topology that do not stop the relay, as text for operators."""
 
     async def aclose(self) -> None:
         """Close all connections."""
 
 
 class Standalone:
-    """One server. Commands that it refuses are not repeated here."""
+    """One server. Commands that it refuses are not repeated."""
 
     named: str = ""
 
@@ -119,7 +119,7 @@ class Standalone:
         return None
 
     async def vouch(self, node: Node) -> None:
-        """See `Servers.vouch`: nobody else decides."""
+        """See `Servers.vouch`. Nothing to do: there is only one server."""
 
     async def inspect(self) -> list[str]:
         """See `Servers.inspect`."""
@@ -133,12 +133,12 @@ class Standalone:
 async def routed(
     servers: Servers, key: bytes, what: str, about: Sequence[Any], run: Callable[[NodeRoute], Awaitable[_Reply]]
 ) -> _Reply:
-    """Run something at the node that has a key, and again where the servers say when it was refused without having run.
+    """Run an operation on the node that has a key, and repeat it where the servers say if it was refused.
 
     Args:
-        servers: that have the key.
-        key: that it is about.
-        what: runs; for statistics and errors.
+        servers: the servers that have the key.
+        key: the key that decides on the node.
+        what: the name of the command or script, for statistics and errors.
         about: its keys, or the whole command.
         run: runs it once.
     """
@@ -155,7 +155,7 @@ async def routed(
 
 
 async def pipelined(client: Redis, commands: Sequence[Sequence[Any]]) -> list[Any]:
-    """Return the replies to commands that travel together, refusals among them: raised by redis-py they would lose their codes."""
+    """Return the replies in one pipeline, including errors, because redis-py would raise errors without codes."""
     pipe = client.pipeline(transaction=False)
     for command in commands:
         pipe.execute_command(*command)

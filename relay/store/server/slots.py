@@ -1,4 +1,4 @@
-"""Views of a Redis Cluster: which server has which slots, as one node or most nodes report it. (Pure.)"""
+"""Views of a Redis Cluster: the server of each slot, as one node or most nodes report it. (Pure.)"""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Place = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class SlotRange:
-    """Slots in a row, both ends included, and the server that has them; None for one that nobody can reach."""
+    """Consecutive slots, both ends included, and the server that has them; None if its address is not known."""
 
     first: int
     last: int
@@ -26,24 +26,24 @@ class SlotRange:
 
 
 SlotView = tuple[SlotRange, ...]
-"""The slots as one node sees them, in order."""
+"""The slots in the view of one node, in order."""
 
 
 def parse_slots(reply: Any, asked: Place) -> SlotView:
-    """Return the view in an answer to `CLUSTER SLOTS`.
+    """Return the view in a reply to `CLUSTER SLOTS`.
 
     Args:
-        reply: as RESP2 has it.
-        asked: the node that answered; it stands for a host that is not named.
+        reply: the reply in RESP2.
+        asked: the node that answered; its host replaces an empty host.
 
     Raises:
-        ValueError: it is not such an answer.
+        ValueError: the reply is not valid.
     """
     try:
         ranges = []
         for first, last, primary, *_ in reply:
             host = (primary[0] or b"").decode() or asked[0]
-            # `?` is how a node names itself or another whose address it does not know.
+            # `?` stands for an address that the node does not know, its own or another.
             ranges.append(SlotRange(int(first), int(last), None if host == "?" else (host, int(primary[1]))))
     except (TypeError, ValueError, IndexError, AttributeError) as error:
         raise ValueError("is not an answer to CLUSTER SLOTS") from error
@@ -53,9 +53,10 @@ def parse_slots(reply: Any, asked: Place) -> SlotView:
 
 
 def agreed(views: Sequence[SlotView], before: SlotView = ()) -> SlotView:
-    """Return the view of most nodes, slot by slot; of as many on each side what was believed before, then what was said first.
+    """Return the view of most nodes, slot by slot. A tie goes to the view `before`, then to the first answer.
 
-    A node that was paused claims its slots for a moment after it woke, though a replica has taken its place: the others outvote it.
+    A paused node claims its slots for a moment after it resumes, although a replica has replaced it: the others outvote
+    it.
     """
     if len(set(views)) <= 1:
         return views[0] if views else ()

@@ -11,7 +11,7 @@ from relay.ops.span import SpanType
 
 COMMAND: Final = SpanType(
     name="redis {command}",
-    meaning="A command or script at Redis, with the wait for a connection; several that travel together are one",
+    meaning="A command or script at Redis, including the wait for a connection; a pipeline is one span",
     roles=EVERY,
     kind=SpanKind.CLIENT,
     attributes={

@@ -1,6 +1,6 @@
 """Commands and scripts by name, outcome and duration.
 
-`CommandStatistics.observed` surrounds every command of every node. It is the one place at which the span of one is opened.
+`CommandStatistics.observed` wraps every command on every node. Only this context opens the span of a command.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     Observer = Callable[[str], AbstractContextManager[None]]
-    """A function that surrounds each command; it is given the command's or the script's name."""
+    """A function that returns a context for each command, from the name of the command or script."""
 
 OK: Final = "ok"
 
@@ -29,15 +29,15 @@ def unobserved(command: str) -> AbstractContextManager[None]:
 
 
 class CommandStatistics:
-    """The commands and scripts of one store, by name and outcome. A blocking read counts with the time for which it waits."""
+    """The commands and scripts of one store, by name and outcome. The duration of a blocking read includes its wait."""
 
     def __init__(self) -> None:
         self.counts: Counter[tuple[str, str]] = Counter()
-        """(command, outcome) -> how often. The outcome is `OK` or the name of the error's class."""
+        """(command, outcome) -> number of runs. The outcome is `OK` or the name of the error's class."""
 
     @contextmanager
     def observed(self, command: str) -> Iterator[None]:
-        """Count what runs inside as one run of `command`."""
+        """Return a context that counts as one run of `command`."""
         outcome, begun = OK, perf_counter()
         try:
             with COMMAND.within() as span:

@@ -1,10 +1,10 @@
-"""The topology: the one place that knows how many Redis servers there are, and which keys are where.
+"""The topology: the only module that knows how many Redis servers there are, and which server has which keys.
 
     Store ──► Topology ──► Servers of presence, of the vault ──► Node: its pools, its durable and blocking connections, its identity
 
-The store asks for the node of each key, so nothing above it knows whether all keys are on one server. Two keys of one partition
-are always on one node, and so are two keys with the same hash tag (`{p07}`), on a Redis Cluster too. Nothing is promised about two
-partitions, about custody's keys outside partitions, or about two moments: a key may have moved by the next call.
+The store looks up the node of each key, so its callers need not know whether all keys are on one server. Keys of one
+partition, and keys with the same hash tag (`{p07}`), are always on one node, on a Redis Cluster too. There is no
+guarantee for keys of two partitions or for custody's keys outside partitions. A key may move between two calls.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """The servers of a store: of presence, and of the vault, which are the same unless it has its own."""
+    """The servers of presence and of the vault; the same servers unless the vault is on a separate server."""
 
     presence: Servers
     vault: Servers
@@ -44,13 +44,13 @@ class Topology:
         return tuple(dict.fromkeys([node for servers in sides for node in await servers.nodes()]))
 
     async def aclose(self) -> None:
-        """Close all connections but those that are lent."""
+        """Close all connections except lent ones."""
         for servers in dict.fromkeys((self.presence, self.vault)):
             await servers.aclose()
 
 
 def topology_of(url: str, vault_url: str | None, operation_timeout: timedelta, observe: Observer) -> Topology:
-    """Return the topology that URLs name; nothing connects yet."""
+    """Return the topology for these URLs, without connecting."""
     presence = _servers(url, operation_timeout, observe)
     return Topology(presence, presence if vault_url is None else _servers(vault_url, operation_timeout, observe))
 
@@ -67,6 +67,6 @@ def _servers(url: str, operation_timeout: timedelta, observe: Observer) -> Serve
 
 
 def key_of(command: Sequence[Any]) -> bytes:
-    """Return the key that a command is about, its first argument; empty for a command without arguments."""
+    """Return the key of a command, its first argument; empty for a command without arguments."""
     key = command[1] if len(command) > 1 else b""
     return key if isinstance(key, bytes) else str(key).encode()

@@ -1,8 +1,8 @@
-"""Reads of streams of many slots over one connection to a node of a cluster, which refuses to block for more than one slot.
+"""Reads of streams of many slots over one connection to a cluster node, which cannot block for more than one slot.
 
 The server remembers which keys a tracking connection has read, and reports once when one of them is written
 (https://redis.io/docs/latest/develop/reference/client-side-caching/). A stream without new entries is not read again until the server
-reports a write to it. Nothing is missed in between: the server notes the read in the same step.
+reports a write to it. No write is missed in between: the server registers the read in the same step.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ if TYPE_CHECKING:
     from relay.store.server.node import Node
 
 _TRUST_S: Final = 5.0
-"""Quiet streams are read again this often all the same."""
+"""Interval at which quiet streams are read again anyway."""
 
 StreamEntry = tuple[bytes, list[bytes]]
-"""The id of an entry, and its fields and values in turn."""
+"""The id of an entry, and its fields and values, alternating."""
 
 
 class TrackingConnection:
     """One connection that reads streams of one node as they grow. One reader at a time.
 
-    A failure closes the connection and is raised; the next read opens another.
+    An error closes the connection and is raised; the next read opens another connection.
     """
 
     def __init__(self, node: Node) -> None:
         self._node = node
         self._connection = node.single(protocol=3)
         self._quiet: dict[bytes, bytes] = {}
-        """Stream -> the position behind which it had nothing."""
+        """Stream -> position after which it had no entries."""
         self._trusted_until = 0.0
         self._woken = asyncio.Event()
 
     async def read(
         self, positions: Mapping[bytes, bytes], block: timedelta, count: int
     ) -> list[tuple[bytes, list[StreamEntry]]]:
-        """Return what lies behind these positions; empty when it timed out or was woken. See `StreamReader.read`."""
+        """Return the entries after these positions; empty after a timeout or a wake. See `StreamReader.read`."""
         self._woken.clear()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + block.total_seconds()
@@ -55,7 +55,7 @@ class TrackingConnection:
                     left_s = deadline - loop.time()
                     if left_s <= 0 or self._woken.is_set():
                         return []
-                    # One that was written while others were read is read before anything is waited for.
+                    # Read streams that were written meanwhile before waiting.
                     if all(self._quiet.get(stream) == position for stream, position in positions.items()):
                         await self._wait(left_s)
         except BaseException:
@@ -63,7 +63,7 @@ class TrackingConnection:
             raise
 
     async def wake(self) -> None:
-        """Make the read under way return now; without one, do nothing."""
+        """Make a running read return now; do nothing if none is running."""
         self._woken.set()
 
     async def aclose(self) -> None:
@@ -72,7 +72,7 @@ class TrackingConnection:
         await self._connection.disconnect(nowait=True)
 
     async def _prepare(self) -> None:
-        """Have a connection of which the server keeps track."""
+        """Open a connection with tracking on, if there is none."""
         now = asyncio.get_running_loop().time()
         if now >= self._trusted_until:
             self._quiet.clear()
@@ -91,7 +91,7 @@ class TrackingConnection:
         asked = {stream: position for stream, position in positions.items() if self._quiet.get(stream) != position}
         if not asked:
             return []
-        self._quiet.update(asked)  # before they are read: what the server says from now on counts
+        self._quiet.update(asked)  # before the read, so that reports during the read count
         commands = [("XREAD", "COUNT", count, "STREAMS", stream, position) for stream, position in asked.items()]
         await self._connection.send_packed_command(self._connection.pack_commands(commands))
         found: list[tuple[bytes, list[StreamEntry]]] = []
@@ -111,7 +111,7 @@ class TrackingConnection:
         return found
 
     async def _wait(self, seconds: float) -> None:
-        """Wait for word of a stream that was written, or to be woken."""
+        """Wait for a report of a write, or for a wake."""
         told = asyncio.ensure_future(self._told())
         woken = asyncio.ensure_future(self._woken.wait())
         try:
@@ -124,11 +124,11 @@ class TrackingConnection:
             await asyncio.gather(told, woken, return_exceptions=True)
 
     async def _told(self) -> None:
-        # Cancelled it leaves what has arrived in the connection's buffer.
+        # After a cancellation, received data stays in the connection's buffer.
         await self._connection.read_response(disconnect_on_error=False, push_request=True)
 
     async def _note_written(self, message: list[Any]) -> None:
-        """Note that streams were written; None stands for all of them."""
+        """Note which streams were written; None means all."""
         if message[1] is None:
             self._quiet.clear()
         else:

@@ -1,7 +1,8 @@
-"""The rights of a Redis user, asked of the server without using them.
+"""The rights of a Redis user, read from the server without using them.
 
-A command that is queued in a transaction is judged by the user's ACL; the transaction is discarded, so nothing happens.
-(`ACL DRYRUN` would do the same, but a user who may call it may also change users.) Refusals are in the server's `ACL LOG`.
+The server checks a command against the user's ACL when it queues it in a transaction. The transaction is then
+discarded. (`ACL DRYRUN` would do the same, but a user who may call it may also change users.) Refusals appear in the
+server's `ACL LOG`.
 """
 
 from __future__ import annotations
@@ -32,27 +33,27 @@ _WIDE: Final[tuple[tuple[str, ...], ...]] = (
     ("MONITOR",),
     ("REPLICAOF", "NO", "ONE"),
 )
-"""Commands that reach beyond keys. (None of them is run: see above.)"""
+"""Commands with an effect beyond keys. (None of them is executed: see above.)"""
 _QUESTIONS: Final[tuple[tuple[str, ...], ...]] = (("CLUSTER", "SLOTS"), ("ASKING",), ("CLIENT", "TRACKING", "ON"))
-"""Commands without a key that a cluster takes, and that users of earlier releases lack."""
+"""Commands without a key that a cluster needs, and that users of earlier releases may lack."""
 _WRITES: Final = (("SET", 1), ("HSET", 2), ("SADD", 1), ("RPUSH", 1), ("DEL", 0), ("UNLINK", 0), ("PEXPIRE", 1))
-"""(command, values after the key): one of them is in every set that writes."""
+"""(command, values after the key): each set of rights that can write has one of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class RightsDifference:
-    """The difference between a user's rights and those that a role needs; empty when there is none."""
+    """The difference between a user's rights and the rights that a role needs; empty if there is none."""
 
     more: tuple[str, ...]
     less: tuple[str, ...]
     remedy: str = ""
-    """The command that gives the user what it lacks; empty when it lacks nothing."""
+    """The command that adds the missing rights; empty if none are missing."""
 
 
 async def compare_rights(
     connection: AbstractConnection, user: str, clients: Collection[Client], sides: Collection[Side]
 ) -> RightsDifference | None:
-    """Compare the user of a connection with what these roles need; None when the user may not even ask."""
+    """Compare the rights of a connection's user with those that these roles need; None if it may not run MULTI."""
     needed = acl.rules(clients, sides)
     if isinstance(await _sent(connection, "MULTI"), NoPermissionError):
         return None
@@ -82,7 +83,7 @@ async def _compared(
         for word, has, right in (("read", reads, "r"), ("write", writes, "w")):
             if has and right not in needs:
                 more.append(f"{word} {name}")
-            # GET is in every set. What is written by scripts alone cannot be tried here.
+            # Every set has GET. Write rights of scripts cannot be tried here.
             if right == "r" and "r" in needs and not has:
                 less.append(f"{word} {name}")
     return RightsDifference(tuple(more), (*less, *[one async for one in _missing(connection, clients, sides, needed)]))
@@ -106,7 +107,7 @@ def _scripts(clients: Collection[Client], sides: Collection[Side]) -> set[str]:
 
 
 def _sample(pattern: str) -> str:
-    """Return a key of a family that nothing has."""
+    """Return an unused key of a family."""
     return pattern.replace("p??", "p00").replace("?", "0").replace("*", "nothing")
 
 
@@ -123,7 +124,7 @@ async def _sent(connection: AbstractConnection, *command: str) -> Any:
 
 
 def describe(found: RightsDifference | None, where: str, roles: Sequence[str]) -> list[tuple[bool, str]]:
-    """Return whether the rights are as they should be, and a description for an operator, for each finding."""
+    """Return for each finding whether the rights are correct, and a description for operators."""
     which = f"{where}, as {' and '.join(roles)}"
     advice = f"`presence-relay redis-acl {' '.join(roles)}` prints what it needs"
     if found is None:

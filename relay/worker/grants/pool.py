@@ -1,4 +1,4 @@
-"""The grants of one tenant as a pool: any healthy one reads, and when it dies the next one takes over."""
+"""The grants of one tenant as a pool: one healthy grant reads, and when it dies the next one takes over."""
 
 from __future__ import annotations
 
@@ -45,18 +45,18 @@ _SHUT: GrantHealth = GrantHealth(
     state=GrantState.DEAD,
     reason=Refusal(RefusalClass.CONSENT_REQUIRED, "This consent cannot be opened. Consent again."),
 )
-"""A grant under a key that the ring lacks: no consent ended, so its record stays as it is."""
+"""The health of a grant sealed with a key that the ring lacks. Its consent has not ended, so its record stays unchanged."""
 _TRIES: Final = 3
-"""How often a death is written when others write the grant meanwhile; the next sweep goes on."""
+"""Attempts to write a grant's health while other processes write the grant; the next sweep continues."""
 _TEMPORARY = Refusal(RefusalClass.TEMPORARY, "Microsoft's sign-in service asks the relay to wait.")
 _UNREACHABLE = Refusal(RefusalClass.UNREACHABLE, "Microsoft's sign-in service cannot be reached.")
 
 
 class GrantPool:
-    """The grants of one tenant, and which of them is used for reading. Not persistent: `load` it from the vault.
+    """The grants of one tenant, and the choice of the grant for reading. Not persistent: `load` it from the vault.
 
-    A death is acted on at once and written to the vault by `keep`, so that a vault that is away delays no reading. If the worker dies in
-    between, the next owner finds it again.
+    The death of a grant takes effect at once, and `keep` writes it to the vault later, so that an unavailable vault
+    does not delay reads. If the worker dies in between, the next owner detects the dead grant again.
     """
 
     def __init__(
@@ -68,15 +68,15 @@ class GrantPool:
         graph_patience: timedelta = grants.GRAPH_PATIENCE,
         clock: Clock = SYSTEM,
     ) -> None:
-        """Make a pool of no grants yet.
+        """Make an empty pool.
 
         Args:
-            tenant_id: whose grants.
-            vault: where they are kept.
-            cloud: Microsoft's side.
-            patience: how long a refusal that may pass is tried again before the grant counts as dead.
-            graph_patience: the same where only Graph refuses.
-            clock: for all of that.
+            tenant_id: the tenant of the grants.
+            vault: stores the grants.
+            cloud: the connection to Microsoft.
+            patience: time for which a refusal that may pass is retried before the grant counts as dead.
+            graph_patience: the same when only Graph refuses.
+            clock: clock for all times here.
         """
         self.tenant_id = tenant_id
         self._vault = vault
@@ -92,9 +92,9 @@ class GrantPool:
         self._records = GrantRecords(vault, patience)
 
     async def load(self) -> None:
-        """Read the tenant's grants again; one with a new token cache is as its record says.
+        """Read the tenant's grants again. A grant with a new token cache gets the health of its record.
 
-        One reading at a time, so that what was read first is not taken in last.
+        One read at a time, so that an older read does not replace a newer one.
         """
         async with self._loading:
             await self._load()
@@ -116,14 +116,14 @@ class GrantPool:
             if known.token_cache == grant.token_cache:
                 return health
             if (known.created, known.consented) == (grant.created, grant.consented):
-                # Renewed, by us or another: what was refused before that is over, except to Graph, which no renewal proves.
+                # Renewed, here or elsewhere: earlier refusals are over, except those of Graph, which no renewal disproves.
                 was_refused = health.failed_at is not None and health.failed_at >= (grant.last_refresh or grant.created)
                 return health if was_refused or self._is_graphs(account) else grants.HEALTHY
         return grants.remembered(grant.state, grant.last_error, self._clock.wall())
 
     @property
     def may_open(self) -> bool:
-        """True if a grant that the key ring could not open might open now: there are other keys since."""
+        """True if a grant that the key ring could not open might open now, because the keys have changed."""
         is_shut = any(grant.sealed_shut for grant in self._grants.values())
         return is_shut and self._vault.ring_generation != self._ring_generation
 
@@ -134,11 +134,11 @@ class GrantPool:
 
     @property
     def is_dead(self) -> bool:
-        """True if the tenant needs consent: it has no grant that could work."""
+        """True if the tenant needs consent, because every grant is dead."""
         return grants.all_dead(self._health.values())
 
     def due_for_refresh(self, every: timedelta) -> list[UserId]:
-        """The accounts whose grants were not refreshed for so long, and those in trouble that may be over it."""
+        """Return the accounts whose grants were not refreshed for `every`, and those in trouble that are due for a retry."""
         now = self._clock.wall()
         return [
             grant.account_id
@@ -148,7 +148,7 @@ class GrantPool:
         ]
 
     def ages(self) -> list[tuple[GrantState, float | None]]:
-        """Return the state of each grant, and the seconds since its last refresh; None for a dead one, which is not refreshed."""
+        """Return the state of each grant, and seconds since its last refresh; None for a dead grant, which gets none."""
         now = self._clock.wall()
         return [
             (
@@ -159,23 +159,23 @@ class GrantPool:
         ]
 
     async def __call__(self, refused: str = "") -> str:
-        """An access token of a grant that works: the `TokenSource` of calls whose account does not matter; see `for_call`."""
+        """Return an access token of any working grant, as a `TokenSource` for calls of any account; see `for_call`."""
         return (await self._choose(refused))[1]
 
     def for_call(self, rather_not: Collection[str] = ()) -> CallTokens:
-        """The `TokenSource` of one call, which tells whose token it was given; accounts of `rather_not` come last."""
+        """Return the `TokenSource` of one call, which records the account; accounts in `rather_not` come last."""
         return CallTokens(self._choose, rather_not)
 
     async def _choose(self, refused: str, rather_not: Collection[str] = ()) -> tuple[str, str]:
-        """An account whose grant works, and an access token of it.
+        """Return an account whose grant works, and an access token of it.
 
         Args:
             refused: the token that Graph did not accept.
-            rather_not: accounts that are used only where there is no other.
+            rather_not: accounts to use only if there is no other.
 
         Raises:
             ConsentRequired: no grant of the tenant is left.
-            CredentialRejected, SourceThrottled, SourceUnreachable: nobody of the tenant is to blame.
+            CredentialRejected, SourceThrottled, SourceUnreachable: the cause is not in the tenant.
         """
         trouble: Retryable | CredentialRejected | None = None
         tried: set[str] = set()
@@ -189,7 +189,7 @@ class GrantPool:
             try:
                 token = await self._token(account, refused)
             except GrantRefused:
-                continue  # the next grant goes on
+                continue  # try the next grant
             except (Retryable, CredentialRejected) as error:
                 trouble = trouble or error
             else:
@@ -204,7 +204,7 @@ class GrantPool:
 
     @property
     def accounts(self) -> list[UserId]:
-        """The accounts whose grants work, or have trouble that passes; oldest first."""
+        """The accounts whose grants work or have temporary trouble; oldest first."""
         return [
             grant.account_id
             for account, grant in self._grants.items()
@@ -213,18 +213,18 @@ class GrantPool:
 
     @property
     def reading(self) -> UserId | None:
-        """The account whose grant reads at present; None while none can."""
+        """The account whose grant is used for reading at present; None without one."""
         account = grants.choose(self._health.items(), self._clock.wall())
         return None if account is None else self._grants[account].account_id
 
     def of(self, account_id: UserId, *, fresh: bool = False) -> TokenSource:
-        """The tokens of one account, for what belongs to it.
+        """Return a source of tokens of one account, for objects that belong to the account.
 
         Args:
             account_id: one of `accounts`.
-            fresh: whether each token is to come from Entra just now, so that it lives as long as one can.
+            fresh: whether each token must be a new one from Entra, so that it is valid for as long as possible.
 
-        Raises (from the source): as `__call__`, and nobody goes on when this grant is refused.
+        Raises (from the source): as `__call__`; no other grant is tried when this one is refused.
         """
 
         async def give(refused: str = "") -> str:
@@ -236,7 +236,7 @@ class GrantPool:
 
     @property
     def trouble(self) -> RefusalRecord | None:
-        """The refusal that the grant died of that died last; None when Microsoft refused none."""
+        """The refusal of the grant that died last; None when Microsoft refused none."""
         troubles = [
             trouble
             for health in self._health.values()
@@ -246,14 +246,14 @@ class GrantPool:
 
     @property
     def reason(self) -> str:
-        """Microsoft's code for why the grant that died last does not work; empty when unknown."""
+        """Microsoft's code for the refusal of the grant that died last; empty when unknown."""
         trouble = self.trouble
         return trouble.code if trouble is not None else ""
 
     async def refresh(self, account_id: UserId) -> bool:
-        """Prove one grant by refreshing it; returns whether it works. Temporary trouble leaves it as it is.
+        """Check one grant by refreshing it; return whether it works. Temporary trouble does not change its health.
 
-        One that Graph refused is proven by Graph: Entra gave it tokens all the while.
+        A grant that Graph refused is checked with a read of Graph, because Entra issued tokens for it throughout.
         """
         account = str(account_id)
         if account not in self._grants:
@@ -269,11 +269,11 @@ class GrantPool:
             except AccessDenied as error:
                 self.denied(account, error)
             except RequestRefused:
-                self._note(account, grants.HEALTHY)  # what is refused is its id, and not the account
+                self._note(account, grants.HEALTHY)  # Graph refuses the user id, not the account
         return account in self._health and self._health[account].state is GrantState.HEALTHY
 
     def confirmed(self, account: str = "") -> None:
-        """Graph answered a read with the grant of this account; empty: with the one in use."""
+        """Note that Graph answered a read with the grant of this account; empty: the grant in use."""
         self._cloud.widespread_refusals.note(self.tenant_id, self._clock.wall(), is_refused=False)
         account = account or self._in_use or ""
         if account in self._grants:
@@ -282,7 +282,7 @@ class GrantPool:
                 self._note(account, grants.HEALTHY)
 
     def denied(self, account: str, error: AccessDenied) -> bool:
-        """Graph did not let this account read; returns whether another one may go on at once."""
+        """Note that Graph did not allow this account to read; return whether another account may read at once."""
         if error.refusal is None or account not in self._health:
             return False
         was_denied = self.is_denied
@@ -295,27 +295,27 @@ class GrantPool:
 
     @property
     def is_denied(self) -> bool:
-        """True if Graph lets none of the accounts read that could."""
+        """True if Graph denies reading to every usable account."""
         now = self._clock.wall()
         usable = [health for health in self._health.values() if health.is_usable(now)]
         return bool(usable) and all(health.is_denied for health in usable)
 
     def refused_by_graph(self, account_id: UserId, error: GrantRefused) -> None:
-        """Graph refused this account's access even with a fresh token: it rests, and dies if that lasts."""
+        """Note that Graph refused this account even with a fresh token. The grant pauses, and is dead if that lasts."""
         if error.refusal.by_graph and str(account_id) in self._health:
             self._refused(str(account_id), error.refusal)
 
     def dropped(self, error: GrantRefused, account: str = "") -> None:
-        """Graph refused this account's access even with a fresh token: another one reads meanwhile. Empty: of the grant in use."""
+        """Note that Graph refused this account even with a fresh token, so that another one reads. Empty: the grant in use."""
         account = account or grants.choose(self._health.items(), self._clock.wall()) or ""
         if account in self._health and error.refusal.by_graph:
             self._refused(account, error.refusal)
 
     async def keep(self) -> None:
-        """Write the grants' health where the vault does not know it, and when they were used.
+        """Write the grants' health where it differs from the vault, and the time of their last use.
 
         Raises:
-            StoreUnavailable, NotSaved: not all is written: repeat it.
+            StoreUnavailable, NotSaved: some of it is not written; call again.
         """
         now = self._clock.wall()
         for account in list(self._grants):
@@ -326,7 +326,7 @@ class GrantPool:
                 await self._records.touch(grant, now)
 
     async def _is_kept(self, account: str, now: datetime) -> bool:
-        """Write one grant's health if it is news; False when the grant was changed meanwhile: it may fare otherwise now."""
+        """Write one grant's health if it differs from the vault; return False when the grant was changed meanwhile."""
         grant, health = self._grants.get(account), self._health.get(account)
         if grant is None or health is None or health is _SHUT or not self._records.is_news(grant, health, now):
             return True
@@ -334,7 +334,7 @@ class GrantPool:
         if kept is None:
             await self.load()
             return False
-        # The hint that the write sends brings the same; until then it must not be written again.
+        # The hint of this write causes a reload of the same state; until then, do not write again.
         if self._grants.get(account) is grant:
             self._grants[account] = kept
         return True
@@ -355,14 +355,14 @@ class GrantPool:
             self._refused(account, refusal, error.retry_after)
             raise
         health = self._health.get(account, grants.HEALTHY)
-        # A token that was at hand, or was asked for earlier, proves nothing of a grant that was refused meanwhile.
+        # A cached token, or one requested before the refusal, proves nothing about a grant refused meanwhile.
         is_later = health.failed_at is None or health.failed_at <= asked_at
         if not self._is_graphs(account) and is_later and (force or health.state is not GrantState.DEAD):
             self._note(account, grants.HEALTHY)
         return token.text
 
     def _is_graphs(self, account: str) -> bool:
-        """Return whether Graph, and not Entra, refuses this grant."""
+        """Return whether this grant is refused by Graph and not by Entra."""
         health = self._health.get(account)
         return health is not None and health.reason is not None and health.reason.by_graph
 

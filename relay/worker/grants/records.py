@@ -1,4 +1,4 @@
-"""The records of a tenant's grants in the vault: their state, and when they were used."""
+"""The records of a tenant's grants in the vault: their state, and the time of their last use."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ if TYPE_CHECKING:
 
 
 class GrantRecords:
-    """Writes what became of grants. Remembers what was written last, so that nothing is written twice."""
+    """Writes the health and use of grants. It remembers the last write, so that nothing is written twice."""
 
     def __init__(self, vault: Vault, patience: timedelta) -> None:
         """Write to a vault.
 
         Args:
-            vault: of all tenants.
-            patience: how long trouble that may pass is not written.
+            vault: the vault of all tenants.
+            patience: time for which trouble that may pass is not written.
         """
         self._vault = vault
         self._patience = patience
         self._used: dict[str, datetime] = {}
         self._succeeded: dict[str, datetime] = {}
-        self._touched: dict[str, tuple[datetime, bool]] = {}  # when, and whether a success was known
+        self._touched: dict[str, tuple[datetime, bool]] = {}  # time of the write, and whether a success was known
 
     def note_used(self, account: str, now: datetime) -> None:
-        """Remember that a token of this account was given for a read."""
+        """Note that a token of this account was used for a read."""
         self._used[account] = now
 
     def note_succeeded(self, account: str, now: datetime) -> None:
-        """Remember that Graph answered a read with this account's token."""
+        """Note that Graph answered a read with this account's token."""
         self._succeeded[account] = now
 
     def is_news(self, grant: Grant, health: GrantHealth, now: datetime) -> bool:
-        """Return whether the vault is to be told the grant's health, which differs from its record."""
+        """Return whether the grant's health differs from its record and must be written."""
         if not health.is_told(now, self._patience):
             return False
         if health.state is not grant.state:
@@ -48,10 +48,10 @@ class GrantRecords:
         return health.state is GrantState.DEAD and health.trouble != grant.last_error
 
     async def save(self, grant: Grant, health: GrantHealth) -> Grant | None:
-        """Write a grant's health; return the grant as it is kept now, None when it was changed meanwhile.
+        """Write a grant's health; return the grant as stored now, or None when it was changed meanwhile.
 
         Raises:
-            StoreUnavailable, NotSaved: it may not be written.
+            StoreUnavailable, NotSaved: the health may not be written.
         """
         trouble = health.trouble
         code = trouble.code if trouble is not None else ""
@@ -65,7 +65,7 @@ class GrantRecords:
         return replace(grant, version=version, state=health.state, error=code, last_error=last)
 
     async def touch(self, grant: Grant, now: datetime) -> None:
-        """Write when the grant was used, once in a while."""
+        """Write the time of the grant's last use, from time to time."""
         account = str(grant.account_id)
         used, succeeded = self._used.get(account), self._succeeded.get(account)
         touched, knew_success = self._touched.get(account, (None, False))

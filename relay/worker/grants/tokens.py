@@ -9,10 +9,10 @@ if TYPE_CHECKING:
 
 
 class CallTokens:
-    """Gives tokens for one call, of whichever grant works.
+    """Returns tokens for one call, from any working grant.
 
     Attributes:
-        account: whose token was given last; empty when none was.
+        account: the account of the last token; empty before the first one.
     """
 
     def __init__(

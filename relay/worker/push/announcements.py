@@ -1,11 +1,11 @@
-"""The notifications of one tenant: opened, judged, accepted; and the watchdogs, which judge whether notifications arrive at all.
+"""Opens, judges and accepts the notifications of one tenant. The watchdogs judge whether notifications arrive at all.
 
     hint ──► put ──► take_in ──► Opening ──► Watchdog.announced ──► judge_notifications ──┬─► accept ──► Watchdog.confirmed
                                                                                          └─► unsure: read soon
     read ──► judge_read ──► Watchdog.found: a change that nothing announced
 
-A notification is accepted directly if it is certainly newer than everything known; otherwise its user is read, together with
-others who were announced within the same moment.
+A notification is accepted directly if it is certainly newer than everything known. Otherwise its user is read, together
+with other users who were announced at about the same time.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ log = structlog.get_logger(__name__)
 
 
 class Announcements:
-    """Takes in what Graph announces, in its order. The caller runs `take_in` when `put` returns True."""
+    """Processes Graph's notifications in order. The caller runs `take_in` when `put` returns True."""
 
     def __init__(
         self,
@@ -66,19 +66,19 @@ class Announcements:
         self._seen = seen
 
     def put(self, hint: Notified) -> bool:
-        """Keep notifications that came; return whether `take_in` is to be started."""
+        """Queue notifications; return whether to start `take_in`."""
         return self._opening.put(hint)
 
     @property
     def is_taken_in(self) -> bool:
-        """True if nothing that was put waits to be opened."""
+        """True if no notification waits to be opened."""
         return self._opening.is_empty
 
     async def take_in(self) -> None:
-        """Open what was put and accept it; return when nothing is left.
+        """Open and accept the queued notifications; return when none is left.
 
         Raises:
-            StoreUnavailable, LeaseLost, HistoryLost: the users whose answers were not stored are read instead.
+            StoreUnavailable, LeaseLost, HistoryLost: some answers were not stored; their users are read instead.
         """
         async with aclosing(self._opening.take()) as taken:
             async for hint in taken:
@@ -93,7 +93,7 @@ class Announcements:
                     self._confirm(moved)
 
     def judge_read(self, result: ReadResult) -> None:
-        """Judge an accepted read: a change that it found and nothing announced is held against the subscription."""
+        """Judge an accepted read: changes that no notification announced count against the subscription."""
         now = self._clock.monotonic()
         self._coverage.note_read(result.users, result.moved)
         for user in result.moved:
@@ -127,13 +127,13 @@ class Announcements:
                 grant.watchdog.confirmed(1, now)
 
     async def _accept(self, observations: Collection[Observation], contentless: Collection[UserId]) -> list[UserId]:
-        """Accept what is sure, and have the others read; return the users who have another state than before.
+        """Accept observations that are certainly newer, and have other users read; return the users whose state changed.
 
         Args:
-            observations: what Graph says of users, in the order in which it arrived.
+            observations: observations of users, in the order of arrival.
             contentless: users of notifications without content.
         """
-        # Who is being read is read again: which of the two is the younger cannot be told.
+        # Users who are being read are read again: the order of read and notification is not known.
         held = self._schedule.plan.hold(dict.fromkeys(one.user_id for one in observations))
         try:
             return await self._accept_held(observations, set(held), contentless)

@@ -24,16 +24,16 @@ class GrantSubscription:
     """One grant's subscription.
 
     Attributes:
-        account_id: of the grant.
-        standing: in the life of a subscription.
-        record: the store's record of the held one, or of the one that was asked for last.
-        watchdog: of the held one.
-        read: its users who were read since it began: only from then on a change is one that Graph should have announced.
-        is_searched: whether the list that Graph has of this account is known.
-        is_busy: whether Graph is being asked.
-        must_read: whether notifications may have been lost until the next renewal: read all users after it.
-        counted: announced or not -> changes of the watchdog's that are in the metrics already.
-        doubted_from: when to search for a subscription of an earlier owner, if nobody is watched by then.
+        account_id: account of the grant.
+        standing: state of the subscription.
+        record: the store's record of the held subscription, or of the last one requested.
+        watchdog: watchdog of the held subscription.
+        read: its users who were read since it began. Graph should announce a user's changes only from that read on.
+        is_searched: whether Graph's list of this account's subscriptions is known.
+        is_busy: whether a request to Graph is under way.
+        must_read: whether notifications may be lost until the next renewal, so that all users must be read after it.
+        counted: announced or not -> number of the watchdog's changes that the metrics already contain.
+        doubted_from: time to search for a subscription of an earlier owner, if no user is watched by then.
     """
 
     account_id: UserId
@@ -53,7 +53,7 @@ class GrantSubscription:
         return len(self.standing.held.users) if self.standing.held is not None else 0
 
     def condition(self, now: float) -> SubscriptionCondition | None:
-        """Return the condition of the subscription, `now` by the monotonic clock; None when nobody is to be in one."""
+        """Return the condition of the subscription, `now` by the monotonic clock; None when no user should be in one."""
         if self.standing.refusal is not None:
             return SubscriptionCondition.REFUSED
         if self.standing.is_suspect:
@@ -71,12 +71,12 @@ class GrantSubscription:
 
 
 class SubscriptionBook:
-    """All grants' subscriptions, and the records whose subscription may or may not exist.
+    """The subscriptions of all grants, and the records whose subscription may not exist.
 
     Attributes:
         grants: account -> its subscription.
-        strays: route -> record of an earlier owner or attempt, Graph's answer unknown.
-        covered: user whose changes Graph announces -> the grant whose subscription does.
+        strays: route -> record of an earlier owner or attempt; Graph's answer is unknown.
+        covered: user whose changes Graph announces -> the grant with the subscription.
     """
 
     def __init__(self) -> None:
@@ -88,15 +88,15 @@ class SubscriptionBook:
         return iter(self.grants.values())
 
     def of(self, account_id: UserId) -> GrantSubscription:
-        """Return the subscription of an account, a new one for a new account."""
+        """Return the subscription of an account; make one for a new account."""
         return self.grants.setdefault(account_id, GrantSubscription(account_id))
 
     def refresh(self) -> None:
-        """Bring `covered` up to date, after a standing has changed."""
+        """Update `covered` after a standing has changed."""
         self.covered = {user: grant for grant in self for user in grant.standing.covered}
 
     def at(self, route_id: str) -> GrantSubscription | None:
-        """Return the grant whose notifications arrive at this route."""
+        """Return the grant with this webhook route."""
         return next((grant for grant in self if grant.record is not None and grant.record.route_id == route_id), None)
 
     def responsible_for(self, user: UserId) -> GrantSubscription | None:
@@ -107,11 +107,11 @@ class SubscriptionBook:
         return next((grant for grant, one in held if one is not None and user in one.users), None)
 
     def strays_of(self, grant: GrantSubscription) -> list[Subscription]:
-        """Return the records of subscriptions that were asked for with this grant, and whose answer is not known."""
+        """Return the records of subscriptions requested with this grant for which Graph's answer is unknown."""
         return [record for record in self.strays.values() if record.account_id == grant.account_id]
 
     def is_in_doubt(self, grant: GrantSubscription) -> bool:
-        """Return whether Graph may hold an orphan of this grant: created, but the answer was lost."""
+        """Return whether Graph may have a subscription of this grant whose answer was lost."""
         standing = grant.standing
         is_idle = standing.held is None and standing.wanted_since is None
         return is_idle and not grant.is_searched and bool(self.strays_of(grant))

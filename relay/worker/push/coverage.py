@@ -1,4 +1,4 @@
-"""Plans the users worth covering: at intervals, and when watched users come or go."""
+"""Plans which users to cover: at intervals, and when watched users come or go."""
 
 from __future__ import annotations
 
@@ -16,44 +16,44 @@ if TYPE_CHECKING:
     from relay.worker.push.book import SubscriptionBook
 
 CountWatchers: TypeAlias = Callable[[], Awaitable[Mapping[UserId, int]]]
-"""Returns user who could be subscribed to -> number of edges that watch."""
+"""Returns user who can be covered -> number of edges that watch the user."""
 _PLAN_EVERY_S: Final = 30.0
-"""Seconds between two plans, beside those made because watched users came or went."""
+"""Seconds between two regular plans."""
 
 
 class CoveragePlanner:
-    """Decides which users are to be in which grant's subscription. The rules are in `core.push.coverage`."""
+    """Decides which users each grant's subscription should have. The rules are in `core.push.coverage`."""
 
     def __init__(
         self, book: SubscriptionBook, accounts: Callable[[], Collection[UserId]], size: int, clock: Clock
     ) -> None:
-        """Plan nothing yet.
+        """Begin without a plan.
 
         Args:
-            book: the subscriptions, which are told who is to be in them.
-            accounts: returns the accounts of the grants that can be used, oldest first.
+            book: the subscriptions, which get the planned users.
+            accounts: returns the accounts of the usable grants, oldest first.
             size: users of one subscription.
-            clock: of the worker.
+            clock: the worker's clock.
         """
         self._book = book
         self._accounts = accounts
         self._size = size
         self._clock = clock
         self._rates = Rates()
-        self._answered: set[UserId] = set()  # who was read; before that nobody is subscribed to
+        self._answered: set[UserId] = set()  # users who were read; only these are subscribed to
         self._has_news = False
         self._planned_at = float("-inf")
         self._planned_for = -1
 
     def note_read(self, users: Collection[UserId], moved: Iterable[UserId]) -> None:
-        """Take note of a read: these users were answered for, and those moved."""
+        """Note a read: the users that Graph answered for, and those of them whose state changed."""
         if not self._answered.issuperset(users):
             self._answered.update(users)
             self._has_news = True
         self.note_moved(moved)
 
     def note_moved(self, moved: Iterable[UserId]) -> None:
-        """Take note of users whose state changed: those who change often are worth more."""
+        """Note users whose state changed: those who change often have more weight."""
         self._rates.changed(moved, self._clock.monotonic())
 
     def forget(self, users: Iterable[UserId]) -> None:
@@ -63,15 +63,15 @@ class CoveragePlanner:
         self._answered -= gone
 
     async def plan_if_due(self, now: float, users: int, count: CountWatchers) -> None:
-        """Assign users to the grants' subscriptions if it is time; a grant that died gives up its own, which ends by itself.
+        """Assign users to the grants' subscriptions if a plan is due. The subscription of a dead grant is left to expire.
 
         Args:
-            now: by the monotonic clock.
-            users: how many are watched in all.
+            now: the present, by the monotonic clock.
+            users: number of watched users.
             count: counts the watchers. Reads may end meanwhile.
         """
         if self._is_due(now, users):
-            # Before the count: a read that ends meanwhile may be left out of it, and has the next plan made.
+            # Before the count: the count may miss a read that ends meanwhile, and that read then causes the next plan.
             self._planned_at, self._planned_for, self._has_news = now, users, False
             self._plan(now, await count())
 
@@ -91,7 +91,7 @@ class CoveragePlanner:
         for account in usable:
             book.of(account)
         weights = {user: weight(count, self._rates.of(user, now)) for user, count in watchers.items()}
-        # Those in trouble last: who is worth most is with a grant that works. Else the emptiest, so that few are made anew.
+        # Grants in trouble last: users of most weight get a working one. Then the emptiest first, to replace few subscriptions.
         grants = sorted(book, key=lambda grant: (grant.standing.refusal is not None, grant.size))
         inside = {str(grant.account_id): grant.standing.held.users if grant.standing.held else () for grant in grants}
         chosen = assign_users(weights, inside, self._size)

@@ -1,7 +1,7 @@
-"""The subscriptions at Graph, and their records in the store: created, renewed, searched, deleted.
+"""Creates, renews, searches and deletes the subscriptions at Graph, and their records in the store.
 
-Each subscription is recorded before Graph is asked for it, so that its notifications are accepted from the first one on,
-and so that an owner that takes over can adopt it.
+Each subscription is recorded before it is requested from Graph, so that its notifications are accepted from the first
+one on, and a new owner can adopt it.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ _PRESENCES: Final = "communications/presences"
 
 
 class GraphSubscriptions:
-    """Carries out one step for one grant. Each method leaves book, store and Graph alike, or raises.
+    """Carries out one step for one grant. After each method, book, store and Graph agree, unless it raises.
 
-    Raises (from each): StoreUnavailable, LeaseLost, HistoryLost: what Graph has may not be what is written down. RelayError: Graph
-    refused.
+    Raises (from each): StoreUnavailable, LeaseLost, HistoryLost: the records may differ from Graph's subscriptions.
+    RelayError: Graph refused.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class GraphSubscriptions:
         self._push = push
 
     async def create(self, grant: GrantSubscription, users: tuple[UserId, ...]) -> None:
-        """Subscribe to these users, unless a subscription is found that can be adopted."""
+        """Subscribe to these users, unless there is a subscription to adopt."""
         if not grant.is_searched:
             await self.search(grant)
             if grant.standing.held is not None:
@@ -89,13 +89,13 @@ class GraphSubscriptions:
             expires=record.expires,
         )
         try:
-            # Graph goes on announcing for as long as the token lives.
+            # Graph announces for as long as this token is valid.
             found = await graph.create(self._client, self._pool.of(grant.account_id, fresh=True), wanted)
         except (RequestRefused, AccessDenied):
             await self.drop(record)
             raise
         except RelayError:
-            grant.is_searched = False  # it may have been made: Graph's list says so
+            grant.is_searched = False  # it may exist: check Graph's list
             raise
         record = replace(record, subscription_id=found.subscription_id, expires=found.expires)
         await self._keep(grant, record)
@@ -104,7 +104,7 @@ class GraphSubscriptions:
         log.info("subscribed", tenant_id=self._tenant_id, account_id=grant.account_id, users=len(users))
 
     async def renew(self, grant: GrantSubscription) -> bool:
-        """Renew the held subscription; return whether Graph may have announced nothing for a while before."""
+        """Renew the held subscription; return whether Graph may have failed to announce changes before that."""
         one, record = grant.standing.held, grant.record
         assert one is not None
         assert record is not None
@@ -123,7 +123,7 @@ class GraphSubscriptions:
         return missed
 
     async def delete(self, grant: GrantSubscription) -> None:
-        """Delete the held subscription; one that Graph does not delete counts as gone once its time is over."""
+        """Delete the held subscription; one that Graph does not delete counts as gone once it has expired."""
         one = grant.standing.held
         assert one is not None
         try:
@@ -141,7 +141,7 @@ class GraphSubscriptions:
         source = self._pool.of(grant.account_id)
         for found in await graph.list_all(self._client, source):
             if _PRESENCES not in found.resource or not found.notification_url.startswith(self._push.url_base):
-                continue  # another program's: to delete it would begin a quarrel
+                continue  # another program's: that program would create it again
             record = self._book.strays.get(found.notification_url.removeprefix(self._push.url_base))
             if record is not None and record.account_id == grant.account_id and grant.standing.held is None:
                 record = replace(record, subscription_id=found.subscription_id, expires=found.expires)
@@ -155,14 +155,14 @@ class GraphSubscriptions:
         grant.is_searched = True
 
     async def leave(self, grant: GrantSubscription) -> None:
-        """Delete whatever this account has at Graph: its tenant is leaving."""
+        """Delete all subscriptions of this account at Graph, because its tenant is leaving."""
         if self._book.strays_of(grant):
             await self.search(grant)
         if (one := grant.standing.held) is not None:
             await graph.delete(self._client, self._pool.of(grant.account_id), one.subscription_id)
 
     def adopt(self, grant: GrantSubscription, record: Subscription, renewal: timedelta | None = None) -> None:
-        """Take over a subscription of an earlier owner or attempt; `renewal`: see `rules.adopted`."""
+        """Adopt a subscription of an earlier owner or attempt; `renewal`: see `rules.adopted`."""
         self._book.strays.pop(record.route_id, None)
         grant.record = record
         now = self._clock.wall()
@@ -179,12 +179,12 @@ class GraphSubscriptions:
             await self.drop(record)
 
     async def drop(self, record: Subscription) -> None:
-        """Delete a record: its subscription does not exist."""
+        """Delete a record whose subscription does not exist."""
         await self._records.drop(self._ownership.lease, self._tenant_id, record.route_id)
         self._book.strays.pop(record.route_id, None)
 
     async def write_again(self) -> None:
-        """Store all records again: the store lost history, and perhaps some of them."""
+        """Store all records again, because the store lost history and perhaps some of them."""
         for grant in self._book:
             if grant.record is not None:
                 await self._records.put(self._ownership.lease, grant.record)
@@ -205,7 +205,7 @@ class GraphSubscriptions:
 
 
 def held(record: Subscription) -> HeldSubscription:
-    """Return the subscription that a record is of."""
+    """Return the held subscription of a record."""
     return HeldSubscription(
         route_id=record.route_id,
         subscription_id=record.subscription_id,

@@ -20,7 +20,7 @@ class SubscriptionCondition(enum.StrEnum):
     SILENT = "silent"
     REFUSED = "refused"
     PENDING = "pending"
-    """Wanted, and not asked for yet."""
+    """Wanted, but not requested yet."""
 
 
 SUBSCRIPTIONS: Final = Gauge(
@@ -41,7 +41,7 @@ STEPS: Final = Counter(
         kind=MetricKind.COUNTER,
         unit="{step}",
         meaning="Steps in the life of subscriptions, refusals of Graph's among them",
-        question="What became of subscriptions, and why does Graph refuse them?",
+        question="Which steps succeed, and why does Graph refuse others?",
         roles=_WORKER,
         labels={
             "outcome": (
@@ -56,8 +56,8 @@ NOTIFICATIONS: Final = Counter(
         name="relay.worker.notifications.taken",
         kind=MetricKind.COUNTER,
         unit="{user}",
-        meaning="Announced users, by what became of it: `accepted` as it is, `unchanged`, or `read` because it was not sure",
-        question="Are notifications of use?",
+        meaning="Announced users, by result: `accepted` directly, `unchanged`, or `read` because it was not certainly newer",
+        question="Are notifications useful?",
         roles=_WORKER,
         labels={"outcome": ("accepted", "unchanged", "read")},
     )
@@ -68,7 +68,7 @@ NOT_OPENED: Final = Counter(
         kind=MetricKind.COUNTER,
         unit="{notification}",
         meaning="Notifications that cannot be trusted or read, by reason",
-        question="Does a worker lack a certificate, or does somebody forge notifications?",
+        question="Does a worker lack a certificate, or are notifications forged?",
         roles=_WORKER,
         labels={"reason": ("certificate", "content", "key", "malformed", "padding", "signature", "thumbprint")},
     )

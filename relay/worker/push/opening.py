@@ -1,4 +1,4 @@
-"""Opens the notifications of one tenant in the order in which they came, a few at a time."""
+"""Opens the notifications of one tenant in the order of arrival, a few at a time."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from relay.store.presence.hints import Notified
 
 _AT_ONCE: Final = 8
-"""Notifications opened before others have their turn: 0.4 ms each."""
+"""Notifications opened before other tasks run: 0.4 ms each."""
 
 
 class Opening:
-    """Notifications that came and are not opened yet. One task takes them."""
+    """The notifications that are not opened yet. One task takes them."""
 
     def __init__(self, certificates: Certificates) -> None:
         self._certificates = certificates
@@ -29,17 +29,17 @@ class Opening:
         self._is_open = False
 
     def put(self, hint: Notified) -> bool:
-        """Notifications came; returns whether somebody is to `take` them."""
+        """Queue notifications; return whether a task must be started to `take` them."""
         self._inbox.append(hint)
         return not self._is_open
 
     @property
     def is_empty(self) -> bool:
-        """True if nothing waits to be taken."""
+        """True if no notification waits to be taken."""
         return not self._inbox
 
     async def take(self) -> AsyncGenerator[Notified]:
-        """Yield each hint, to be opened. Ends when nothing is left, and at once while somebody else takes."""
+        """Yield each hint to open. Ends when none is left, and immediately while another task takes."""
         if self._is_open:
             return
         self._is_open = True
@@ -70,7 +70,5 @@ class Opening:
         except NotOpened as error:
             if error.reason != "certificate":
                 raise
-        self._certificates.reload_if_changed(
-            is_urgent=True
-        )  # another worker may have named a newer one than is known here
+        self._certificates.reload_if_changed(is_urgent=True)  # another worker may have registered a newer one
         return decrypt_notification(item, self._certificates)

@@ -1,4 +1,4 @@
-"""The tenant's push status for operators: how many users are pushed, and why others are not."""
+"""The tenant's push status for operators: the number of pushed users, and the reason why others are not pushed."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 class PushStatusWriter:
-    """Stores the status when it has changed."""
+    """Stores the push status when it has changed."""
 
     def __init__(self, put: Callable[[PushStatus], Awaitable[None]], book: SubscriptionBook) -> None:
-        """Have nothing written yet; `put` stores a status, `book` has the subscriptions."""
+        """Begin without a written status; `put` stores a status, `book` has the subscriptions."""
         self._put = put
         self._book = book
         self._status = PushStatus()
@@ -26,8 +26,8 @@ class PushStatusWriter:
         """Store the status.
 
         Args:
-            pushed: covered users who are read.
-            polled: other users who are read.
+            pushed: number of covered users who are read.
+            polled: number of other users who are read.
         """
         troubles = [grant.standing.trouble for grant in self._book if grant.standing.trouble is not None]
         suspects = (grant.standing.held for grant in self._book if grant.standing.is_suspect)
@@ -47,5 +47,5 @@ class PushStatusWriter:
             raise
 
     def forget(self) -> None:
-        """Write the status again next time: the store may have lost it."""
+        """Write the status again next time, because the store may have lost it."""
         self._is_written = False

@@ -5,8 +5,8 @@
                                               └─────── created, renewed, gone, refused ◄───────────┘
     reads, notifications ──► Announcements ──► Watchdog ──► silent, loss
 
-The rules are in `core.push`; this module carries them out. Presence is right without subscriptions: users who are not covered,
-for whatever reason, are read at full speed.
+The rules are in `core.push`; this module carries them out. Presence is correct without subscriptions: users who are not
+covered are polled at the full rate.
 """
 
 from __future__ import annotations
@@ -57,17 +57,17 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _LEAVE_S: Final = 10.0
-"""Time for deleting the subscriptions of a tenant that leaves; what is left ends within the hour by itself."""
+"""Time to delete the subscriptions of a tenant that leaves; any others expire within the hour."""
 _GLANCE_S: Final = 0.05
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
 class Subscriber:
-    """Keeps one tenant's subscriptions. The caller runs `act` for each account that `take_due` gives, as a task of its own.
+    """Keeps one tenant's subscriptions. The caller runs `act` in a separate task for each account that `take_due` returns.
 
     Attributes:
         book: the subscriptions; `book.covered` has the users whose changes Graph announces.
-        coverage: which users are worth a place.
+        coverage: plans which users to cover.
     """
 
     def __init__(
@@ -89,32 +89,32 @@ class Subscriber:
     # Life
 
     async def load(self, renewals: Mapping[UserId, timedelta]) -> None:
-        """Take over the subscriptions of an earlier owner; to be called once the pool is loaded.
+        """Adopt the subscriptions of an earlier owner. Call it after the pool is loaded.
 
         Args:
-            renewals: account -> in how long an owner that ended in order would have renewed its subscription.
+            renewals: account -> time until the renewal that an owner which stopped cleanly had planned.
         """
         now = self._clock.wall()
         for record in await self._graph.load():
             if record.account_id not in self._pool.accounts:
-                await self._graph.drop(record)  # nobody can renew it, and its users are polled
+                await self._graph.drop(record)  # no grant can renew it, and its users are polled
                 continue
             grant = self.book.of(record.account_id)
             if grant.record is not None and grant.record.route_id == record.route_id:
-                continue  # this was begun before, and cut short
+                continue  # adopted before, in a call that was interrupted
             if record.subscription_id and record.expires > now and grant.standing.held is None:
                 self._graph.adopt(grant, record, renewals.get(record.account_id))
             else:
                 self.book.strays[record.route_id] = record
-                grant.doubted_from = now + self._policy.look_after  # suites may come back, and it is adopted
+                grant.doubted_from = now + self._policy.look_after  # suites may return, and it is adopted
         self.book.refresh()
 
     def left_behind(self) -> tuple[dict[UserId, float], set[UserId]]:
-        """Return what the next owner goes on from.
+        """Return the state of the subscriptions for the next owner.
 
         Returns:
-            account -> seconds until its subscription is renewed, for those that are as they should be; and the users of all others,
-            of whom changes may not have been announced.
+            account -> seconds until the renewal of its subscription, for sound subscriptions; and the users of all
+            other subscriptions, whose changes may not have been announced.
         """
         now = self._clock.wall()
         sound: dict[UserId, float] = {}
@@ -129,29 +129,29 @@ class Subscriber:
         return sound, unsure
 
     async def write_again(self) -> None:
-        """Store everything again: the store lost history, and perhaps the subscriptions."""
+        """Store everything again, because the store lost history and perhaps the subscriptions."""
         await self._graph.write_again()
         self._status.forget()
 
     async def leave(self) -> None:
-        """Delete the tenant's subscriptions while its tokens are still at hand: it is leaving."""
+        """Delete the subscriptions of a tenant that is leaving, while its tokens are still available."""
         try:
             async with asyncio.timeout(_LEAVE_S):
                 leaving = (self._leave(grant) for grant in self.book)
                 for failed in await asyncio.gather(*leaving, return_exceptions=True):
-                    if failed is not None:  # the tenant leaves all the same
+                    if failed is not None:  # the tenant leaves anyway
                         log.error("subscription_orphaned", tenant_id=self._tenant_id, error=repr(type(failed)))
         except TimeoutError:
             log.warning("subscription_orphaned", tenant_id=self._tenant_id, error="no answer in time")
 
     async def finish(self) -> None:
-        """Return when no step is under way: one that is cut short may leave a subscription behind."""
+        """Return when no step is under way: an interrupted step may leave a subscription at Graph."""
         for grant in list(self.book):
             while grant.is_busy:
                 await self._clock.sleep(_GLANCE_S)
 
     async def _leave(self, grant: GrantSubscription) -> None:
-        while grant.is_busy:  # what is under way may leave a subscription behind
+        while grant.is_busy:  # the step under way may leave a subscription at Graph
             await self._clock.sleep(_GLANCE_S)
         try:
             await self._graph.leave(grant)
@@ -161,15 +161,15 @@ class Subscriber:
     # Coverage
 
     async def sweep(self, now: float, users: int, count: CountWatchers) -> float:
-        """Look after all subscriptions. To be called once a second.
+        """Plan coverage and check all subscriptions. Call it once a second.
 
         Args:
-            now: by the monotonic clock.
-            users: how many are watched in all.
-            count: counts the watchers, where a plan is due.
+            now: the present, by the monotonic clock.
+            users: number of watched users.
+            count: counts the watchers, when a plan is due.
 
         Returns:
-            Seconds between two reads of a covered user, by how well changes are announced.
+            Seconds between two reads of a covered user, shorter when changes go unannounced.
         """
         await self.coverage.plan_if_due(now, users, count)
         self._push.certificates.reload_if_changed()
@@ -182,7 +182,7 @@ class Subscriber:
         return reconcile_after(loss, usual.total_seconds(), least.total_seconds())
 
     def covering(self, user: UserId) -> tuple[UserId, datetime] | None:
-        """Return the account whose subscription covers the user, and when it ends unless renewed; None when none does."""
+        """Return the account whose subscription covers the user, and its expiry unless renewed; None if not covered."""
         grant = self.book.covered.get(user)
         held = grant.standing.held if grant is not None else None
         return (grant.account_id, held.expires) if grant is not None and held is not None else None
@@ -196,7 +196,7 @@ class Subscriber:
             CHANGES.add(count - grant.counted[announced], str(announced).lower())
             grant.counted[announced] = count
         if grant.record is not None and self._push.certificates.of(grant.record.certificate_id) is None:
-            self._renew_now(grant)  # nothing that Graph announces can be opened until it knows another certificate
+            self._renew_now(grant)  # no notification can be opened until Graph has the new certificate
         if grant.standing.held is not None and grant.watchdog.is_silent(now):
             before = grant.standing
             grant.standing = rules.silent(grant.standing, self._clock.wall(), self._policy)
@@ -207,7 +207,7 @@ class Subscriber:
     # Steps
 
     def take_due(self) -> list[UserId]:
-        """Return the accounts with something to do, which count as busy from now on; each is to be given to `act`."""
+        """Return the accounts with a step that is due, and mark them busy. Pass each to `act`."""
         now = self._clock.wall()
         due = [grant for grant in self.book if not grant.is_busy and self._due_at(grant, now) <= now]
         for grant in due:
@@ -215,13 +215,13 @@ class Subscriber:
         return [grant.account_id for grant in due]
 
     def wait_s(self) -> float:
-        """Return seconds until `take_due` may have something."""
+        """Return seconds until `take_due` may return an account."""
         now = self._clock.wall()
         due = (self._due_at(grant, now) for grant in self.book if not grant.is_busy)
         return max(0.0, min(((at - now).total_seconds() for at in due if at < _NEVER), default=float("inf")))
 
     def _due_at(self, grant: GrantSubscription, now: datetime) -> datetime:
-        """Return when there is something to do for a grant."""
+        """Return the time of the next step for a grant."""
         step = rules.next_step(grant.standing, now, self._policy)
         at = (step.until or _NEVER) if isinstance(step, Wait) else now
         if self.book.is_in_doubt(grant):
@@ -229,10 +229,10 @@ class Subscriber:
         return at
 
     async def act(self, account_id: UserId) -> Collection[UserId]:
-        """Do what is to be done for one account; return the users whose changes Graph may have failed to announce.
+        """Carry out the due step for one account; return the users whose changes Graph may have failed to announce.
 
         Raises:
-            LeaseLost, StoreUnavailable, HistoryLost: the store's. Graph's errors are noted and not raised.
+            LeaseLost, StoreUnavailable, HistoryLost: from the store. Errors of Graph are recorded and not raised.
         """
         grant = self.book.grants.get(account_id)
         if grant is None:
@@ -240,7 +240,7 @@ class Subscriber:
         try:
             return await self._act(grant)
         except (LeaseLost, StoreUnavailable, HistoryLost):
-            grant.is_searched = False  # what Graph has may not be what is written down
+            grant.is_searched = False  # the records may differ from Graph's subscriptions
             raise
         except RelayError as error:
             await self._refused(grant, error)
@@ -291,7 +291,7 @@ class Subscriber:
         )
 
     def reauthorize(self, route_id: str) -> None:
-        """Renew the subscription at this route: Graph asks for a fresh token of it."""
+        """Renew the subscription at this route, because Graph requires a fresh token."""
         grant = self.book.at(route_id)
         if grant is not None:
             self._renew_now(grant)

@@ -1,7 +1,7 @@
-"""The answers of one tenant's users, as the owner of its partition believes them to be stored.
+"""The stored answers of one tenant's users, as far as the owner of its partition knows them.
 
-The rules of which observations change an answer are in `core.reading.acceptance`. This module applies them, and encodes and stores the
-result. Only differences are stored; an unchanged page writes nothing.
+The rules that decide which observations change an answer are in `core.reading.acceptance`. This module applies them,
+and encodes and stores the result. Only differences are stored; an unchanged page writes nothing.
 """
 
 from __future__ import annotations
@@ -37,28 +37,28 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _LOADED: Final = 500
-"""Stored answers taken in at a time: decoding one takes some 10 us."""
+"""Stored answers decoded at a time: each takes some 10 us."""
 _NOTHING_STORED: Final = Accepted({}, frozenset())
 _NOTHING_SEEN: Final[Mapping[UserId, Newest]] = {}
 
 
 @dataclass(slots=True)
 class _Stored(Known):
-    """One user's answer and the revision it was stored at."""
+    """One user's answer, and the revision at which it was stored."""
 
     revision: Revision = START
 
 
 _NOBODY: Final = _Stored()
-"""Stands for every user of whom nothing is held; never changed."""
+"""Used for every user without an answer; never changed."""
 
 
 class AnswerBook:
-    """The answers that are believed to be stored.
+    """The stored answers, as far as this owner knows them.
 
-    Of several writes under way the store may carry out any first, and their replies come in any order: what is believed is the one
-    with the greatest revision. A write of unknown outcome changes no belief; its caller has to see to it that it is not
-    carried out any more (`Ownership.fence`), and then to `load`.
+    The store may carry out several writes under way in any order, and their replies come in any order: the book keeps
+    the answer with the greatest revision. A write of unknown outcome does not change the book. Its caller must ensure
+    that the write is no longer carried out (`Ownership.fence`), and then `load`.
     """
 
     def __init__(
@@ -71,15 +71,16 @@ class AnswerBook:
         clock: Clock = SYSTEM,
         lag_s: float = LAG_S,
     ) -> None:
-        """Make the answers of nobody.
+        """Make an empty book.
 
         Args:
-            tenant_id: whose users.
-            presences: where answers are stored.
-            users: who is barred, and what is disclosed of the others; None: nobody, and nothing beyond state.
+            tenant_id: the tenant of the users.
+            presences: stores the answers.
+            users: barred users, and the disclosed fields of others; None: no user is barred, and only the state is
+                disclosed.
             people: canonical UPNs and names, as they become known.
-            clock: for the order of what is seen.
-            lag_s: for how long Graph's servers may be behind each other.
+            clock: orders the observations.
+            lag_s: longest time in seconds that one of Graph's servers may lag behind another.
         """
         self._tenant_id = tenant_id
         self._presences = presences
@@ -97,7 +98,7 @@ class AnswerBook:
         return Order(lease.fence, self._orders)
 
     async def load(self) -> set[UserId]:
-        """Believe what is stored, whatever was believed before; return the users with an answer."""
+        """Replace the book with the stored answers; return the users with an answer."""
         async with self._writes.alone():
             before = self._known
             stored = await self._presences.load(self._tenant_id)
@@ -105,19 +106,19 @@ class AnswerBook:
                 [*stored.items(), *((user, None) for user in before if user not in stored)], _LOADED
             ):
                 if self._known is not before:
-                    return set()  # history was lost meanwhile, and what was stored with it
+                    return set()  # history and the stored answers were lost meanwhile
                 self._replace(some)
         return set(stored)
 
     def clear(self) -> None:
-        """Forget all answers, as when history was lost. Writes under way are not believed any more."""
+        """Forget all answers, for example after lost history. Writes under way no longer change the book."""
         self._known = {}
 
     async def forget(self, lease: Lease, users: Collection[UserId]) -> None:
-        """Delete the answers of these users; what is under way of them is dropped.
+        """Delete the answers of these users, and drop their answers under way.
 
         Raises:
-            LeaseLost, StoreUnavailable: some may be deleted; they count as forgotten.
+            LeaseLost, StoreUnavailable: some may be deleted; all count as forgotten.
         """
         for user in users:
             self._known.pop(user, None)
@@ -129,16 +130,16 @@ class AnswerBook:
             await self._presences.forget(lease, self._tenant_id, users)
 
     def of(self, user: UserId) -> Answer | None:
-        """Return what suites were told of a user; None when nothing yet."""
+        """Return the answer that suites got for a user; None before the first one."""
         known = self._known.get(user)
         return known.answer if known is not None else None
 
     def has_presence(self, user: UserId) -> bool:
-        """Return whether suites were told a presence of this user."""
+        """Return whether suites got a presence of this user."""
         return isinstance(self.of(user), Presence)
 
     def is_confirmed(self, user: UserId) -> bool:
-        """Return whether suites were told of this user what Graph said, be it long ago."""
+        """Return whether the answer that suites got for this user comes from Graph, however old it is."""
         return handover.is_confirmed(self.of(user))
 
     def unseen(self, users: Iterable[UserId]) -> list[UserId]:
@@ -150,7 +151,7 @@ class AnswerBook:
         return [user for user in users if handover.is_doubted(self._known.get(user, _NOBODY))]
 
     def resume(self, users: Iterable[UserId]) -> None:
-        """Go on with these users, of whom an earlier owner has seen no newer number than the stored one."""
+        """Continue with users for whom an earlier owner has seen no newer number than the stored one."""
         for user in users:
             if (known := self._known.get(user)) is not None and known.newest.number:
                 known.newest = known.newest._replace(is_read=True)
@@ -165,16 +166,16 @@ class AnswerBook:
         return self._rules.judge_read(self._known, observations, self._people, now=now, at=at, announced=announced)
 
     def judge_notifications(self, observations: Iterable[Observation]) -> Decision:
-        """Decide which notifications are accepted as they are; see `Acceptance.judge_notifications`."""
+        """Decide which notifications are accepted directly; see `Acceptance.judge_notifications`."""
         now, at = self._clock.wall(), self._clock.monotonic()
         return self._rules.judge_notifications(self._known, observations, self._people, now=now, at=at)
 
     def moved(self, changed: Mapping[UserId, Answer]) -> list[UserId]:
-        """Return the users whose change Graph announces, of changed answers that are not accepted yet."""
+        """Return the users whose change Graph should announce, from changed answers that are not accepted yet."""
         return acceptance.moved(self._known, changed)
 
     def statuses(self, users: Iterable[UserId], status: Status) -> dict[UserId, Answer]:
-        """Return the answer `status` for those of the users who have another one."""
+        """Return the answer `status` for those of the users who have a different one."""
         return {user: status for user in users if self.of(user) is not status}
 
     async def accept(
@@ -188,21 +189,21 @@ class AnswerBook:
     ) -> frozenset[UserId]:
         """Store changed answers and send them to the edges; return the users whose answer was not stored.
 
-        Those are barred, were forgotten meanwhile, or have a newer answer in the store.
+        The users returned are barred, were forgotten meanwhile, or have a newer answer in the store.
 
         Args:
-            lease: of the tenant's partition.
-            epoch: in which what changed was read.
-            order: of the read.
+            lease: lease of the tenant's partition.
+            epoch: epoch in which the changes were read.
+            order: order of the read.
             changed: user -> answer.
-            source: what orders them: a read is a poll also where a notification was its reason.
+            source: source that orders the answers: every read is a poll, also one caused by a notification.
             seen: user -> the newest number, of the same decision; remembered once the store has answered.
 
         Raises:
             LeaseLost, HistoryLost: nothing more was written.
-            StoreUnavailable: it may have been, or may yet be; see the class.
+            StoreUnavailable: the answers may be written now or later; see the class.
         """
-        # Those who are forgotten before the write, or before its reply, are others if they come back.
+        # A user who is forgotten before the write or its reply gets a new object on return, which this write does not touch.
         known = {user: self._known.setdefault(user, _Stored()) for user in (*changed, *seen)}
         before = {user: known[user].newest for user in seen}
         if not changed:
@@ -219,7 +220,7 @@ class AnswerBook:
             if restarted := sum(one.restarts and one.user_id in accepted.stored for one in observed):
                 log.warning("sequence_numbers_restarted", tenant_id=self._tenant_id, users=restarted)
             if accepted.refused and source is Source.POLL:
-                # What was believed let it through, so it is not what is stored.
+                # The book allowed the write and the store refused it, so the book is out of date.
                 self._believe_newer(await self._presences.load_some(self._tenant_id, accepted.refused), known)
         return frozenset(changed.keys() - accepted.stored.keys())
 
@@ -237,7 +238,7 @@ class AnswerBook:
     def _remember(
         self, seen: Mapping[UserId, Newest], known: Mapping[UserId, _Stored], before: Mapping[UserId, Newest]
     ) -> None:
-        """Remember the numbers of a decision, except of users about whom something newer became known while it was written."""
+        """Remember the numbers of a decision, except for users with newer numbers since it was written."""
         for user, newest in seen.items():
             if known[user].newest is before[user]:
                 known[user].newest = newest
@@ -259,15 +260,15 @@ class AnswerBook:
         return self._known.get(user) is known
 
     def _replace(self, stored: Iterable[tuple[UserId, StoredAnswer | None]]) -> None:
-        """Believe what is stored of these users, also that it is nothing, whatever was believed before."""
+        """Replace the answers of these users with the stored ones, also with none."""
         for user, found in stored:
             if found is not None:
                 _believe(self._known.setdefault(user, _Stored()), found)
-            elif (mine := self._known.get(user)) is not None:  # kept itself: a write may be waiting
+            elif (mine := self._known.get(user)) is not None:  # keep the object: a write may be waiting
                 mine.answer, mine.newest, mine.revision = None, NOTHING_SEEN, START
 
     def _believe_newer(self, stored: Mapping[UserId, StoredAnswer], known: Mapping[UserId, _Stored]) -> None:
-        """Believe stored answers that are newer, of users who were not forgotten since they were looked up."""
+        """Take stored answers that are newer, for users who were not forgotten since the lookup."""
         for user, found in stored.items():
             mine = known[user]
             if self._is(user, mine) and found.revision > mine.revision:
@@ -285,5 +286,5 @@ def _believe(mine: _Stored, found: StoredAnswer) -> None:
     try:
         mine.answer = decode(found.item)
     except ValueError:
-        mine.answer = None  # of another release: read and stored anew
+        mine.answer = None  # from another release: read and stored again
     mine.newest, mine.revision = Newest(found.sequence_number), found.revision

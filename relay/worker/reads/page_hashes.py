@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 
 
 class SeenPages:
-    """Page -> what it said last. A page is forgotten as soon as one of its users has another answer by another way."""
+    """Page -> the hashes of its last content. A page is forgotten when one of its users gets an answer from elsewhere."""
 
     def __init__(self, page_of: Callable[[UserId], PollPage | None]) -> None:
         self._page_of = page_of
         self._seen: dict[PollPage, PageHashes] = {}
 
     def of(self, page: PollPage) -> PageHashes:
-        """Return what this page said last; empty for a new one."""
+        """Return the hashes of this page's last content; empty for a new page."""
         return self._seen.setdefault(page, PageHashes())
 
     def forget(self, users: Iterable[UserId], accepted: PollPage | None = None) -> None:
-        """Forget the pages of users whose answers changed, but not the page `accepted`, which is what changed them."""
+        """Forget the pages of users whose answers changed, except the page `accepted`, which changed them."""
         for user in users:
             page = self._page_of(user)
             if page is not None and page is not accepted:
@@ -36,5 +36,5 @@ class SeenPages:
         self._seen.clear()
 
     def sweep(self) -> None:
-        """Forget pages that have no users any more."""
+        """Forget pages without users."""
         self._seen = {page: seen for page, seen in self._seen.items() if page.users}

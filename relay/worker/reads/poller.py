@@ -1,8 +1,8 @@
-"""Bulk reads of users. When Graph refuses one, the reason may be one of the ids or none of them: smaller reads find out.
+"""Bulk reads of users. When Graph refuses one, the cause may be one of the ids or something else: smaller reads find out.
 
-First some users are asked for alone who were answered a moment ago. If they are refused too, the ids are not the reason: everybody
-keeps their answer, and the next read tries again. If they are answered, the others are asked for in smaller and smaller parts,
-until the users are found whose ids are refused alone.
+First, some users that Graph answered a moment ago are read alone. If they are refused too, the ids are not the cause:
+all users keep their answers, and the next read tries again. If they are answered, the others are read in smaller and
+smaller parts, until only users are left whose ids are refused alone.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from relay.graph.presence.presences import PresencePage
 
 MOST_REQUESTS: Final = 100
-"""Requests for finding ids, in one read. One bad id among 650 takes 50; ids that are not found yet are searched with the next read."""
+"""Requests to find bad ids, in one read. One bad id among 650 takes 50; the next read continues the search."""
 _AT_ONCE: Final = 4
-"""Parts asked for at a time, so that a part that hangs delays the others less."""
+"""Parts requested at a time, so that a part that hangs delays the others less."""
 _WELL_ONES: Final = 2
 _ANY_ONES: Final = 3
-"""How many are asked for alone at first: of those who were well, or of any where nobody was."""
+"""Users who are read alone first: users answered a moment ago or, without any, other users."""
 
 
 @dataclass(slots=True)
@@ -40,15 +40,16 @@ class PollResult:
     """The outcome of one bulk read.
 
     Attributes:
-        observations: of users whose entry is new; see `graph.presences.Page`.
+        observations: observations of users whose entry is new; see `graph.presences.Page`.
         omitted: users that Graph left out.
-        left_out: users that Graph left out of an answer although more was to follow: they may be there.
-        refused: user whose id Graph refuses alone, while others are answered or nobody was well -> what that means for the user.
-        unanswered: users about whom this read shows nothing.
-        trouble: why not; None where everybody was answered or refused.
-        page: what Graph said of all of them, when it was one answer; to be kept as seen once it is accepted.
-        at_once: users of the greatest request that was answered.
-        too_many: users of a request that Graph refused though it answers for each of them; 0 where there was none.
+        left_out: users that Graph left out of an incomplete answer: they may exist.
+        refused: user whose id Graph refuses alone, while others are answered or none was answered before -> status of
+            the user.
+        unanswered: users for whom this read has no result.
+        trouble: the reason for `unanswered`; None if it is empty.
+        page: hashes of Graph's answer, if one answer had all users; keep them as seen once the answer is accepted.
+        at_once: number of users in the greatest answered request.
+        too_many: number of users in a request that Graph refused although it answers for each of them; 0 without one.
     """
 
     observations: list[Observation] = field(default_factory=list)
@@ -62,7 +63,7 @@ class PollResult:
     too_many: int = 0
 
     def add(self, page: PresencePage) -> None:
-        """Take in an answer."""
+        """Add an answer."""
         self.observations += page.observations
         (self.omitted if page.is_whole else self.left_out).extend(page.omitted)
         self.unanswered += page.unanswered
@@ -81,22 +82,22 @@ async def read(
     is_stubborn: bool = False,
     most: int | None = None,
 ) -> PollResult:
-    """Read users, and find out whose ids are the reason when Graph refuses.
+    """Read users, and find the ids that make Graph refuse, if it does.
 
     Args:
-        client: of all tenants.
-        token: of this tenant.
+        client: the Graph client of all tenants.
+        token: token source of this tenant.
         users: at most a page.
-        seen: what the last page of these users said, to be told only what is new.
-        spend: waits until the budget allows another read of so many users; the first read is paid for already.
-        is_well: whether Graph answered for a user a moment ago.
-        turn: waits until an answer with something new may be decoded.
-        is_stubborn: whether these users could not be read several times in a row: then an id may also be the reason why Graph
-            breaks or does not answer.
-        most: users that one request may ask for, where Graph has refused more a moment ago; None: all.
+        seen: hashes of the last content of these users' page, so that only new content is returned.
+        spend: waits until the budget allows another read of a number of users; the first read is already paid.
+        is_well: returns whether Graph answered for a user a moment ago.
+        turn: waits until an answer with new content may be decoded.
+        is_stubborn: whether reads of these users failed several times in a row: then an id may also be the cause when
+            Graph fails or does not answer.
+        most: most users in one request, if Graph refused more a moment ago; None: all.
 
     Raises:
-        RelayError: as `read_presences` says, when Graph answers for nobody.
+        RelayError: see `read_presences`; Graph answered for no user.
     """
     found = PollResult()
     search = _Search(client, token, spend, is_well, found, is_stubborn=is_stubborn)
@@ -139,19 +140,19 @@ class _Search:
         self._left = MOST_REQUESTS
 
     async def find(self, users: Sequence[UserId], size: int, error: RelayError) -> None:
-        """Fill what was found when `size` of them were refused; raises `error` when Graph refuses also those who were well."""
+        """Search the users after `size` of them were refused; raise `error` if even users answered a moment ago are refused."""
         well = [user for user in users if self._is_well(user)]
         first = random.sample(well, min(_WELL_ONES, len(well))) or random.sample(
             list(users), min(_ANY_ONES, len(users))
         )
         asked: dict[UserId, RelayError | None] = {}
         for user in first:
-            # One who is alone anyway was asked for just now.
+            # A single user was requested just now.
             asked[user] = error if len(users) == 1 else await self._ask([user])
             if asked[user] is None:
                 break
         is_answered = None in asked.values()
-        # That Graph breaks is nobody's fault until it is seen to answer for somebody.
+        # A fault of Graph counts against no id until Graph answers for some user.
         if not is_answered and (well or isinstance(error, SourceUnreachable)):
             raise error
         for user, refusal in asked.items():
@@ -165,7 +166,7 @@ class _Search:
             self._unanswered(rest, error)
 
     async def ask_for(self, wanted: Iterable[Sequence[UserId]]) -> None:
-        """Ask for each part by itself, and again in smaller ones where it is refused because of an id."""
+        """Read each part separately, and read a part that is refused because of an id again in smaller parts."""
         parts = deque(wanted)
         while parts:
             if self._left <= 0:
@@ -186,7 +187,7 @@ class _Search:
                     parts.extend(_parts(part))
 
     async def _ask(self, users: Sequence[UserId]) -> RelayError | None:
-        """Take in what Graph says of these users; returns why it does not answer."""
+        """Read these users and add the answer; return the error if Graph does not answer."""
         self._left -= 1
         await self._spend(len(users))
         try:
@@ -221,7 +222,7 @@ def _may_be_an_id(error: RelayError, *, is_stubborn: bool) -> bool:
 
 
 def _parts(users: Sequence[UserId]) -> list[Sequence[UserId]]:
-    """Some parts of a few users each: two rounds lead from a page to single users."""
+    """Return small parts of the users: two rounds lead from a page to single users."""
     return _chunks(users, math.isqrt(max(0, len(users) - 1)) or 1)
 
 

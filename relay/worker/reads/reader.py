@@ -3,8 +3,8 @@
     Scheduler ──► read ──► poller (Graph) ──► judge_read ──► accept ──► ReadResult: for the other parts of the tenant
                    └── Graph did not answer ─────────────────────────► ReadFailure: to be judged, then `note_unread`
 
-A failed read changes no presence. Users without an answer get a status with the reason; users with a presence keep
-it until nothing has confirmed it for three intervals, and are STALE then.
+A failed read changes no presence. Users without an answer get a status with the reason. Users with a presence keep
+it; they become STALE if nothing confirms it for three intervals.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 
 FIRST_PAUSE_S: Final = 1.0
 _STORED: Final = 1000
-"""Answers stored at a time that come from no read: encoding one takes some 5 us. One entry of `changes` has as many."""
+"""Answers stored at a time outside of reads, in one entry of `changes`: encoding one takes some 5 us."""
 _GONE: Final = (Status.NOT_REPORTED, Status.STALE)
-"""Statuses of users who may be others by now; the latter of those whose ids are refused."""
+"""Statuses after which a name may stand for another user; STALE for users whose ids are refused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,13 +48,13 @@ class ReadResult:
     """One read that was answered and accepted.
 
     Attributes:
-        account: whose token Graph was shown.
-        users: who were read.
-        moved: those who have another state than before.
-        announced: those who were read because a notification said that they had changed.
-        missed: those that Graph no longer reports, or not yet: their names may stand for others by now.
-        unanswered: those for whom Graph did not answer, though it did for others.
-        trouble: why not; None where `unanswered` is empty.
+        account: account of the token that was used.
+        users: the users who were read.
+        moved: users whose state changed.
+        announced: users who were read because a notification announced a change.
+        missed: users that Graph does not report: their names may stand for other users now.
+        unanswered: users for whom Graph did not answer, although it did for others.
+        trouble: the reason for `unanswered`; None if it is empty.
     """
 
     account: str
@@ -68,12 +68,12 @@ class ReadResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadFailure:
-    """One read that Graph did not answer. It is to be judged, and given to `plan_again`.
+    """One read that Graph did not answer. The caller judges it, and passes it to `plan_again`.
 
     Attributes:
-        account: whose token Graph was shown; empty when there was none.
-        read: as the schedule gave it.
-        error: why.
+        account: account of the token that was used; empty without a token.
+        read: the planned read from the schedule.
+        error: the reason.
     """
 
     account: str
@@ -83,7 +83,7 @@ class ReadFailure:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """The state when a read began: its place in the order, the epoch, who was announced, and what the page said last."""
+    """The state at the beginning of a read: its order, the epoch, the announced users, and the hashes of the page."""
 
     order: Order
     epoch: Epoch
@@ -92,7 +92,7 @@ class _Asked:
 
 
 class PresenceReader:
-    """Reads one tenant's users and accepts what comes. The caller runs each read that the schedule gives, as a task of its own."""
+    """Reads one tenant's users and accepts the answers. The caller runs each planned read in a separate task."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class PresenceReader:
         self._clock = clock
         self._size = PageSize()
         self._turns = OneAPass()
-        # Page, or None for users ahead of their pages -> why it is not read.
+        # Page, or None for users ahead of their pages -> reason why it cannot be read.
         self._failing: dict[PollPage | None, Status] = {}
 
     # Users
@@ -122,30 +122,30 @@ class PresenceReader:
         self._plan.mark_dirty(users)
 
     def read_all_now(self) -> None:
-        """Read everybody at once, and trust nothing that is held."""
+        """Read all users at once, because the held answers may be wrong."""
         self._seen.clear()
         self.confirm_all()
 
     def confirm_all(self) -> None:
-        """Read everybody at once: something may have been missed."""
+        """Read all users at once, because changes may have been missed."""
         self._plan.mark_all(self._clock.monotonic())
 
     async def forget(self, users: Iterable[UserId]) -> None:
-        """Read these users no longer, and delete their answers."""
+        """Stop reading these users, and delete their answers."""
         async for gone in in_slices(list(users)):
             self._schedule.remove(gone)
             await self._answers.forget(self._ownership.lease, gone)
 
     async def bar(self, users: Mapping[UserId, Status]) -> None:
-        """Read these users no longer, and replace what they have. To be called once they are among the barred ones."""
+        """Stop reading these users, and replace their answers. Call it after they were barred."""
         self._seen.forget(users)
         self._schedule.remove(users.keys())
         await self.store(users)
 
     async def store(self, changed: Mapping[UserId, Answer]) -> None:
-        """Store answers that do not come from a read, where they are others than before.
+        """Store answers that do not come from a read, where they differ from the present ones.
 
-        A read that begins after this was called is the younger, also than what is stored after its end.
+        A read that begins after this call counts as newer, even if it ends before these answers are stored.
         """
         lease, epoch = self._ownership.lease, self._ownership.epoch
         order = self._answers.next_order(lease)
@@ -156,15 +156,15 @@ class PresenceReader:
             try:
                 await self._answers.accept(lease, epoch, order, others)
             finally:
-                self._seen.forget(others)  # at the end, for a read may have begun meanwhile
+                self._seen.forget(others)  # at the end, because a read may have begun meanwhile
 
     # Reads
 
     async def read(self, read: PlannedRead) -> ReadResult | ReadFailure | None:
-        """Ask Graph for one read that the schedule gave, and accept what comes; None when history was lost meanwhile.
+        """Carry out one planned read, and accept the answer; return None when history was lost meanwhile.
 
         Raises:
-            StoreUnavailable, LeaseLost, HistoryLost: the store's; the same users are read again.
+            StoreUnavailable, LeaseLost, HistoryLost: from the store; the same users are read again.
         """
         ownership = self._ownership
         order, epoch = self._answers.next_order(ownership.lease), ownership.epoch
@@ -190,9 +190,9 @@ class PresenceReader:
             return await self._take_in(read, found, asked, token.account)
         except RelayError as error:
             self._schedule.restore_announced(asked.announced)
-            # A lost lease says nothing of Graph, asked or not.
+            # A lost lease says nothing about Graph.
             if answered or isinstance(error, LeaseLost):
-                # Graph answered and the store did not: the same read again will do.
+                # Graph answered and the store did not: repeat the same read.
                 self._plan.failed(read, self._clock.monotonic() + FIRST_PAUSE_S)
                 raise
             return ReadFailure(account=token.account, read=read, error=error)
@@ -213,8 +213,8 @@ class PresenceReader:
         self, read: PlannedRead, found: poller.PollResult, asked: _Asked, account: str
     ) -> ReadResult | None:
         if asked.epoch != self._ownership.epoch:
-            # History was lost while Graph was asked: what another owner accepted meanwhile may be newer, and forgotten.
-            # (The store would refuse it too, but what is compared below belongs to the new epoch already.)
+            # History was lost during the request: another owner may have accepted a newer answer that was lost.
+            # (The store would refuse this one too, but the comparison below already uses the new epoch.)
             self._plan.failed(read, self._clock.monotonic())
             return None
         self._plan.answered(read, self._clock.monotonic())
@@ -248,7 +248,7 @@ class PresenceReader:
     def _changes(self, read: PlannedRead, found: poller.PollResult, decision: Decision) -> dict[UserId, Answer]:
         """Return all that a read changes: presences, users left out, and users whose ids are refused."""
         changed = dict(decision.changed)
-        # Who has something keeps it when an answer leads nowhere.
+        # Users with an answer keep it when Graph's answer is incomplete.
         omitted = (*found.omitted, *(user for user in found.left_out if not self._is_known(user)))
         changed.update(self._answers.statuses((user for user in omitted if user in self._plan), Status.NOT_REPORTED))
         self._schedule.refused.answered(set(read.users).difference(found.refused, found.unanswered))
@@ -256,7 +256,7 @@ class PresenceReader:
         return changed
 
     def _finish(self, read: PlannedRead, found: poller.PollResult, left: Collection[UserId]) -> None:
-        """Plan the next read of these users; those that Graph left unanswered are read by themselves."""
+        """Plan the next read of these users; those that Graph left unanswered are read separately."""
         now = self._clock.monotonic()
         metrics.READS.add(1, "answered")
         metrics.READ_DURATION.record(now - read.started)
@@ -268,30 +268,30 @@ class PresenceReader:
     # Trouble
 
     def plan_again(self, failure: ReadFailure) -> None:
-        """Plan a read again that failed. Called once it was judged: until then nobody else reads these users."""
+        """Plan a failed read again. Call it once the failure was judged: until then no other read has these users."""
         read = failure.read
         unknown = [user for user in read.users if not self._is_known(user)]
         self._plan.failed(read, self._retry_at(read, failure.error), unknown)
 
     async def note_unread(self, failure: ReadFailure, status: Status) -> None:
-        """Note why a read failed, as the failure was judged, and tell those who have nothing yet."""
+        """Record the judged reason of a failed read, and store it for users without an answer."""
         metrics.READS.add(1, status.name.lower())
         self._note_failing(failure.read.page, status)
         await self._tell_unread(failure.read.users, status)
 
     async def note_unanswered(self, users: Collection[UserId], status: Status) -> None:
-        """Note why Graph did not answer for some users of a read, and tell those who have nothing yet."""
+        """Record why Graph did not answer for some users of a read, and store it for those without an answer."""
         self._note_failing(self._plan.page_of(next(iter(users))), status)
         await self._tell_unread(users, status)
 
     @property
     def trouble(self) -> Status:
-        """The reason why some users cannot be read at present; NONE when all can."""
+        """The reason why some users cannot be read at present; NONE when all users can."""
         self._failing = {page: why for page, why in self._failing.items() if page is None or page.users}
         return max(self._failing.values(), default=Status.NONE, key=lambda why: why is Status.THROTTLED)
 
     def sweep(self, now: float) -> None:
-        """Retry users whose ids Graph refuses, and forget pages that are gone. To be called once a second."""
+        """Retry users whose ids Graph refuses, and forget pages that are gone. Call it once a second."""
         due = self._schedule.refused.due(now, self._schedule.intervals(now)[0])
         self._schedule.add(user for user in due if not self._answers.is_barred(user))
         self._seen.sweep()
@@ -309,9 +309,9 @@ class PresenceReader:
             self._failing[page] = status
 
     async def _tell_unread(self, users: Iterable[UserId], status: Status) -> None:
-        """Store why users who have nothing yet could not be read; what Graph has said stays until it says otherwise."""
+        """Store the reason for users who could not be read and have no answer; answers from Graph stay."""
         if status in (Status.CONSENT_REQUIRED, Status.NONE):
-            return  # everybody was told, or another grant goes on
+            return  # every user has the reason, or another grant continues
         await self.store({user: status for user in users if user in self._plan and not self._is_known(user)})
 
     def _retry_at(self, read: PlannedRead, error: RelayError | None) -> float:
@@ -319,7 +319,7 @@ class PresenceReader:
         failures = read.failures + 1
         asked = error.retry_after if isinstance(error, Retryable) else None
         if isinstance(error, ConsentRequired):
-            return now  # another grant goes on
+            return now  # another grant continues
         if asked is not None:
             return now + pause_s(failures, asked.total_seconds(), first_s=FIRST_PAUSE_S)
         return now + min(pause_s(failures, first_s=FIRST_PAUSE_S), self._schedule.intervals(now)[0])
@@ -329,14 +329,14 @@ class PresenceReader:
         return self._answers.has_presence(user) and not self._schedule.refused.is_suspect(user)
 
     def _is_known(self, user: UserId) -> bool:
-        """Return whether Graph has said something of the user, be it long ago."""
+        """Return whether Graph has ever reported on the user."""
         answer = self._answers.of(user)
         return isinstance(answer, Presence) or answer in (Status.NOT_REPORTED, Status.STALE)
 
     # Users whose ids are refused
 
     def _set_aside(self, refused: Mapping[UserId, Status]) -> dict[UserId, Answer]:
-        """Stop reading users whose ids Graph refuses for a while, so that the others' page is one read again."""
+        """Set aside users whose ids Graph refuses, so that one read is enough again for the others' page."""
         users = {user: status for user, status in refused.items() if user in self._plan}
         again = self._schedule.set_aside(users, self._clock.monotonic())
         statuses = {
@@ -347,7 +347,7 @@ class PresenceReader:
         return {user: status for user, status in statuses.items() if self._answers.of(user) is not status}
 
     def _refused_as(self, user: UserId, status: Status) -> Answer:
-        """Return the answer of a user whose id is refused. Only an answer without the user says that nobody is there."""
+        """Return the answer of a user whose id is refused. Only an answer that omits a user shows that the user does not exist."""
         held = self._answers.of(user)
         if status is not Status.NOT_REPORTED or held in (None, Status.PENDING, Status.NOT_REPORTED):
             return status

@@ -1,10 +1,10 @@
 """The schedule of one tenant's reads: which users, when, and the polling interval that Graph's limit allows.
 
     users ──► PollPlan ──► take_due ──► the reader
-                 ▲             │ RequestBudget: else later
-                 └─ refused users, again after a while
+                 ▲             │ RequestBudget: otherwise later
+                 └─ refused users, retried after a while
 
-Users whose changes Graph announces are covered, and read seldom; the others are polled.
+Users whose changes Graph announces are covered, and read less often; the others are polled.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadSchedule:
-    """The schedule of one user, for people.
+    """The schedule of one user, for display.
 
     Attributes:
-        is_covered: whether the user is read seldom, because Graph announces changes.
-        next_read_s: in how many seconds the next read may begin; None for a user who is not read.
-        confirmed_s: how long ago Graph answered for the user last, or since when the user waits for that.
+        is_covered: whether the user is read less often, because Graph announces changes.
+        next_read_s: seconds until the next read may begin; None for a user who is not read.
+        confirmed_s: seconds since Graph last answered for the user, or since the user began to wait for an answer.
         interval_s: seconds between two reads of the user.
-        set_aside_s: for how long the user is not read because Graph calls the id bad; None for others.
+        set_aside_s: seconds until the user is read again after Graph refused the id; None for other users.
     """
 
     is_covered: bool = False
@@ -50,11 +50,11 @@ class ReadSchedule:
 
 
 class Scheduler:
-    """The plan, the budget and the users set aside, of one tenant. Does no I/O but to wait for the budget.
+    """The plan, the budget and the users set aside, of one tenant. Does no I/O; it only waits for the budget.
 
     Attributes:
-        plan: which users are read together, and when.
-        budget: Graph's limit, and what is left of it.
+        plan: the poll plan: which users are read together, and when.
+        budget: Graph's limit, and the rest of it.
         refused: users whose ids Graph refuses; they are in no page.
     """
 
@@ -72,14 +72,14 @@ class Scheduler:
         self.refused = RefusedUsers()
         self._covered: frozenset[UserId] = frozenset()
         self._reconcile_s = settings.reconcile_interval.total_seconds()
-        self._announced: set[UserId] = set()  # announced, and not read since
-        self._traces: dict[UserId, bytes] = {}  # of those announced whose notification is traced
+        self._announced: set[UserId] = set()  # announced users who were not read since
+        self._traces: dict[UserId, bytes] = {}  # announced user -> trace of the notification
         self._under_way = 0
 
     # Users
 
     def add(self, users: Iterable[UserId]) -> None:
-        """Read these users, at once and from now on, but for those that Graph refuses."""
+        """Start reading these users, except those that Graph refuses; the first read is at once."""
         now = self._clock.monotonic()
         new = [user for user in users if user not in self.refused]
         polled, covered = self.intervals(now)
@@ -87,7 +87,7 @@ class Scheduler:
         self.plan.move(self._covered.intersection(new), now, covered, covered=True)
 
     def settled(self) -> list[ReadPage]:
-        """Return the pages that another owner can go on with: nobody is in them of whom a change was announced and not read."""
+        """Return the pages that another owner can continue with, without users whose announced change was not read."""
         return [page.without(self._announced) for page in self.plan.settled()]
 
     def resume(
@@ -98,29 +98,29 @@ class Scheduler:
         slow_down: float = 1.0,
         blocked_until: float = -math.inf,
     ) -> None:
-        """Go on with what an earlier owner left, before anybody is read: with its pages, each as soon as that one would have read it.
+        """Continue with the pages of an earlier owner, each at the time planned there. Call it before any read.
 
         Args:
             pages: users who were read together.
             refused: users whose ids Graph refuses.
             slow_down: how many times slower than Graph's limit the tenant was read.
-            blocked_until: until when Graph asked to wait.
+            blocked_until: end of the wait that Graph requested.
         """
         now = self._clock.monotonic()
         self.budget.resume(slow_down, blocked_until, now)
         self.plan.pause(blocked_until)
         self.refused.resume(refused)
         self.plan.resume(pages, now)
-        # Its settings may have been others.
+        # The earlier owner may have had other settings.
         for covered, interval_s in zip((False, True), self.intervals(now), strict=True):
             self.plan.read_within(interval_s, covered=covered)
 
     def cover(self, users: Iterable[UserId], reconcile_s: float | None = None) -> None:
-        """Read exactly these users seldom from now on, because Graph announces their changes.
+        """Set the covered users, who are read less often because Graph announces their changes.
 
         Args:
-            users: covered ones. Those who come or go are read once at once.
-            reconcile_s: seconds between two reads of each, as far as Graph's limit allows; None: as before.
+            users: all covered users. Users who become covered or uncovered are read at once.
+            reconcile_s: seconds between two reads of each, as far as Graph's limit allows; None: no change.
         """
         if reconcile_s is not None:
             self._reconcile_s = reconcile_s
@@ -131,21 +131,21 @@ class Scheduler:
         self.plan.move(self._covered - before, now, covered, covered=True)
 
     def remove(self, users: Collection[UserId]) -> None:
-        """Read these users no longer."""
+        """Stop reading these users."""
         self.plan.remove(users)
         self._announced.difference_update(users)
         self.take_traces(users)
         self.refused.forget(users)
 
     def set_aside(self, refused: dict[UserId, Status], now: float) -> set[UserId]:
-        """Read these users no longer for a while, because Graph refuses their ids; return those it has refused before."""
+        """Set aside users whose ids Graph refuses; return those that it had refused before."""
         self.plan.remove(refused)
         self._announced.difference_update(refused)
         return self.refused.refuse(refused, now, self.intervals(now)[0])
 
     @property
     def users(self) -> list[UserId]:
-        """Everybody who is read or set aside."""
+        """All users who are read or set aside."""
         return [*self.plan, *self.refused]
 
     @property
@@ -166,9 +166,9 @@ class Scheduler:
     # Reads
 
     def take_due(self, now: float) -> Iterator[PlannedRead]:
-        """Begin the reads that are due, as far as budget and open requests allow.
+        """Return the reads that are due, as far as budget and open requests allow.
 
-        Each is paid for and counts as under way; it is to be read, and given to `ended`.
+        Each is paid from the budget and counts as under way. Carry it out, then call `ended`.
         """
         while self._under_way < self._settings.reads_at_once:
             read = self.plan.next(now)
@@ -185,19 +185,19 @@ class Scheduler:
             yield read
 
     def ended(self) -> None:
-        """Count one read less as under way."""
+        """Note that a read has ended."""
         self._under_way -= 1
 
     def wait(self, now: float) -> float:
-        """Return seconds until `take_due` may have something."""
+        """Return seconds until `take_due` may return a read."""
         return math.inf if self._under_way >= self._settings.reads_at_once else self.plan.wait(now)
 
     def mark_announced(self, users: Iterable[UserId], trace: bytes = b"") -> int:
-        """Read soon the users whose change Graph announced; return how many of them are read here at all.
+        """Read soon the users whose change Graph announced; return the number of those who are read here.
 
         Args:
-            users: who were announced.
-            trace: of the notification, which the read goes on with; empty without one.
+            users: the announced users.
+            trace: trace of the notification, which the read continues; empty without one.
         """
         watched = {user for user in users if user in self.plan}
         if watched:
@@ -208,25 +208,25 @@ class Scheduler:
         return len(watched)
 
     def take_announced(self, users: Collection[UserId]) -> set[UserId]:
-        """Return those of the users who were announced and not read since, and forget that."""
+        """Remove and return those of the users who were announced and not read since."""
         announced = self._announced.intersection(users)
         self._announced -= announced
         return announced
 
     def take_traces(self, users: Iterable[UserId]) -> list[bytes]:
-        """Return the traces of notifications that announced these users, each once, and forget them."""
+        """Remove and return the traces of the notifications that announced these users, each once."""
         if not self._traces:
             return []
         return list(dict.fromkeys(trace for user in users if (trace := self._traces.pop(user, b""))))
 
     def restore_announced(self, users: Iterable[UserId]) -> None:
-        """Undo `take_announced`: their read failed."""
+        """Undo `take_announced` after a failed read."""
         self._announced |= {user for user in users if user in self.plan}
 
     # Budget
 
     async def spend(self, users: int) -> None:
-        """Return once the budget allows another read of so many users."""
+        """Return once the budget allows another read of this number of users."""
         cost = self.budget.cost(users)
         while (wait := self.budget.take(cost, self._clock.monotonic())) > 0:
             await self._clock.sleep(wait)
@@ -234,7 +234,7 @@ class Scheduler:
     async def pay_for_names(self) -> None:
         """Return once the budget allows another request to resolve names.
 
-        It counts like a read, and such requests have a share of their own: made-up names make reads no slower.
+        It counts like a read. Such requests have a separate share, so that many invalid names do not slow reads down.
         """
         while (wait := self._names_bucket.wait(self._clock.monotonic())) > 0:
             await self._clock.sleep(wait)
@@ -242,13 +242,13 @@ class Scheduler:
         await self.spend(1)
 
     def throttled(self, retry_after_s: float | None) -> None:
-        """Pause: Graph asked the tenant to wait."""
+        """Pause all requests of the tenant, because Graph asked it to wait."""
         self.plan.pause(self.budget.throttled(self._clock.monotonic(), retry_after_s))
 
     # Intervals
 
     def intervals(self, now: float) -> tuple[float, float]:
-        """Return the intervals of polled and of covered users; where the limit is too low for both, both are stretched alike."""
+        """Return the intervals of polled and of covered users. If the limit is too low, both grow by the same factor."""
         polled, covered = self._settings.poll_interval.total_seconds(), self._reconcile_s
         rounds = [(*self.plan.load(covered=False), polled), (*self.plan.load(covered=True), covered)]
         stretch = self.budget.stretch(rounds, now)
@@ -267,7 +267,7 @@ class Scheduler:
     def overdue(self, now: float) -> Iterator[PollPage]:
         """Yield the pages that went unanswered for so many intervals that their users are stale.
 
-        Each is judged when its turn comes: it may be answered while those before it are dealt with.
+        Each page is checked just before it is yielded, because Graph may answer for it meanwhile.
         """
         for covered, interval_s in zip((False, True), self.intervals(now), strict=True):
             age_s = self._settings.stale_after_intervals * interval_s

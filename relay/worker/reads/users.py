@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 class UserBook:
     """The tenant's rules for its users, and the list of those who may not be read.
 
-    A user about whom nothing can be decided before the canonical UPN is known is barred too, as PENDING.
+    A user whose case needs a canonical UPN that is not known yet is barred too, as PENDING.
 
     Attributes:
-        rule: who may be watched.
+        rule: the users who may be watched.
         disclosure: the fields that suites may have.
-        barred: user who has no presence here whatever Microsoft says -> the status in its place.
+        barred: user who must not be read -> the status in place of a presence.
     """
 
     def __init__(self, rule: Permission = EVERYBODY, disclosure: Disclosure | None = None) -> None:
@@ -32,33 +32,33 @@ class UserBook:
         self.barred: dict[UserId, Status] = {}
 
     def restrict(self, rule: Permission) -> None:
-        """Put another rule in force; users must be judged again."""
+        """Apply a new rule; users must be judged again."""
         self.rule = rule
 
     def disclose(self, disclosure: Disclosure) -> None:
-        """Let suites have other fields from now on."""
+        """Set the fields that suites may have from now on."""
         self.disclosure = disclosure
 
     def bars(self, user: UserId, answer: Answer) -> bool:
-        """Return whether this answer must not be stored: a presence of somebody who may not be read."""
+        """Return whether this answer must not be stored, because it is a presence of a barred user."""
         return isinstance(answer, Presence) and user in self.barred
 
     def forbids(self, user: UserId) -> bool:
-        """Return whether the tenant's rule forbids this user; one who is merely undecided is not forbidden."""
+        """Return whether the tenant's rule forbids this user; an undecided user is not forbidden."""
         return self.barred.get(user) is Status.NOT_PERMITTED
 
     def judge(
         self, users: Iterable[UserId], upn: Callable[[UserId], str], names: Callable[[UserId], Collection[Name]]
     ) -> tuple[list[UserId], dict[UserId, Status]]:
-        """Apply the rule to users, by what is known of them now, and keep who is barred.
+        """Apply the rule to users with their present names, and update the list of barred users.
 
         Args:
-            users: to be judged, for the first time or anew.
-            upn: gives a user's canonical UPN; empty when it is not known.
-            names: gives the names that stand for a user.
+            users: users to judge, for the first time or again.
+            upn: returns a user's canonical UPN; empty while unknown.
+            names: returns the names that stand for a user.
 
         Returns:
-            Those who may be read, and those who may not with what they have instead.
+            Users who may be read; and barred user -> the status in place of a presence.
         """
         permitted: list[UserId] = []
         barred: dict[UserId, Status] = {}
@@ -73,6 +73,6 @@ class UserBook:
         return permitted, barred
 
     def forget(self, users: Iterable[UserId]) -> None:
-        """Take these users off the list of barred ones."""
+        """Remove these users from the list of barred users."""
         for user in users:
             self.barred.pop(user, None)

@@ -1,7 +1,7 @@
 """The writes of one tenant's answers that may be under way together.
 
-The store answers on several connections, so of two writes under way together it is not known which one it carries out first.
-Accepted answers have an order of their own, which the store compares, and its reply says when they were carried out. Deleting has
+The store answers on several connections, so the order in which it carries out two writes under way is not known.
+Accepted answers have an explicit order that the store compares, and its reply contains their revision. A deletion has
 neither: while answers are deleted or all of them are read, no other write is under way.
 """
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Writes:
-    """The writes under way. A task that waits to be alone goes before later ones."""
+    """The writes under way. A task that waits to be alone goes before tasks that come later."""
 
     def __init__(self) -> None:
         self._door = asyncio.Lock()
@@ -26,7 +26,7 @@ class Writes:
 
     @asynccontextmanager
     async def together(self) -> AsyncIterator[None]:
-        """Enter for a write that may run beside others entered here."""
+        """Enter for a write that may run concurrently with others entered here."""
         async with self._door:
             self._under_way += 1
             self._quiet.clear()

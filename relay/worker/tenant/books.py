@@ -1,4 +1,4 @@
-"""The state of one tenant in memory. Nothing of it outlives the owner: another one reads it from the store."""
+"""The state of one tenant in memory. It ends with the owner: the next one reads it from the store."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Books:
 
     Attributes:
         users: the tenant's rules for its users.
-        names: what names stand for.
+        names: the names, and the users that they stand for.
         wanted: the names that edges watch.
-        answers: what suites were told.
+        answers: the answers that suites got.
     """
 
     users: UserBook
@@ -39,12 +39,12 @@ class Books:
 
 
 def names_kept(tenant: Mapping[str, str], settings: WorkerSettings) -> int:
-    """Return the most names that are kept of a tenant: those that are watched, and as many that linger."""
+    """Return the most names to keep for a tenant: the names that it may watch, and as many that linger."""
     return LINGER_FACTOR * most_names(tenant, settings.tenant_names)
 
 
 def books_of(tenant: Tenant, resources: Resources) -> Books:
-    """Return the books of a tenant of which only the record is known."""
+    """Return the books of a tenant that is not loaded yet."""
     settings, clock = resources.settings, resources.clock
     users = UserBook(permission(tenant.settings), disclosure_of(tenant.settings))
     names = NameBook(settings, users, clock)

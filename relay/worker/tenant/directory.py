@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 class DirectoryWriter:
-    """Writes what names stand for, as far as it is still believed when its turn comes.
+    """Writes the users of names, except entries that were replaced before their turn.
 
-    One write at a time: of two that are under way together the store may take the older one last.
+    One write at a time, because the store could carry out the older of two concurrent writes last.
     """
 
     def __init__(self, tenant_id: TenantId, resources: Resources, ownership: Ownership, names: NameBook) -> None:
@@ -31,19 +31,19 @@ class DirectoryWriter:
         self._turn = asyncio.Lock()
 
     async def write(self, entries: Mapping[Name, DirectoryEntry]) -> None:
-        """Store these entries, but for those that were replaced meanwhile."""
+        """Store these entries, except those that were replaced meanwhile."""
         async with self._turn:
             directory = self._names.directory
             believed = {name: entry for name, entry in entries.items() if directory.get(name) is entry}
             await self._presences.name(self._ownership.lease, self._tenant_id, believed)
 
     async def write_all(self) -> None:
-        """Store everything that is known: the store may have lost some of it."""
+        """Store all known entries, because the store may have lost some of them."""
         async for some in in_slices(list(self._names.directory.items())):
             await self.write(dict(some))
 
     async def forget(self, names: Iterable[Name]) -> None:
-        """Delete these names, but for those that are known again."""
+        """Delete these names, except those that are known again."""
         async with self._turn:
             gone = [name for name in names if name not in self._names.directory]
             await self._presences.forget_names(self._ownership.lease, self._tenant_id, gone)

@@ -1,4 +1,4 @@
-"""The tenant's settings put in force: who may be watched, and which fields suites may have."""
+"""Applies the tenant's settings: the users who may be watched, and the fields that suites may have."""
 
 from __future__ import annotations
 
@@ -42,24 +42,24 @@ class Enforcer:
         self._reader = reader
 
     async def enforce(self, users: Iterable[UserId]) -> None:
-        """Read those of the users who may be watched, and replace whatever the others have."""
+        """Read those of the users who may be watched, and replace the answers of the others."""
         async for some in in_slices(users):
             permitted, barred = self._users.judge(some, self._upn, self._names.names_of)
             self._schedule.add(permitted)
             if barred:
-                # Whose name is not known for sure is asked for: until then nothing can be decided.
+                # Look up the names of undecided users: the decision needs their UPN.
                 undecided = [user for user, status in barred.items() if status is Status.PENDING]
                 self._names.want([name for user in undecided for name in self._names.names_of(user)])
                 await self._reader.bar(barred)
 
     async def apply(self, settings: Mapping[str, str]) -> None:
-        """Put other settings in force.
+        """Apply new settings.
 
-        With another disclosure the same observation is another answer: stored answers are deleted, and everybody is read again.
-        It cannot just be replaced, because its sequence number is as new as the one that will be read.
+        With a different disclosure the same observation gives a different answer, so stored answers are deleted and all
+        users are read again. They cannot just be replaced, because the next read has the same sequence number.
 
         Raises:
-            StoreUnavailable, LeaseLost: not all is in force; to be called again.
+            StoreUnavailable, LeaseLost: the settings are applied in part; call again.
         """
         self._wanted.keep_at_most(names_kept(settings, self._settings))
         disclosure, rule = disclosure_of(settings), permission(settings)
@@ -67,7 +67,7 @@ class Enforcer:
         if disclosure == before and rule == self._users.rule:
             return
         self._users.restrict(rule)
-        # First of all: who may not be watched any more must not be shown while the rest is put right.
+        # First, so that users who may no longer be watched are not shown while the rest is applied.
         await self.enforce(self._names.users())
         if disclosure == before:
             return
@@ -77,7 +77,7 @@ class Enforcer:
             async for some in in_slices(others):
                 await self._answers.forget(self._ownership.lease, some)
         except BaseException:
-            self._users.disclose(before)  # the next look at the record begins again
+            self._users.disclose(before)  # the next reload of the record starts again
             raise
         if disclosure.names and not before.names:
             await self._ask_called()
@@ -86,7 +86,7 @@ class Enforcer:
         self._reader.read_all_now()
 
     async def _ask_called(self) -> None:
-        """Have Graph asked what the users are called."""
+        """Have the names of all users looked up at Graph."""
         async for some in in_slices(list(self._names.directory)):
             self._names.want([name for name in some if self._names.user(name) is not None])
 

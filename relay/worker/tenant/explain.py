@@ -1,4 +1,4 @@
-"""The owner's answer to a person who asks about one user: state that only this process has."""
+"""The owner's answers to questions about one user, from state that only this process has."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Explainer:
-    """Answers explanations of one tenant's users. Reads everything and changes nothing."""
+    """Explains the state of one tenant's users. It changes nothing."""
 
     def __init__(
         self,
@@ -47,8 +47,8 @@ class Explainer:
         """Store the answer to one request.
 
         Args:
-            asked: about a user, or about names.
-            is_tenant_read: whether the tenant's users are read at all.
+            asked: the request, about a user or about names.
+            is_tenant_read: whether the tenant's users are read.
         """
         user = asked.user_id or self._names.find_user(asked.names)
         names = set(self._names.names_of(user)) if user is not None else set(asked.names)

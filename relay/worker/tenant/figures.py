@@ -1,4 +1,4 @@
-"""One tenant in numbers, for metrics."""
+"""The figures of one tenant, for metrics."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from relay.worker.tenant.parts import Parts
 
 _SLOWER: Final = 1.01
-"""Times the interval that is set, from which a tenant counts as read more slowly."""
+"""A tenant counts as slowed when its interval is longer than this many times the setting."""
 
 
 def figures_of(parts: Parts, poll_interval: timedelta, clock: Clock) -> TenantFigures:
-    """Return the tenant of these parts as it is at present.
+    """Return the present figures of a tenant.
 
     Args:
-        parts: of the tenant's work.
-        poll_interval: between two reads of a polled user, as set.
-        clock: of the worker.
+        parts: the parts of the tenant's work.
+        poll_interval: setting: time between two reads of a polled user.
+        clock: the worker's clock.
     """
     now, schedule = clock.monotonic(), parts.schedule
     interval_s, _ = schedule.intervals(now)

@@ -1,4 +1,4 @@
-"""The handover of one tenant: left behind by an owner that stops in order, and gone on from by the next one."""
+"""The handover of one tenant: the state that an owner leaves when it stops cleanly, and its use by the next owner."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 def digest(settings: Mapping[str, str]) -> str:
-    """Return what tells a tenant's settings from any others."""
+    """Return a digest that identifies a tenant's settings."""
     return hashlib.sha256(repr(sorted(settings.items())).encode()).hexdigest()[:32]
 
 
 def leave_behind(parts: Parts, fence: int, time: StoreClock, clock: Clock) -> Handover:
-    """Return what the next owner goes on from; to be called when nothing is accepted any more.
+    """Return the state for the next owner. Call it when nothing is accepted any more.
 
-    Users of whom anything is under way, or whose subscription may have missed something, are in no page.
+    No page contains users with work under way, or users whose subscription may have missed changes.
     """
     answers, schedule = parts.books.answers, parts.schedule
     pages = schedule.settled()
@@ -58,11 +58,11 @@ def leave_behind(parts: Parts, fence: int, time: StoreClock, clock: Clock) -> Ha
 
 
 def go_on(parts: Parts, handover: Handover, time: StoreClock, known: Collection[UserId]) -> set[UserId]:
-    """Go on with what a former owner left behind; return the users who need not be read at once.
+    """Continue with the handover of a former owner; return the users who need not be read at once.
 
     Args:
-        parts: of the tenant, whose names and answers are loaded, and nobody of whom is read yet.
-        handover: as it was left.
+        parts: the tenant's parts, with names and answers loaded, before any read.
+        handover: the state that the former owner left.
         time: the store's clock.
         known: the tenant's users.
     """
@@ -94,7 +94,7 @@ def go_on(parts: Parts, handover: Handover, time: StoreClock, known: Collection[
 
 
 def renewals(handover: Handover | None, time: StoreClock, clock: Clock) -> dict[UserId, timedelta]:
-    """Return account -> in how long to renew its subscription, of those that were as they should be."""
+    """Return account -> time until the renewal of its subscription, for the sound subscriptions of a handover."""
     if handover is None:
         return {}
     now = clock.monotonic()

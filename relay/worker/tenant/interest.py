@@ -1,4 +1,4 @@
-"""The names that a tenant's edges watch: hints applied, and whole sets read where hints may be lost."""
+"""The names that a tenant's edges watch: applies hints, and reads whole sets when hints may be lost."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from relay.worker.tenant.names import NameBook
 
 _READ_PAUSE: Final = 4
-"""Pause between two reads of an edge's names, as a multiple of the time of one: the tenant's share of the process is a fifth."""
+"""Pause between two reads of an edge's names, as a multiple of the time of one: reads take a fifth of the process."""
 _MOST_READ_PAUSE_S: Final = 5.0
 
 
 class InterestReader:
-    """Keeps the wanted names as the edges have them. Hints that arrive while an edge is read are applied after it."""
+    """Keeps the wanted names equal to those of the edges. Hints that arrive while an edge is read are applied after it."""
 
     def __init__(
         self, tenant_id: TenantId, resources: Resources, wanted: WantedNames, names: NameBook, wake: asyncio.Event
@@ -32,11 +32,11 @@ class InterestReader:
         """Read the interest of one tenant.
 
         Args:
-            tenant_id: whose.
-            resources: the worker's.
-            wanted: filled here.
-            names: is to ask for names that are new.
-            wake: is set when there are some.
+            tenant_id: the tenant.
+            resources: the worker's resources.
+            wanted: the wanted names, which this object updates.
+            names: resolves new names.
+            wake: set when there are new names.
         """
         self._tenant_id = tenant_id
         self._interest = resources.interest
@@ -47,7 +47,7 @@ class InterestReader:
         self._readings = Readings()
 
     def take_in(self, hint: InterestChanged) -> bool:
-        """Take in a hint; return whether the edge's whole set is to be read, because the hint does not have it."""
+        """Process a hint; return whether the edge's whole set must be read, because the hint does not contain the change."""
         change = InterestChange(hint.added, hint.removed)
         if not hint.added and not hint.removed:
             return True
@@ -56,12 +56,12 @@ class InterestReader:
         return False
 
     async def load(self, interest: Mapping[str, set[Name]]) -> None:
-        """Take in the sets of all edges, just read; before anything else is."""
+        """Load the sets of all edges, just read. Call it before any other method."""
         for edge, names in interest.items():
             await self._replace(edge, names)
 
     async def read(self, edges: Iterable[str]) -> None:
-        """Read the whole sets of these edges. One that is being read already is read once more after that."""
+        """Read the whole sets of these edges. An edge that is being read already is read again after that."""
         waiting = deque(edges)
         while waiting:
             edge = waiting.popleft()
@@ -71,7 +71,7 @@ class InterestReader:
             try:
                 await self._replace(edge, await self._interest.read_edge(self._tenant_id, edge))
                 if self._readings.heard(edge):
-                    # More is to come: an edge that changes all the time is not read all the time.
+                    # The edge has changed meanwhile. The pause limits the reads of an edge that changes all the time.
                     pause_s = _READ_PAUSE * (self._clock.monotonic() - began)
                     await self._clock.sleep(min(_MOST_READ_PAUSE_S, pause_s))
             finally:
@@ -82,12 +82,12 @@ class InterestReader:
                 waiting.append(edge)
 
     async def read_all(self) -> None:
-        """Read the sets of all edges: hints were lost."""
+        """Read the sets of all edges, because hints were lost."""
         edges = await self._interest.read_edges(self._tenant_id)
         await self.read(edges | self._wanted.edges)
 
     async def drop_expired(self) -> None:
-        """Drop what killed edges watched: they renew nothing, and their interest has expired in the store."""
+        """Drop the names of killed edges, whose interest has expired in the store."""
         live = await self._interest.read_edges(self._tenant_id)
         if gone := self._wanted.edges - live:
             await self.read(gone)
@@ -97,7 +97,7 @@ class InterestReader:
         self._wanted.remove(edge, change.removed, self._clock.monotonic())
 
     async def _replace(self, edge: str, names: set[Name]) -> None:
-        """Have the edge watch exactly these names; other tenants have their turn in between."""
+        """Set the names of an edge, in slices, so that other tenants run in between."""
         async for gone in in_slices(self._wanted.names_of(edge) - names):
             self._wanted.remove(edge, gone, self._clock.monotonic())
         async for some in in_slices(names):

@@ -1,14 +1,15 @@
-"""The work for one tenant: a loop that compares what suites want with what is known, and closes the gap.
+"""The work for one tenant: a loop that compares the wanted names with the known answers, and reads what is missing.
 
     inbox ──► hint() ──┬──► interest ──► names, resolver ──► Scheduler ──► reads ──► AnswerBook ──► `changes`
                        │                                        ▲            │
                        └──► announcements ──► AnswerBook        └─ standing ◄┘ done, failed
 
-The loop wakes when something came or is due, starts what schedule and budget allow, and sleeps. Calls of Graph run as
-tasks of their own, each of which catches its errors at its top, so that a failing tenant costs no other anything.
-The parts know each other in one direction only (`parts.py`); a part returns what it finds for another, and the loop hands it on.
+The loop wakes when a hint arrives or work is due, starts the work that schedule and budget allow, and sleeps. Calls of
+Graph run in separate tasks, each of which catches its errors at its top, so that a failing tenant does not affect
+others. The parts know each other in one direction only (`parts.py`); a part returns results for another, and the loop
+passes them on.
 
-A user who cannot be read has a status with its reason: at once when nothing is known of the user, and STALE when a known presence
+A user who cannot be read has a status with the reason: at once for a user without an answer, and STALE when a presence
 was not confirmed for three intervals.
 """
 
@@ -56,13 +57,14 @@ log = structlog.get_logger(__name__)
 P = ParamSpec("P")
 
 EXPIRED_EDGES_EVERY: Final = timedelta(seconds=10)
-"""Interval of checking for edges that renew nothing, and for permission changes whose author died."""
+"""Interval of checking for expired edges, and for permission changes whose author died."""
 _EXPIRED_NAMES_S: Final = 5.0
-"""Seconds between two looks for names whose answer is old."""
+"""Seconds between two checks for names whose answer is old."""
 _GLANCE_S: Final = 0.02
 _STEP: Final = "step"
 _MAY_BE_CUT: Final = frozenset({"read", "resolve", "interest", "explain", "refresh-grants"})
-"""Work that the next owner begins anew: whoever is being read is in no page that is handed over, and names and interest are loaded."""
+"""Work that may be interrupted, because the next owner repeats it: users being read are in no handed-over page, and
+names and interest are loaded again."""
 _NOBODY_TO_SUBSCRIBE_TO: Final = (None, Status.NOT_REPORTED, Status.ACCESS_DENIED)
 """Answers of users for whom Microsoft has reported no presence yet."""
 
@@ -90,7 +92,7 @@ class TenantWorker:
         self._standing, self._interest = parts.standing, parts.interest
         self._takeover = Takeover(tenant.tenant_id, resources, ownership, parts, predecessor)
         self._tasks: asyncio.TaskGroup | None = None
-        self._early: list[hints.Hint] = []  # came while everything was read
+        self._early: list[hints.Hint] = []  # hints that arrived while everything was read
         self._is_leaving = False
         self._is_ending = False
         self._has_missed = False  # hints were lost while everything was read
@@ -102,11 +104,11 @@ class TenantWorker:
 
     @property
     def tenant(self) -> Tenant:
-        """The tenant's record, with the state that is acted on."""
+        """The tenant's record, with its state in this worker."""
         return self._standing.tenant
 
     def statistics(self) -> TenantStatistics:
-        """Return the tenant as it is at present."""
+        """Return the present statistics of the tenant."""
         return TenantStatistics(
             state=self.tenant.state,
             watched={edge: frozenset(self._wanted.names_of(edge)) for edge in self._wanted.edges},
@@ -115,7 +117,7 @@ class TenantWorker:
         )
 
     def figures(self) -> TenantFigures:
-        """Return the tenant in numbers, as it is at present."""
+        """Return the present figures of the tenant."""
         return figures_of(self._parts, self._poll_interval, self._clock)
 
     # Life
@@ -140,7 +142,7 @@ class TenantWorker:
 
     @property
     def is_taken_over(self) -> bool:
-        """True once everything that an earlier owner left is loaded."""
+        """True once the state of an earlier owner is loaded."""
         return self._tasks is not None
 
     @property
@@ -149,20 +151,20 @@ class TenantWorker:
         return self._schedule.covered + self._schedule.polled
 
     async def finish(self) -> None:
-        """Begin no step with a subscription any more, and return when none is under way. `run` is cancelled after that."""
+        """Stop starting steps with subscriptions, and return when none is under way. Cancel `run` after that."""
         self._is_leaving = True
         if self._parts.push is not None:
             await self._parts.push.subscriber.finish()
 
     async def settle(self) -> None:
-        """Begin nothing any more, and return when nothing is under way. `run` is cancelled after that."""
+        """Stop starting work, and return when nothing is under way. Cancel `run` after that."""
         self._is_ending = True
         self._wake.set()
         while self._running.total():
             await self._clock.sleep(_GLANCE_S)
 
     def left_behind(self) -> Handover | None:
-        """Return what the next owner goes on from, after `settle`; None where it has to look at everything anew."""
+        """Return the state for the next owner, after `settle`; None when the next owner must read everything again."""
         push = self._parts.push
         is_known = self.is_taken_over and self._is_ending and self._takeover.doubted is None
         if not is_known or set(+self._running) - _MAY_BE_CUT or not self._standing.is_read:
@@ -172,13 +174,13 @@ class TenantWorker:
         return leave_behind(self._parts, self._ownership.lease.fence, self._store_clock, self._clock)
 
     async def leave(self) -> None:
-        """End what Microsoft keeps for a tenant that is leaving the relay. `run` is cancelled after that."""
+        """Delete the subscriptions at Microsoft of a tenant that is leaving the relay. Cancel `run` after that."""
         self._is_leaving = True
         if self._parts.push is not None:
             await self._parts.push.subscriber.leave()
 
     def hint(self, hint: hints.Hint) -> None:
-        """Take in a hint of the inbox."""
+        """Process a hint of the inbox."""
         push = self._parts.push
         if self._tasks is None:
             self._early.append(hint)
@@ -196,13 +198,13 @@ class TenantWorker:
         self._wake.set()
 
     def hints_lost(self) -> None:
-        """Read all interest, and every user: hints were lost."""
+        """Read all interest, and every user, because hints were lost."""
         self._has_missed = not self.is_taken_over
         self._reader.confirm_all()
         self._start("interest", self._interest.read_all)
 
     def history_lost(self) -> None:
-        """Store everything again: the stored answers are gone, and perhaps some names."""
+        """Store everything again, because the stored answers are gone, and perhaps some names."""
         self._answers.clear()
         self._reader.read_all_now()
         self._start("history", self._takeover.restore_history)
@@ -211,7 +213,7 @@ class TenantWorker:
     # The loop
 
     async def _step(self, now: float) -> None:
-        """Start whatever is due. The store's pause comes first, then belief in what is stored, then all else."""
+        """Start the work that is due. A pause of the store comes first, then recovery after a doubted write, then the rest."""
         if now < self._store_back_at:
             return
         if (doubted := self._takeover.doubted) is not None:
@@ -236,7 +238,7 @@ class TenantWorker:
             self._start("read", self._read, read)
 
     async def _rest(self) -> None:
-        """Sleep until something is due, or came."""
+        """Sleep until work is due or a hint arrives."""
         now = self._clock.monotonic()
         wait = self._sweeps.wait(now)
         if self._standing.is_read:
@@ -252,8 +254,8 @@ class TenantWorker:
     def _start(
         self, what: str, work: Callable[P, Coroutine[None, None, None]], *args: P.args, **kwargs: P.kwargs
     ) -> None:
-        """Run `work` beside the loop. Before the take-over, which reads everything anyway, and after the lease nothing is."""
-        # Called inside its task: a coroutine made here would be left over when the task is cancelled before it begins.
+        """Run `work` in a task. Does nothing before the take-over, which reads everything anyway, and after the lease."""
+        # `work` is called in its task: a coroutine made here would never be awaited if the task is cancelled before it begins.
         if self._tasks is not None:
             start(self._tasks, self._wake_after(what, partial(work, *args, **kwargs)), f"{what}:{self.tenant_id}")
 
@@ -269,7 +271,7 @@ class TenantWorker:
             self._running[what] -= 1
 
     async def _guarded(self, work: Coroutine[None, None, None]) -> None:
-        """Run one unit of work; nothing but a lost lease goes further."""
+        """Run one unit of work; only a lost lease is raised."""
         lease = self._ownership.lease
         try:
             await work
@@ -297,7 +299,7 @@ class TenantWorker:
             span.fail(type(result.error).__name__)
             try:
                 status = await self._standing.judge(result.error, result.account)
-            finally:  # also where the judgement fails: its users would not be read any more
+            finally:  # even if judging fails: otherwise its users would never be read again
                 self._reader.plan_again(result)
             await self._reader.note_unread(result, status)
         elif result is not None:
@@ -326,7 +328,7 @@ class TenantWorker:
             self._schedule.cover(subscriber.book.covered)
 
     async def _sweep(self, now: float) -> None:
-        """Do once a second what nothing else wakes for."""
+        """Do the regular work of each second."""
         await self._forget_due(now)
         if self._expired_edges.take(now):
             await self._interest.drop_expired()
@@ -340,7 +342,7 @@ class TenantWorker:
             await self._sweep_subscriptions(self._parts.push, now)
         if self._parts.contact.beats(now):
             if self._parts.contact.is_idle and self._standing.failures == 0:
-                self._standing.confirmed()  # nobody is read, so nothing else would say that all is well
+                self._standing.confirmed()  # no user is read, so no read reports that all is well
             else:
                 self._parts.contact.report()
         if self._standing.may_open_grants:
@@ -350,7 +352,7 @@ class TenantWorker:
         await self._standing.write()
 
     async def _forget_due(self, now: float) -> None:
-        """Forget names that nobody watches any more, and the users that no name stands for."""
+        """Forget names that are no longer watched, and users that no name stands for."""
         while names := self._wanted.forget_due(now, SLICE):
             users = self._names.forget(names)
             if self._parts.push is not None:
@@ -366,7 +368,7 @@ class TenantWorker:
         await subscriber.publish(pushed=schedule.covered, polled=schedule.polled)
 
     async def _watchers(self) -> dict[UserId, int]:
-        """Return user who has a presence at Microsoft -> number of edges that watch; nobody when the tenant is not read."""
+        """Return user who has a presence at Microsoft -> number of edges that watch; empty when the tenant is not read."""
         found: dict[UserId, int] = {}
         users: Iterable[UserId] = self._names.users() if self._standing.is_read else ()
         async for some in in_slices(users):

@@ -1,7 +1,7 @@
 """The names of one tenant, the users that they stand for, and the names to be resolved, smallest requests first.
 
-People are deleted, recreated and renamed, and Graph announces none of it: every name is resolved again within minutes, and at once
-when Graph stops reporting its user. A known user stays until Graph answers otherwise.
+Users are deleted, recreated and renamed, and Graph does not announce it. So every name is resolved again within
+minutes, and at once when Graph stops reporting its user. A name keeps its user until Graph answers with another result.
 """
 
 from __future__ import annotations
@@ -29,29 +29,29 @@ if TYPE_CHECKING:
     from relay.worker.settings import WorkerSettings
 
 _ASK_AGAIN: Final = timedelta(seconds=1)
-"""How soon a name that Graph could not answer is due again; the plan's pause comes on top."""
+"""Time after which a name without an answer from Graph is due again; the plan's pause is added."""
 _REFUSED_AGAIN_S: Final = 10.0
-"""How soon a name that Graph refuses to look for is due again; twice as long with each refusal in a row, a minute at most."""
+"""Time after which a name that Graph refuses to look up is due again; doubled with each refusal in a row, a minute at most."""
 _NO_ANSWER: Final = frozenset(Status) - {Status.NOT_FOUND, Status.ACCESS_DENIED}
 _SPREAD: Final = 0.25
-"""Share of their time by which names may be resolved earlier, so that names resolved together do not stay together."""
+"""Share of the time by which a name may be resolved early, so that names resolved together spread out."""
 
 
 class NameBook:
-    """The names of one tenant: what is known of each, and which are to be asked for. Does no I/O.
+    """The names of one tenant: the entry of each, and the names to look up. Does no I/O.
 
     Attributes:
-        directory: name -> the user or status that it stands for, and until when that counts.
-        people: user -> canonical UPN and names, where Graph has told them to this owner.
+        directory: name -> the user or status that it stands for, and its expiry.
+        people: user -> canonical UPN and names, as far as Graph has sent them to this owner.
     """
 
     def __init__(self, settings: WorkerSettings, users: UserBook, clock: Clock) -> None:
-        """Make the book of no names.
+        """Make an empty book.
 
         Args:
-            settings: of the worker.
-            users: tells whether suites may have what people are called; only then Graph is asked for it.
-            clock: by which answers grow old.
+            settings: the worker's settings.
+            users: has the disclosed fields; the directory names of users are requested only if suites may have them.
+            clock: clock for the expiry of entries.
         """
         self._settings = settings
         self._users = users
@@ -62,22 +62,22 @@ class NameBook:
         self.people = People(self._upns, self._called)
         self._names_of: dict[UserId, set[Name]] = {}
         self._groups: list[dict[Name, None]] = []
-        self._group_of: dict[Name, dict[Name, None]] = {}  # each name waits in one group only
+        self._group_of: dict[Name, dict[Name, None]] = {}  # each name waits in only one group
         self._asking: set[Name] = set()
-        self._refusals: dict[Name, int] = {}  # in a row, of names that Graph refuses to look for
+        self._refusals: dict[Name, int] = {}  # refusals in a row, of names that Graph refuses to look up
 
     def clear(self) -> None:
-        """Forget what names stand for."""
+        """Forget the users and statuses of all names."""
         self.directory.clear()
         self._names_of.clear()
 
     def load(self, entries: Iterable[tuple[Name, DirectoryEntry]]) -> None:
-        """Take over some of what an earlier owner found."""
+        """Take over entries of an earlier owner."""
         for name, entry in entries:
             self._note(name, entry)
 
     def learn_upns(self, answers: Mapping[UserId, Answer | None]) -> list[UserId]:
-        """Take canonical UPNs over from what suites were told; return the users whose UPN is still not known."""
+        """Take canonical UPNs from the answers that suites got; return the users whose UPN is still unknown."""
         for user, answer in answers.items():
             if isinstance(answer, Presence) and answer.upn and user in self._names_of:
                 self._upns.setdefault(user, answer.upn)
@@ -88,7 +88,7 @@ class NameBook:
         return self._names_of.get(user, set())
 
     def user(self, name: Name) -> UserId | None:
-        """Return the user that a name stands for; None for nobody, or nobody yet."""
+        """Return the user that a name stands for; None without one, or while unknown."""
         entry = self.directory.get(name)
         return None if entry is None or isinstance(entry.outcome, Status) else entry.outcome
 
@@ -97,7 +97,7 @@ class NameBook:
         return list(self._names_of)
 
     def nobodies(self) -> list[Name]:
-        """Return the names that stand for nobody, or nobody yet."""
+        """Return the names that stand for no user, or are not resolved yet."""
         return [name for name, entry in self.directory.items() if isinstance(entry.outcome, Status)]
 
     def find_user(self, names: Iterable[Name]) -> UserId | None:
@@ -111,7 +111,7 @@ class NameBook:
         return None
 
     def want(self, names: Iterable[Name]) -> None:
-        """Ask for these names, as one group; one that waits in a smaller group already stays there."""
+        """Queue these names for lookup, as one group; a name that already waits in a smaller group stays there."""
         wanted = list(names)
         group: dict[Name, None] = {}
         for name in wanted:
@@ -128,12 +128,12 @@ class NameBook:
             self._groups.append(group)
 
     def is_unknown(self, name: Name, now: datetime) -> bool:
-        """Return whether nothing is known of a name, or nothing that is still believed."""
+        """Return whether a name has no entry, or only an expired one."""
         entry = self.directory.get(name)
         return entry is None or entry.expires <= now
 
     def want_expired(self, now: datetime) -> None:
-        """Ask again for the names whose answer is old."""
+        """Queue the names whose entry has expired."""
         self.want([name for name, entry in self.directory.items() if entry.expires <= now])
 
     def forget(self, names: Iterable[Name]) -> list[UserId]:
@@ -150,9 +150,9 @@ class NameBook:
         return orphans
 
     def take(self) -> list[Name]:
-        """Take the next names to ask for, at most one batch: whole small groups first. `asked` is to follow.
+        """Remove and return the next names to look up, at most one batch: whole small groups first. Call `asked` afterwards.
 
-        Names that Graph refused are not asked for together with others, which their trouble could hold up.
+        Names that Graph refused are not requested together with others, which they could delay.
         """
         self._groups = sorted((group for group in self._groups if group), key=len)
         taken: list[Name] = []
@@ -169,38 +169,38 @@ class NameBook:
         return taken
 
     def are_refused(self, names: Iterable[Name]) -> bool:
-        """Return whether Graph refused to look for each of these names when it was asked last."""
+        """Return whether Graph refused to look up each of these names in the last request."""
         return all(name in self._refusals for name in names)
 
     def asked(self, names: Iterable[Name]) -> None:
-        """Take note that the request for these names has ended."""
+        """Note that the request for these names has ended."""
         self._asking.difference_update(names)
 
     def has_work(self) -> bool:
-        """Return whether `take` would give something."""
+        """Return whether `take` would return any name."""
         return any(self._groups)
 
     @property
     def asks_called(self) -> bool:
-        """True if Graph is to be asked what people are called: only while suites may have it."""
+        """True if directory names of users must be requested from Graph: only while suites may have them."""
         return self._users.disclosure.names
 
     @property
     def is_idle(self) -> bool:
-        """True if no name is asked for, or waits to be."""
+        """True if no name is being looked up or waits for it."""
         return not self._asking and not self.has_work()
 
     def pending(self) -> list[Name]:
-        """Return the names that wait to be asked for."""
+        """Return the names that wait for lookup."""
         return [name for group in self._groups for name in group]
 
     def drop_pending(self) -> None:
-        """Ask for nothing: the tenant is not read at present."""
+        """Drop all waiting names, because the tenant is not read at present."""
         self._groups.clear()
         self._group_of.clear()
 
     def learn(self, resolution: Resolution, wanted: Iterable[Name]) -> tuple[dict[Name, DirectoryEntry], list[UserId]]:
-        """Take in an answer of Graph's, as far as its names are still wanted.
+        """Apply an answer of Graph, for names that are still wanted.
 
         Returns:
             The entries to store, and the users that no name stands for any more.
@@ -231,17 +231,17 @@ class NameBook:
         return learned, orphans
 
     def forget_called(self) -> None:
-        """Forget what people are called: suites may not have it."""
+        """Forget the directory names of users, because suites may not have them."""
         self._called.clear()
 
     def _learn_called(self, name: Name, meaning: DirectoryUser) -> None:
         if meaning.called is not None and self._users.disclosure.names:
             self._called[meaning.user_id] = meaning.called
-        elif self._users.disclosure.names:  # asked before the tenant turned it on
+        elif self._users.disclosure.names:  # requested before the tenant turned it on
             self.want([name])
 
     def _refused(self, name: Name, now: datetime) -> DirectoryEntry:
-        """Note that Graph does not look for this name at present: the user it was known to stand for stays."""
+        """Note that Graph refuses to look up this name at present: the name keeps its known user."""
         times = self._refusals[name] = self._refusals.get(name, 0) + 1
         due = now + timedelta(seconds=pause_s(times, first_s=_REFUSED_AGAIN_S))
         outcome = Status.SOURCE_UNREACHABLE if self.unanswered([name]) else self.directory[name].outcome
@@ -250,11 +250,11 @@ class NameBook:
         return entry
 
     def unanswered(self, names: Iterable[Name]) -> list[Name]:
-        """Return those of the names of which Graph has not said yet that they stand for a user, or for nobody."""
+        """Return those of the names for which Graph has not answered yet."""
         return [name for name in names if (known := self.directory.get(name)) is None or known.outcome in _NO_ANSWER]
 
     def mark(self, names: Iterable[Name], status: Status) -> dict[Name, DirectoryEntry]:
-        """Give a status to names that could not be asked for and stand for nobody yet; return their entries, to be stored."""
+        """Give a status to names that could not be looked up and have no user; return their entries, to be stored."""
         due = self._clock.wall() + _ASK_AGAIN
         marked = {}
         for name in names:
@@ -273,7 +273,7 @@ class NameBook:
             self._names_of.setdefault(entry.outcome, set()).add(name)
 
     def _unlink(self, name: Name, user: UserId) -> bool:
-        """Return whether no name stands for the user any more."""
+        """Remove a name from its user; return whether no name stands for the user any more."""
         names = self._names_of.get(user, set())
         names.discard(name)
         if not names:

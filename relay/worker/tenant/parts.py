@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class Push(NamedTuple):
-    """Change notifications, where there is a webhook and the cloud has them."""
+    """Change notifications, if there is a webhook and the cloud supports them."""
 
     subscriber: Subscriber
     announcements: Announcements
@@ -134,7 +134,7 @@ def _push(
     answers: AnswerBook,
     seen: SeenPages,
 ) -> Push | None:
-    """Build what change notifications need; None where there are none."""
+    """Build the parts for change notifications; return None without notifications."""
     push = resources.settings.push
     if push is None:
         return None

@@ -1,4 +1,4 @@
-"""Resolves names: asks Graph's directory which users they stand for, and stores the answer."""
+"""Resolves names to users in Graph's directory, and stores the answers."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from relay.worker.tenant.trouble import TroubleLog
 
 _AT_ONCE: Final = 2
-"""Requests under way together, so that a small one is not behind a large one."""
+"""Requests under way at a time, so that a small one does not wait for a large one."""
 _PASSING: Final = 2
-"""Failures in a row that are taken for Graph's; after them a name may be the reason."""
+"""Failures in a row that count as faults of Graph; after them a name may be the cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Resolved:
     """The outcome of one request that Graph answered.
 
     Attributes:
-        users: who the names stand for.
+        users: the users that the names stand for.
         orphans: users that no name stands for any more.
     """
 
@@ -56,9 +56,9 @@ class Resolved:
 
 
 class NameResolver:
-    """Asks Graph for names. The directory's limits and permissions are its own: reads of presence go on whatever becomes of it.
+    """Looks up names at Graph. The directory has separate limits and permissions: its errors do not stop reads of presence.
 
-    The caller runs `resolve` for each list that `take_due` gives, as a task of its own.
+    The caller runs `resolve` in a separate task for each list that `take_due` returns.
     """
 
     def __init__(
@@ -90,28 +90,28 @@ class NameResolver:
         self._under_way = 0
         self._not_before = 0.0
         self._failures = 0  # requests that failed in a row
-        self._denied: set[str] = set()  # accounts that Graph did not let ask for names lately
+        self._denied: set[str] = set()  # accounts that Graph recently denied lookups of names
 
     def take_due(self, now: float) -> Iterator[list[Name]]:
-        """Take the lists of names to ask for now. Each counts as under way, and is to be given to `resolve`."""
+        """Return the lists of names to look up now. Each counts as under way; pass it to `resolve`."""
         while self._under_way < _AT_ONCE and now >= self._not_before and (names := self._names.take()):
             self._under_way += 1
             yield names
 
     def ask_again(self, users: Iterable[UserId]) -> None:
-        """Ask at once for the names of these users, which may stand for others by now."""
+        """Look up the names of these users at once, because they may stand for other users now."""
         self._names.want([name for user in users for name in self._names.names_of(user) if name in self._wanted])
         self._wake.set()
 
     def learn_upns(self, users: Iterable[UserId]) -> None:
-        """Take UPNs over from what suites were told, and ask for the rest: some suites cannot use a presence without one."""
+        """Take UPNs from the answers that suites got, and look up the rest: some suites cannot use a presence without one."""
         self.ask_again(self._names.learn_upns({user: self._answers.of(user) for user in users}))
 
     async def resolve(self, names: list[Name]) -> Resolved | None:
-        """Ask Graph for names that `take_due` gave, and store the answer; None when Graph did not answer.
+        """Look up names from `take_due` at Graph, and store the answer; return None when Graph did not answer.
 
         Raises:
-            StoreUnavailable, LeaseLost: the store's; everything is asked for again.
+            StoreUnavailable, LeaseLost: from the store; all of the names are looked up again.
         """
         token, asks_called = self._pool.for_call(self._denied), self._names.asks_called
         client, pay = self._ownership.cloud.client, self._schedule.pay_for_names
@@ -140,7 +140,7 @@ class NameResolver:
         return Resolved(users, orphans)
 
     def needs_read(self, users: Iterable[UserId]) -> list[UserId]:
-        """Return those users without a presence, or with one under another UPN or other names."""
+        """Return the users without a presence, or whose presence has a different UPN or different names."""
         return [user for user in users if self._differs(user)]
 
     def _differs(self, user: UserId) -> bool:
@@ -161,7 +161,7 @@ class NameResolver:
         await self._postpone(names, status, wait)
 
     async def _judge(self, error: RelayError, account: str) -> Status:
-        """Return the status of names that could not be asked for; NONE when another grant than `account`'s asks at once."""
+        """Return the status for names that could not be looked up; NONE when another grant than `account`'s retries."""
         if isinstance(error, ConsentRequired | CredentialRejected):
             return await self._standing.judge(error, account)
         self._trouble.note_refusal(error)
@@ -178,12 +178,12 @@ class NameResolver:
         return status
 
     async def _postpone(self, names: Iterable[Name], status: Status, wait: timedelta | None) -> None:
-        """Ask for these names later; those that stand for nobody yet have a status until then."""
+        """Look up these names later; until then, names without a user have a status."""
         asked = [name for name in names if name in self._wanted]
         marked = self._names.mark(self._names.unanswered(asked), status)
         now = self._clock.monotonic()
         pause = pause_s(self._failures, None if wait is None else wait.total_seconds(), first_s=FIRST_PAUSE_S)
-        # Where Graph asks for no wait, names are tried again as soon as users are who cannot be read.
+        # If Graph requests no wait, names are retried as soon as users who cannot be read.
         longest = self._schedule.longest_interval(now)
         self._not_before = now + (pause if wait is not None else min(pause, longest))
         self._names.want(asked)

@@ -48,13 +48,13 @@ class _Unwritten:
 
 
 class TenantStanding:
-    """The tenant's record and state, as they are acted on.
+    """The tenant's record, and its state in this worker.
 
-    A change of state counts at once; its durable write waits for the next sweep, and for a store that is away.
+    A change of state takes effect at once; it is stored with the next sweep, or when the store is available again.
 
     Attributes:
-        tenant: the record, with the state that is acted on.
-        failures: calls of Graph that failed since the last one that did not.
+        tenant: the record, with the state in this worker.
+        failures: failed calls of Graph since the last success.
     """
 
     def __init__(
@@ -89,22 +89,22 @@ class TenantStanding:
         self._trouble = trouble
         self._unwritten: _Unwritten | None = None
         self._moved: TenantEvent | None = None
-        """The last event of the worker's own, written or not."""
+        """The last event that this worker caused, written or not."""
         self._reloading = asyncio.Lock()
         self._is_refreshing = False
 
     @property
     def is_read(self) -> bool:
-        """True if the tenant's users are read at all."""
+        """True if the tenant's users are read."""
         return is_read(self.tenant.state)
 
     # Graph's answers
 
     def confirmed(self, account: str = "") -> None:
-        """Take note that Graph answered.
+        """Note that Graph answered.
 
         Args:
-            account: whose token read presence; empty where names were asked for.
+            account: account whose token read presence; empty for a lookup of names.
         """
         self._trouble.clear()
         self._pool.confirmed(account)
@@ -112,17 +112,17 @@ class TenantStanding:
             self._contact.report(self._reader.trouble)
 
     def read_accepted(self, account: str) -> None:
-        """Take note that a read of presence with this account's token was accepted."""
+        """Note that a read of presence with this account's token was accepted."""
         self.failures = 0
         self.confirmed(account)
 
     async def judge(self, error: RelayError, account: str) -> Status:
-        """Act on an error of Graph's or Entra's; return the status of users who could not be read for it.
+        """Handle an error of Graph or Entra; return the status of the users who could not be read.
 
-        NONE when another grant than `account`'s goes on at once.
+        The status is NONE when a grant other than `account`'s continues at once.
 
         Raises:
-            StoreUnavailable, LeaseLost: the tenant needs consent, and not all suites were told.
+            StoreUnavailable, LeaseLost: the tenant needs consent, and some users do not have that status yet.
         """
         self._trouble.note_refusal(error)
         if isinstance(error, GrantRefused):
@@ -150,7 +150,7 @@ class TenantStanding:
     # Grants
 
     async def check_grants(self) -> bool:
-        """Move the tenant between its states as its grants demand; return whether it needs consent."""
+        """Update the tenant's state from its grants; return whether it needs consent."""
         dead = self._pool.is_dead
         if dead and self.tenant.state is TenantState.ACTIVE:
             self._move(TenantEvent.LAST_GRANT_DIED)
@@ -173,11 +173,11 @@ class TenantStanding:
         self._contact.report(status_of(self.tenant.state))
 
     def due_for_refresh(self) -> list[UserId]:
-        """Return the accounts to `refresh` now; none while that is under way."""
+        """Return the accounts to `refresh` now; none while a refresh is under way."""
         return [] if self._is_refreshing else self._pool.due_for_refresh(self._resources.settings.grant_refresh)
 
     async def refresh(self, accounts: Collection[UserId]) -> None:
-        """Prove these grants by refreshing them."""
+        """Check these grants by refreshing them."""
         if self._is_refreshing:
             return
         self._is_refreshing = True
@@ -190,17 +190,17 @@ class TenantStanding:
 
     @property
     def may_open_grants(self) -> bool:
-        """True if a grant that the key ring could not open might open now: then `reload`."""
+        """True if a grant that the key ring could not open might open now: call `reload` then."""
         return self._pool.may_open
 
     # Statuses of a tenant that is not read
 
     async def write_unread(self) -> None:
-        """Store the tenant's state as the reason for every user, and for every name that stands for nobody yet."""
+        """Store the tenant's state as the status of every user, and of every name without a user."""
         status = status_of(self.tenant.state)
         async for users in in_slices(self._names.users()):
             if status_of(self.tenant.state) is not status:
-                return  # whoever moved it has everybody read again, or told anew
+                return  # the change of state reads all users again, or writes the new status
             reasoned = [user for user in users if not self._users.forbids(user)]
             await self._reader.store(self._answers.statuses(reasoned, status))
         unknown = [*self._names.nobodies(), *self._names.pending()]
@@ -218,7 +218,7 @@ class TenantStanding:
     # The record
 
     async def reload(self) -> None:
-        """Take in the tenant's record and its grants. One at a time, so that what was read first is not applied last."""
+        """Load the tenant's record and grants. One load at a time, so that an older read is not applied last."""
         async with self._reloading:
             mark = await self._resources.enforcement.pending(self.tenant.tenant_id)
             await self._reload_record()
@@ -226,7 +226,7 @@ class TenantStanding:
                 await self._resources.enforcement.done(self._ownership.lease, self.tenant.tenant_id, mark)
 
     async def reload_if_marked(self) -> None:
-        """Reload if a permission change is pending whose author died before sending its hint."""
+        """Reload if a permission change is pending, in case its author died before sending the hint."""
         if await self._resources.enforcement.pending(self.tenant.tenant_id) is not None:
             await self.reload()
 
@@ -234,26 +234,26 @@ class TenantStanding:
         before = self.tenant
         tenant = await self._resources.tenants.load(self.tenant.tenant_id)
         if tenant is None:
-            return  # it left, and its grants are kept in mind until its subscriptions are deleted
+            return  # it left; its grants stay in memory until its subscriptions are deleted
         await self._pool.load()
-        self._resources.wake_alerts()  # a consent that was just given may be news
+        self._resources.wake_alerts()  # a new consent may cause a notice
         was_read = self.is_read
         await self._enforcer.apply(tenant.settings)
-        # What happened meanwhile, or is not written yet, comes after the record's state; the operator's decision in it stays.
+        # Apply events that happened meanwhile, or are not written yet, to the record's state; the operator's decision stays.
         is_newer = self._unwritten is not None or self.tenant is not before
         if is_newer and self._moved is not None:
             tenant = replace(tenant, state=after(tenant.state, self._moved))
         self.tenant = tenant
         await self.check_grants()
         if self.is_read and was_read:
-            return  # the status of its reads is not the record's to change
+            return  # reads decide the status, not the record
         self._contact.report(status_of(self.tenant.state))
         if self.is_read:
             await self._read_again()
 
     async def write(self) -> None:
-        """Write what has happened to the grants and to the tenant into their records; the next sweep repeats what failed."""
-        # Taken first: what happens while the grants are written is not in their records yet, and they come first.
+        """Write changes of grants and tenant into their records; the next sweep repeats failed writes."""
+        # Copied first: the grants must be written before an event that happens during their write.
         happened = self._unwritten
         await self._pool.keep()
         if happened is not None:

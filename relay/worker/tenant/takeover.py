@@ -1,4 +1,4 @@
-"""Reads everything from the store: when a tenant is taken over, and when the store may differ from what is believed."""
+"""Loads a tenant from the store: at the take-over, and when the store may differ from the state in memory."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Takeover:
     """Loads one tenant, and loads it again after a write of unknown outcome.
 
     Attributes:
-        doubted: a lease under which a write, or a look at the store, failed; None while all is as believed.
+        doubted: a lease under which a write or read of the store failed; None while the state in memory is certain.
     """
 
     def __init__(
@@ -42,11 +42,12 @@ class Takeover:
         """Prepare to load.
 
         Args:
-            tenant_id: whose.
-            resources: the worker's.
-            ownership: of the partition.
-            parts: the tenant's.
-            predecessor: fencing token of a former owner that ended in order, and after which nobody has accepted anything; else None.
+            tenant_id: the tenant.
+            resources: the worker's resources.
+            ownership: ownership of the partition.
+            parts: the tenant's parts.
+            predecessor: fencing token of a former owner that stopped cleanly, if no other owner has accepted anything
+                since; else None.
         """
         self._tenant_id = tenant_id
         self._predecessor = predecessor
@@ -56,10 +57,10 @@ class Takeover:
         self.doubted: Lease | None = None
 
     def doubt(self, began: Lease, error: StoreUnavailable | LeaseLost) -> None:
-        """Take note that some work failed; `began` is the lease from when it began.
+        """Note that some work failed; `began` is the lease at its beginning.
 
         Raises:
-            LeaseLost: the partition is lost. LEASELOST of a lease that was replaced says only that nothing was written.
+            LeaseLost: the partition is lost. LEASELOST for a replaced lease only means that nothing was written.
         """
         if isinstance(error, StoreUnavailable):
             self.doubted = self._ownership.lease
@@ -69,7 +70,7 @@ class Takeover:
             self.doubted = self.doubted or began
 
     async def take_over(self) -> None:
-        """Load what an earlier owner left, again and again until it is loaded.
+        """Load the state of an earlier owner, with retries until it is loaded.
 
         Raises:
             LeaseLost: the partition is lost.
@@ -88,9 +89,9 @@ class Takeover:
                 return
 
     async def recover(self, doubted: Lease) -> None:
-        """Believe what is stored, and have everybody read again. All interest is to be read after it.
+        """Load the stored answers, and have all users read again. Read all interest after this call.
 
-        The write that was sent is not carried out later, and the work after the failed call is found again.
+        The doubted write is not carried out later, and the work that should have followed it is repeated.
         """
         parts = self._parts
         await self._ownership.fence(doubted)
@@ -104,7 +105,7 @@ class Takeover:
             self.doubted = None
 
     async def restore_history(self) -> None:
-        """Store everything again: the store has lost its history, and perhaps some names."""
+        """Store everything again, because the store has lost its history, and perhaps some names."""
         await self._learn_upns(self._parts.books.names.users())
         await self._write_again()
         await self._parts.interest.read_all()
@@ -112,7 +113,7 @@ class Takeover:
     async def _load(self) -> None:
         parts, tenant_id = self._parts, self._tenant_id
         names, now = parts.books.names, self._resources.clock.monotonic()
-        # One round trip for all five. Whoever fails, the others have ended before it is tried again.
+        # One round trip for all five. If one fails, all others have ended before a retry.
         reads = (
             asyncio.ensure_future(parts.books.answers.load()),
             asyncio.ensure_future(self._resources.presences.load_directory(tenant_id)),
@@ -129,7 +130,7 @@ class Takeover:
         async for entries in in_slices(directory.result().items()):
             names.load(entries)
         await parts.interest.load(interest.result())
-        # What an earlier owner left lingers from now on.
+        # Names that an earlier owner left linger from now on.
         async for some in in_slices(list(names.directory)):
             parts.books.wanted.linger(some, now)
         known = set(names.users())
@@ -147,7 +148,7 @@ class Takeover:
         await parts.standing.check_grants()
 
     async def _left_behind(self) -> Handover | None:
-        """Return what a former owner left behind that can be gone on from."""
+        """Return the handover of a former owner, if it can be used."""
         if self._predecessor is None:
             return None
         found = await self._resources.handovers.load(self._tenant_id, self._predecessor)
@@ -159,7 +160,7 @@ class Takeover:
             self._parts.resolver.learn_upns(some)
 
     async def _write_again(self) -> None:
-        """Store again what the store may have lost."""
+        """Store again everything that the store may have lost."""
         parts = self._parts
         await parts.directory.write_all()
         if parts.push is not None:

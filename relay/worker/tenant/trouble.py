@@ -21,9 +21,9 @@ _LINES_A_MINUTE: Final = 10
 
 
 class FailedCalls:
-    """Logs failed calls of Graph and Entra with what Microsoft's support asks for: some a minute, of all tenants of a worker.
+    """Logs failed calls of Graph and Entra, with the ids that Microsoft's support needs: a few a minute per worker.
 
-    When Microsoft is in trouble all tenants have the same one, and some examples of it are what a ticket needs.
+    When Microsoft has a fault, all tenants have the same trouble, and a few examples are enough for a ticket.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -31,7 +31,7 @@ class FailedCalls:
         self._bucket = TokenBucket(_LINES_A_MINUTE, _LINES_A_MINUTE / 60, clock.monotonic())
 
     def note(self, tenant_id: TenantId, error: RelayError) -> None:
-        """Log a failed call, unless too many were logged just now."""
+        """Log a failed call, unless too many were logged recently."""
         now = self._clock.monotonic()
         if self._bucket.wait(now) == 0:
             self._bucket.pay(1, now)
@@ -39,13 +39,13 @@ class FailedCalls:
 
 
 class TroubleLog:
-    """Logs once when something goes wrong, and once when it is well again."""
+    """Logs once when a tenant's work fails, and once when it has recovered."""
 
     def __init__(self, tenant_id: TenantId, failed_calls: FailedCalls) -> None:
         self._tenant_id = tenant_id
         self._failed_calls = failed_calls
         self._trouble = ""
-        self._refusal = ""  # Graph's or Entra's last one, until they answer again
+        self._refusal = ""  # the last refusal of Graph or Entra, until they answer again
 
     def note(self, error: RelayError) -> None:
         """Note that a unit of work failed."""
@@ -63,7 +63,7 @@ class TroubleLog:
 
     @property
     def text(self) -> str:
-        """The trouble in words; empty when there is none."""
+        """The trouble as text; empty without trouble."""
         return (self._refusal or self._trouble)[:_MOST_CHARS]
 
     def _log(self, trouble: str, **fields: str) -> None:
