@@ -15,7 +15,7 @@ from relay.store.presence.pipes import Inbox
 from relay.store.presence.presences import Presences
 from relay.store.presence.push import PushStatuses
 from relay.store.presence.subscriptions import Subscriptions
-from relay.worker.store_clock import StoreClock
+from relay.worker.store_clock import StoreClock, WorkerClock
 from relay.worker.tenant.trouble import FailedCalls
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Resources:
     Attributes:
         worker_id: name of this worker, for leases and explanations.
         settings: settings of the worker.
-        clock: clock for all waiting and measuring here.
+        clock: clock for all waiting and measuring here; its time of day is that of `store_clock`.
         store_clock: the time of day that workers share, for times that one worker writes and another reads.
         vault: the grants.
         tenants: records of the tenants.
@@ -80,11 +80,13 @@ class Resources:
         wake_alerts: Callable[[], None],
     ) -> Resources:
         """Return the resources over one store."""
+        store_clock = StoreClock(clock)
+        clock = WorkerClock(clock, store_clock)
         return cls(
             worker_id=worker_id,
             settings=settings,
             clock=clock,
-            store_clock=StoreClock(clock),
+            store_clock=store_clock,
             vault=vault,
             tenants=Tenants(store),
             presences=Presences(store),

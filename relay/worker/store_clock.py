@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from relay.ops.clock import Clock
+    from collections.abc import Callable
+
+    from relay.ops.clock import Clock, Timer
 
 _MS: Final = 1000
 
@@ -55,3 +58,31 @@ class StoreClock:
     def now_ms(self) -> int:
         """Return whole ms since 1970."""
         return int(self.now_s() * _MS)
+
+
+class WorkerClock:
+    """A worker's `relay.ops.clock.Clock`, whose time of day is the store's.
+
+    The time of day of a machine may be set while the worker runs. If it is set back by an hour, a pause until a time of day lasts an hour
+    longer. Other workers also read times that this worker wrote, such as the expiry of a name.
+    """
+
+    def __init__(self, clock: Clock, store_clock: StoreClock) -> None:
+        self._clock = clock
+        self._store_clock = store_clock
+
+    def monotonic(self) -> float:
+        """Return the machine's monotonic time in seconds."""
+        return self._clock.monotonic()
+
+    def wall(self) -> datetime:
+        """Return the store's time of day in UTC; until the store has answered, the machine's."""
+        return datetime.fromtimestamp(self._store_clock.now_s(), UTC)
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep by the machine's monotonic time."""
+        await self._clock.sleep(seconds)
+
+    def call_at(self, when: float, call: Callable[[], None]) -> Timer:
+        """Set a timer by the machine's monotonic time."""
+        return self._clock.call_at(when, call)

@@ -73,11 +73,11 @@ class Worker:
         self.store = store
         self.settings = settings
         self._cloud = cloud  # for partitions only: each gets a view of it that closes with its lease
-        self._clock = clock
         tenants = Tenants(store)
         self._alerts = AlertSender(store, tenants, vault.ring, settings.alerts, lambda: self.partitions)
         self._resources = Resources.of(store, vault, settings, worker_id, clock, self._alerts.wake)
-        self._leasing = Leasing(store, settings, worker_id, self, self._resources.store_clock, clock)
+        self._clock = self._resources.clock
+        self._leasing = Leasing(store, settings, worker_id, self, self._resources.store_clock, self._clock)
         self._figures = WorkerFigures(self._tenants_in_numbers)
         self._owned: dict[int, tuple[OwnedPartition, asyncio.Task[None]]] = {}
         self._tasks: asyncio.TaskGroup | None = None

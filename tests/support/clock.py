@@ -49,6 +49,10 @@ class SteppedClock:
         """Return the time of day, which moves as `monotonic` does."""
         return self._began_wall + timedelta(seconds=self.monotonic() - self._began)
 
+    def set_wall(self, to: datetime) -> None:
+        """Set the time of day, as an operator or NTP does; `monotonic` goes on as before."""
+        self._began_wall += to - self.wall()
+
     async def sleep(self, seconds: float) -> None:
         """Return when the clock has moved by `seconds`."""
         if seconds <= 0:
