@@ -130,7 +130,7 @@ async def test_an_open_proxy_and_one_with_a_login(relay, authority, tmp_path):
         )
         await says(
             site(tmp_path, relay, authority, f"http://{at}"),
-            f"The proxy {at} wants a user name and password: http://user:password@host:port.",
+            f"The proxy {at} requires a user name and password: http://user:password@host:port.",
         )
 
 
@@ -162,7 +162,7 @@ async def test_mitmproxy_in_three_ways(relay, authority, inspector, tmp_path, mo
         await says(site(tmp_path, relay, authority, proxy), untrusted(relay))
         await says(
             site(tmp_path, relay, inspector, proxy),
-            f"Nothing has come from localhost:{relay.port} for too long; the connection must be dead, or the proxy 127.0.0.1:{port} holds "
+            f"localhost:{relay.port} has sent nothing for too long; the connection must be dead, or the proxy 127.0.0.1:{port} holds "
             "back what is sent.",
         )
     async with running.mitmproxy(tmp_path, inspector, authority, "stream_large_bodies=1") as port:

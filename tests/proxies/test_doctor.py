@@ -46,7 +46,7 @@ async def test_a_proxy_with_a_login(relay, authority, tmp_path):
         f"The proxy 127.0.0.1:{port} refuses the user name or the password (HTTP 401): correct them in HTTPS_PROXY or --proxy."
     )
     assert none.verdict.sentence == (
-        f"The proxy 127.0.0.1:{port} wants a login (HTTP 407): write http://user:password@host:port in HTTPS_PROXY or --proxy."
+        f"The proxy 127.0.0.1:{port} requires a login (HTTP 407): write http://user:password@host:port in HTTPS_PROXY or --proxy."
     )
     assert failed(wrong) == failed(none) == [Hop.PROXY]
 
@@ -64,7 +64,7 @@ async def test_a_balancer_that_cuts_idle_connections_sooner_than_suites_ping(rel
         pinged = await told(relay, authority, port=port, idling=Idling(for_s=3.5, ping_s=0.3, pong_s=60))
     assert (cut.verdict.hop, pinged.verdict.hop) == (Hop.IDLE, None)
     assert cut.verdict.sentence == (
-        "Something on the way cuts connections after 2 s of silence, and suites ping every 30 s: have its idle timeout set above 60 s."
+        "Something in between cuts connections after 2 s of silence, and suites ping every 30 s: have its idle timeout set above 60 s."
     )
 
 
@@ -86,7 +86,7 @@ async def test_mitmproxy_as_it_comes(relay, authority, inspector, tmp_path):
         unknown = await told(relay, authority, f"127.0.0.1:{port}")
         trusted = await told(relay, inspector, f"127.0.0.1:{port}", call_s=HELD_S)
     assert unknown.verdict.sentence == (
-        f"TLS to localhost:{relay.port} is inspected on the way, or the CA file is the wrong one, for the certificate is signed by "
+        f"TLS to localhost:{relay.port} is inspected in between, or the CA file is the wrong one, because the certificate is signed by "
         f"{signer(inspector)}: have localhost:{relay.port} exempted from the inspection, or give that CA's certificate with --ca-file if you trust it."
     )
     assert trusted.verdict.sentence == (

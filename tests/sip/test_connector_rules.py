@@ -310,7 +310,7 @@ def test_what_is_shown_is_what_the_last_notification_said_with_the_time_of_the_c
     for word, now in zip(told, times, strict=True):
         basic = pidf(f'<tuple id="t"><status><basic>{word}</basic></status></tuple>') if word else b""
         kind = "application/dialog-info+xml" if word == "dialog" else "application/pidf+xml"
-        assert found.told(kind, b"<presence" if word == "broken" else basic, now)
+        assert found.apply(kind, b"<presence" if word == "broken" else basic, now)
     rich, phone = found.statements((Doubt.CERTAIN, ""))
     last = told[-1] if told else None
     reasons = {None: "requesting", "": "presence_unknown", "broken": "error", "dialog": "error"}

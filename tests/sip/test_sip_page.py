@@ -57,7 +57,7 @@ async def test_the_settings_and_the_states_of_the_connector(tmp_path: Path):
                     suite=refuses(404)
                 ) as forgetful:  # this Kamailio refuses the login of whom it does not know
                     written(at, *account(at, f"Address = {forgetful.address}", "Protocol = udp"))
-                    await at.sees("credentials_not_found", "nobody called sip:suite@pbx.example")
+                    await at.sees("credentials_not_found", "does not know sip:suite@pbx.example")
                     await at.shows(ada="available")  # other subscriptions are taken
                 (tmp_path / "sip.password").write_text("wrong")
                 written(at, *account(at))

@@ -101,7 +101,7 @@ async def test_a_web_server_without_http2(cert, ca_pem):
 
 async def test_a_connection_that_is_cut_while_it_is_made(ca_pem):
     async with listening(hang_up) as port:
-        assert "cut while it was being made" in await words_of(f"localhost:{port}", ca_pem)
+        assert "cut while it was being opened" in await words_of(f"localhost:{port}", ca_pem)
 
 
 async def test_nothing_listens(ca_pem, unused_tcp_port):

@@ -2,36 +2,37 @@
 
     cli.py            the command: its options and exit codes
     conformance.py    finds the conformance kit, which comes with the relay
-    doctor/           find the hop that fails on the way to presence, and say what to do
+    doctor/           find the failing hop between this machine and presence, and suggest a fix
     agent/            the agent on the customer's premises: settings, sources, the local API
-    sip/              a SIP user agent for presence, both ways
+    sip/              a SIP user agent for presence: subscriber, notifier and publisher
     inputs.py         read the key, the certificates and the users from files
-    watching.py       run a client until a person stops it
+    watching.py       run a client until the user stops it
     table.py          draw the live table
     lines.py          print events as lines, in words or JSON
     icons.py          glyph, colour and words of each console status
-    client.py         PresenceClient: keep a stream open, resume it, hand events out
+    client.py         PresenceClient: keep a stream open, resume it, yield events
     stream.py         one open stream of either form
     health.py         ask the relay for its health, without a key
     channel.py        the connection to the relay: address, TLS, limits
     proxy.py          choose the HTTP proxy
-    chunking.py       cut a start or a change into messages that fit
+    chunking.py       split a start or a change into messages within the size limits
     backoff.py        the wait before the next stream
-    explain.py        the end of a stream: what to do about it, and a sentence for a person
+    explain.py        the end of a stream: the client's reaction, and a sentence for users
     error_details.py  the details of a gRPC error
-    state.py          the rules: what is held, the effect of each response, the start of the next stream
+    state.py          the names and answers held, the effect of each response, the start of the next stream
     uncertain.py      presences from before a reset
     held.py           names and answers that a client holds
     names.py          compare spellings of names
     events.py         the events that a client yields
     values.py         presence, statuses and other values
     system.py         everything that differs between Windows and other systems
-    windows_rights.py who may use a file on Windows
+    windows_rights.py file permissions on Windows
     errors.py         the errors that the library raises
 
-Imports point downwards in this list, but for `errors`, `names`, `system` and `values`, which every module may use. It knows the protocol (`presence_api.v1`) and nothing else of the relay. A suite in another language can be built from the same
-parts; `state` is the one to copy with care. The names in `__all__` are public; they are imported when they are first used, so that
-`presence-suite --help` does not wait for gRPC.
+A module imports only modules below it in this list, except that every module may import `errors`, `names`, `system` and `values`.
+The package depends on the protocol (`presence_api.v1`) and on nothing else of the relay. A suite in another language can have the
+same structure; copy `state` with care. The names in `__all__` are public. They are imported on first use, so that
+`presence-suite --help` does not load gRPC.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ __all__ = [
 ]
 
 _MODULES: Final = ("backoff", "client", "errors", "events", "held", "values")
-"""The modules that define the public names."""
+"""Modules that define the public names."""
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""The wait before the next stream: full jitter, so that suites that lost the relay together do not come back together."""
+"""The wait before the next stream: exponential backoff with full jitter, so that suites do not all reconnect at once."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FIRST: Final = timedelta(seconds=0.5)
-"""The most that the first wait takes."""
+"""Upper limit of the first wait."""
 LONGEST: Final = timedelta(seconds=30)
-"""The most that any wait takes, unless the relay asks for more."""
+"""Upper limit of any wait, unless the relay requests a longer one."""
 PROVEN_AFTER: Final = timedelta(seconds=10)
-"""A stream that lasted this long was a good one: the next failure starts at the first wait again."""
+"""After a stream that lasted this long, backoff starts again at the first wait."""
 
 NO_WAIT: Final = timedelta(0)
 
@@ -28,12 +28,12 @@ class Backoff:
         self._went_at_once = False
 
     def after(self, lasted: timedelta, *, at_once: bool = False, at_least: timedelta | None = None) -> timedelta:
-        """Return the wait before the next stream, now that one ended.
+        """Return the wait before the next stream, after one ended.
 
         Args:
             lasted: time from the first response of the stream to its end; zero if none came.
-            at_once: the relay's reason allows going on at once; granted once, until a stream has proven itself.
-            at_least: the wait that the relay asked for. Jitter is added to it, because it asks everyone for the same.
+            at_once: the relay's reason allows an immediate retry. Only one is made until a stream has lasted `PROVEN_AFTER`.
+            at_least: the wait that the relay requested. Jitter is added, because the relay sends the same wait to all suites.
         """
         if lasted >= PROVEN_AFTER:
             self._attempt = 0

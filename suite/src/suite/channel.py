@@ -13,13 +13,13 @@ from suite.errors import ConfigError
 from suite.proxy import Proxy, choose_proxy
 
 MAX_RECEIVE_BYTES: Final = 8 * 1024 * 1024
-"""The relay stays under gRPC's default of 4 MiB; twice that costs nothing and forgives."""
+"""Twice gRPC's default of 4 MiB, which the relay stays below."""
 KEEPALIVE_MS: Final = 30_000
-"""Interval of HTTP/2 pings, which find connections that died silently: firewalls forget idle ones after minutes."""
+"""Interval of HTTP/2 pings. They detect connections that died silently: firewalls drop idle ones after minutes."""
 KEEPALIVE_TIMEOUT_MS: Final = 10_000
-"""Time for the answer to a ping: a dead connection is noticed within 40 s."""
+"""Timeout of a ping: a dead connection is noticed within 40 s."""
 CONNECT_TIMEOUT_MS: Final = 15_000
-"""Time for TCP, proxy and TLS together, after which an attempt has failed."""
+"""Timeout of one attempt, for TCP, proxy and TLS together."""
 
 DEFAULT_PORT: Final = 443
 
@@ -29,8 +29,8 @@ class Target:
     """The relay's address, and how to connect to it.
 
     Attributes:
-        server_name: the name that the certificate must carry when it is not `host`; None is `host`.
-        ca_pem: the certificates to trust; None is those that gRPC brings.
+        server_name: the name that the certificate must have; None for `host`.
+        ca_pem: the certificates to trust; None for gRPC's own.
     """
 
     host: str
@@ -41,27 +41,27 @@ class Target:
 
     @property
     def address(self) -> str:
-        """Return host and port in the form of gRPC."""
+        """Return host and port as gRPC expects them, `host:port` or `[IPv6]:port`."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def open(self) -> aio.Channel:
-        """Open a new connection, shared with no other channel: each stream may then reach another relay process."""
+        """Open a connection that no other channel shares, so that each stream can reach a different relay process."""
         credentials = grpc.ssl_channel_credentials(self.ca_pem)
         return aio.secure_channel(self.address, credentials, options=self._options())
 
     def _options(self) -> list[tuple[str, str | int]]:
-        # `grpc.http2.bdp_probe` stays on: without it a reader that stalls buffers 0.09 instead of 4 MB, but every snapshot
-        # then comes through a window of 64 kB a round trip.
+        # `grpc.http2.bdp_probe` stays on. Without it a stalled reader buffers 0.09 MB instead of 4 MB, but every snapshot
+        # is limited to a window of 64 kB a round trip.
         options: list[tuple[str, str | int]] = [
             ("grpc.max_receive_message_length", MAX_RECEIVE_BYTES),
             ("grpc.keepalive_time_ms", KEEPALIVE_MS),
             ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
-            # Without it the core waits a minute for the answer to a ping, whatever the timeout of keep-alive is.
+            # Without this option gRPC waits a minute for the answer to a ping, even with a shorter keep-alive timeout.
             ("grpc.http2.ping_timeout_ms", KEEPALIVE_TIMEOUT_MS),
             ("grpc.http2.max_pings_without_data", 0),  # a quiet stream is the normal case
             ("grpc.min_reconnect_backoff_ms", CONNECT_TIMEOUT_MS),
             ("grpc.use_local_subchannel_pool", 1),
-            ("grpc.enable_retries", 0),  # the client resumes by itself, and knows more
+            ("grpc.enable_retries", 0),  # the client resumes streams itself
         ]
         if self.server_name:
             options.append(("grpc.ssl_target_name_override", self.server_name))
@@ -80,10 +80,10 @@ def target(
     proxy: str | None,
     environ: dict[str, str],
 ) -> Target:
-    """Return the target that these settings name.
+    """Return the target for these settings.
 
     Raises:
-        ConfigError: a setting cannot be right.
+        ConfigError: a setting is invalid.
     """
     host, port = split_address(address)
     if ca_pem is not None:
@@ -113,12 +113,12 @@ def split_address(address: str) -> tuple[str, int]:
 
 
 def pem_text(pem: bytes) -> str:
-    """Return PEM as Python's `ssl` takes it. Between the certificates, bundles have names of CAs in whatever letters."""
+    """Return PEM as text for Python's `ssl`, without non-ASCII characters: bundles have names of CAs between certificates."""
     return pem.decode("ascii", "ignore")
 
 
 def check_certificates(ca_pem: bytes) -> None:
-    """Raise ConfigError for a file without a certificate. gRPC would only log it."""
+    """Raise ConfigError when there is no certificate in `ca_pem`. gRPC would only log it."""
     try:
         ssl.create_default_context(cadata=pem_text(ca_pem) or " ")
     except (ssl.SSLError, ValueError):

@@ -1,4 +1,4 @@
-"""Cut a start, or a change of users, into messages that the relay accepts."""
+"""Split a start, or a change of users, into messages that the relay accepts."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 MAX_USERS_A_MESSAGE: Final = 10_000
 """The protocol's limit."""
 MAX_USERS_A_STREAM: Final = 100_000
-"""The protocol's limit for the bidirectional form; a server stream has one message, and so 10,000."""
+"""The protocol's limit for the bidirectional form. A server stream has one start message, and so 10,000 users."""
 MAX_MESSAGE_BYTES: Final = 2 * 1024 * 1024
-"""Names in one message. The relay refuses 4 MiB; 10,000 ordinary names are 0.5 MB, so this only cuts extraordinary ones."""
+"""Limit of the names in one message; the relay refuses 4 MiB. 10,000 ordinary names take 0.5 MB."""
 
 _T = TypeVar("_T")
 
-_FRAME_BYTES = 16  # at most: two tags and two lengths around a name
+_FRAME_BYTES = 16  # upper limit of two tags and two lengths around a name
 _GUID_BYTES = 40
 
 
 def start_parts(start: StartUsers, base: api.WatchStart) -> list[api.WatchStart]:
-    """Return the start in as few parts as fit. `base` (client, progress interval) goes into the first."""
+    """Split the start into as few parts as possible. The first one also has `base` (client, progress interval)."""
     items: list[tuple[pb.ResolvedName | None, str]] = [(held, held.user) for held in start.held]
     items.extend((None, name) for name in start.subscribe)
     parts = [_part(chunk) for chunk in _chunks(items, _item_bytes)]
@@ -51,7 +51,7 @@ def _item_bytes(item: tuple[pb.ResolvedName | None, str]) -> int:
 
 
 def changes(subscribe: Sequence[str], unsubscribe: Sequence[Key]) -> Iterator[api.WatchPresenceRequest.Change]:
-    """Yield the change in as few messages as fit, removals first."""
+    """Split the change into as few messages as possible, removals first."""
     for gone in _chunks(unsubscribe, _bytes):
         yield api.WatchPresenceRequest.Change(unsubscribe_users=gone)
     for names in _chunks(subscribe, _bytes):

@@ -36,7 +36,7 @@ app.command("agent")(agent)
 
 
 class _FormOption(enum.StrEnum):
-    """The two forms of the stream, as `--form` takes them."""
+    """Values of `--form`."""
 
     watch = "watch"
     stream = "stream"
@@ -120,10 +120,10 @@ def health(
         str | None, typer.Option(help="Name in the relay's certificate, if it differs from the address.")
     ] = None,
     plain_text: Annotated[
-        bool, typer.Option("--plain-text", help="Speak without TLS, to an edge behind a gateway.")
+        bool, typer.Option("--plain-text", help="Connect without TLS, to an edge behind a gateway.")
     ] = False,
 ) -> None:
-    """Ask the relay whether suites may connect. Needs no suite key. Exit code 3: they may not."""
+    """Check whether suites can connect to the relay. Needs no suite key. Exit code 3: they cannot."""
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from suite.channel import target
     from suite.health import Health, check
@@ -153,7 +153,7 @@ async def _watching(client: PresenceClient, names: list[str], address: str, *, a
     from suite.watching import until_stopped, watch_lines, watch_table
 
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a name that this terminal cannot show must not end the watching
+        sys.stdout.reconfigure(errors="replace")  # a name that this terminal cannot show must not end the command
     console = Console()
     if as_json or not console.is_terminal:
         watching = watch_lines(client, names if once else (), sys.stdout, as_json=as_json)
@@ -163,7 +163,7 @@ async def _watching(client: PresenceClient, names: list[str], address: str, *, a
 
 
 def _run(watching: Coroutine[Any, Any, None]) -> None:
-    """Run until the end. Errors become a line and an exit code, never a traceback."""
+    """Run to the end. Print an error as one line and exit with its code, without a traceback."""
     try:
         asyncio.run(watching)
     except KeyboardInterrupt:
@@ -171,7 +171,7 @@ def _run(watching: Coroutine[Any, Any, None]) -> None:
     except Refused as error:
         _give_up(str(error), EXIT_REFUSED)
     except BrokenPipeError:
-        # Whoever read our lines has gone; the interpreter must not try to flush what is left for them.
+        # The program that read our output has closed the pipe. Redirect it, or the interpreter fails when it flushes the rest.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:
         _give_up(f"presence-suite has a bug ({type(error).__name__}). Report it.", EXIT_BROKEN)

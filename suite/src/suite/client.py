@@ -1,4 +1,4 @@
-"""The client: it yields what happens to the watched users as events, and resumes by itself."""
+"""The client: it watches users, yields events, and resumes its stream after a break."""
 
 from __future__ import annotations
 
@@ -34,26 +34,26 @@ if TYPE_CHECKING:
     from suite.names import Key
 
 EVENTS_AHEAD: Final = 1000
-"""Events that may wait before the next response is read. Then the relay notices, and sends the newest answers only."""
+"""Events that may wait before the client stops reading responses. The relay then sends only the newest answers."""
 HANDOVER_SHARE: Final = 0.8
-"""The part of a drain's delay within which the new stream is opened, at a random moment: the rest is for opening it."""
+"""Share of a drain's delay within which the new stream is opened, at a random time. The rest is for opening it."""
 HANDOVER_S: Final = 10.0
-"""Time for the new stream to begin, after which the client goes on with the old one."""
+"""Timeout for the new stream to begin. After it, the client keeps the old stream."""
 LEAST_HANDOVER_S: Final = 0.25
-"""With less time than this left, the client waits for the old stream's end and resumes."""
+"""With less time than this left, the client lets the old stream end and then resumes."""
 REGROUP_S: Final = 0.05
-"""Time that the form `stream` gathers changes of users before it closes its stream and opens another."""
+"""Time for which the form `stream` collects changes of users before it replaces its stream."""
 
 
 class PresenceClient:
-    """Watches the presence of a changing set of users, over one stream that it renews whenever it must.
+    """Watches the presence of a changing set of users over one stream, which it renews when necessary.
 
-    The events are level-triggered: the latest answer of each watched user, not every one in between. After a break the
-    client resumes with jittered backoff, and nothing that changed meanwhile is missing; between `Disconnected` and the next
-    `SnapshotComplete` what is held may be wrong. One task takes `events` and must go on taking them: while it does not,
-    nothing is read, and after half a minute of that the relay ends the stream (it is resumed like any other).
+    Events are level-triggered: they report the latest answer of each watched user, not every one in between. After a break the
+    client resumes with jittered backoff, and reports all changes since. Between `Disconnected` and the next
+    `SnapshotComplete`, the answers that it holds may be wrong. One task must read `events` continuously: without a reader the
+    client stops reading the stream, and after half a minute the relay ends it. The client then resumes.
 
-    Use it as an async context manager; it connects on entering and closes its stream on leaving.
+    Use it as an async context manager: it connects on entering and closes its stream on leaving.
     """
 
     def __init__(
@@ -78,21 +78,21 @@ class PresenceClient:
         Args:
             address: `host[:port]` of the relay; the port is 443 when left out.
             key: the suite key, `psk_…`.
-            ca_pem: the certificates to trust; None is those that gRPC brings.
-            form: `watch`, or `stream` as clients do it that cannot stream requests.
-            proxy: the HTTP proxy's URL; None takes HTTPS_PROXY and NO_PROXY, "" connects directly.
-            server_name: the name in the relay's certificate when it is not the address's.
+            ca_pem: the certificates to trust; None for gRPC's own.
+            form: `watch`, or `stream`: the form for clients that cannot stream requests.
+            proxy: the HTTP proxy's URL. None uses HTTPS_PROXY and NO_PROXY, "" connects directly.
+            server_name: the name in the relay's certificate, if it differs from the address.
             client_name: the product's name, for the operator's logs.
             version: the product's version.
-            instance_id: identifies this program among those with the same key: its new stream takes the place of its old one when the
-                organisation has no other left. At most 64 characters. None makes one up, which a restart changes. Empty: none.
+            instance_id: identifies this program among those with the same key. When the organisation has no stream left, a new stream
+                replaces the oldest with the same id. At most 64 characters. None creates one at each start; empty sends none.
             users: names to watch from the start: UPNs or object ids.
-            held: what an earlier client of the same organisation held, of these users; the relay then sends only what changed.
-            progress_interval: interval of `Progress` events; None is the relay's default.
+            held: the names and answers that an earlier client of the same organisation held. The relay then sends only changes.
+            progress_interval: interval of `Progress` events; None for the relay's default.
             backoff: the waits between streams.
 
         Raises:
-            ConfigError: a setting cannot be right.
+            ConfigError: a setting is invalid.
             TooManyUsers: more users than one stream may watch.
         """
         self._target: Target = target(
@@ -117,27 +117,27 @@ class PresenceClient:
         self._add(users)
         self._state.restore(held or Held())
 
-    # What the suite sees
+    # Public state
 
     @property
     def answers(self) -> Mapping[str, Answer]:
-        """Return user_id -> the newest answer, perhaps an uncertain one after a reset. A user without an answer is absent."""
+        """Return user_id -> the newest answer, which may be uncertain after a reset. A user without an answer is absent."""
         return MappingProxyType(self._state.shown)
 
     @property
     def names(self) -> Mapping[str, Resolution]:
-        """Return a copy of each watched name, as it was given -> its resolution; PENDING until the relay has resolved it."""
+        """Return a copy: each watched name, as it was given -> its resolution; PENDING until the relay has resolved it."""
         return self._state.names
 
     def find(self, name: str) -> tuple[Resolution | None, Answer | None]:
-        """Return the resolution of a name, however it is spelled, and the user's answer; None for each that there is not."""
+        """Return the resolution of a name, in any spelling, and the user's answer. Each is None when there is none."""
         return self._state.find(name)
 
     def held(self, names: Iterable[str]) -> Held:
-        """Return what the client holds of these names, to be kept over a restart. Names that it does not hold are left out.
+        """Return the state of these names, to store for a restart. Names that the client does not hold are left out.
 
-        It belongs together: keep the token only with the names and answers of the same moment. While `has_events`, what is held
-        is newer than the events that were read.
+        Store its parts together: the token is valid only with the names and answers of the same moment. While `has_events`, the
+        state is newer than the events that were read.
         """
         return self._state.held(_listed(names))
 
@@ -156,26 +156,26 @@ class PresenceClient:
             if self._running is None:
                 return
             if self._running.done():
-                await self._running  # raises what stopped it
+                await self._running  # raises the error that stopped the client
                 return
             self._available.clear()
             await self._available.wait()
 
     @property
     def has_events(self) -> bool:
-        """True while events wait to be read. `find` already knows what they tell."""
+        """True while events wait to be read. `find` already includes them."""
         return bool(self._events)
 
     async def subscribe(self, users: Iterable[str]) -> None:
-        """Watch these names too. Events answer each of them; a name that is watched already changes nothing.
+        """Watch these names too. Each gets events with its answer. A name that is watched already is ignored.
 
         Raises:
-            TooManyUsers: more than one stream may watch; nothing was changed.
+            TooManyUsers: one stream may not watch so many; nothing was changed.
         """
         self._add(users)
 
     async def unsubscribe(self, users: Iterable[str]) -> None:
-        """Stop watching these names, however they are spelled. Names that are not watched are ignored."""
+        """Stop watching these names, in any spelling. Names that are not watched are ignored."""
         self._send_changes(self._state.unsubscribe(_listed(users)))
 
     async def __aenter__(self) -> Self:
@@ -192,7 +192,7 @@ class PresenceClient:
             running.cancel()
             await asyncio.wait({running})
             if not running.cancelled():
-                running.exception()  # seen by `events`, or nobody cares any more
+                running.exception()  # marks it as retrieved; `events` raises it to a reader
 
     # Users
 
@@ -217,7 +217,7 @@ class PresenceClient:
     # Running
 
     async def _run(self) -> None:
-        """Keep a stream open until the relay refuses."""
+        """Keep a stream open until the relay refuses the suite."""
         while True:
             self._began_at = None
             try:
@@ -231,7 +231,7 @@ class PresenceClient:
             await asyncio.sleep(wait.total_seconds())
 
     async def _follow(self, stream: Stream) -> None:
-        """Read the stream, and those that follow it after a drain, until one ends. Its StreamEnded is raised."""
+        """Read the stream, and those that replace it after a drain, until one ends with StreamEnded."""
         while True:
             now = self._now()
             if stream.leave_at <= now:
@@ -243,7 +243,7 @@ class PresenceClient:
                 await self._take(stream, response)
 
     async def _take(self, stream: Stream, response: api.WatchPresenceResponse) -> None:
-        """Apply one response; returns when there is room for the next."""
+        """Apply one response. Returns when there is room for the next."""
         if not stream.has_begun:
             stream.has_begun = True
             self._state.began(stream.start)
@@ -258,11 +258,11 @@ class PresenceClient:
             await self._room.wait()
 
     async def _hand_over(self, old: Stream) -> Stream:
-        """Leave a stream that is being drained, and return the one to go on with. The new one opens first, so that no change is late.
+        """Replace a stream that is being drained, and return the one to read. The new one opens first, so that no change is late.
 
-        The old stream is not read while the new one begins: what it says could be newer than the new one's snapshot, and
-        would then be followed by something older. If the new one does not begin, the old one goes on, and another is tried
-        while there is time: a balancer may send the first ones back to the process that stops.
+        The old stream is not read while the new one begins: its answers could be newer than the new one's snapshot, and
+        older answers would then follow them. If the new stream does not begin, the client keeps the old one and tries again
+        while there is time, because a load balancer may route the first attempts to the process that stops.
         """
         if self._form == "stream":
             await self._close(old)
@@ -286,7 +286,7 @@ class PresenceClient:
         return new
 
     async def _regroup(self, stream: Stream) -> Stream:
-        """Replace a stream of the form `stream`, which takes no changes, by one that starts with the users of now."""
+        """Replace a stream of the form `stream`, which takes no changes, with one that starts with the current users."""
         await asyncio.sleep(REGROUP_S)
         self._users_changed.clear()
         if not stream.is_behind:
@@ -328,5 +328,5 @@ class PresenceClient:
 
 
 def _listed(users: Iterable[str]) -> list[str]:
-    """Return the names as a list. A single string is one name, not its letters."""
+    """Return the names as a list. A string counts as one name."""
     return [users] if isinstance(users, str) else list(users)

@@ -1,4 +1,4 @@
-"""The command `presence-suite conformance`. The kit itself comes with the relay, whose edge it runs; this finds it when it is installed."""
+"""The command `presence-suite conformance`. It loads the conformance kit, which is part of the relay because it runs an edge."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _USAGE: Final = 2
 _FAILS: Final = 3
 _STOPPED: Final = 130
 _MISSING: Final = (
-    "The conformance kit runs the relay's own edge, which is not installed here ({missing} is missing). Install it beside this command:\n"
+    "The conformance kit runs the relay's own edge, which is not installed here ({missing} is missing). Install it in the same environment:\n"
     "    pip install 'presence-relay[dev]'"
 )
 
@@ -31,23 +31,23 @@ def conformance(
     ] = None,
     *,
     scenario: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Play this one only. May be given several times.")
+        list[str] | None, typer.Option(metavar="NAME", help="Run only this scenario. May be given several times.")
     ] = None,
     by_hand: Annotated[bool, typer.Option("--by-hand", help="Type which scenario comes next.")] = False,
     list_: Annotated[bool, typer.Option("--list", help="List the scenarios and end.")] = False,
     simple: Annotated[
-        bool, typer.Option("--simple", help="Your suite is a simple client: do not ask that it resumes.")
+        bool, typer.Option("--simple", help="Your suite is a simple client: do not require that it resumes.")
     ] = False,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 is any free one.")] = 8450,
     state: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder for the certificate, the suite key and your program's output.")
     ] = Path(".state/conformance"),
     json: Annotated[bool, typer.Option("--json", help="Print the checklist as one JSON object.")] = False,
-    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the checklist as a page, too.")] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the checklist as an HTML page.")] = None,
 ) -> None:
-    """Try how your suite takes what relays do: drain, reset, refuse, throttle, rename, go silent, revoke the key.
+    """Test how your suite handles a relay that drains, resets, refuses, throttles, renames, goes silent, revokes the key.
 
-    Runs a real edge on this machine, plays the scenarios to your suite, and prints a checklist. All scenarios take some 7
+    Runs a real edge on this machine, runs the scenarios against your suite, and prints a checklist. All scenarios take about 7
     minutes. Exit codes: 0 it passes, 2 wrong usage, or the kit is not installed, 3 it fails.
     """
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # gRPC reads it when it starts, so it is imported after this
@@ -73,7 +73,7 @@ def conformance(
 
 
 def _module(name: str) -> Any:
-    """Import a module of the relay by its name, for this distribution depends on nothing of it."""
+    """Import a module of the relay by name, because this distribution does not depend on the relay."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:

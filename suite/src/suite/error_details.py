@@ -1,7 +1,7 @@
-"""The details of a gRPC error: `google.rpc.Status` with `ErrorInfo` and `RetryInfo`, read and written field by field.
+"""Parse and encode the details of a gRPC error: `google.rpc.Status` with `ErrorInfo` and `RetryInfo`.
 
-The messages have been frozen for years, and their generated code is in a distribution of its own, which a suite would need for
-these three alone. The field numbers are those of `google/rpc/status.proto` and `google/rpc/error_details.proto`.
+The messages have not changed for years. Their generated code is in a separate distribution, which a suite would need only for
+these three. The field numbers are those of `google/rpc/status.proto` and `google/rpc/error_details.proto`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _RETRY_INFO_DELAY: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class ErrorDetails:
-    """The details of one error; what the server did not send is empty or None."""
+    """The details of one error. A field that the server did not send is empty or None."""
 
     reason: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
@@ -38,11 +38,11 @@ class ErrorDetails:
 
 
 def parse_error_details(status: bytes, domain: str) -> ErrorDetails:
-    """Read the trailer `grpc-status-details-bin`. Returns empty details when it cannot be decoded.
+    """Parse the trailer `grpc-status-details-bin`. Returns empty details when it cannot be decoded.
 
     Args:
         status: the encoded `google.rpc.Status`.
-        domain: the domain whose `ErrorInfo` counts; one of another domain is ignored.
+        domain: the domain of the `ErrorInfo` to read; any other is ignored.
     """
     try:
         details = [AnyMessage.FromString(value) for number, value in _fields(status) if number == _STATUS_DETAILS]
@@ -62,7 +62,7 @@ def parse_error_details(status: bytes, domain: str) -> ErrorDetails:
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
-    """Yield number and value of each field of an encoded message. `Empty` knows none of them, so it keeps all."""
+    """Yield number and value of each field of an encoded message. `Empty` has no fields, so it keeps them all as unknown ones."""
     fields = UnknownFieldSet(Empty.FromString(message))
     return ((fields[index].field_number, fields[index].data) for index in range(len(fields)))
 
@@ -80,7 +80,7 @@ def encode_error_details(
     metadata: Mapping[str, str],
     retry_after: timedelta | None,
 ) -> bytes:
-    """Return the trailer `grpc-status-details-bin` that says this."""
+    """Return the trailer `grpc-status-details-bin` with these details."""
     entries = b"".join(
         _field(_ERROR_INFO_METADATA, _field(_MAP_KEY, key.encode()) + _field(_MAP_VALUE, value.encode()))
         for key, value in metadata.items()
@@ -97,7 +97,7 @@ def encode_error_details(
 
 
 def _field(number: int, content: bytes) -> bytes:
-    """Return a field of bytes. The numbers here are below 16, and so one byte."""
+    """Encode a length-delimited field. Its number must be below 16, so that the tag is one byte."""
     length = bytearray()
     left = len(content)
     while left > 0x7F:

@@ -1,20 +1,20 @@
 """The errors that the library raises.
 
 SuiteError
-├── ConfigError    a setting cannot be right: address, key, certificate, proxy
+├── ConfigError    a setting is invalid: address, key, certificate, proxy
 ├── TooManyUsers   more users than one stream may watch; nothing was changed
-└── Refused        the relay refuses this suite, and trying again unchanged cannot help: a person must act
+└── Refused        the relay refuses this suite, and a retry cannot help: an administrator must act
 """
 
 from __future__ import annotations
 
 
 class SuiteError(Exception):
-    """Base of all errors of this library. The text is in plain words and holds no secret."""
+    """Base of all errors of this library. The text is for users and contains no secret."""
 
 
 class ConfigError(SuiteError):
-    """A setting that cannot be right, such as an address or a key."""
+    """A setting is invalid, such as an address or a key."""
 
 
 class TooManyUsers(SuiteError):
@@ -25,7 +25,7 @@ class Refused(SuiteError):
     """The relay refuses this suite; the client has stopped.
 
     Attributes:
-        reason: the relay's reason (`ERROR_REASON_SUITE_KEY_REVOKED`), or the gRPC code's name when it gave none.
+        reason: the relay's reason (`ERROR_REASON_SUITE_KEY_REVOKED`), or the name of the gRPC code when there is none.
     """
 
     def __init__(self, message: str, *, reason: str) -> None:

@@ -18,17 +18,17 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Connected(Event):
-    """A stream began. With RESUMED all answers stay true; with RESET a `Reset` follows."""
+    """A stream began. With RESUMED all answers stay valid; with RESET a `Reset` follows."""
 
     outcome: Outcome
 
 
 @dataclass(frozen=True, slots=True)
 class Disconnected(Event):
-    """The stream ended, and answers may be wrong from now on. The client tries again by itself after `retry_in`."""
+    """The stream ended, and answers may be outdated from now on. The client retries after `retry_in`."""
 
     reason: str
-    """The reason in plain words, for a person."""
+    """The reason as a sentence for users."""
     retry_in: timedelta
     error_reason: str = ""
     """The relay's own reason (`ERROR_REASON_SHUTDOWN`), or empty when the transport failed."""
@@ -36,7 +36,7 @@ class Disconnected(Event):
 
 @dataclass(frozen=True, slots=True)
 class Resolved(Event):
-    """A name was resolved to `user_id`, or to the `status` that says why it has no user. Exactly one of them is None."""
+    """A name was resolved to `user_id`, or to the `status` that explains why it has no user. Exactly one of them is None."""
 
     name: str
     user_id: str | None
@@ -45,18 +45,18 @@ class Resolved(Event):
 
 @dataclass(frozen=True, slots=True)
 class Changed(Event):
-    """A user has a new answer: `presence`, or the `status` that says why there is none. Exactly one of them is None."""
+    """A user has a new answer: `presence`, or the `status` that explains why there is none. Exactly one of them is None."""
 
     user_id: str
     names: tuple[str, ...]
-    """All the suite's names for the user, each as it was given."""
+    """All watched names of the user, each as it was given."""
     presence: Presence | None
     status: Status | None
 
 
 @dataclass(frozen=True, slots=True)
 class TenantStatus(Event):
-    """The relay can read the tenant (`status` NONE), or cannot: any other status makes all answers uncertain."""
+    """The relay can read the tenant (`status` NONE) or cannot: any other status makes all answers uncertain."""
 
     status: Status
     contact_time: datetime | None
@@ -73,10 +73,11 @@ class Progress(Event):
 
 @dataclass(frozen=True, slots=True)
 class Reset(Event):
-    """Everything is sent again; the names stay.
+    """The relay sends everything again. The watched names stay.
 
     With `kept`, earlier answers are uncertain from now on: a user's until its `Changed`, a name's until its `Resolved`. At
-    `SnapshotComplete` the client's `answers` and `names` are complete. Without it they were dropped, as another organisation's.
+    `SnapshotComplete` the client's `answers` and `names` are complete. Without `kept`, the answers belonged to another
+    organisation and were dropped.
     """
 
     kept: bool
@@ -84,4 +85,4 @@ class Reset(Event):
 
 @dataclass(frozen=True, slots=True)
 class SnapshotComplete(Event):
-    """Every name asked for at the start of the stream has been answered, and what was missed has been sent."""
+    """The relay has answered every name that the stream started with, and has sent all changes since the last stream."""

@@ -1,7 +1,7 @@
-"""The end of a stream: the reason that the relay or the transport gave, what to do about it, and a sentence for a person.
+"""The end of a stream: its reason from the relay or the transport, the client's reaction, and a sentence for users.
 
-The relay gives a reason in `ErrorInfo.reason`. The transport gives free text; the texts below were taken from grpcio 1.85 by
-causing each failure, and the tests cause them again.
+The relay sends a reason in `ErrorInfo.reason`. The transport gives free text: the patterns below match grpcio 1.85, and the tests
+cause each failure.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 DOMAIN: Final = "presence.relay"
 TOO_MANY_WATCHES_WAIT: Final = timedelta(minutes=1)
-"""The wait that the protocol asks for when the tenant has too many open streams."""
+"""The wait that the protocol requires when the tenant has too many open streams."""
 
 
 class Remedy(enum.Enum):
@@ -33,8 +33,8 @@ class Remedy(enum.Enum):
 
     BACK_OFF = "resume after a wait"
     AT_ONCE = "resume at once, once"
-    WITHOUT_TOKEN = "forget what is held and start anew"  # noqa: S105
-    STOP = "a person must act"
+    WITHOUT_TOKEN = "forget the held answers and start again"  # noqa: S105
+    STOP = "stop: an administrator must act"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +44,13 @@ class Ending:
     code: grpc.StatusCode
     details: str = ""
     reason: str = ""
-    """The relay's; empty when the transport failed."""
+    """The relay's reason; empty when the transport failed."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     retry_after: timedelta | None = None
 
     @property
     def remedy(self) -> Remedy:
-        """Return the remedy by the relay's reason, or by the code when the reason is not known."""
+        """Return the remedy for the relay's reason, or for the gRPC code when the reason is not known."""
         if self.reason in _BY_REASON:
             return _BY_REASON[self.reason]
         if _FROM_BETWEEN.search(self.details):
@@ -61,20 +61,20 @@ class Ending:
 
     @property
     def wait_at_least(self) -> timedelta | None:
-        """Return the wait that the relay asked for; None if it did not."""
+        """Return the wait that the relay requested, or None."""
         if self.reason == "ERROR_REASON_TOO_MANY_WATCHES":
             return max(self.retry_after or TOO_MANY_WATCHES_WAIT, TOO_MANY_WATCHES_WAIT)
         return self.retry_after
 
 
 LOST: Final = Ending(grpc.StatusCode.UNAVAILABLE, details="silence")
-"""Nothing came for so long that the stream must be dead."""
+"""The relay sent nothing for too long, so the stream counts as dead."""
 ENDED: Final = Ending(grpc.StatusCode.OK)
 """The relay ended the stream without a reason."""
 
 
 def ending_of(error: aio.AioRpcError) -> Ending:
-    """Return the ending that a gRPC error stands for."""
+    """Return the ending for a gRPC error."""
     details = ErrorDetails()
     for name, value in error.trailing_metadata() or ():
         if name == "grpc-status-details-bin" and isinstance(value, bytes):
@@ -107,24 +107,24 @@ _BY_CODE: Final = {
     grpc.StatusCode.INVALID_ARGUMENT: Remedy.STOP,
 }
 
-# A gateway or proxy in the middle answered in the relay's place; it may be gone in a minute, so nothing is final.
+# A gateway or proxy answered instead of the relay. The cause may be temporary, so the client retries.
 _FROM_BETWEEN: Final = re.compile(r"Received http2 header with status: (\d+)")
 
 _SENTENCES: Final = {
     "ERROR_REASON_SHUTDOWN": "The relay is restarting.",
-    "ERROR_REASON_REBALANCE": "The relay asked to connect anew.",
+    "ERROR_REASON_REBALANCE": "The relay asked this suite to reconnect.",
     "ERROR_REASON_STORE_UNAVAILABLE": "The relay cannot reach its store at the moment.",
     "ERROR_REASON_SLOW_WATCHER": "This suite did not read what the relay sent, and the relay ended the stream.",
-    "ERROR_REASON_RESUME_TOKEN_OF_ANOTHER_TENANT": "What was held belongs to another organisation; starting anew.",
+    "ERROR_REASON_RESUME_TOKEN_OF_ANOTHER_TENANT": "The stored presences belong to another organisation; starting again without them.",
     "ERROR_REASON_START_EXPECTED": "The relay did not understand how the stream began; this suite's software needs an update.",
     "ERROR_REASON_ACTION_EXPECTED": "The relay did not understand a request; this suite's software needs an update.",
     "ERROR_REASON_SUITE_KEY_UNKNOWN": "The relay does not know this suite key. Copy the key again from the relay's onboarding page.",
     "ERROR_REASON_SUITE_KEY_REVOKED": "This suite key was revoked. Create a new one on the relay's onboarding page.",
     "ERROR_REASON_TENANT_REMOVED": "The organisation has left the relay. An administrator must onboard it again.",
-    "ERROR_REASON_BUG": "Something broke in the relay; its operator sees it in the log.",
+    "ERROR_REASON_BUG": "The relay has a bug; its operator sees it in the log.",
     "ERROR_REASON_BUSY": "The relay is busy with calls whose keys it has not verified yet.",
-    "ERROR_REASON_METADATA_TOO_LARGE": "The relay accepts 16 KiB of metadata a call; this suite, or a proxy on the way, sends more.",
-    "ERROR_REASON_REPLACED": "Another program with the same instance id took the place of this stream. Give each program an id of its own.",
+    "ERROR_REASON_METADATA_TOO_LARGE": "The relay accepts 16 KiB of metadata a call; this suite, or a proxy in between, sends more.",
+    "ERROR_REASON_REPLACED": "Another program with the same instance id replaced this stream. Give each program a different id.",
 }
 
 
@@ -135,14 +135,14 @@ _PER: Final = {
 
 
 def explain(ending: Ending, target: Target) -> str:
-    """Return one sentence or two for a person who can do something about it."""
+    """Return one or two sentences for users: the cause, and what to do about it."""
     match ending.reason:
         case "ERROR_REASON_TOO_MANY_USERS":
             limit, per = ending.metadata.get("limit", "?"), ending.metadata.get("per", "stream")
             return f"Too many users: the relay accepts {limit} {_PER.get(per, f'a {per}')}. Watch fewer."
         case "ERROR_REASON_TOO_MANY_WATCHES":
             limit = ending.metadata.get("limit", "?")
-            return f"The organisation has its {limit} streams open already. Close those that are not needed."
+            return f"The organisation already has {limit} open streams, its limit. Close those that are not needed."
         case "ERROR_REASON_SUITE_KEY_REVOKED" if "key_id" in ending.metadata:
             return f"{_SENTENCES['ERROR_REASON_SUITE_KEY_REVOKED']} (Key id {ending.metadata['key_id']}.)"
         case "ERROR_REASON_BUG" if "incident" in ending.metadata:
@@ -155,7 +155,7 @@ def _of_transport(ending: Ending, target: Target) -> str:
         return "The relay ended the stream."
     if ending is LOST:
         holds = f", or the proxy {target.proxy.shown} holds back what is sent" if target.proxy else ""
-        return f"Nothing has come from {target.address} for too long; the connection must be dead{holds}."
+        return f"{target.address} has sent nothing for too long; the connection must be dead{holds}."
     via = f" through the proxy {target.proxy.shown}" if target.proxy else ""
     next_hop = f"the proxy {target.proxy.shown}" if target.proxy else target.address
     words = {
@@ -188,9 +188,9 @@ _SENTENCES_BY_CODE: Final = {
 _TRANSPORT: Final = tuple(
     (re.compile(pattern), sentence)
     for pattern, sentence in (
-        (r"HTTP proxy returned response code 407", "{next_hop} wants a user name and password: http://user:password@host:port."),
+        (r"HTTP proxy returned response code 407", "{next_hop} requires a user name and password: http://user:password@host:port."),
         (r"HTTP proxy returned response code 401", "{next_hop} refuses the user name or the password (HTTP 401). Correct them."),
-        (r"HTTP proxy returned response code (\d+)", "{next_hop} refuses to connect to {address} (HTTP {0}). Ask for CONNECT to be allowed."),
+        (r"HTTP proxy returned response code (\d+)", "{next_hop} refuses to connect to {address} (HTTP {0}). Have CONNECT allowed there."),
         (r"WRONG_VERSION_NUMBER", "{address} does not speak TLS{via}: it is a plain-text port, or something else answers there."),
         (r"Hostname Verification Check failed", "The certificate of {address} is not for the name {name!r}. Use the name that is in it (--server-name)."),
         (
@@ -199,19 +199,19 @@ _TRANSPORT: Final = tuple(
             "a proxy that inspects TLS has a CA of its own.",
         ),
         (r"certificate has expired", "The certificate of {address} has expired, or this machine's clock is wrong."),
-        (r"certificate is not yet valid", "The certificate of {address} is not valid yet; is this machine's clock right?"),
+        (r"certificate is not yet valid", "The certificate of {address} is not valid yet. Check this machine's clock."),
         (r"CERTIFICATE_VERIFY_FAILED", "The certificate of {address} cannot be trusted."),
         (r"missing selected ALPN property|http1\.x server|Failed parsing HTTP/2", "{address} speaks TLS but not HTTP/2{via}: {without_http2}."),
         (r"Domain name not found|address lookup failed|DNS server", "The name {host!r} cannot be found. Check the address and this machine's DNS."),
         (r"Connection refused", "Nothing listens at {next_hop} (connection refused)."),
         (r"[Nn]etwork is unreachable|No route to host", "There is no network route to {next_hop}."),
         (r"[Tt]imed out|[Tt]imeout|Endpoint closing", "{next_hop} did not answer in time; a firewall may be in between."),
-        (r"Handshake read failed|[Cc]onnection reset", "The connection to {address}{via} was cut while it was being made; a firewall may be in between."),
-        (r"Received http2 header with status: (\d+)", "A gateway in front of the relay answered in its place (HTTP {0})."),
+        (r"Handshake read failed|[Cc]onnection reset", "The connection to {address}{via} was cut while it was being opened; a firewall may be in between."),
+        (r"Received http2 header with status: (\d+)", "A gateway in front of the relay answered instead of it (HTTP {0})."),
         (r"SERVER: Received message larger than max", "A message was larger than the relay accepts. Watch fewer users, or shorten the names."),
         (r"Received message larger than max", "The relay sent a message that is larger than this suite accepts."),
         (r"too_many_pings|Too many pings", "The relay, or a proxy in front of it, objects to keep-alive pings every 30 s."),
-        (r"keepalive|ping timeout", "The connection to {address}{via} went silent and was given up."),
+        (r"keepalive|ping timeout", "The connection to {address}{via} went silent and was closed."),
         (r"Socket closed|Cancelling all calls|GOAWAY|Connection aborted|Broken pipe", "The connection to {address}{via} was lost."),
     )
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Ask a relay for its health, by gRPC's own health protocol: no suite key is needed."""
+"""Check a relay's health with gRPC's health protocol. It needs no suite key."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
 TIMEOUT_S: Final = 15.0
 _CHECK: Final = "/grpc.health.v1.Health/Check"
 _SERVING: Final = b"\x08\x01"
-"""The reply with field 1, `status`, being SERVING: all of the protocol that is needed here."""
+"""An encoded reply whose field 1, `status`, is SERVING."""
 
 
 class Health(enum.Enum):
     """The health of a relay."""
 
     SERVING = "serving: suites may connect"
-    NOT_SERVING = "not serving: it is about to stop, or has only begun"
+    NOT_SERVING = "not serving: it is stopping, or has just started"
     UNREACHABLE = "unreachable"
 
 
 async def check(target: Target, *, plain_text: bool = False) -> tuple[Health, str]:
-    """Return the health of a relay, with what gRPC says when it is not reached.
+    """Return the health of a relay, and gRPC's error text when it is unreachable.
 
     Args:
         target: the relay.
-        plain_text: speak without TLS, to an edge behind a gateway. No key is sent, so nothing is given away.
+        plain_text: connect without TLS, to an edge behind a gateway. No secret is sent.
     """
     opened = aio.insecure_channel(target.address) if plain_text else target.open()
     async with opened as channel:

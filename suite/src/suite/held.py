@@ -1,4 +1,4 @@
-"""The answers and names that a client holds, also for another one that goes on where it stopped."""
+"""The names and answers that a client holds, and the form in which another client continues from them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer for a user: a presence, or the status that says why there is none. Exactly one of them is None."""
+    """The answer for a user: a presence, or the status that explains why there is none. Exactly one of them is None."""
 
     presence: Presence | None
     status: Status | None
@@ -22,7 +22,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """The resolution of a name: a user, or the status that says why there is none. Exactly one of them is None."""
+    """The resolution of a name: a user, or the status that explains why there is none. Exactly one of them is None."""
 
     user_id: str | None
     status: Status | None
@@ -30,12 +30,12 @@ class Resolution:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """The names and answers of a client at one moment. A client that is given them asks the relay only for what has changed since.
+    """The names and answers of a client at one moment. A client that starts with them receives only what has changed since.
 
     Attributes:
-        token: the resume token, which belongs to one organisation and goes with these names and answers only; empty for none.
+        token: the resume token of one organisation, valid only with these names and answers; empty for none.
         names: name -> its resolution.
-        answers: user_id -> the answer, of each user that a name stands for.
+        answers: user_id -> the answer, for each user that a name resolved to.
     """
 
     token: str = field(default="", repr=False)

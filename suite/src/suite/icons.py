@@ -39,7 +39,7 @@ ICONS: Final = {
 }
 
 REASONS: Final = {
-    Status.UNKNOWN: "unknown, for a reason newer than this program",
+    Status.UNKNOWN: "unknown, for a reason that this program is too old to know",
     Status.NONE: "",
     Status.PENDING: "not known yet",
     Status.MALFORMED: "neither a UPN nor an object id",
@@ -61,5 +61,5 @@ def words(status: ConsoleStatus) -> str:
 
 
 def clean(text: str) -> str:
-    """Return text from outside without characters that control a terminal."""
+    """Replace the characters of a text that cannot be printed, because they could control the terminal."""
     return "".join(char if char.isprintable() else "·" for char in text)

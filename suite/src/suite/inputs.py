@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MAX_BYTES = 32 * 1024 * 1024
-"""100,000 users of 320 characters; whatever is larger is not what was meant."""
+"""Enough for 100,000 users of 320 characters. A larger file is probably the wrong one."""
 
 
 def read_key(path: Path) -> tuple[str, str | None]:
-    """Return the suite key of a file, and a warning when others can read the file too."""
+    """Return the suite key from a file, and a warning if other accounts can read the file."""
     text = _read(path, "key file")
     warning = None
     if is_open_to_others(path):
@@ -33,12 +33,12 @@ def checked_key(key: str) -> str:
 
 
 def read_ca(path: Path | None) -> bytes | None:
-    """Return the certificates of a file; None without a file."""
+    """Return the certificates from a file; None without a file."""
     return None if path is None else _read(path, "CA file").encode()
 
 
 def read_users(path: Path | None) -> list[str]:
-    """Return the users of a file, one a line, without empty lines and comments (#)."""
+    """Return the users from a file, one a line, without empty lines and comments (#)."""
     if path is None:
         return []
     lines = (line.strip() for line in _read(path, "users file").splitlines())

@@ -1,4 +1,4 @@
-"""Print events as lines: JSON for programs, plain words for people without a terminal."""
+"""Print events as lines: JSON for programs, plain text for users without a terminal."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     if isinstance(value, str):
-        # A name that was given may hold lone surrogates, which no JSON reader can decode.
+        # A name from the command line may contain lone surrogates, which JSON readers cannot decode.
         return value.encode("utf-8", "replace").decode()
     return value
 
 
 def plain_line(event: Event, now: datetime) -> str | None:
-    """Return one line for a person; None for an event that is not worth a line."""
+    """Return one line of plain text; None for an event that needs none."""
     text = _sentence(event)
     return None if text is None else f"{now.astimezone():%H:%M:%S}  {clean(text)}"
 
@@ -68,7 +68,7 @@ def _sentence(event: Event) -> str | None:
         case ev.TenantStatus(status):
             return "the organisation can be read" if status is Status.NONE else f"all uncertain: {REASONS[status]}"
         case ev.Reset(kept):
-            return f"starting anew: what was held is {'uncertain until it is told again' if kept else 'dropped'}"
+            return f"starting again: presences are {'uncertain until they are sent again' if kept else 'dropped'}"
         case ev.SnapshotComplete():
             return "everything has been answered"
         case _:

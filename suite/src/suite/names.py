@@ -1,4 +1,4 @@
-"""Compare spellings of names, and find those that are not worth sending."""
+"""Compare spellings of names, and recognise those that cannot be sent."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import unicodedata
 from typing import Final, NewType
 
 Key = NewType("Key", str)
-"""A name trimmed, in lower case, composed (NFC), and freed of `sip:`, as the relay compares names."""
+"""A name trimmed, in lower case, composed (NFC) and without `sip:`, as the relay compares names."""
 
 MAX_NAME_CHARS: Final = 512
-"""Longer ones are MALFORMED without asking: no UPN is half as long, and one giant name must not break the whole message."""
+"""Longer names are MALFORMED and never sent: no UPN is half as long, and one giant name must not break the whole message."""
 
 
 def key_of(name: str) -> Key:

@@ -1,7 +1,7 @@
 """Choose the HTTP proxy to connect through.
 
-gRPC itself reads the lower-case variables only. Here both spellings count, the lower-case one first as in curl, and the
-outcome is handed to gRPC as channel options, so that what it would read by itself does not matter.
+gRPC itself reads only the lower-case variables. This module reads both spellings, the lower-case one first as in curl, and passes
+the result to gRPC as channel options, which take precedence.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """An HTTP proxy that is asked to CONNECT; `url` may hold a password and is never shown."""
+    """An HTTP proxy that supports CONNECT. `url` may contain a password and is never shown; `shown` is host and port."""
 
     url: str
     shown: str
@@ -29,10 +29,10 @@ class Proxy:
 
 
 def choose_proxy(host: str, port: int, explicit: str | None, environ: Mapping[str, str]) -> Proxy | None:
-    """Return the proxy for an address: the explicit one, none if that is empty, else the environment's unless NO_PROXY exempts it.
+    """Return the proxy for an address: `explicit`, or none if it is "". With None, use HTTPS_PROXY unless NO_PROXY exempts the address.
 
     Raises:
-        ConfigError: the proxy's URL is not one that can be used.
+        ConfigError: the proxy's URL is not supported.
     """
     if explicit is not None:
         return parse_proxy(explicit) if explicit else None
@@ -52,8 +52,8 @@ def parse_proxy(url: str) -> Proxy:
         raise ConfigError("The proxy's URL cannot be read; write http://host:port.") from None
     if parts.scheme != "http":
         raise ConfigError(
-            f"A proxy that is itself spoken to over {parts.scheme} is not supported; write http://host:port. "
-            "(The stream through it is encrypted all the same.)"
+            f"A proxy with the scheme {parts.scheme} is not supported; write http://host:port. "
+            "(The stream through it is still encrypted.)"
         )
     if not host:
         raise ConfigError("The proxy's URL names no host; write http://host:port.")
@@ -63,7 +63,7 @@ def parse_proxy(url: str) -> Proxy:
 
 
 def is_exempt(host: str, port: int, no_proxy: str) -> bool:
-    """Return True when NO_PROXY has the host: as `*`, a domain or one above, an address or a network; each may have a port."""
+    """Return True when NO_PROXY covers the host: `*`, its domain or a parent, its address or network. An entry may have a port."""
     return any(_matches(host.lower().strip("[]"), port, entry.strip().lower()) for entry in no_proxy.split(","))
 
 

@@ -1,15 +1,15 @@
-"""The rules of a suite: what it holds, the effect of each response, and the start of the next stream.
+"""The state of a suite: the names and answers it holds, the effect of each response, and the start of the next stream.
 
-Pure: responses go in, events come out. The relay keeps no session; everything that a resume needs is here.
+Pure: responses go in, events come out. The relay keeps no session, so everything that a resume needs is here.
 
-- **Names** are what the suite asked for. Spellings of one name (case, white space, `sip:`) are sent once, and a removal
-  removes them all, because that is how the relay compares them.
-- A name is **held** when the suite knows what it stands for and, if that is a user, has the user's answer. Only held names
-  may be covered by the resume token; all others are requested again, and then always answered in full.
-- A name that left and came back **within one stream** is not held, nor is any other name of its user: what arrives may have
-  been sent before it left, and the token may have moved past a change that the stream did not send in between. They are
-  asked for anew by the next stream.
-- The **token** is stored after the response that carried it was applied. A reset forgets it.
+- **Names** are given by the suite. All spellings of a name (case, white space, `sip:`) are sent as one and removed together,
+  because the relay compares names in the same way.
+- A name is **held** when its resolution is known and, if it resolved to a user, the user's answer too. The resume token
+  covers held names only. The next stream subscribes to all others again, and the relay answers them in full.
+- A name that was unsubscribed and subscribed again **within one stream** is not held, nor is any other name of its user:
+  an answer may have been sent before the name was unsubscribed, and the token may have moved past a change that the stream
+  did not send in between. The next stream subscribes to them again.
+- The **token** of a response is stored after the response was applied. A reset forgets it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class StartUsers:
-    """The names for the start of a new stream, as of `generation`."""
+    """The names in the start of a new stream, as of `generation`."""
 
     token: str
     subscribe: tuple[str, ...]
@@ -72,7 +72,7 @@ class _Entry:
 
 
 class WatchState:
-    """The names that one suite watches, and the answers that it holds."""
+    """The names that a suite watches, and the answers that it holds."""
 
     def __init__(self) -> None:
         self.token = ""
@@ -80,7 +80,7 @@ class WatchState:
         self.contact_time: datetime | None = None
         self.poll_interval: timedelta | None = None
         self.answers: dict[str, Answer] = {}
-        """user_id -> the relay's answer; `shown` has the uncertain ones too."""
+        """user_id -> the relay's answer. `shown` includes the uncertain ones."""
         self._uncertain = UncertainPresences()
         self._entries: dict[Key, _Entry] = {}
         self._keys_of: dict[str, set[Key]] = {}
@@ -100,14 +100,14 @@ class WatchState:
 
     @property
     def shown(self) -> Mapping[str, Answer]:
-        """Return user_id -> the newest answer, or the uncertain one from before a reset while there is no newer one."""
+        """Return user_id -> the newest answer. While there is none after a reset, it is the uncertain one from before."""
         if not self._uncertain.presences:
             return self.answers
         uncertain = {user_id: Answer(at, None, is_uncertain=True) for user_id, at in self._uncertain.presences.items()}
         return {**self.answers, **uncertain}
 
     def find(self, name: str) -> tuple[Resolution | None, Answer | None]:
-        """Return the resolution of a name, however it is spelled, and the user's answer; None for each that there is not."""
+        """Return the resolution of a name, in any spelling, and the user's answer. Each is None when there is none."""
         entry = self._entries.get(key_of(name))
         if entry is None:
             return None, None
@@ -118,12 +118,12 @@ class WatchState:
         return resolution, self.answers.get(resolution.user_id or "")
 
     def names_of(self, user_id: str) -> tuple[str, ...]:
-        """Return all names that stand for the user."""
+        """Return all spellings of all names that resolved to the user."""
         keys = self._keys_of.get(user_id, ())
         return tuple(sorted(spelling for key in keys for spelling in self._entries[key].spellings))
 
     def wanted(self, key: Key) -> tuple[str, int] | None:
-        """Return the spelling to send for a name, and its generation; None when it is not watched or not worth sending."""
+        """Return the spelling to send for a name, and its generation; None when it is not watched or cannot be sent."""
         entry = self._entries.get(key)
         if entry is None or not is_sendable(entry.sent_as):
             return None
@@ -132,7 +132,7 @@ class WatchState:
     # Subscriptions
 
     def subscribe(self, names: Iterable[str]) -> tuple[list[Key], list[ev.Event]]:
-        """Watch these names. Returns the keys that are new, and events with what is known of the others."""
+        """Watch these names. Returns the keys that are new, and events with the known answers of the others."""
         new: list[Key] = []
         seen: list[ev.Event] = []
         for name in names:
@@ -149,7 +149,7 @@ class WatchState:
         return new, seen
 
     def unsubscribe(self, names: Iterable[str]) -> list[Key]:
-        """Stop watching these names, however they are spelled. Returns the keys that are gone."""
+        """Stop watching these names, in any spelling. Returns the keys that were removed."""
         gone = [key for key in dict.fromkeys(map(key_of, names)) if key in self._entries]
         for key in gone:
             self._generation += 1
@@ -181,7 +181,7 @@ class WatchState:
         return StartUsers(self.token, tuple(subscribe), tuple(held), sent, self._generation)
 
     def began(self, start: StartUsers) -> None:
-        """Note that the stream of `start` has sent its first response: nothing older can arrive any more."""
+        """Record that the stream of `start` has sent its first response. Nothing from earlier streams can arrive any more."""
         for key, entry in self._entries.items():
             if entry.came_back and entry.generation <= start.generation:
                 entry.came_back = False
@@ -189,15 +189,15 @@ class WatchState:
         self._left = {key: left for key, left in self._left.items() if left > start.generation}
 
     def forget_token(self) -> list[ev.Event]:
-        """Forget the token and everything that is held, because they are another tenant's."""
+        """Forget the token and all answers, because they belong to another tenant."""
         self._uncertain.clear()
         self._reset()
         return [ev.Reset(kept=False)]
 
-    # Over a restart
+    # Restart
 
     def held(self, names: Iterable[str]) -> Held:
-        """Return those of these names that are held, with their answers, and the token if it covers all that is held."""
+        """Return the names of these that are held, with their answers, and the token if it covers them all."""
         entries = {name: entry for name in names if (entry := self._entries.get(key_of(name))) is not None}
         held = {name: entry for name, entry in entries.items() if self._held(entry) is not None}
         users = {entry.user_id for entry in held.values() if entry.user_id is not None}
@@ -208,7 +208,7 @@ class WatchState:
         )
 
     def restore(self, held: Held) -> None:
-        """Hold what another client held. Names that are not watched are left out: the next start does not mention them."""
+        """Take over the names and answers of another client. Names that are not watched are left out."""
         self.token = held.token
         for name, resolution in held.names.items():
             key = key_of(name)
@@ -225,7 +225,7 @@ class WatchState:
     # Responses
 
     def apply(self, response: api.WatchPresenceResponse) -> list[ev.Event]:
-        """Apply one response, store its token and return the events. A response that this library does not know has none."""
+        """Apply one response, store its token and return the events. There are none for a kind of response that is not known."""
         match response.WhichOneof("event"):
             case "started":
                 emitted = self._started(response.started)
@@ -273,7 +273,7 @@ class WatchState:
                 if received.status is not Status.PENDING:
                     self._uncertain.forget_user(answer.user_id)
                 answered[answer.user_id] = None
-        # A new name of a user who is held already gets the answer too, although the relay need not send it again.
+        # A new name of a user whose answer is held gets that answer: the relay need not send it again.
         already_held = {user_id: None for user_id in newly_named if user_id in self.answers}
         certain = (user_id for user_id in already_held | answered if user_id not in self._uncertain.presences)
         emitted.extend(map(self._changed_event, certain))
@@ -297,11 +297,11 @@ class WatchState:
         if self._replaces_uncertain(key, entry.resolution):
             self._uncertain.forget_name(key)
         elif user_id is None:
-            return  # its earlier user is still shown, as uncertain
+            return  # the user from before the reset is still shown, as uncertain
         yield from (self._resolved_event(spelling, entry) for spelling in entry.spellings)
 
     def _replaces_uncertain(self, key: Key, resolution: Resolution) -> bool:
-        """Return True when the resolution ends what was shown for the name since before a reset."""
+        """Return True when the resolution replaces the uncertain user that is shown for the name since a reset."""
         before = self._uncertain.user_of(key)
         return before is None or (resolution.user_id != before and resolution.status is not Status.PENDING)
 
@@ -335,7 +335,7 @@ class WatchState:
         return entry
 
     def _held(self, entry: _Entry) -> pb.ResolvedName | None:
-        """Return the resolution to send for a name that is held, spelled as it is sent; None for one that is not."""
+        """Return the resolution to send for a held name, in the spelling that is sent; None for a name that is not held."""
         resolved = entry.resolved
         if resolved is None or entry.came_back or resolved.WhichOneof("outcome") is None:
             return None
@@ -347,7 +347,7 @@ class WatchState:
         return pb.ResolvedName(user=entry.sent_as, user_id=user_id)
 
     def _forget_resolution(self, key: Key) -> None:
-        """Forget the resolution of a name, and the user if no other name stands for it."""
+        """Forget the resolution of a name, and the user's answer if no other name resolved to the user."""
         entry = self._entries[key]
         user_id = entry.user_id
         if user_id is not None:

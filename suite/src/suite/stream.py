@@ -1,4 +1,4 @@
-"""One open stream of either form, on a connection of its own."""
+"""One open stream of either form, on its own connection."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ if TYPE_CHECKING:
     _Call: TypeAlias = _BidiCall | aio.UnaryStreamCall[api.StreamPresenceRequest, api.WatchPresenceResponse]
 
 StreamForm: TypeAlias = Literal["watch", "stream"]
-"""`watch` is the bidirectional form; `stream` the one for clients that cannot stream requests."""
+"""`watch` is the bidirectional form, `stream` the form for clients that cannot stream requests."""
 
 FIRST_RESPONSE_S: Final = 60.0
-"""Time for the first response: the parts of a start have 30 s to arrive, and a snapshot must be read."""
+"""Timeout of the first response: the parts of a start have 30 s to arrive, and the relay must read a snapshot."""
 PROGRESS_S: Final = 25.0
-"""The relay's progress interval, unless its first response has another."""
+"""The progress interval, unless the relay's first response has another one."""
 MIN_PROGRESS_S: Final = 0.5
-"""The protocol promises 5 s at least; this only keeps a nonsensical value from ending every stream."""
+"""Lower limit, so that an invalid value does not end every stream. The protocol's own limit is 5 s."""
 MISSED_PROGRESS: Final = 3
 """Progress intervals without a response after which the stream counts as dead, even if the connection is not."""
 
 
 class StreamEnded(Exception):
-    """Raised when the stream is over. `ending` says why."""
+    """The stream has ended. `ending` has the reason."""
 
     def __init__(self, ending: Ending) -> None:
         super().__init__(ending.code.name)
@@ -48,10 +48,10 @@ class StreamEnded(Exception):
 
 
 class Stream:
-    """One stream: it sends the relay the names that are watched, and returns the responses in order.
+    """One stream: it sends the watched names to the relay, and returns the responses in order.
 
-    A user change is sent by a task of its own, so that a relay that does not read holds up nothing here. Nothing is read
-    ahead: while `next` is not called the relay feels it.
+    A separate task sends changes of users, so that a relay that does not read them blocks nothing here. Responses are not read
+    ahead: flow control reaches the relay when `next` is not called.
     """
 
     def __init__(
@@ -59,11 +59,11 @@ class Stream:
     ) -> None:
         self.start = start
         self.has_begun = False
-        """True once its first response was applied."""
+        """True once the first response has arrived."""
         self.ends_at = math.inf
-        """Time by the loop's clock at which the relay ends it."""
+        """Time by the loop's clock at which the relay ends the stream."""
         self.leave_at = math.inf
-        """Time by the loop's clock at which to go on with another stream."""
+        """Time by the loop's clock at which to replace the stream."""
         self._form = form
         self._state = state
         self._sent = dict(start.sent)
@@ -76,17 +76,17 @@ class Stream:
         self._call = self._open(start_parts(start, base), (("authorization", f"Bearer {key}"),))
 
     def update(self, keys: Iterable[Key]) -> None:
-        """Send the state of these names, which changed, with the next change."""
+        """Send the changed state of these names with the next change."""
         self._dirty.update(dict.fromkeys(keys))
         self._changed.set()
 
     @property
     def is_behind(self) -> bool:
-        """Return True when the users differ from those sent. Lasts only with the form `stream`."""
+        """Return True when the watched users differ from those sent. Only the form `stream` stays behind."""
         return any(self._differs(key) for key in self._dirty)
 
     async def next(self, patience_s: float, turn: asyncio.Event) -> api.WatchPresenceResponse | None:
-        """Return the next response; None when `turn` was set or `patience_s` went by first.
+        """Return the next response; None when `turn` was set or `patience_s` passed first.
 
         Raises:
             StreamEnded: there is no next response.
@@ -119,7 +119,7 @@ class Stream:
         return response
 
     async def close(self) -> None:
-        """End the stream and its connection. Harmless when it has ended already."""
+        """End the stream and its connection. Does nothing when it has ended already."""
         tasks = [task for task in (self._reading, self._writing) if task is not None]
         self._call.cancel()
         for task in tasks:
@@ -155,7 +155,7 @@ class Stream:
         return call
 
     async def _write(self, call: _BidiCall, parts: list[api.WatchStart]) -> None:
-        # A write fails because the call is over; the reading side says why.
+        # A write fails because the call has ended; `_read` raises the reason.
         with contextlib.suppress(aio.AioRpcError, aio.UsageError, asyncio.InvalidStateError):
             while parts:
                 await call.write(api.WatchPresenceRequest(start=parts.pop(0)))
@@ -166,7 +166,7 @@ class Stream:
                     await call.write(api.WatchPresenceRequest(change=change))
 
     def _due(self) -> list[api.WatchPresenceRequest.Change]:
-        """Return the change that brings the relay up to date. It counts as sent from now on."""
+        """Return the changes that the relay does not have yet, and record them as sent."""
         keys, self._dirty = [key for key in self._dirty if self._differs(key)], {}
         subscribe, unsubscribe = [], []
         for key in keys:

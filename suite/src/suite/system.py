@@ -1,17 +1,17 @@
-"""Everything that differs between Windows and other systems. No other module asks which system it runs on.
+"""Everything that differs between Windows and other systems. No other module checks which system it runs on.
 
-what                        elsewhere                         Windows
-the stop of a service       SIGTERM, SIGINT                   Ctrl-C and Ctrl-Break events; asyncio cannot handle signals there
-who may use a file          mode bits                         access control lists: `windows_rights`
-a file that is opened       may be replaced and moved         may not, until whoever has it open closes it
-a port                      SO_REUSEADDR: skips TIME_WAIT     SO_EXCLUSIVEADDRUSE; the other would let two programs share a port
+subject                     other systems                     Windows
+stop of a service           SIGTERM, SIGINT                   Ctrl-C and Ctrl-Break events; asyncio cannot handle signals there
+file permissions            mode bits                         access control lists: `windows_rights`
+file that is open           can be replaced and moved         cannot, until every program has closed it
+port                        SO_REUSEADDR: skips TIME_WAIT     SO_EXCLUSIVEADDRUSE; SO_REUSEADDR would let two programs share a port
 locks on parts of a file    advisory, `fcntl`                 mandatory, `msvcrt`
-secrets of a service        a folder of systemd's             none
-a secret that must be       Linux: a file in memory           a temporary file
-a file for a moment
+secrets of a service        systemd's folder of credentials   none
+secret that a library       Linux: a file in memory           a temporary file
+reads from a file
 
-asyncio's own loop serves everywhere: on Windows it is the proactor's, which has UDP, and which gRPC can use. The branches of Windows have
-not run on Windows. What is told beside a function ran: its rules here, its calls for types only.
+asyncio's default loop is used on all systems: on Windows it is the proactor loop, which supports UDP and gRPC. The Windows branches have
+not run on Windows. Elsewhere their pure rules are tested, and their system calls are checked for types only.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ if TYPE_CHECKING:
 
 _TRIES: Final = 20
 _BETWEEN_TRIES_S: Final = 0.05
-"""A scanner of viruses or an indexer has a file open for some milliseconds; a second is waited for it."""
+"""A virus scanner or an indexer keeps a file open for some milliseconds; all tries together wait a second."""
 
 
 def is_open_to_others(path: Path) -> bool:
-    """Return True when others can read a file: on Windows also when its rights cannot be found out.
+    """Return True when other accounts can read a file; on Windows also when its permissions cannot be read.
 
-    The system's administrators are no others. A group is, unless the file is somebody else's: Kubernetes and systemd give secrets to the
-    group of whoever shall read them.
+    The system's administrators do not count as others. A group counts only if this account owns the file: Kubernetes and systemd own
+    the files of secrets and give their readers access by the group.
 
     Raises:
-        OSError: there is no such file.
+        OSError: the file does not exist.
     """
     about = path.stat()
     if sys.platform == "win32":
@@ -59,10 +59,10 @@ def is_open_to_others(path: Path) -> bool:
 
 
 def make_private(path: Path) -> None:
-    """Make an empty file that only this account can read, if there is none. The rights of a file that is there stay as they are.
+    """Create an empty file that only this account can read. Leave an existing file and its permissions unchanged.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: it cannot be created.
     """
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
@@ -74,12 +74,12 @@ def make_private(path: Path) -> None:
 
 @contextlib.contextmanager
 def file_of_secret(content: bytes) -> Iterator[Path]:
-    """Yield a file with a secret, for a library that reads from files only. It is in memory where the system has such files.
+    """Yield a file with a secret, for a library that reads only from files.
 
-    Elsewhere it is a temporary one that only this account can read, and gone at the end.
+    On Linux the file is in memory. Elsewhere it is a temporary file that only this account can read, deleted at the end.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: it cannot be created.
     """
     if sys.platform == "linux" and hasattr(os, "memfd_create"):
         with os.fdopen(os.memfd_create("secret"), "wb") as memory:
@@ -95,22 +95,22 @@ def file_of_secret(content: bytes) -> Iterator[Path]:
 
 
 def how_to_close(path: Path) -> str:
-    """Return what a person does so that only this account can read a file, as the end of a sentence."""
+    """Return the advice by which only this account can read a file, as the end of a sentence."""
     if sys.platform == "win32":
         return f'remove the others: icacls "{path}" /inheritance:r /grant:r "ACCOUNT:R", with the account of the agent'
     return "chmod 600 it"
 
 
 def open_without_waiting(path: str, flags: int) -> int:
-    """Open a file as it is: opening a pipe would wait for somebody who writes into it. For `open(opener=…)`."""
+    """Open a file without blocking: by default, opening a pipe waits for a writer. Use it with `open(opener=…)`."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def replace_file(source: Path, target: Path) -> None:
-    """Give a file another name, and take the place of what has it. On Windows a file that is in use is tried for a second.
+    """Rename a file, and replace a file that has that name. On Windows, retry for a second while one of them is in use.
 
     Raises:
-        OSError: it is not possible.
+        OSError: it cannot be renamed.
     """
     if sys.platform == "win32":
         tried_again(lambda: source.replace(target), time.sleep)
@@ -119,10 +119,10 @@ def replace_file(source: Path, target: Path) -> None:
 
 
 def tried_again(action: Callable[[], Any], wait: Callable[[float], None]) -> None:
-    """Do something that fails while a file is in use, up to twenty times.
+    """Call an action that fails while a file is in use, up to twenty times.
 
     Raises:
-        OSError: it failed each time, or for another reason than `PermissionError`.
+        OSError: each try failed, or one with another error than `PermissionError`.
     """
     for left in reversed(range(_TRIES)):
         try:
@@ -136,9 +136,9 @@ def tried_again(action: Callable[[], Any], wait: Callable[[float], None]) -> Non
 
 
 def is_locked_by_another(path: Path, start: int, length: int) -> bool:
-    """Return True when another process has locked a part of a file exclusively. Nothing is written.
+    """Return True when another process holds an exclusive lock on a part of a file. Writes nothing.
 
-    Never ask for a file that this process has open: elsewhere than on Windows, it would lose its own locks on it.
+    Never call it for a file that this process has open: except on Windows, the process would lose its own locks on it.
 
     Raises:
         OSError: the file cannot be read.
@@ -165,7 +165,7 @@ def is_locked_by_another(path: Path, start: int, length: int) -> bool:
 
 
 def claim_port(listener: socket.socket) -> None:
-    """Prepare a socket so that it gets a port that an ended program had, and none that a running one has."""
+    """Configure a socket so that it can bind a port that a stopped program used, but none that a running program uses."""
     if sys.platform == "win32":
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
     else:
@@ -173,7 +173,7 @@ def claim_port(listener: socket.socket) -> None:
 
 
 def on_stop(stop: Callable[[], object]) -> None:
-    """Call `stop` in the running loop whenever the system or a person asks this process to end. Nothing happens outside the main thread."""
+    """Call `stop` in the running loop on each signal to stop this process. Does nothing outside the main thread."""
     loop = asyncio.get_running_loop()
     if sys.platform == "win32":
         call_on_signals((signal.SIGINT, signal.SIGBREAK), stop)
@@ -186,7 +186,7 @@ def on_stop(stop: Callable[[], object]) -> None:
 
 
 def call_on_signals(numbers: tuple[signal.Signals, ...], stop: Callable[[], object]) -> None:
-    """Call `stop` in the running loop on signals, where asyncio cannot do it: the loop is woken by Python itself."""
+    """Call `stop` in the running loop on these signals, by Python's own handlers, where asyncio's do not work."""
     loop = asyncio.get_running_loop()
 
     def handle(_number: int, _frame: object) -> None:
@@ -200,7 +200,7 @@ def call_on_signals(numbers: tuple[signal.Signals, ...], stop: Callable[[], obje
 
 
 def credential(name: str) -> Path | None:
-    """Return the file that systemd hands to a service under this name (`LoadCredential=`); None when there is none."""
+    """Return the file of a systemd credential (`LoadCredential=`) of this name; None when there is none."""
     folder = os.environ.get("CREDENTIALS_DIRECTORY", "")
     if not folder or name in ("", ".", "..") or set(name) & set("/\\\0"):
         return None

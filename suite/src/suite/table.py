@@ -1,4 +1,4 @@
-"""The live table: each user's status, its time, and how certain it is."""
+"""The live table: each user's status, its times, and a mark for uncertain ones."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     Find = Callable[[str], tuple[Resolution | None, Answer | None]]
 
 _FRAME_LINES: Final = 7
-"""Lines of the screen that are not users: two of header, four of the table's own, the line of those left out."""
+"""Lines of the screen without users: two of the header, four of the table, one for the number of users left out."""
 _ROOMY: Final = 130
-"""Columns from which on everything is shown; below, what can be done without is left out."""
+"""Least width of the screen, in characters, that shows all columns. Narrower screens show only the important ones."""
 
 
 @dataclass(slots=True)
@@ -70,7 +70,7 @@ class Connection:
 
 
 def render(names: Sequence[str], find: Find, connection: Connection, console: Console, now: datetime) -> RenderableType:
-    """Return the whole screen, cut to its height."""
+    """Return the whole screen, cut to the console's height."""
     fitting = max(console.height - _FRAME_LINES, 1)
     shown = names[:fitting]
     table = _empty_table(console.width)
@@ -85,7 +85,7 @@ def render(names: Sequence[str], find: Find, connection: Connection, console: Co
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """A column: shares the room by `ratio`, or takes `width`; left out on screens narrower than `from_columns`."""
+    """A column: `ratio` is its share of the free width, or `width` is fixed. Screens narrower than `from_columns` leave it out."""
 
     title: str
     ratio: int | None = None

@@ -1,7 +1,7 @@
 """Presences from before a reset. They are shown as uncertain until the relay answers for the user again.
 
-The relay's store may restart and reset all suites at once; consoles need not go blank for the seconds in which everything is
-read again. A suite never claims to hold what is kept here.
+The relay's store may restart and reset all suites at once. Thanks to these presences, consoles do not go blank for the seconds in which
+everything is read again. A suite never sends these names as held.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 
 class UncertainPresences:
-    """Presences from before a reset, by the names that stood for their users."""
+    """Presences from before a reset, by the names that resolved to their users."""
 
     def __init__(self) -> None:
         self._users: dict[Key, str] = {}
         self._names: Counter[str] = Counter()
         self.presences: dict[str, Presence] = {}
-        """user_id -> the presence before the reset, of users with a name that was not resolved again."""
+        """user_id -> the presence before the reset, of users with a name that has not been resolved since."""
 
     def add(self, users: Mapping[Key, str], presences: Mapping[str, Presence]) -> None:
-        """Add what was held at a reset to what is left from an earlier one."""
+        """Add the presences held at a reset to those left from an earlier one."""
         self._users.update(users)
         self._names = Counter(self._users.values())
         self.presences = {user: at for user, at in {**self.presences, **presences}.items() if user in self._names}
@@ -41,7 +41,7 @@ class UncertainPresences:
             self.forget_name(key)
 
     def user_of(self, key: Key) -> str | None:
-        """Return the id of the user that the name stood for; None when the relay has resolved or answered it since."""
+        """Return the id of the user that the name resolved to; None when the relay has resolved or answered it since."""
         user_id = self._users.get(key)
         return user_id if user_id in self.presences else None
 

@@ -1,6 +1,6 @@
-"""The values of this library: the presence, and enums that tolerate what a newer relay may send.
+"""The values of this library: the presence, and enums that accept values of a newer relay.
 
-The enums have the numbers of the wire; a test holds the two together.
+The enums have the numbers of the protocol; a test compares them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class _Open(enum.IntEnum):
-    """An enum that may grow: a number it does not know is its UNKNOWN."""
+    """An enum that may grow: an unknown number becomes UNKNOWN."""
 
     @classmethod
     def _missing_(cls, value: object) -> _Open | None:
@@ -43,7 +43,7 @@ class Availability(_Open):
 
 
 class ConsoleStatus(_Open):
-    """The status that an attendant console draws."""
+    """The status that an attendant console shows."""
 
     UNKNOWN = 1
     AVAILABLE = 2
@@ -62,7 +62,7 @@ class ConsoleStatus(_Open):
 
 
 class Source(_Open):
-    """The way in which the relay learned of a presence."""
+    """The way in which the relay received a presence."""
 
     UNKNOWN = 0
     POLL = 1
@@ -70,7 +70,7 @@ class Source(_Open):
 
 
 class Status(_Open):
-    """The reason for the lack of a presence. Only a tenant has NONE; UNKNOWN is a reason newer than this library."""
+    """The reason why there is no presence. Only a tenant has NONE; UNKNOWN is a reason newer than this library."""
 
     UNKNOWN = -1
     NONE = 0
@@ -102,12 +102,12 @@ class Presence:
 
     Attributes:
         upn: the canonical user principal name, empty when not known yet.
-        idle_time: time since which the devices are idle, as the relay saw it; None when `idle` is False.
+        idle_time: time since which the devices are idle, as the relay observed it; None when `idle` is False.
         status_message: None when there is none or the tenant does not pass it on.
-        out_of_office: True when the user is out of office; None when Microsoft does not say or the tenant does not pass it on.
-        display_name: the name as people know it; empty when the tenant does not pass it on, or it is not known yet.
-        mail: the mail address; as `display_name`.
-        observe_time: time at which the relay first saw this presence; None if it did not say.
+        out_of_office: True when the user is out of office; None when Microsoft does not report it or the tenant does not pass it on.
+        display_name: the user's display name; empty when the tenant does not pass it on, or it is not known yet.
+        mail: the mail address; empty in the same cases as `display_name`.
+        observe_time: time at which the relay first observed this presence; None when the relay did not send it.
     """
 
     upn: str
@@ -128,7 +128,7 @@ class Presence:
 
 
 def presence_of(message: pb.UserPresence) -> Presence:
-    """Return the presence of a message."""
+    """Convert a protocol message into a presence."""
     return Presence(
         upn=message.upn,
         availability=Availability(message.availability),
@@ -149,7 +149,7 @@ def presence_of(message: pb.UserPresence) -> Presence:
 
 
 def instant(message: Timestamp) -> datetime | None:
-    """Return the timestamp in UTC; None when it is outside what a datetime can hold."""
+    """Convert a timestamp into a datetime in UTC; None when it is out of a datetime's range."""
     try:
         return datetime.fromtimestamp(message.seconds, UTC) + timedelta(microseconds=message.nanos // 1000)
     except (OverflowError, ValueError, OSError):
@@ -157,7 +157,7 @@ def instant(message: Timestamp) -> datetime | None:
 
 
 def span(message: Duration) -> timedelta | None:
-    """Return the duration; None when it is negative or larger than a timedelta can hold."""
+    """Convert a duration into a timedelta; None when it is negative or out of a timedelta's range."""
     try:
         value = timedelta(seconds=message.seconds, microseconds=message.nanos // 1000)
     except OverflowError:

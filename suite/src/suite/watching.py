@@ -1,4 +1,4 @@
-"""Run a client from the shell: print its events until a person stops it."""
+"""Run a client from the shell: print its events until the user stops it."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from suite.events import Event
 
 REDRAW_S: Final = 0.25
-"""The table is redrawn this often at most, and once a second at least, for the ages in its header."""
+"""Shortest interval between two drawings of the table. The longest is a second, because the header shows ages."""
 
 
 async def watch_lines(client: PresenceClient, until_answered: Sequence[str], out: TextIO, *, as_json: bool) -> None:
-    """Print a line for each event, until these names have answers; for ever when there are none."""
+    """Print a line for each event until all these names have answers. Without names, print until the task is cancelled."""
     to_line: Callable[[Event, datetime], str | None] = json_line if as_json else plain_line
     async with client:
         async for event in client.events():
@@ -35,13 +35,13 @@ async def watch_lines(client: PresenceClient, until_answered: Sequence[str], out
             if line is not None:
                 out.write(f"{line}\n")
                 out.flush()
-            # The client knows answers before their events are read, and all of them are to be printed.
+            # The client knows answers before their events are read. All events must be printed.
             if until_answered and not client.has_events and all(is_answered(client, name) for name in until_answered):
                 return
 
 
 def is_answered(client: PresenceClient, name: str) -> bool:
-    """Return whether the relay has said of a name what it will: a presence, or the reason why there is none."""
+    """Return whether a name has a final answer: a presence, or the reason why there is none."""
     resolution, answer = client.find(name)
     if answer is not None:
         return answer.status is not Status.PENDING and not answer.is_uncertain
@@ -51,7 +51,7 @@ def is_answered(client: PresenceClient, name: str) -> bool:
 async def watch_table(
     client: PresenceClient, names: Sequence[str], address: str, console: Console, *, once: bool
 ) -> None:
-    """Draw a table, and keep it up to date; with `once` until every name has an answer."""
+    """Draw a table and keep it up to date; with `once`, until every name has an answer."""
     connection = Connection(address)
     changed = asyncio.Event()
 
@@ -74,7 +74,7 @@ async def watch_table(
                     connection.note(event)
                     changed.set()
                     if drawing.done():
-                        drawing.result()  # raises what broke it
+                        drawing.result()  # raises its error
                     if once and all(is_answered(client, name) for name in names):
                         break
         finally:
@@ -84,7 +84,7 @@ async def watch_table(
 
 
 async def until_stopped(watching: asyncio.Task[None]) -> None:
-    """Wait for the watching to end. What stops a program ends it quietly."""
+    """Wait for the task to end. Ctrl-C or a stop of the service cancels it without an error."""
     on_stop(watching.cancel)
     with contextlib.suppress(asyncio.CancelledError):
         await watching

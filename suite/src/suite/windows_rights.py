@@ -1,10 +1,10 @@
-"""Read and set who may use a file on Windows: rules on security descriptors as text (SDDL), and the calls that get and set them.
+"""Read and set the permissions of a file on Windows: rules on security descriptors as text (SDDL), and calls that get and set them.
 
     O:S-1-5-21-…-1001 D:PAI(A;;FA;;;SY)(A;;0x1200a9;;;BU)
       └ the owner     └ the list: each entry allows or denies rights to one account or group
 
-SDDL is the same in each language of Windows, and names of accounts are not. The rules are pure, and tested everywhere. The calls run on
-Windows only; elsewhere they are checked for types.
+Windows translates names of accounts into its language, but not SDDL. The rules are pure and tested on all systems. The calls run on
+Windows only; on other systems they are checked for types.
 
 Source: https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-dtyp/f4296d69-1c0f-491f-9587-a960b292d070
 """
@@ -16,7 +16,7 @@ import sys
 from typing import Final
 
 _ADMINISTRATORS: Final = frozenset({"SY", "S-1-5-18", "BA", "S-1-5-32-544"})
-"""The system and its administrators, who can take every right anyway."""
+"""The system and its administrators, who can give themselves every right anyway."""
 _THE_OWNER: Final = frozenset({"OW", "S-1-3-4"})
 _RIGHTS: Final = {
     "CC": 0x1, "DC": 0x2, "LC": 0x4, "SW": 0x8, "RP": 0x10, "WP": 0x20, "DT": 0x40, "LO": 0x80, "CR": 0x100,
@@ -26,19 +26,19 @@ _RIGHTS: Final = {
 }  # fmt: skip
 _ANY: Final = 0xFFFFFFFF
 _OPENING: Final = 0x1 | 0x2 | 0x4 | 0x40000 | 0x80000 | 0x10000000 | 0x40000000 | 0x80000000
-"""Rights to read or change a file's content, or to give oneself that right. To see its name and attributes is none of them."""
+"""Rights to read or change a file's content, or to obtain that right. Rights to its name and attributes are not included."""
 _SID: Final = r"(S-[\d-]+|[A-Z]{2})"
 _DESCRIPTOR: Final = re.compile(rf"(?:O:{_SID})?(?:G:{_SID})?D:([A-Z_]*)((?:\([^()]*\))*)")
-"""Owner, group, flags, entries. Entries with a condition have brackets in brackets, and are not understood."""
+"""Owner, group, flags, entries. Entries with a condition, which have nested brackets, do not match."""
 _ALLOWS: Final = frozenset({"A", "OA", "XA", "ZA"})
 _KNOWN: Final = _ALLOWS | {"D", "OD", "XD"}
 
 
 def allows_others(sddl: str, account: str) -> bool:
-    """Return True when a security descriptor lets others read or change a file. A text that is not understood does.
+    """Return True when a security descriptor lets others read or change a file, or when it cannot be parsed.
 
-    Others are all but the owner, this account, the system and its administrators. Entries that deny are not looked at: an account that is
-    denied what an entry allows counts as one that has it.
+    Others are all accounts except the owner, this account, the system and its administrators. Entries that deny are ignored: an account
+    that one entry denies a right and another allows it counts as allowed.
 
     Args:
         sddl: the security descriptor, with its owner and its list.
@@ -52,7 +52,7 @@ def allows_others(sddl: str, account: str) -> bool:
 
 
 def private_list(account: str) -> str:
-    """Return the list that lets an account, the system and its administrators do everything, and nobody else anything."""
+    """Return the access control list that gives all rights to an account, the system and its administrators, and none to others."""
     return f"D:P(A;;FA;;;SY)(A;;FA;;;BA)(A;;FA;;;{account})"
 
 
@@ -66,7 +66,7 @@ def _opens(entry: str, trusted: frozenset[str | None]) -> bool:
 
 
 def _mask_of(rights: str) -> int:
-    """Return rights as bits. One that is not known counts as all of them."""
+    """Return rights as bits. An unknown right counts as all of them."""
     if re.fullmatch(r"0[xX][0-9a-fA-F]{1,8}", rights):
         return int(rights, 16)
     if rights.isdecimal() and len(rights) < 11:
@@ -82,10 +82,10 @@ if sys.platform == "win32":
     from ctypes import wintypes
 
     def descriptor_of(path: str) -> str:
-        """Return the owner and the list of a file as SDDL.
+        """Return the owner and the access control list of a file as SDDL.
 
         Raises:
-            OSError: Windows does not tell.
+            OSError: Windows refuses.
         """
         owner_and_list, file_object, revision = 1 | 4, 1, 1
         security = ctypes.WinDLL("advapi32", use_last_error=True)
@@ -112,10 +112,10 @@ if sys.platform == "win32":
             _free(found)
 
     def set_list(path: str, sddl: str) -> None:
-        """Give a file the list of this SDDL, and nothing of its folder's.
+        """Set a file's access control list from SDDL, without inheriting from its folder.
 
         Raises:
-            OSError: Windows does not do it.
+            OSError: Windows refuses.
         """
         protected_list, revision = 0x80000000 | 4, 1
         security = ctypes.WinDLL("advapi32", use_last_error=True)
@@ -134,7 +134,7 @@ if sys.platform == "win32":
         """Return the SID of the account that this process runs as.
 
         Raises:
-            OSError: Windows does not tell.
+            OSError: Windows refuses.
         """
         query, user = 0x8, 1
         security = ctypes.WinDLL("advapi32", use_last_error=True)
@@ -145,7 +145,7 @@ if sys.platform == "win32":
         if not security.OpenProcessToken(process, wintypes.DWORD(query), ctypes.byref(token)):
             raise ctypes.WinError(ctypes.get_last_error())
         try:
-            # TOKEN_USER begins with a pointer to the SID, which lies behind it in the same buffer; a SID has 68 bytes at most.
+            # TOKEN_USER begins with a pointer to the SID, which follows in the same buffer. A SID has at most 68 bytes.
             buffer = (ctypes.c_void_p * 32)()
             if not security.GetTokenInformation(
                 token, user, buffer, wintypes.DWORD(ctypes.sizeof(buffer)), ctypes.byref(size)
@@ -158,7 +158,7 @@ if sys.platform == "win32":
             kernel.CloseHandle(token)
 
     def _taken(text: wintypes.LPWSTR) -> str:
-        """Return a text that Windows made, and free it."""
+        """Copy a text that Windows allocated, and free it."""
         value = text.value or ""
         _free(ctypes.cast(text, wintypes.LPVOID))
         return value

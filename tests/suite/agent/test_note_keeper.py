@@ -177,7 +177,7 @@ async def test_a_full_disk_refuses_a_note_and_leaves_what_was_there(room: Room, 
     async with room.keeper() as keeper:
         assert (text_of(keeper), text_of(keeper, BEN)) == ("two", shown)
         assert last is None or shown is not None
-    assert len([one for one in caplog.records if "cannot be kept" in one.getMessage()]) == 1
+    assert len([one for one in caplog.records if "cannot be stored" in one.getMessage()]) == 1
     assert "Leo" not in caplog.text
 
 

@@ -235,7 +235,7 @@ async def test_what_an_agent_brings_is_checked_and_the_rest_counts(place: Callab
     ("value", "said"),
     [
         ("agent1:8790", "https://"),
-        ("http://agent1:8790", "read on the way"),
+        ("http://agent1:8790", "read on the network"),
         ("https://u:p@agent1:8790", "https://host"),
         ("https://\u00e4..x:8790", "xn--"),
         ("https://\u2024:8790", "xn--"),
@@ -287,7 +287,7 @@ async def test_a_note_of_the_hub_that_this_agent_cannot_read_is_left_out_and_the
             await eventually(lambda: console.note_of("ada") == "of the hub")
             await eventually(lambda: sharing(console) == "up_and_running")
     assert [record.getMessage() for record in caplog.records if "left out" in record.getMessage()] == [
-        "notes: the hub sent one that this agent cannot read: text must be a text of 1 to 500 characters. Such notes are left out."
+        "notes: the hub sent a note that this agent cannot read: text must be a text of 1 to 500 characters. Such notes are left out."
     ]
 
 

@@ -381,7 +381,7 @@ def test_what_the_agent_writes_is_no_file_that_it_reads(file: Path, lines: str, 
     (file.parent / "link").symlink_to("c.csv")
     found = loaded(file, f"[Agent]\n{lines.format(folder=file.parent.name)}")
     assert found.settings is None
-    assert any(fault.text.startswith(f"{setting} must be a file of its own") for fault in found.faults), found.faults
+    assert any(fault.text.startswith(f"{setting} must be a separate file") for fault in found.faults), found.faults
 
 
 def test_a_key_file_that_vanishes_while_it_is_read_is_told(file: Path, monkeypatch: pytest.MonkeyPatch):

@@ -193,7 +193,7 @@ def test_logins_are_passwords_or_hashes():
         ("desk:x\nlobby:\n", "Line 2"),
         ("a b:secret\n", "Line 1"),
         ("desk:x\ndesk:y\n", "Line 2"),
-        (f"lobby:elsewhere:{HASH}\n", "another realm"),
+        (f"lobby:elsewhere:{HASH}\n", "a realm that is not"),
     ],
 )
 def test_a_line_that_is_no_login_is_told_by_its_number_only(text: str, said: str):

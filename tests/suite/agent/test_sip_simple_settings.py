@@ -135,7 +135,7 @@ def test_what_is_missing_is_told_and_check_says_it_too(tmp_path: Path):
     assert "set SipSimple.Address" in checked("Enable = 1")
     assert "set SipSimple.Uri" in checked("Enable = 1", "Address = pbx.example")
     said = checked("Enable = 1", "Address = pbx.example", "Uri = sip:suite@pbx.example", "Password = secret")
-    assert "pbx.example (udp) was not asked. The agent subscribes as sip:suite@pbx.example." in said
+    assert "pbx.example (udp) was not contacted. The agent subscribes as sip:suite@pbx.example." in said
     assert "There is a password for suite." in said
     assert "secret" not in said
 

@@ -18,7 +18,7 @@ from suite.agent.core.values import (
     TelephonyStatement,
 )
 from suite.agent.settings.groups.sip_server import LANGUAGES, LampKinds
-from suite.agent.sipserver.documents import Telling, document_of
+from suite.agent.sipserver.documents import DocumentOptions, document_of
 from suite.agent.sipserver.states import STATES, phone_state
 from suite.agent.sipserver.table import phones_table
 from suite.agent.sipserver.words import word_of
@@ -84,9 +84,9 @@ def test_a_lamp_blinks_if_and_only_if_the_phone_rings(rich: RichState, phone: Te
 def test_every_document_is_read_back_as_it_was_meant(rich: RichState, phone: TelephonyState, language: str, note: str):
     now = shown(rich, phone)
     told = phone_state(now, "busy")
-    telling = Telling(lamps="busy", language=language)
-    presence = document_of("presence", ENTITY, now, note, telling, version=0, was_told=False)
-    dialog = document_of("dialog", ENTITY, now, note, telling, version=7, was_told=True)
+    options = DocumentOptions(lamps="busy", language=language)
+    presence = document_of("presence", ENTITY, now, note, options, version=0, was_told=False)
+    dialog = document_of("dialog", ENTITY, now, note, options, version=7, was_told=True)
     assert (presence is None) == (told is None)
     assert dialog is not None
     assert read_dialog_info(dialog).version == 7
@@ -112,7 +112,7 @@ def test_a_forwarded_phone_is_told_by_rich_presence_and_a_note(rich: RichState, 
 def test_phones_find_busy_as_text():
     """Baresip looks for `<rpid:busy/>`, without a blank."""
     now = shown(RichState.IN_A_MEETING, TelephonyState.UNKNOWN)
-    document = document_of("presence", ENTITY, now, "", Telling(), version=0, was_told=False)
+    document = document_of("presence", ENTITY, now, "", DocumentOptions(), version=0, was_told=False)
     assert document is not None
     assert b"<rpid:activities><rpid:busy/><rpid:meeting/></rpid:activities>" in document
 

@@ -129,6 +129,6 @@ def test_a_settings_file_that_is_of_no_use(files):
         return result.output
 
     (files / "Presence.ini").write_text("[Relay]\nAddress = https://relay.example.com\n")
-    assert "settings check tells why" in fails("--settings", str(files / "Presence.ini"))
+    assert "settings check shows why" in fails("--settings", str(files / "Presence.ini"))
     (files / "Presence.ini").write_text("[MSTeamsPresence]\nEnable = 1\n")
     assert "Give the address of the relay" in fails("--settings", str(files / "Presence.ini"))

@@ -143,13 +143,13 @@ async def test_a_connection_that_is_never_accepted(ca_pem):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (b"HTTP/1.1 407 No\r\nProxy-Authenticate: NTLM\r\nProxy-Authenticate: Negotiate\r\n\r\n", "wants a login by NTLM, Negotiate"),
+        (b"HTTP/1.1 407 No\r\nProxy-Authenticate: NTLM\r\nProxy-Authenticate: Negotiate\r\n\r\n", "requires a login by NTLM, Negotiate"),
         (b"HTTP/1.0 403 Forbidden\r\n\r\n", "(HTTP 403): have CONNECT to it allowed"),
         (b"HTTP/1.1 503 Away\n\n", "(HTTP 503)"),
         (b"HTTP/1.1 2xx\r\n\r\n", "No HTTP proxy answers"),
         (b"SSH-2.0-OpenSSH_9.2p1\r\n", "No HTTP proxy answers"),
         (b"HTTP/1.1 200 OK\r\n", "No HTTP proxy answers"),
-        (b"", "hangs up"),
+        (b"", "closes the connection"),
     ],
 )  # fmt: skip
 async def test_a_proxy_that_does_not_connect(relay, ca_pem, answer, words):
@@ -163,7 +163,7 @@ async def test_a_proxy_that_does_not_connect(relay, ca_pem, answer, words):
 async def test_a_proxy_that_is_silent(relay, ca_pem, says):
     async with Server(says, stays=True) as proxy:
         report = await told(f"localhost:{relay.port}", ca_pem, proxy=f"127.0.0.1:{proxy.port}", step_s=BRIEF_S)
-    assert "takes the connection and does not answer" in report.verdict.sentence
+    assert "accepts the connection and does not answer" in report.verdict.sentence
 
 
 async def test_a_proxy_whose_answer_never_ends_is_read_no_further(relay, ca_pem):
@@ -217,7 +217,7 @@ async def test_a_certificate_that_only_the_system_trusts(relay, authority, monke
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "system.pem"))
     report = await told(f"localhost:{relay.port}", None)
     assert failed(report) == [Hop.CERTIFICATE]
-    assert "whom this system trusts but gRPC does not" in report.verdict.sentence
+    assert "which this system trusts but gRPC does not" in report.verdict.sentence
 
 
 async def test_the_certificates_that_grpc_is_told_to_trust_are_trusted_here_too(
@@ -280,7 +280,7 @@ async def test_a_stranger_that_hangs_up_at_the_second_look(relay):
         report = await told(f"localhost:{stranger.port}", trustme.CA().cert_pem.bytes())
         assert stranger.taken > 1
     assert failed(report) == [Hop.CERTIFICATE]
-    assert "signed by somebody unknown" in report.verdict.sentence
+    assert "signed by an unknown CA" in report.verdict.sentence
 
 
 @pytest.mark.parametrize("alpn", [(), ("http/1.1",)])

@@ -1,4 +1,4 @@
-"""The colleagues that programs add by the local API, beside those of the file. They stay until they are removed, also over a restart."""
+"""Colleagues that programs add by the local API, in addition to those of the file. They are kept over a restart, until removed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOST_ADDED: Final = 10_000
-"""Colleagues that may be added. More belong into a file."""
+"""Limit of added colleagues. For more, use a file."""
 
 
 class TooManyColleagues(Exception):
@@ -29,17 +29,17 @@ class TooManyColleagues(Exception):
 
 
 class AddedColleagues:
-    """The added colleagues, on the disk before they are acknowledged, and on the board then."""
+    """The added colleagues. Each change is written to disk, then put on the board, then acknowledged."""
 
     def __init__(self, board: Board, store: ColleagueStore | None) -> None:
-        """Have nobody yet. Without a store nobody can be added."""
+        """Begin without colleagues. Without a store, none can be added."""
         self._board = board
         self._store = store
         self._added: dict[Key, Colleague] = {}
         self._one_at_a_time = asyncio.Lock()
 
     async def load(self) -> None:
-        """Put on the board whom the store has."""
+        """Put the colleagues in the store on the board."""
         if self._store is None:
             return
         try:
@@ -54,13 +54,13 @@ class AddedColleagues:
         """Add colleagues, or change those who were added before.
 
         Raises:
-            NotKept, TooManyColleagues: nobody was added or changed.
+            NotKept, TooManyColleagues: nothing was changed.
         """
         new = {key_of(one.id): one for one in colleagues}
-        await asyncio.shield(asyncio.create_task(self._add(new)))  # whoever asked may leave in the middle of it
+        await asyncio.shield(asyncio.create_task(self._add(new)))  # the caller may be cancelled meanwhile
 
     async def remove(self, name: str) -> Key | None:
-        """Remove a colleague who was added, by login, or by UPN where there is no login; None when nobody was.
+        """Remove an added colleague, by login, or by UPN if there is no login. Return the key, or None when none was added.
 
         Raises:
             NotKept: nothing was changed.

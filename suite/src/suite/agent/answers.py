@@ -1,9 +1,9 @@
-"""The relay's answers as they are passed on over gRPC: names, what they stand for, the presence of users. No other source counts here.
+"""The relay's answers as the agent serves them over gRPC: names, their resolutions, presence of users. No other source is included.
 
-The Teams source puts answers in; each change has a revision, greater than all before it. A listener has the names that changed, not
-the changes, so a console that reads slowly costs nobody else anything. The names that consoles want are watched beside the board's.
+The Teams source puts answers in. Each change gets a revision, higher than all before it. A listener collects the names that changed, not
+the changes, so a slow console does not use memory or delay others. Names that consoles want are watched in addition to the board's.
 
-Everything happens in the event loop's thread, and nothing waits.
+Everything runs in the event loop's thread, and nothing blocks.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ PENDING: Final = Resolution(None, Status.PENDING)
 STALE: Final = Answer(None, Status.STALE)
 _UNREACHABLE: Final = Resolution(None, Status.SOURCE_UNREACHABLE)
 LINGER_S: Final = 60.0
-"""A name that no console wants any more is watched for so long: a console that reconnects then finds its answer as it was."""
+"""Time for which a name is still watched after the last console released it, so that a console that reconnects finds its answer."""
 
 
 def unreachable(_name: str) -> tuple[Resolution | None, Answer | None]:
-    """Return what is known of a name while there is no relay."""
+    """Return the resolution and answer of any name while there is no relay."""
     return _UNREACHABLE, None
 
 
 @dataclass(slots=True, eq=False)
 class NameEntry:
-    """The relay's words on one name.
+    """The relay's answer for one name.
 
     Attributes:
-        resolution: what the name stands for.
-        answer: of the user; None while there is none.
-        revision: of the newest change.
-        wire: the answer as it is sent, kept for all consoles; empty until somebody needs it.
+        resolution: the resolution of the name.
+        answer: the answer for its user; None while there is none.
+        revision: revision of the newest change.
+        wire: the encoded answer, shared by all consoles; empty until one needs it.
     """
 
     resolution: Resolution = PENDING
@@ -66,10 +66,10 @@ class Freshness:
 
 
 class AnswerListener(Changes):
-    """The names that changed and have not been sent to one console.
+    """The changed names that one console has not been sent yet.
 
     Attributes:
-        is_over: True when the answers are of another relay from now on.
+        is_over: True once all answers were replaced by those of another relay or organisation.
     """
 
     def __init__(self) -> None:
@@ -78,20 +78,20 @@ class AnswerListener(Changes):
         self.watched: dict[Key, object] = {}
 
     def tell(self, key: Key) -> None:
-        """Note that a name's answer changed."""
+        """Record that a name's answer changed."""
         if key in self.watched:
             self.note((key,))
 
 
 class RelayAnswers:
-    """The relay's answers to all names that consoles want over gRPC.
+    """The relay's answers for all names that consoles watch over gRPC.
 
     Attributes:
-        epoch: a word for these answers; revisions of another epoch say nothing.
-        revision: of the newest change.
-        freshness: of the whole organisation.
-        on_wanted: called when other names are to be watched.
-        find: returns what the source knows of a name now.
+        epoch: random id of these answers; revisions of different epochs cannot be compared.
+        revision: revision of the newest change.
+        freshness: state of the whole organisation.
+        on_wanted: called when the set of names to watch changed.
+        find: returns the source's resolution and answer of a name.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -106,10 +106,10 @@ class RelayAnswers:
         self._spelled: dict[Key, str] = {}
         self._wanted: Counter[Key] = Counter()
         self._leaving: dict[Key, float] = {}
-        """Name that no console wants any more -> since when; the one that has waited longest first."""
+        """Name that no console wants any more -> time of its release; the oldest first."""
         self._listeners: set[AnswerListener] = set()
 
-    # What consoles want
+    # Names that consoles want
 
     @property
     def wanted(self) -> Mapping[Key, str]:
@@ -117,7 +117,7 @@ class RelayAnswers:
         return self._spelled
 
     def want(self, names: Iterable[str]) -> None:
-        """Watch these names too. Each call is undone by `release` with the same names."""
+        """Watch these names too. `release` with the same names undoes each call."""
         new: list[str] = []
         for name in names:
             key = key_of(name)
@@ -134,7 +134,7 @@ class RelayAnswers:
             self.on_wanted()
 
     def release(self, keys: Iterable[Key]) -> None:
-        """Watch these names no longer, unless another console wants them; see `LINGER_S`."""
+        """Stop watching these names, unless another console wants them; see `LINGER_S`."""
         now = self._clock()
         for key in keys:
             self._wanted[key] -= 1
@@ -143,7 +143,7 @@ class RelayAnswers:
                 self._leaving[key] = now
 
     def sweep(self, linger_s: float = LINGER_S) -> None:
-        """Forget the names that no console has wanted for a time. Somebody calls this now and then."""
+        """Forget the names that no console has wanted for `linger_s`. Call this regularly."""
         latest, gone = self._clock() - linger_s, []
         for key, since in self._leaving.items():
             if since > latest:
@@ -155,43 +155,43 @@ class RelayAnswers:
             self.on_wanted()
 
     def has_room_for(self, names: Iterable[str]) -> bool:
-        """Return whether no more would be watched with these names than one stream of the relay may."""
+        """Return whether one stream of the relay may watch these names too."""
         new = {key_of(name) for name in names} - self._entries.keys()
         if new and len(self._entries) + len(new) > MAX_USERS_A_STREAM:
             self.sweep(0.0)
         return len(self._entries) + len(new) <= MAX_USERS_A_STREAM
 
-    # What the relay says
+    # Answers
 
     def get(self, key: Key) -> NameEntry:
-        """Return what is passed on of a name that is wanted."""
+        """Return the entry of a name that a console wants."""
         return self._entries[key]
 
     def shown(self, key: Key) -> tuple[Resolution, Answer | None]:
-        """Return what is passed on of a name: without a stream to the relay for long, its answers are STALE."""
+        """Return the resolution and answer to send for a name. When the stream has been broken for long, answers are STALE."""
         entry = self._entries[key]
         if not self._is_hidden or entry.resolution.user_id is None:
             return entry.resolution, entry.answer
         return entry.resolution, STALE
 
     def put(self, name: str, resolution: Resolution | None, answer: Answer | None) -> None:
-        """Take what the relay says of a name. One that no console wants is ignored."""
+        """Store the relay's answer for a name. A name that no console wants is ignored."""
         entry = self._entries.get(key_of(name))
         if entry is None:
             return
         resolution = resolution or PENDING
         if answer is not None and answer.is_uncertain:
-            answer = replace(answer, is_uncertain=False)  # `freshness` says it of all of them
+            answer = replace(answer, is_uncertain=False)  # `freshness` reports it for all answers
         if (entry.resolution, entry.answer) != (resolution, answer):
             entry.resolution, entry.answer = resolution, answer
             self._change(key_of(name), entry)
 
     def trust(self, status: Status, *, is_hidden: bool) -> None:
-        """Take how far the answers can be trusted.
+        """Set how certain the answers are.
 
         Args:
             status: NONE when they are the relay's newest.
-            is_hidden: True when they are so old that none may be shown.
+            is_hidden: True when they are too old to be shown.
         """
         if is_hidden is not self._is_hidden:
             self._is_hidden = is_hidden
@@ -201,12 +201,12 @@ class RelayAnswers:
         self._fresh(replace(self.freshness, status=status))
 
     def contacted(self, contact_time: datetime | None, poll_interval: timedelta | None) -> None:
-        """Take when Microsoft last confirmed the answers, and how often they are read."""
-        # Progress is reported at each console's own pace, so nobody is woken.
+        """Set the time at which Microsoft last confirmed the answers, and the interval at which they are read."""
+        # Each console's stream reports progress at its own interval, so no listener is woken.
         self.freshness = replace(self.freshness, contact_time=contact_time, poll_interval=poll_interval)
 
     def renew(self) -> None:
-        """Forget all answers, because others follow: of another relay, or of another organisation."""
+        """Forget all answers, because those of another relay or another organisation follow."""
         self.epoch = secrets.token_hex(8)
         self.freshness, self._is_hidden, self.find = Freshness(), True, unreachable
         for entry in self._entries.values():
@@ -228,7 +228,7 @@ class RelayAnswers:
             for listener in self._listeners:
                 listener.wake()
 
-    # Who listens
+    # Listeners
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -240,7 +240,7 @@ class RelayAnswers:
 
     @contextmanager
     def listening(self) -> Iterator[AnswerListener]:
-        """Listen to changes while the context lasts; what the listener then still watches is released."""
+        """Listen to changes within the context. At its end, release the names that the listener still watches."""
         listener = AnswerListener()
         self._listeners.add(listener)
         try:

@@ -1,10 +1,10 @@
-"""The board: all colleagues, what every source says of them, and what consoles are shown.
+"""The board: all colleagues, the statements of all sources about them, and the state that consoles show.
 
-Sources put statements in; each is aggregated at once. Each change of what is shown has a revision, greater than all before it.
-A listener has the names of those that changed, not the changes: a console that reads slowly gets the newest state of each
-colleague, and costs nobody else anything.
+Sources put statements in; each is aggregated at once. Each change of the shown state gets a revision, higher than all before it.
+A listener collects the keys of colleagues that changed, not the changes: a slow console gets the newest state of each
+colleague, and does not use memory or delay others.
 
-Everything happens in the event loop's thread, and nothing waits.
+Everything runs in the event loop's thread, and nothing blocks.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _Source = TypeVar("_Source", SourceName, PhoneSource)
 _Statement = TypeVar("_Statement", RichStatement, TelephonyStatement)
 
 MOST_REMOVED: Final = 10_000
-"""Removals that are remembered for consoles that resume; one that missed more gets everything anew."""
+"""Removals that are kept for consoles that resume. A console that missed more is sent all colleagues again."""
 
 
 @dataclass(slots=True, eq=False)
@@ -37,11 +37,11 @@ class BoardEntry:
     """One colleague on the board.
 
     Attributes:
-        rich: source -> its statement; sources that said nothing are absent.
-        telephony: the same, of the phone.
-        shown: what consoles show.
-        revision: of the newest change of `shown`.
-        note_revision: of the newest change of the note about the colleague; 0 when there never was one.
+        rich: source -> its statement; sources without a statement are absent.
+        telephony: the same for the phone.
+        shown: the state that consoles show.
+        revision: revision of the newest change of `shown`.
+        note_revision: revision of the newest change of the note about the colleague; 0 when there never was a note.
     """
 
     colleague: Colleague
@@ -53,15 +53,15 @@ class BoardEntry:
 
     @property
     def subject(self) -> Key:
-        """Return the name under which notes about the colleague are kept: agents that share notes know people by their UPN."""
+        """Return the name under which notes about the colleague are kept. It is the UPN, if any, for agents that share notes."""
         return key_of(self.colleague.upn or self.colleague.login)
 
 
 class BoardListener(Changes):
-    """The changes that one console has not been sent.
+    """The changes that one console has not been sent yet.
 
     Attributes:
-        everything: True when the console must be sent all colleagues, and forget those whom it is not sent.
+        everything: True when the console must be sent all colleagues, and must forget all others.
     """
 
     def __init__(self, only: frozenset[Key] | None, *, is_console: bool = True) -> None:
@@ -72,37 +72,37 @@ class BoardListener(Changes):
         self._notes: dict[Key, None] = {}
 
     def tell(self, key: Key) -> None:
-        """Note that a colleague changed, or was removed."""
+        """Record that a colleague changed or was removed."""
         if self.only is None or key in self.only:
             self.note((key,))
 
     def tell_all(self, keys: Collection[Key]) -> None:
-        """Note that these changed, or were removed."""
+        """Record that these colleagues changed or were removed."""
         if self.only is not None:
             among = keys if isinstance(keys, dict) else set(keys)  # a board may have a hundred thousand
             keys = [key for key in self.only if key in among]
         self.note(keys)
 
     def tell_note(self, key: Key) -> None:
-        """Note that the note about a colleague changed."""
+        """Record that the note about a colleague changed."""
         if self.only is None or key in self.only:
             self._notes[key] = None
             self.wake()
 
     def take_notes(self) -> list[Key]:
-        """Return those about whom the note changed since the last call, each once. No await stands between this and `take`."""
+        """Return the colleagues whose note changed since the last call, each once. Do not await between this and `take`."""
         notes, self._notes = list(self._notes), {}
         return notes
 
 
 class Board:
-    """All colleagues with what is shown of them.
+    """All colleagues with the state that consoles show.
 
     Attributes:
-        epoch: a word that no other run of the agent has; revisions of another epoch say nothing.
-        revision: of the newest change.
-        on_watched: called when other colleagues are to be watched.
-        has_note: returns True for a subject about whom there is a note.
+        epoch: random id of this run of the agent; revisions of different epochs cannot be compared.
+        revision: revision of the newest change.
+        on_watched: called when the set of colleagues to watch changed.
+        has_note: returns True for a subject with a note.
     """
 
     def __init__(self, winning: SourceName) -> None:
@@ -115,31 +115,31 @@ class Board:
         self._in_file: tuple[Colleague, ...] = ()
         self._added: tuple[Colleague, ...] = ()
         self._pinned: frozenset[Key] = frozenset()
-        """Those of the file, and those who were added."""
+        """Colleagues of the file, and added ones."""
         self._wanted: Counter[Key] = Counter()
         self._spelled: dict[Key, str] = {}
-        """Key -> the spelling of whoever wanted it first."""
+        """Key -> the spelling of the console that wanted it first."""
         self._entries: dict[Key, BoardEntry] = {}
         self._order: dict[Key, None] = {}
         """Keys in the order of their newest change, for consoles that resume."""
         self._note_order: dict[Key, None] = {}
         """Keys in the order of the newest change of the note about them."""
         self._subjects: dict[Key, list[Key]] = {}
-        """The name under which notes are kept -> the colleagues whom it stands for."""
+        """Subject (the name under which notes are kept) -> its colleagues."""
         self._removed: deque[tuple[int, Key]] = deque(maxlen=MOST_REMOVED)
         self._forgotten = 0
         self._listeners: set[BoardListener] = set()
 
-    # Who is on it
+    # Colleagues
 
     @property
     def entries(self) -> Mapping[Key, BoardEntry]:
-        """Return key -> entry of everybody who is watched."""
+        """Return key -> entry of each colleague on the board."""
         return self._entries
 
     @property
     def listed(self) -> frozenset[Key]:
-        """Return those of the file, and those who were added: not those whom only a console asked for."""
+        """Return the colleagues of the file and the added ones, without those that only a console wants."""
         return self._pinned
 
     def __len__(self) -> int:
@@ -158,20 +158,20 @@ class Board:
         return None if entry is None else (key, entry)
 
     def set_colleagues(self, colleagues: Iterable[Colleague]) -> None:
-        """Replace the colleagues of the file. Those who stay keep what sources said of them, as far as it was said of the same UPN or extension."""
+        """Replace the colleagues of the file. Those who stay keep the statements about their unchanged UPN, address and extension."""
         self._in_file = tuple(colleagues)
         self._directory = Directory((*self._in_file, *self._added))
         self._settle()
 
     def set_added(self, colleagues: Iterable[Colleague]) -> None:
-        """Replace the colleagues that programs added. One whom the file has too is as the file says."""
+        """Replace the colleagues that programs added. For a colleague in both, the file takes precedence."""
         self._added = tuple(colleagues)
         self._directory = Directory((*self._in_file, *self._added))
         self._settle()
 
     @contextmanager
     def wanting(self, names: Iterable[str]) -> Iterator[frozenset[Key]]:
-        """Watch these names while the context lasts, and yield their keys. A name that is nobody's in the file counts as a UPN."""
+        """Watch these names within the context, and yield their keys. A name that matches no colleague counts as a UPN."""
         wanted = {key_of(name): name for name in map(self._id_of, names)}
         self._wanted.update(wanted.keys())
         for key, name in wanted.items():
@@ -190,7 +190,7 @@ class Board:
                 self._settle()
 
     def has_no_room_for(self, names: Iterable[str]) -> bool:
-        """Return True when more would be watched with these names than one stream of the relay may."""
+        """Return True when one stream of the relay may not watch these names too."""
         new = {key_of(self._id_of(name)) for name in names} - self._entries.keys()
         return len(self._entries) + len(new) > MOST_COLLEAGUES
 
@@ -199,7 +199,7 @@ class Board:
         return colleague.id if colleague is not None else name
 
     def _settle(self) -> None:
-        """Put on the board whom the file has, a program added or a console wants, and take everybody else off."""
+        """Put the colleagues of the file, added ones and those that consoles want on the board, and remove all others."""
         present = {key_of(colleague.id): colleague for colleague in self._directory}
         self._pinned = frozenset(present)
         for key, name in self._spelled.items():
@@ -235,27 +235,27 @@ class Board:
         self._removed.append((self.revision, key))
         self._tell(key)
 
-    # What is said
+    # Statements
 
     def state_rich(self, key: Key, source: SourceName, statement: RichStatement | None) -> None:
-        """Take what a source says of a colleague; None withdraws it. Somebody who is not on the board is ignored."""
+        """Set a source's statement about a colleague; None withdraws it. A key that is not on the board is ignored."""
         entry = self._entries.get(key)
         if entry is not None and _put(entry.rich, source, statement):
             self._show(key, entry)
 
     def state_telephony(self, key: Key, source: PhoneSource, statement: TelephonyStatement | None) -> None:
-        """Take what a source says of a colleague's phone; None withdraws it."""
+        """Set a source's statement about a colleague's phone; None withdraws it. A key that is not on the board is ignored."""
         entry = self._entries.get(key)
         if entry is not None and _put(entry.telephony, source, statement):
             self._show(key, entry)
 
     def withdraw(self, source: SourceName) -> None:
-        """Withdraw all rich presence that a source said."""
+        """Withdraw all statements of a source about rich presence."""
         for key in list(self._entries):
             self.state_rich(key, source, None)
 
     def withdraw_telephony(self, source: PhoneSource) -> None:
-        """Withdraw everything that a source said of phones."""
+        """Withdraw all statements of a source about phones."""
         for key in list(self._entries):
             self.state_telephony(key, source, None)
 
@@ -270,11 +270,11 @@ class Board:
     # Notes
 
     def about(self, subject: Key) -> Sequence[Key]:
-        """Return the colleagues whom a name stands for under which notes are kept; none when nobody of it is on the board."""
+        """Return the colleagues of a subject (a name under which notes are kept); empty when none is on the board."""
         return self._subjects.get(subject, ())
 
     def note_changed(self, subject: Key) -> None:
-        """Take note that the note about somebody is another one now, or is none any more."""
+        """Record that the note about a subject was changed or removed."""
         for key in self.about(subject):
             self._change_note(key, self._entries[key])
 
@@ -296,7 +296,7 @@ class Board:
         if not self._subjects[subject]:
             del self._subjects[subject]
 
-    # What is shown
+    # Shown state
 
     def _show(self, key: Key, entry: BoardEntry) -> None:
         self._change(key, entry, self._aggregated(entry))
@@ -311,7 +311,7 @@ class Board:
         self._order[key] = None
         self._tell(key)
 
-    # Who listens
+    # Listeners
 
     @property
     def listeners(self) -> int:
@@ -322,10 +322,10 @@ class Board:
     def listening(
         self, only: frozenset[Key] | None, since: tuple[str, int] | None, *, is_console: bool = True
     ) -> Iterator[BoardListener]:
-        """Listen to changes while the context lasts.
+        """Listen to changes within the context.
 
         Args:
-            only: the colleagues whose changes count; None is everybody.
+            only: the colleagues whose changes count; None for all.
             since: epoch and revision up to which the listener has seen everything; None when it has seen nothing.
             is_console: False for a part of the agent.
         """
@@ -347,7 +347,7 @@ class Board:
             listener.wake()
 
     def missed(self, since: tuple[str, int] | None) -> list[Key] | None:
-        """Return who changed since a revision, in order; None when that is not known any more."""
+        """Return the keys that changed since an epoch and revision, in order; None when that is not known any more."""
         if since is None or since[0] != self.epoch or not self._forgotten <= since[1] <= self.revision:
             return None
         missed = [key for revision, key in self._removed if revision > since[1]]
@@ -359,7 +359,7 @@ class Board:
         return list(dict.fromkeys([*missed, *reversed(changed)]))
 
     def _missed_notes(self, since: int) -> list[Key]:
-        """Return those about whom the note changed since a revision, in order; since 0, those about whom there is one."""
+        """Return the keys whose note changed since a revision, in order; for 0, the keys with a note."""
         changed: list[Key] = []
         for key in reversed(self._note_order):
             if self._entries[key].note_revision <= since:
@@ -374,7 +374,7 @@ class Board:
 
 
 def _put(said: dict[_Source, _Statement], source: _Source, statement: _Statement | None) -> bool:
-    """Replace a source's statement, and return True when it is another one now."""
+    """Replace a source's statement. Return True when it changed."""
     if said.get(source) == statement:
         return False
     if statement is None:
@@ -385,7 +385,7 @@ def _put(said: dict[_Source, _Statement], source: _Source, statement: _Statement
 
 
 def _withdraw_what_was_of_another(entry: BoardEntry, now: Colleague) -> None:
-    """Withdraw what was said of a UPN, SIP address or extension that the colleague had: it may be somebody else's now."""
+    """Withdraw statements about a former UPN, SIP address or extension of the colleague: it may belong to another user now."""
     before = entry.colleague
     if before.upn != now.upn:
         entry.rich.pop(SourceName.TEAMS, None)
@@ -395,4 +395,4 @@ def _withdraw_what_was_of_another(entry: BoardEntry, now: Colleague) -> None:
         entry.rich.pop(SourceName.SIP, None)
         entry.rich.pop(SourceName.SFB, None)
     if before.extension != now.extension:
-        entry.telephony.clear()  # it is another phone's, and the next state is told of this one
+        entry.telephony.clear()  # it is the state of another phone

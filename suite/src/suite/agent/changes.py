@@ -1,4 +1,4 @@
-"""The names that changed and have not been sent to one console: a slow console gets the newest state of each, and delays nobody."""
+"""The changed names that one console has not been sent yet. A slow console gets the newest state of each, and delays no other."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ if TYPE_CHECKING:
 
 
 class Changes:
-    """The names that one console is still to be sent."""
+    """The changed names that one console has not been sent yet."""
 
     def __init__(self) -> None:
         self._changed: dict[Key, None] = {}
         self._news = asyncio.Event()
 
     def note(self, keys: Iterable[Key]) -> None:
-        """Note that these changed."""
+        """Record that these names changed."""
         self._changed.update(dict.fromkeys(keys))
         if self._changed:
             self._news.set()
 
     def wake(self) -> None:
-        """Let `wait` return although no name changed."""
+        """Make `wait` return although no name changed."""
         self._news.set()
 
     def take(self) -> list[Key]:
@@ -35,5 +35,5 @@ class Changes:
         return changed
 
     async def wait(self) -> None:
-        """Wait until something changed."""
+        """Wait for a change."""
         await self._news.wait()

@@ -1,8 +1,9 @@
-"""Check for an installer whether an agent can start with these settings. Nothing is written, and nothing is sent.
+"""Check whether an agent can start with its settings, for installers. Writes and sends nothing.
 
     presence-suite agent --settings Presence.ini --check
 
-Neither the relay nor a SIP server is asked: an agent starts without them, and `presence-suite doctor` examines the way to the relay.
+The check contacts neither the relay nor a SIP server, because an agent starts without them. `presence-suite doctor` tests the
+connection to the relay.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 
 class CheckState(enum.Enum):
-    """The outcome of one check. Only FAILED keeps an agent from doing what its settings say."""
+    """The outcome of one check. FAILED means that the agent cannot do what its settings say."""
 
     OK = "ok"
     NOTE = "note"
@@ -48,7 +49,7 @@ class CheckState(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the answer: what was checked, how it is, and a sentence."""
+    """One line of the result: the outcome, the subject, and a sentence."""
 
     state: CheckState
     what: str
@@ -59,11 +60,11 @@ class Finding:
 
 
 def check(path: Path, loaded: LoadedSettings) -> Iterator[Finding]:
-    """Yield what is found of a settings file, and of all that it names.
+    """Check a settings file and everything that it names, and yield the findings.
 
     Args:
         path: the settings file.
-        loaded: what it said.
+        loaded: its content.
     """
     for fault in loaded.faults:
         yield Finding(CheckState.FAILED if fault.breaks else CheckState.NOTE, "settings", f"{path.name}: {fault}")
@@ -80,7 +81,7 @@ def check(path: Path, loaded: LoadedSettings) -> Iterator[Finding]:
     yield from _colleagues(settings.users_file)
     yield _store(settings.store)
     if settings.hub.url:
-        yield Finding(CheckState.OK, "notes", f"Shared through {settings.hub.url}, which was not asked.")
+        yield Finding(CheckState.OK, "notes", f"Shared through {settings.hub.url}, which was not contacted.")
     yield from _asterisk(settings.asterisk)
     yield from _sip_publish(settings.sip_publish)
     yield _log(settings.log.file)
@@ -101,14 +102,14 @@ def _teams(teams: TeamsSettings, path: Path) -> Iterator[Finding]:
     else:
         yield Finding(CheckState.FAILED, "key", "There is no suite key: set Relay.KeyFile.")
     if teams.address:
-        asks = f"{teams.address} was not asked. To examine the way: presence-suite doctor --settings {path}"
+        asks = f"{teams.address} was not contacted. To test the connection: presence-suite doctor --settings {path}"
         yield Finding(CheckState.OK, "relay", asks)
     else:
         yield Finding(CheckState.FAILED, "relay", "There is no address of the relay: set Relay.Address.")
 
 
 def _sfb(sfb: SfbSettings) -> Iterator[Finding]:
-    """Yield what is to be said of Skype for Business; nothing when it is off, as for most."""
+    """Yield the findings on Skype for Business; none when it is off."""
     if not sfb.enabled:
         return
     server = sfb.address or sfb.domain
@@ -120,7 +121,7 @@ def _sfb(sfb: SfbSettings) -> Iterator[Finding]:
         )
     else:
         yield Finding(
-            CheckState.NOTE, "skype", f"{server} was not asked. This source was never seen against a real server."
+            CheckState.NOTE, "skype", f"{server} was not contacted. This source was never tested with a real server."
         )
 
 
@@ -133,10 +134,12 @@ def _asterisk(asterisk: AsteriskSettings) -> Iterator[Finding]:
         if not value
     ]
     if lacking:
-        yield Finding(CheckState.FAILED, "asterisk", f"Nothing is fed: set Asterisk.{' and Asterisk.'.join(lacking)}.")
+        yield Finding(
+            CheckState.FAILED, "asterisk", f"No states are sent: set Asterisk.{' and Asterisk.'.join(lacking)}."
+        )
     else:
         where = f"{asterisk.host}, port {asterisk.port}"
-        yield Finding(CheckState.OK, "asterisk", f"{where} was not asked. The agent logs in as {asterisk.user}.")
+        yield Finding(CheckState.OK, "asterisk", f"{where} was not contacted. The agent logs in as {asterisk.user}.")
 
 
 def _sip(sip: SipSimpleSettings) -> Iterator[Finding]:
@@ -151,7 +154,7 @@ def _sip(sip: SipSimpleSettings) -> Iterator[Finding]:
     else:
         servers = ", ".join(sip.servers)
         yield Finding(
-            CheckState.OK, "sip", f"{servers} ({sip.protocol}) was not asked. The agent subscribes as {sip.uri}."
+            CheckState.OK, "sip", f"{servers} ({sip.protocol}) was not contacted. The agent subscribes as {sip.uri}."
         )
     if sip.password:
         yield Finding(CheckState.OK, "sip", f"There is a password for {sip.user}.")
@@ -168,7 +171,7 @@ def _sip_publish(publish: SipPublishSettings) -> Iterator[Finding]:
         yield Finding(CheckState.FAILED, "publish", "There is a user without a password: set SipPublish.PasswordFile.")
     else:
         where = f"{publish.host}, port {publish.port}" if publish.port else publish.host
-        yield Finding(CheckState.OK, "publish", f"{where} ({publish.protocol}) was not asked.")
+        yield Finding(CheckState.OK, "publish", f"{where} ({publish.protocol}) was not contacted.")
 
 
 def _access(api: ApiSettings) -> Iterator[Finding]:
@@ -181,7 +184,7 @@ def _access(api: ApiSettings) -> Iterator[Finding]:
 def _colleagues(path: Path | None) -> Iterator[Finding]:
     if path is None:
         yield Finding(
-            CheckState.OK, "colleagues", "No file: colleagues are those whom consoles ask for and programs add."
+            CheckState.OK, "colleagues", "No file: colleagues are those that consoles watch and programs add."
         )
         return
     found = load_users(path)
@@ -199,7 +202,7 @@ def _store(path: Path) -> Finding:
             _check_can_be_made(path)
     except (ConfigError, OSError) as error:
         return Finding(CheckState.FAILED, "store", _words(path, error))
-    return Finding(CheckState.OK, "store", f"{path} {'can be used' if is_there else 'can be made'}.")
+    return Finding(CheckState.OK, "store", f"{path} {'can be used' if is_there else 'can be created'}.")
 
 
 def _log(path: Path | None) -> Finding:
@@ -208,7 +211,7 @@ def _log(path: Path | None) -> Finding:
     try:
         if not path.exists():
             _check_can_be_made(path)
-            return Finding(CheckState.OK, "log", f"{path} can be made.")
+            return Finding(CheckState.OK, "log", f"{path} can be created.")
         if not stat.S_ISREG(path.stat().st_mode) or not os.access(path, os.W_OK):
             return Finding(CheckState.FAILED, "log", f"{path} is not a file that this account can write.")
         if is_open_to_others(path):
@@ -227,7 +230,7 @@ def _port(host: str, port: int) -> Finding:
 
 
 def _sip_access(server: SipServerSettings) -> Iterator[Finding]:
-    """Yield who may watch, and what keeps every phone of the LAN out: by default nothing but this machine is let in."""
+    """Yield which phones may watch, and a note when none of the LAN may: by default only this machine is admitted."""
     named = ", ".join(map(str, server.networks))
     how = "with a login" if server.logins else "without a login"
     yield Finding(CheckState.OK, "sip server", f"Phones of {named} may watch colleagues {how}.")
@@ -252,7 +255,7 @@ def _sip_port(address: SipAddress) -> Finding:
 
 
 def _why_no_port(error: OSError) -> str:
-    """Return why an address cannot be listened on, and what to do."""
+    """Return the reason why the agent cannot listen on an address, and a hint."""
     hint = {
         errno.EADDRINUSE: " Does an agent, or another program, use it already?",
         errno.EADDRNOTAVAIL: " Host must be an address of this machine.",
@@ -262,7 +265,7 @@ def _why_no_port(error: OSError) -> str:
 
 
 def _check_can_be_made(path: Path) -> None:
-    """Check that this account may make a file, and the folders that it lacks.
+    """Check that this account may create a file and its missing folders.
 
     Raises:
         ConfigError: it may not.
@@ -271,7 +274,7 @@ def _check_can_be_made(path: Path) -> None:
     if not folder.is_dir():
         raise ConfigError(f"{folder} is not a folder.")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise ConfigError(f"{path} cannot be made: this account may not write in {folder}.")
+        raise ConfigError(f"{path} cannot be created: this account may not write in {folder}.")
 
 
 def _words(path: Path, error: Exception) -> str:

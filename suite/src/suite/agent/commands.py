@@ -30,7 +30,7 @@ _FILE = typer.Argument(metavar="FILE", help="The settings file, Presence.ini. It
 
 @settings_app.command("check")
 def check(file: Annotated[Path, _FILE]) -> None:
-    """Check a settings file, and the files that it names. Each fault is told with its line. Exit code 2: it cannot be used."""
+    """Check a settings file and the files that it names. Print each fault with its line. Exit code 2: it cannot be used."""
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from suite.agent.settings.load import load
     from suite.agent.users.reading import load_users
@@ -49,9 +49,11 @@ def check(file: Annotated[Path, _FILE]) -> None:
 
 @settings_app.command("explain")
 def explain(
-    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Tell what is in force with this file.")] = None,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="Also show the values in force with this file.")
+    ] = None,
 ) -> None:
-    """List all settings with their meaning and default, and what is in force with a file. No key is shown."""
+    """List all settings with their meaning and default, and the values in force with a file. Secrets are not shown."""
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from suite.agent.settings.explain import explained
     from suite.agent.settings.load import load
@@ -66,20 +68,20 @@ def explain(
 
 @settings_app.command("new-token")
 def new_token_file(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to make. It must not be there yet.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to create. It must not exist yet.")],
 ) -> None:
-    """Make a file with a new token for Agent.TokenFile, which only this account can read. The token is not shown."""
+    """Create a file with a new token for Agent.TokenFile. Only this account can read it. The token is not shown."""
     from suite.agent.settings.access import new_token
     from suite.system import make_private
 
     if file.exists():
-        typer.echo(f"{file} is there already. It is kept.", err=True)
+        typer.echo(f"{file} already exists. It was not changed.", err=True)
         raise typer.Exit(EXIT_USAGE)
     try:
         make_private(file)
         file.write_text(f"{new_token()}\n", encoding="ascii")
     except OSError as error:
-        typer.echo(f"{file} cannot be made: {error.strerror or error}.", err=True)
+        typer.echo(f"{file} cannot be created: {error.strerror or error}.", err=True)
         raise typer.Exit(EXIT_USAGE) from None
     typer.echo(f"{file} has a new token. Set Agent.TokenFile to it, and give consoles a copy.")
 
@@ -124,7 +126,7 @@ def agent(
 
 
 def _run(agent: Agent) -> None:
-    """Run an agent until it is stopped. Errors become a line and an exit code, and a line of the log when that is a file."""
+    """Run an agent until it is stopped. Print an error as one line and exit with its code; log it too if the log is a file."""
     from suite.errors import ConfigError
     from suite.watching import until_stopped
 
@@ -138,7 +140,7 @@ def _run(agent: Agent) -> None:
     except ConfigError as error:
         typer.echo(str(error), err=True)
         if not logs_to_standard_error():
-            log.error("The agent ends: %s", error)  # noqa: TRY400  it is no bug
+            log.error("The agent stops: %s", error)  # noqa: TRY400  it is no bug
         raise typer.Exit(EXIT_USAGE) from None
     except Exception:
         log.exception("The agent has a bug. Report it.")
@@ -147,7 +149,7 @@ def _run(agent: Agent) -> None:
 
 
 def print_faults(file: Path, faults: Iterable[LineFault], *, err: bool = False) -> None:
-    """Print each fault on a line of its own: `FILE:LINE: error: …`, as editors understand it."""
+    """Print each fault on a line, in the form that editors recognise: `FILE:LINE: error: …`."""
     for fault in faults:
         where = f"{file}:{fault.line}" if fault.line else str(file)
         typer.echo(f"{where}: {'error' if fault.breaks else 'note'}: {fault.text}", err=err)

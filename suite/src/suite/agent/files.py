@@ -1,4 +1,4 @@
-"""Read files that people write with whatever editor they have, and notice that one changed."""
+"""Read files from any editor, with any common encoding and line end, and notice changes."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _BYTE_ORDER_MARKS: Final = (
 _UNDEFINED_IN_CP1252: Final = "replace"
 
 LOOK_EVERY_S: Final = 2.0
-"""The time between two looks whether a file changed."""
+"""Interval at which files are checked for changes."""
 READ_ANYWAY: Final = 15
-"""Every so many looks a file is read although nothing seems changed."""
+"""Number of checks after which a file is read again although it seems unchanged."""
 
 Signature = tuple[int, int, int] | None
-"""Size, time of change and inode of a file; None when there is no such file."""
+"""Size, modification time and inode of a file; None when the file does not exist."""
 
 
 def read_bounded(path: Path, what: str, most_bytes: int) -> bytes:
@@ -35,11 +35,11 @@ def read_bounded(path: Path, what: str, most_bytes: int) -> bytes:
 
     Args:
         path: the file.
-        what: what it is, for messages: "settings file".
-        most_bytes: limit of its size. No more than that is ever read.
+        what: name of the kind of file for messages: "settings file".
+        most_bytes: limit of its size. No more is read.
 
     Raises:
-        ConfigError: it is larger, cannot be read, or is not a regular file: a pipe would be waited for without end.
+        ConfigError: it is larger, cannot be read, or is not a regular file. Reading a pipe could block for ever.
     """
     try:
         with open(path, "rb", opener=open_without_waiting) as file:
@@ -54,10 +54,10 @@ def read_bounded(path: Path, what: str, most_bytes: int) -> bytes:
 
 
 def decode(raw: bytes) -> str:
-    """Return the text of a file: by its byte-order mark, else UTF-8, else Windows' cp1252, which can read anything.
+    """Decode a file: by its byte-order mark, else as UTF-8, else as Windows' cp1252, which accepts any bytes.
 
     Raises:
-        UnicodeDecodeError: the file has a byte-order mark, and is not what that says.
+        UnicodeDecodeError: the file has a byte-order mark, but another encoding.
     """
     for mark, encoding in _BYTE_ORDER_MARKS:
         if raw.startswith(mark):
@@ -69,12 +69,12 @@ def decode(raw: bytes) -> str:
 
 
 def lines_of(text: str) -> list[str]:
-    """Return the lines of a text, whichever line ends it has. Other separators of Unicode's do not end a line."""
+    """Split a text into lines, with any line ends. Unicode's other separators do not end a line."""
     return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 def signature(path: Path) -> Signature:
-    """Return what changes when a file is written or replaced, without reading it."""
+    """Return a value that changes when a file is written or replaced. The file is not read."""
     try:
         about = path.stat()
     except OSError:
@@ -83,10 +83,10 @@ def signature(path: Path) -> Signature:
 
 
 class FileWatch:
-    """Files that are looked at every few seconds: editors replace files, and shares notify of nothing.
+    """Files that are checked for changes regularly, because editors replace files and network shares send no notifications.
 
-    `is_due` is True when the files are worth reading again. A file that changed is due at the next look that finds it as it was,
-    because a program may still be writing it. Now and then files are due although nothing shows: a share's times may be coarse.
+    `is_due` is True when the files should be read again. A changed file is due at the next check that finds it unchanged,
+    because a program may still be writing it. Every `READ_ANYWAY` checks all files are due: a share's times may be coarse.
     """
 
     def __init__(self, paths: Iterable[Path]) -> None:
@@ -95,7 +95,7 @@ class FileWatch:
         self._looks = 0
 
     def is_due(self) -> bool:
-        """Look at the files once, and return True when they are to be read now."""
+        """Check the files once. Return True when they should be read now."""
         now = {path: signature(path) for path in self._seen}
         self._looks += 1
         if now != self._seen:
@@ -107,5 +107,5 @@ class FileWatch:
         return True
 
     def follow(self, paths: Iterable[Path]) -> None:
-        """Watch these files from now on. Of those watched before, a change since the last look is still found."""
+        """Watch these files from now on. For files watched before, a change since the last check is still found."""
         self._seen = {path: self._seen[path] if path in self._seen else signature(path) for path in paths}

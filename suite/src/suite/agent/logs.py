@@ -1,7 +1,7 @@
 """The log of the agent: standard error, or a file of bounded size that only the agent's account can read.
 
-`agent.log` is full at so many megabytes; it is then `agent.log.1`, that one `agent.log.2`, and the oldest is gone. On Windows a file that a
-program has open cannot be renamed. Its lines are then copied, and the file is emptied, so that the bound holds.
+At its size limit `agent.log` is renamed to `agent.log.1`, that one to `agent.log.2`, and the oldest is deleted. On Windows a file that a
+program has open cannot be renamed. Its content is then copied and the file is emptied, so that the limit holds.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _FORMAT: Final = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 
 def begin_logging(settings: LogSettings) -> None:
-    """Log to the file of the settings; to standard error without one, and when it cannot be opened, which is told there."""
+    """Log to the file of the settings. Without a file, or if it cannot be opened, log to standard error."""
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it has a line for each request
     if settings.file is None:
         logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=_FORMAT)
@@ -46,18 +46,19 @@ def begin_logging(settings: LogSettings) -> None:
 
 
 def logs_to_standard_error() -> bool:
-    """Return True when the log is seen by whoever sees standard error."""
+    """Return True when the log goes to standard error."""
     return not any(isinstance(handler, BoundedLog) for handler in logging.getLogger().handlers)
 
 
 class BoundedLog(RotatingFileHandler):
-    """A log file, and a number of older ones. Together they have `(files + 1) * most_bytes` bytes at most, which is much more than an entry.
+    """A log file and a number of older ones, together at most `(files + 1) * most_bytes` bytes.
 
-    A full or broken disk loses entries, and never ends the agent: it is told once on standard error, and each entry is tried.
+    With a full or broken disk, entries are lost but the agent continues. The first failure is printed on standard error, and each entry
+    is tried again.
     """
 
     def __init__(self, path: Path, most_bytes: int, files: int) -> None:
-        """Open the file, and make it and its folder if need be.
+        """Open the file. Create it and its folder if necessary.
 
         Raises:
             OSError: it cannot be opened.
@@ -66,7 +67,7 @@ class BoundedLog(RotatingFileHandler):
         super().__init__(path, maxBytes=most_bytes, backupCount=files, encoding="utf-8", errors="backslashreplace")
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return an entry as text, without what is too long of it."""
+        """Return an entry as text, cut to `LINE_CHARS`."""
         text = super().format(record)
         return text if len(text) <= LINE_CHARS else f"{text[:LINE_CHARS]}…"
 
@@ -74,20 +75,20 @@ class BoundedLog(RotatingFileHandler):
         """Write an entry."""
         self._failed = False
         if not self._has_its_name():
-            self._close_stream()  # somebody moved or removed the file, and it would grow without bound where nobody sees it
+            self._close_stream()  # the file was moved or removed: open one with the right name
         super().emit(record)
         if not self._failed:
             self._is_told = False
 
     def shouldRollover(self, record: logging.LogRecord) -> bool:  # noqa: N802  the library's name
-        """Return True when the file has no room for an entry. The library counts characters, and here bytes count."""
+        """Return True when the file has no room for an entry. The library counts characters, this class bytes."""
         path = Path(self.baseFilename)
         size = path.stat().st_size if path.is_file() else 0
         needed = len(f"{self.format(record)}\n".encode("utf-8", "backslashreplace"))
         return size > 0 and size + needed > self.maxBytes
 
     def doRollover(self) -> None:  # noqa: N802  the library's name
-        """Begin an empty file."""
+        """Rename the files and begin an empty one."""
         self._close_stream()
         path = Path(self.baseFilename)
         names = [path, *(path.with_name(f"{path.name}.{number}") for number in range(1, self.backupCount + 1))]
@@ -97,7 +98,7 @@ class BoundedLog(RotatingFileHandler):
         self.stream = self._open()
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  the library's name
-        """Tell once that the file cannot be written, and open it anew for the next entry."""
+        """Print once that the file cannot be written, and reopen it for the next entry."""
         self._failed = True
         self._close_stream()
         if not self._is_told and sys.stderr is not None:
@@ -106,7 +107,7 @@ class BoundedLog(RotatingFileHandler):
         self._is_told = True
 
     def _has_its_name(self) -> bool:
-        """Return True while the file that is open is the one that has its name."""
+        """Return True while the open file still has its name."""
         if self.stream is None:
             return False
         try:
@@ -120,7 +121,7 @@ class BoundedLog(RotatingFileHandler):
         return super()._open()
 
     def _close_stream(self) -> None:
-        # The library opens it again for the next entry. What a full disk left in its buffer goes with it.
+        # The library opens the file again for the next entry. A buffer that a full disk could not take is discarded.
         stream, self.stream = self.stream, None
         if stream is not None:
             with contextlib.suppress(OSError, ValueError):
@@ -128,7 +129,7 @@ class BoundedLog(RotatingFileHandler):
 
 
 def _move(source: Path, target: Path) -> None:
-    """Rename a file. One that somebody has open on Windows is copied and emptied, or only emptied."""
+    """Rename a file. On Windows, a file that is open elsewhere is copied and emptied, or only emptied."""
     try:
         source.replace(target)
     except PermissionError:

@@ -13,18 +13,18 @@ _Settings = TypeVar("_Settings")
 
 
 class RunningPart(Protocol):
-    """Something that runs until it is cancelled, and puts its things in order before it ends."""
+    """A part that runs until it is cancelled, and cleans up before it ends."""
 
     async def run(self) -> None:
-        """Run until cancelled. What it raises ends the agent."""
+        """Run until cancelled. An exception ends the agent."""
 
 
 @runtime_checkable
 class AdjustablePart(Protocol):
-    """A part that goes on with other settings by itself."""
+    """A part that can apply new settings without a restart."""
 
     def adjust(self, settings: Any) -> bool:
-        """Go on with other settings; return False if it must be begun anew."""
+        """Apply new settings; return False if the part must be restarted."""
 
 
 @dataclass(slots=True)
@@ -47,13 +47,13 @@ class Parts:
     async def use(
         self, name: str, settings: _Settings, make: Callable[[_Settings], RunningPart], *, is_wanted: bool = True
     ) -> None:
-        """Run a part with these settings. One that runs with others is stopped before, unless it can adjust itself.
+        """Run a part with these settings. A running part with other settings is adjusted, or else restarted.
 
         Args:
-            name: of the part. Two parts have two names.
-            settings: equal ones leave the part as it is.
+            name: unique name of the part.
+            settings: equal settings leave the part as it is.
             make: returns the part for these settings.
-            is_wanted: False when no such part is to run.
+            is_wanted: False to stop the part.
         """
         running = self._running.get(name)
         if running is not None and is_wanted and running.settings == settings:
@@ -70,7 +70,7 @@ class Parts:
             self._running[name] = _Running(settings, part, asyncio.create_task(part.run(), name=name))
 
     def check(self) -> None:
-        """Raise what ended a part that was to run on."""
+        """Raise the exception of a part that failed."""
         for running in self._running.values():
             if running.task.done() and not running.task.cancelled():
                 running.task.result()

@@ -1,4 +1,4 @@
-"""Put an agent together, and follow its settings while it runs."""
+"""Build an agent from its parts, and apply changes of its settings while it runs."""
 
 from __future__ import annotations
 
@@ -68,18 +68,18 @@ class Agent:
     """One agent. `run` serves until it is cancelled.
 
     Attributes:
-        board: all colleagues, with what is shown of them.
+        board: all colleagues, with the state that consoles show.
     """
 
     def __init__(
         self, path: Path, loaded: LoadedSettings, *, look_every_s: float = LOOK_EVERY_S, backoff: Backoff | None = None
     ) -> None:
-        """Take the settings of a file that was read.
+        """Build an agent from settings that were loaded.
 
         Args:
             path: the settings file.
-            loaded: what it said; it can be used.
-            look_every_s: time between two looks whether a file changed.
+            loaded: its content, with settings that can be used.
+            look_every_s: interval at which files are checked for changes.
             backoff: the waits between two streams to the relay.
         """
         assert loaded.settings is not None
@@ -162,9 +162,7 @@ class Agent:
             group.create_task(self._follow(guard), name="follow")
             group.create_task(self._expire(local), name="expire")
             group.create_task(notes.run(), name="notes")
-            await asyncio.wait(
-                {server}
-            )  # and not `await server`, which would cancel it in the middle of its connections
+            await asyncio.wait({server})  # `await server` would cancel it in the middle of its connections
             server.result()
             raise RuntimeError("The server ended.")
 
@@ -201,7 +199,7 @@ class Agent:
     # Files
 
     async def _follow(self, guard: Guard) -> None:
-        """Follow the settings, and the file of colleagues."""
+        """Check the settings and the file of colleagues for changes, and apply them."""
         while True:
             await asyncio.sleep(self._look_every_s)
             loaded = await asyncio.to_thread(self._watch.look)
@@ -215,7 +213,7 @@ class Agent:
                 self._take_users(found)
 
     async def _apply(self, new: AgentSettings, guard: Guard) -> None:
-        """Go on with other settings."""
+        """Apply new settings."""
         old, self._settings = self._settings, new
         log.info("settings: a new version is in force")
         self.board.set_winning(new.winning)
@@ -227,19 +225,19 @@ class Agent:
         if _fixed(new) != _fixed(old):
             log.warning(
                 "settings: Host, Port, GrpcPort, Consoles, Store and those of the log, and whether there is a certificate, "
-                "count from the next start"
+                "take effect at the next start"
             )
 
     def _apply_access(self, old: ApiSettings, new: ApiSettings) -> None:
-        """Go on with another token or certificate. What is open stays open with the old certificate, and ends with the old token."""
-        # The address counts from the next start. One that other machines can reach never goes without a token meanwhile.
+        """Apply a new token or certificate. A new token ends open connections; a new certificate applies to new ones."""
+        # A new address takes effect at the next start. Until then, one that other machines can reach never goes without a token.
         if new.token != old.token and (new.token or self._is_local):
             self._sign_in.use(new.token)
             log.info("api: another token is in force" if new.token else "api: no token is needed any more")
         if self._tls is not None and new.certificate is not None and new.certificate != old.certificate:
             try:
                 self._tls.context = server_context(new.certificate)
-            except ValueError as error:  # it could be used a moment ago: there is no room for it any more
+            except ValueError as error:  # it was valid a moment ago: the disk or memory is full
                 log.warning("api: the certificate stays as it was. %s", error)
                 return
             if self._rpc_tls is not None:
@@ -267,10 +265,10 @@ class Agent:
         for fault in faults:
             log.log(logging.ERROR if fault.breaks else logging.WARNING, "%s: %s", path.name, fault)
 
-    # Sources, and what else follows the settings
+    # Sources and other parts
 
     async def _use_parts(self) -> None:
-        """Begin what the settings ask for, and begin anew what they ask for otherwise than before."""
+        """Start the parts that the settings enable, and restart those whose settings changed."""
         settings = self._settings
         await self._parts.use("teams", settings.teams, self._teams)
         await self._parts.use("sfb", settings.sfb, self._sfb, is_wanted=settings.sfb.enabled)
@@ -304,7 +302,7 @@ class Agent:
         return HubFollower(settings, self._notes, self._backoff)
 
     def _sip_server(self, settings: SipServerSettings) -> RunningPart:
-        from suite.agent.sipserver.server import PhoneServer  # SIP's packages are installed where it is used
+        from suite.agent.sipserver.server import PhoneServer  # SIP's packages are optional
 
         assert self._notes is not None
         return PhoneServer(settings, self.board, self._notes.text_of)
@@ -313,12 +311,12 @@ class Agent:
         return AsteriskFeed(settings, self.board, on_connector=self.board.wake_all, backoff=self._backoff)
 
     def _sip_publish(self, settings: SipPublishSettings) -> RunningPart:
-        from suite.agent.feeds.sip_publish import SipPublishFeed  # SIP's packages are installed where it is used
+        from suite.agent.feeds.sip_publish import SipPublishFeed  # SIP's packages are optional
 
         return SipPublishFeed(settings, self.board, on_connector=self.board.wake_all)
 
     def _sources(self) -> Iterator[RichSource]:
-        """Yield the sources that run."""
+        """Yield the running sources."""
         for part in self._parts:
             if isinstance(part, RichSource):
                 yield part
@@ -343,7 +341,7 @@ class Agent:
             source.watch()
 
     async def _expire(self, local: LocalStates) -> None:
-        """Withdraw states that expired, and stop when a part has broken."""
+        """Withdraw expired states, and raise the error of a part that failed."""
         while True:
             await asyncio.sleep(EXPIRE_EVERY_S)
             local.expire()
@@ -351,7 +349,7 @@ class Agent:
 
 
 def _fixed(settings: AgentSettings) -> tuple[object, ...]:
-    """Return the settings that count from the next start."""
+    """Return the settings that take effect only at the next start."""
     api = settings.api
     return api.host, api.port, api.grpc_port, api.consoles, api.certificate is None, settings.store, settings.log
 
@@ -365,7 +363,7 @@ def _bound(settings: AgentSettings) -> socket:
 
 
 def _database(path: Path) -> Database | None:
-    """Open the store; None when it cannot be used, because presence is worth more than what is kept of it.
+    """Open the store; None when it cannot be used, because the agent can serve presence without it.
 
     Raises:
         StoreInUse: another agent has it open.
@@ -376,7 +374,8 @@ def _database(path: Path) -> Database | None:
         raise
     except ConfigError as error:
         log.warning(
-            "store: %s The agent runs without it: a restart asks for everything, and no note can be written.", error
+            "store: %s The agent runs without it: after a restart it reads all presences again, and no note can be written.",
+            error,
         )
         return None
 

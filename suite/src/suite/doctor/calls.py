@@ -1,4 +1,4 @@
-"""Call the relay by the real gRPC client."""
+"""Call the relay with the real gRPC client."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 NAME: Final = "presence-suite doctor"
 _SETTLE_S: Final = 2.0
-"""Time for what follows a stream's beginning, once it has begun."""
+"""Time for which a stream is read after its first response."""
 _HEALTH: Final = "/grpc.health.v1.Health/"
 _ANSWERED_WITHOUT: Final = frozenset({"UNIMPLEMENTED", "UNAUTHENTICATED", "NOT_FOUND"})
-"""Codes that only a server gives: the call got there, and its answer back."""
+"""Codes that only a server sends: the call reached it, and its answer came back."""
 
 
 def start_of(version: str, progress_s: float) -> api.WatchStart:
-    """Return the start of a stream that asks for nobody. It has no instance id, so that it takes the place of nobody's stream."""
+    """Return the start of a stream without users. It has no instance id, so that it replaces no other stream."""
     interval = Duration(seconds=int(progress_s))
     client = api.SuiteClient(name=NAME, version=version)
     return api.WatchStart(client=client, progress_interval=interval)
@@ -46,7 +46,7 @@ def first_request(version: str, progress_s: float) -> bytes:
 async def ask(
     target: Target, key: str, form: Literal["watch", "stream"], start: api.WatchStart, within_s: float
 ) -> Asked:
-    """Open a stream, see how it begins, and leave it."""
+    """Open a stream, observe how it begins, and close it."""
     asked = _Asking(form)
     metadata = (("authorization", f"Bearer {key}"),)
     async with target.open() as channel:
@@ -59,7 +59,7 @@ async def ask(
         try:
             async with asyncio.timeout(within_s) as limit:
                 if isinstance(call, aio.StreamStreamCall):
-                    with contextlib.suppress(aio.AioRpcError, asyncio.InvalidStateError):  # reading says why
+                    with contextlib.suppress(aio.AioRpcError, asyncio.InvalidStateError):  # reading raises the reason
                         await call.write(api.WatchPresenceRequest(start=start))
                 await asked.read(call, limit)
         except TimeoutError:
@@ -72,7 +72,7 @@ async def ask(
 
 
 class _Asking:
-    """Everything that one stream has said."""
+    """The responses of one stream."""
 
     def __init__(self, form: str) -> None:
         self.ending: Ending | None = None
@@ -84,12 +84,12 @@ class _Asking:
         self._since = asyncio.get_running_loop().time()
 
     async def read(self, call: Any, limit: asyncio.Timeout) -> None:
-        """Read until the snapshot is complete and the organisation's status is known, or for a moment after the beginning."""
+        """Read until the snapshot is complete and the organisation's status is known, at most `_SETTLE_S` after the beginning."""
         loop = asyncio.get_running_loop()
         is_complete = False
         while not (is_complete and self._tenant is not None):
             response = await call.read()
-            if not isinstance(response, api.WatchPresenceResponse):  # aio.EOF: it raises what the call ended with
+            if not isinstance(response, api.WatchPresenceResponse):  # aio.EOF: the call ended without an error
                 return
             if self._begun_at is None:
                 self._begun_at = loop.time()
@@ -109,7 +109,7 @@ class _Asking:
                 self._contacts = [*self._contacts[-1:], contact]
 
     def outcome(self) -> Asked:
-        """Return all of it."""
+        """Return the observations of the stream."""
         begun = self._begun_at
         return Asked(
             self._form,
@@ -129,7 +129,7 @@ def _date_of(metadata: Any) -> datetime | None:
 
 
 async def control(target: Target, within_s: float) -> Controls:
-    """Make three calls that need no key, side by side, to see which halves of a call the way holds back."""
+    """Make three concurrent calls that need no key, to see whether a proxy in between buffers requests or answers."""
     async with target.open() as channel:
         whole, open_request, open_answer = await asyncio.gather(
             _unary(channel, within_s), _open_request(channel, within_s), _open_answer(channel, within_s)
@@ -158,7 +158,7 @@ async def _open_request(channel: aio.Channel, within_s: float) -> bool:
 
 
 async def _open_answer(channel: aio.Channel, within_s: float) -> bool | None:
-    """Return True when the health, which is answered at once and then watched, comes before the answer has ended."""
+    """Return True when the first message of a stream of health arrives while the stream is open; None when there is no such method."""
     method: aio.UnaryStreamMultiCallable[bytes, bytes] = channel.unary_stream(f"{_HEALTH}Watch")
     call = method(b"", timeout=within_s)
     ending = await _ended(call.read())

@@ -1,7 +1,7 @@
-"""Read who signed a certificate, for whom and for how long.
+"""Read the issuer, names and validity of a certificate.
 
-Python shows the fields of a certificate only when it is trusted, and this is about those that are not. What is read here is shown
-to people and never decides about trust.
+Python returns the fields of trusted certificates only; the doctor also needs those of others. The values read here are shown
+to users. They never decide about trust.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _ALTERNATIVE_NAMES: Final = b"\x55\x1d\x11"
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """The fields of a certificate that a person can judge by.
+    """The fields of a certificate for users.
 
     Attributes:
-        issuer: who signed it: common name, or what stands for it, and organisation.
+        issuer: common name, unit and organisation of the issuer, as far as present.
         names: the DNS names and addresses that it is for; the common name when it has none.
     """
 
@@ -44,7 +44,7 @@ def read_certificate(der: bytes) -> Certificate:
     """Return the fields of a certificate in DER form.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a certificate.
     """
     if len(der) > _MAX_BYTES:
         raise ValueError("too large for a certificate")

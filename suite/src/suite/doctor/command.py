@@ -31,12 +31,14 @@ def doctor(
     ] = None,
     settings: Annotated[
         Path | None,
-        typer.Option(help="Settings file of the agent, Presence.ini, for what the options leave out. It is only read."),
+        typer.Option(
+            help="Settings file of the agent, Presence.ini, for values that no option gives. It is only read."
+        ),
     ] = None,
     key_file: Annotated[
         Path | None,
         typer.Option(
-            help="File with the suite key. Without it, the way to the relay is examined and no more.",
+            help="File with the suite key. Without it, only the connection to the relay is tested.",
             envvar="PRESENCE_SUITE_KEY_FILE",
         ),
     ] = None,
@@ -55,17 +57,17 @@ def doctor(
             metavar="SECONDS",
             min=0,
             max=3600,
-            help="Leave a stream alone for so long, to see whether something cuts it.",
+            help="Keep a stream idle for this time, to see whether something cuts it.",
         ),
     ] = 0,
     timeout: Annotated[
-        float, typer.Option(metavar="SECONDS", min=0.1, max=300, help="Time for each step and each call.")
+        float, typer.Option(metavar="SECONDS", min=0.1, max=300, help="Timeout of each step and each call.")
     ] = 10,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object, for support. It holds no key.")] = False,
 ) -> None:
-    """Find out why a suite does not reach the relay: the hop that fails, and what to do.
+    """Find out why a suite does not reach the relay: the failing hop, and a fix.
 
-    Takes each step by itself: name, route, proxy, TLS, certificate, HTTP/2; then calls the relay with the suite key. Exit
+    Tests each step separately: name, route, proxy, TLS, certificate, HTTP/2. Then calls the relay with the suite key. Exit
     codes: 0 it works, 2 wrong usage, 3 a hop fails.
     """
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # gRPC reads it when it starts, so it is imported after this
@@ -83,7 +85,7 @@ def doctor(
 
 
 def _works(found: Wanted, idle_s: float, timeout_s: float, *, as_json: bool, in_file: bool) -> bool:
-    """Examine the way, print the report, and return True when no hop fails."""
+    """Run the examination, print the report, and return True when no hop fails."""
     from suite.doctor.examine import Examination, examine
     from suite.doctor.idle import Idling
     from suite.doctor.line import Patience
@@ -95,7 +97,7 @@ def _works(found: Wanted, idle_s: float, timeout_s: float, *, as_json: bool, in_
     examination = Examination(found.target, found.key, idling, patience, _version(), found.is_exempt)
     console = Console()
     try:
-        with contextlib.nullcontext() if as_json else console.status("Examining the way to the relay"):
+        with contextlib.nullcontext() if as_json else console.status("Testing the connection to the relay"):
             seen = asyncio.run(examine(examination))
     except KeyboardInterrupt:
         raise typer.Exit(_STOPPED) from None

@@ -1,4 +1,4 @@
-"""Take the steps in order, as far as the way is open."""
+"""Run the steps of the examination in order until one fails."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 _MAX_ADDRESSES: Final = 6
 _OK: Final = 200
 _IDLE_PROGRESS_S: Final = 300.0
-"""The longest interval of progress that the relay accepts: it is to be silent."""
+"""The longest progress interval that the relay accepts, so that the stream stays idle."""
 _PROGRESS_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """The relay to examine, and how far.
+    """The relay to examine, and the extent of the examination.
 
     Attributes:
-        key: the suite key; None to examine the way alone.
-        idling: how a stream is left alone at the end; None for not at all.
-        version: this program's.
-        is_exempt: NO_PROXY exempts the relay from a proxy of the environment.
+        key: the suite key; None to test only the connection.
+        idling: the test with an idle stream at the end; None for no such test.
+        version: the version of this program.
+        is_exempt: True when NO_PROXY exempts the relay from a proxy of the environment.
     """
 
     target: Target
@@ -45,7 +45,7 @@ class Examination:
 
 
 async def examine(examination: Examination) -> Observations:
-    """Take the steps until one fails, and return what they saw. The key is sent to a relay whose certificate is trusted, and to nobody else."""
+    """Run the steps until one fails, and return their observations. The key is sent only to a relay whose certificate is trusted."""
     return await _Examiner(examination).run()
 
 
@@ -113,7 +113,7 @@ class _Examiner:
         return await ask_to_connect(line, self._target.proxy, self._target.address, self._patience.step_s)
 
     async def _again(self) -> Line:
-        """Open the same way once more. Raises Failed."""
+        """Open the same connection once more. Raises Failed."""
         line = await connect(self._open_address, self._port, self._patience.step_s)
         if self._target.proxy is not None:
             proxied = await self._connect_through(line)
@@ -165,7 +165,7 @@ class _Examiner:
                 await line.secure(context, self._name_in_certificate, self._patience.step_s)
                 idled = await leave_alone(line, self._target.address, key, start, idling)
         except (OSError, EOFError, Failed):
-            return  # it was open a moment ago; nothing can be said about idling
+            return  # the second connection failed, so the idle test is not possible
         self._note(idled=idled)
 
     def _note(self, **seen: object) -> None:

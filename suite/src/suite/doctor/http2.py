@@ -1,6 +1,6 @@
-"""As much of HTTP/2 as it takes to see that the other side speaks it, and to leave a stream alone.
+"""A minimal HTTP/2 client: enough to test that the other side supports it, and to keep a stream idle.
 
-Answers are not decoded: their frames suffice here, and calls are made by gRPC.
+Answers are not decoded, because only their frames matter here. gRPC makes the real calls.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _HEADER_BYTES: Final = 9
 _MAX_PAYLOAD_BYTES: Final = 16 * 1024
-"""The largest frame that may be sent to a side that did not ask for larger ones."""
+"""The largest frame that may be sent by default."""
 ACK: Final = 0x1
 END_STREAM: Final = 0x1
 _END_HEADERS: Final = 0x4
@@ -29,7 +29,7 @@ _PING_OF_OURS: Final = b"presence"
 
 
 class FrameType(enum.IntEnum):
-    """The frames that matter here."""
+    """The types of frames that are used here."""
 
     DATA = 0
     HEADERS = 1
@@ -57,7 +57,7 @@ class Frame:
 def headers(pairs: Iterable[tuple[str, str]]) -> bytes:
     """Return a header block in the plainest form of HPACK: literal, never indexed, not compressed.
 
-    "Never indexed" keeps a proxy on the way from putting the key into its table.
+    "Never indexed" keeps proxies in between from storing the key in their tables.
     """
     block = b""
     for name, value in pairs:
@@ -79,7 +79,7 @@ def _string(text: bytes) -> bytes:
 
 
 class Http2:
-    """One connection that speaks HTTP/2: it answers the other side's pings and settings by itself."""
+    """One HTTP/2 connection. It answers the other side's pings and settings."""
 
     def __init__(self, line: Line) -> None:
         self._line = line
@@ -97,14 +97,14 @@ class Http2:
         self._line.send(Frame(FrameType.DATA, 0, 1, b"\x00" + len(message).to_bytes(4, "big") + message).encode())
 
     def ping(self) -> None:
-        """Send a ping, which is to be answered by a frame that `is_pong`."""
+        """Send a ping. Its answer is a frame for which `is_pong` is True."""
         self._line.send(Frame(FrameType.PING, payload=_PING_OF_OURS).encode())
 
     async def next(self) -> Frame:
-        """Return the next frame, after it was answered when it wants to be.
+        """Return the next frame. Settings and pings have been answered.
 
         Raises:
-            Failed: the connection has ended, or what comes is not HTTP/2.
+            Failed: the connection has ended, or the data is not HTTP/2.
         """
         frame = self._taken()
         while frame is None:
@@ -125,7 +125,7 @@ class Http2:
                 raise Failed(Fault.GARBLED)
             return None
         length = int.from_bytes(self._data[:3], "big")
-        if length > _MAX_PAYLOAD_BYTES:  # the letters of HTTP/1.1 are a length of 4.7 MB
+        if length > _MAX_PAYLOAD_BYTES:  # the text "HTTP/1.1" read as a length is 4.7 MB
             raise Failed(Fault.GARBLED)
         if len(self._data) < _HEADER_BYTES + length:
             return None

@@ -1,4 +1,4 @@
-"""Leave a stream alone, and see whether something on the way cuts it."""
+"""Keep a stream idle, and see whether something in between cuts it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _PATH: Final = "/relay.api.presence.v1.PresenceService/WatchPresence"
 
 @dataclass(frozen=True, slots=True)
 class Idling:
-    """The way in which a stream is left alone.
+    """The parameters of an idle stream.
 
     Attributes:
-        for_s: its time.
+        for_s: time for which it is kept idle.
         ping_s: silence after which it is pinged, as gRPC does.
-        pong_s: time for the answer.
+        pong_s: timeout of the answer.
     """
 
     for_s: float
@@ -33,14 +33,14 @@ class Idling:
 
 
 async def leave_alone(line: Line, address: str, key: str, start: bytes, idling: Idling) -> Idled:
-    """Open a stream and do on it no more than a suite's client does: ping after silence, and answer the relay's pings.
+    """Open a stream and keep it idle as a suite's client does: ping after silence, and answer the relay's pings.
 
     Args:
-        line: a connection whose certificate was trusted.
-        address: the relay's.
+        line: a connection whose certificate is trusted.
+        address: the relay's address.
         key: the suite key.
         start: the encoded first request.
-        idling: how long, and how.
+        idling: the parameters.
     """
     left = _LeftAlone(line)
     left.stream.begin()
@@ -55,7 +55,7 @@ async def leave_alone(line: Line, address: str, key: str, start: bytes, idling: 
 
 
 class _LeftAlone:
-    """A connection, and how long nothing has come over it."""
+    """An idle connection, and the time since its last byte."""
 
     def __init__(self, line: Line) -> None:
         self.stream = Http2(line)

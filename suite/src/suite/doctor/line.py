@@ -1,4 +1,4 @@
-"""One connection on which the steps are taken: every step is bounded in time, and every read in bytes."""
+"""The connection that the steps use. Every step is bounded in time, and every read in bytes."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     import ssl
 
 CHUNK_BYTES: Final = 16 * 1024
-"""The most that is read at once."""
+"""Limit of one read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """The time that steps may take.
+    """The timeouts of steps.
 
     Attributes:
-        step_s: a step on the network: a name, a connection, an answer to CONNECT, a handshake.
-        call_s: a call of the relay.
+        step_s: timeout of a step on the network: a name, a connection, an answer to CONNECT, a handshake.
+        call_s: timeout of a call of the relay.
     """
 
     step_s: float = 10.0
@@ -32,7 +32,7 @@ class Patience:
 
 
 class Failed(Exception):
-    """A step on the network failed. `words` are the system's, for support."""
+    """A step on the network failed. `words` is the system's error text, for support."""
 
     def __init__(self, fault: Fault, words: str = "") -> None:
         super().__init__(fault.value)
@@ -41,7 +41,7 @@ class Failed(Exception):
 
 
 class Line:
-    """A connection; a context that closes it at once."""
+    """A connection. As a context manager, it closes at once."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -52,7 +52,7 @@ class Line:
         self._writer.write(data)
 
     async def receive(self) -> bytes:
-        """Return what has come, `CHUNK_BYTES` at most; nothing when the other side has closed.
+        """Return the next bytes, at most `CHUNK_BYTES`; empty when the other side has closed.
 
         Raises:
             Failed: the connection broke.
@@ -63,7 +63,7 @@ class Line:
             raise Failed(Fault.CLOSED, _words(error)) from None
 
     async def secure(self, context: ssl.SSLContext, name: str, within_s: float) -> ssl.SSLObject:
-        """Do the TLS handshake; returns what came of it. Raises what asyncio and OpenSSL raise."""
+        """Do the TLS handshake and return the TLS object. Raises errors of asyncio and OpenSSL."""
         async with asyncio.timeout(within_s):
             await self._writer.start_tls(context, server_hostname=name, ssl_handshake_timeout=within_s + 1)
         secured: ssl.SSLObject = self._writer.get_extra_info("ssl_object")
@@ -73,7 +73,7 @@ class Line:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        # Nobody is told of the end when a handshake was given up, so it is not waited for.
+        # asyncio does not report the end of a handshake that was aborted, so do not wait for it.
         self._writer.transport.abort()
         await asyncio.sleep(0)
 
@@ -81,7 +81,7 @@ class Line:
 async def resolve(host: str, port: int, within_s: float) -> list[str]:
     """Return the addresses of a name, as the system orders them.
 
-    The system's resolver cannot be interrupted. It runs in a thread of its own, which nobody waits for.
+    The system's resolver cannot be interrupted. It runs in a separate daemon thread.
 
     Raises:
         Failed: there are none.
@@ -123,7 +123,7 @@ async def connect(address: str, port: int, within_s: float) -> Line:
     """Open a TCP connection.
 
     Raises:
-        Failed: it could not be made.
+        Failed: there is no connection.
     """
     try:
         async with asyncio.timeout(within_s):

@@ -1,4 +1,4 @@
-"""Show a report: a table for people, a JSON object for support."""
+"""Show a report: a table for users, a JSON object for support."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _MARKS: Final = {
     State.FAILED: ("✗ failed", "FAILED", "bold red"),
     State.SKIPPED: ("–", "-", "dim"),
 }
-"""State -> what is shown, the same in ASCII, style."""
+"""State -> its mark, its mark in ASCII, and its style."""
 
 
 def print_table(report: Report, target: Target, console: Console) -> None:
-    """Print a row for each hop, and the verdict. A letter that the terminal cannot show becomes a question mark."""
+    """Print a row for each hop, and the verdict. Characters that the terminal cannot show become question marks."""
     if isinstance(console.file, io.TextIOWrapper):
         console.file.reconfigure(errors="replace")
     is_plain = not console.encoding.lower().startswith("utf")
@@ -53,7 +53,7 @@ def print_table(report: Report, target: Target, console: Console) -> None:
 
 
 def print_json(report: Report, seen: Observations, target: Target, version: str, out: TextIO) -> None:
-    """Print one JSON object. Neither the key nor the proxy's password is among what was seen."""
+    """Print one JSON object. It contains neither the key nor the proxy's password."""
     whole = {
         "time": seen.now.isoformat(timespec="seconds"),
         "address": target.address,
@@ -78,7 +78,7 @@ def print_json(report: Report, seen: Observations, target: Target, version: str,
 
 
 def _plain(value: Any) -> Any:
-    """Return a value in the types of JSON. A dataclass becomes an object of its fields."""
+    """Convert a value to JSON types. A dataclass becomes an object with its fields."""
     if is_dataclass(value) and not isinstance(value, type):
         return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, Enum):

@@ -25,11 +25,11 @@ class State(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One hop.
+    """The result for one hop.
 
     Attributes:
-        seen: what was seen, in a few words.
-        remedy: of a hop that fails, or of a note, a sentence that says why and what to do.
+        seen: the observation, in a few words.
+        remedy: for a failing hop or a note, a sentence with the cause and what to do.
     """
 
     hop: Hop
@@ -39,11 +39,11 @@ class Row:
 
 
 def foreign(text: str) -> str:
-    """Return text of the other side as it may be shown: without control characters, and not long."""
+    """Return text from the other side without control characters, and shortened."""
     shown = clean(text)
     return shown if len(shown) <= _MAX_CHARS else f"{shown[:_MAX_CHARS]}…"
 
 
 def capital(sentence: str, address: str) -> str:
-    """Return a sentence with a capital, unless it begins with the relay's address."""
+    """Return a sentence with a capital first letter, unless it begins with the relay's address."""
     return sentence if sentence.startswith(address) else sentence[0].upper() + sentence[1:]

@@ -1,4 +1,4 @@
-"""The rules of the relay behind the way: its calls, streams, key, organisation, consent, idle streams, clock."""
+"""The rules of the relay: calls, streams, key, organisation, consent, idle streams, clock."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ _CONSENT: Final = {
     Status.ACCESS_DENIED: "Microsoft does not let the relay read the organisation's presence: one of its administrators must permit it.",
 }
 _PASSES: Final = frozenset({Status.THROTTLED, Status.SOURCE_UNREACHABLE, Status.STALE, Status.PENDING})
-"""Troubles of an organisation that pass without anybody's doing."""
+"""Problems of an organisation that are temporary."""
 
 
 def service_rows(seen: Observations, target: Target) -> Iterator[Row]:
-    """Yield the rows of the steps that were taken. A later row of the same hop replaces an earlier one."""
+    """Yield the rows for the steps that ran. A later row of the same hop replaces an earlier one."""
     is_reached = bool(seen.asked) or seen.controls is not None
     if is_reached and not seen.has_key:
         yield Row(Hop.KEY, State.SKIPPED, "not given (--key-file)")
@@ -61,7 +61,7 @@ def _begun(asked: Asked) -> Iterator[Row]:
     yield Row(Hop.STREAMS, State.OK, f"a stream began{took}")
     yield Row(Hop.KEY, State.OK, "accepted")
     if asked.tenant is None:
-        yield Row(Hop.ORGANISATION, State.OK, "known; the relay did not say whether it can read it")
+        yield Row(Hop.ORGANISATION, State.OK, "known; the relay did not report whether it can read it")
         return
     words = REASONS[asked.tenant] or "can be read"
     if asked.tenant in _CONSENT:
@@ -94,7 +94,7 @@ def _refused(ending: Ending, target: Target) -> Iterator[Row]:
 
 
 def _with_advice(ending: Ending, target: Target) -> str:
-    """Return what the end of a call was, and what to do about it."""
+    """Return the reason for the end of a call, and what to do about it."""
     words = explain(ending, target)
     if ending.code.name == "UNIMPLEMENTED":
         return f"{words} Check the address with the relay's operator."
@@ -104,7 +104,7 @@ def _with_advice(ending: Ending, target: Target) -> str:
 
 
 def _held(controls: Controls, asked: Asked | None, target: Target) -> Iterator[Row]:
-    """Yield relay and streams, from calls without a key, and from the form `stream` when that was tried."""
+    """Yield the rows of relay and streams, from calls without a key, and from the form `stream` if it was tried."""
     address, between = target.address, hop_between(target)
     if not controls.answers:
         remedy = f"{address} speaks HTTP/2 and does not answer calls: ask the relay's operator whether it runs."

@@ -1,4 +1,4 @@
-"""Do the TLS handshake that gRPC would do, and look at the certificate whether or not it is trusted."""
+"""Do the same TLS handshake as gRPC, and read the certificate whether or not it is trusted."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ROOTS_FILE: Final = "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"
 
 
 def trusting(ca_pem: bytes | None) -> ssl.SSLContext:
-    """Return a context that trusts what gRPC trusts: the given certificates, else those that gRPC brings."""
+    """Return a context that trusts the same certificates as gRPC: the given ones, else gRPC's own."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(cadata=pem_text(ca_pem or _roots_of_grpc()))
     context.set_alpn_protocols(["h2"])
@@ -31,7 +31,7 @@ def trusting(ca_pem: bytes | None) -> ssl.SSLContext:
 
 
 def _has_ca(ca_pem: bytes | None) -> bool:
-    """Return True when somebody chose whom to trust."""
+    """Return True when the certificates to trust were configured."""
     return ca_pem is not None or bool(os.environ.get(_ROOTS_FILE))
 
 
@@ -45,7 +45,7 @@ def _roots_of_grpc() -> bytes:
 
 
 def _trusting_anyone() -> ssl.SSLContext:
-    """Return a context to look at a certificate with. Nothing is sent over such a connection."""
+    """Return a context for reading a certificate that is not trusted. Nothing is sent over such a connection."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -63,14 +63,14 @@ def _trusting_the_system() -> ssl.SSLContext:
 async def greet(
     line: Line, again: Callable[[], Awaitable[Line]], name: str, ca_pem: bytes | None, within_s: float
 ) -> Secured:
-    """Return the outcome of the handshake. Unless the certificate is trusted and all went well, the line is of no use any more.
+    """Do the handshake and return its outcome. If it failed or the certificate is not trusted, the line cannot be used any more.
 
     Args:
-        line: the way to the relay.
-        again: opens the same way once more, to look at a certificate that is not trusted.
-        name: the name that the certificate must carry.
-        ca_pem: the certificates to trust; None is those that gRPC brings.
-        within_s: time for each handshake.
+        line: a connection to the relay.
+        again: opens the same connection once more, to read a certificate that is not trusted.
+        name: the name that the certificate must have.
+        ca_pem: the certificates to trust; None for gRPC's own.
+        within_s: timeout of each handshake.
     """
     try:
         return _seen(await line.secure(trusting(ca_pem), name, within_s), name, has_ca=_has_ca(ca_pem))
@@ -106,7 +106,7 @@ async def _system_trusts(again: Callable[[], Awaitable[Line]], name: str, within
 
 def _seen(secured: ssl.SSLObject, name: str, *, has_ca: bool) -> Secured:
     certificate: Certificate | None = None
-    with contextlib.suppress(ValueError):  # trusted or not, it is nothing that could be shown
+    with contextlib.suppress(ValueError):  # it cannot be parsed, and so not shown
         certificate = read_certificate(secured.getpeercert(binary_form=True) or b"")
     return Secured(
         name,

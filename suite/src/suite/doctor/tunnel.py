@@ -1,4 +1,4 @@
-"""Ask an HTTP proxy to CONNECT, as gRPC does."""
+"""Connect through an HTTP proxy with CONNECT, as gRPC does."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def endpoint(proxy: Proxy) -> tuple[str, int]:
 
 
 async def ask_to_connect(line: Line, proxy: Proxy, address: str, within_s: float) -> Proxied:
-    """Send CONNECT and return the answer. With status 200, the line leads to the address from now on."""
+    """Send CONNECT and return the answer. After status 200, the line is a tunnel to the address."""
     userinfo, at, _ = urlsplit(proxy.url).netloc.rpartition("@")
     login = ""
     if at:
@@ -48,7 +48,7 @@ async def ask_to_connect(line: Line, proxy: Proxy, address: str, within_s: float
 
 
 async def _head(line: Line) -> bytes:
-    """Return the answer up to its empty line. A tunnel's first bytes come from us, so nothing of it follows."""
+    """Return the answer up to its empty line. Nothing follows it, because the client sends a tunnel's first bytes."""
     head = b""
     while b"\r\n\r\n" not in head and b"\n\n" not in head:
         data = await line.receive()
@@ -81,7 +81,7 @@ def _answer(head: bytes, shown: str, *, has_login: bool) -> Proxied:
 
 
 def read_date(text: str) -> datetime | None:
-    """Return the time of an HTTP `Date` header; None when it is none."""
+    """Parse an HTTP `Date` header; None when it is invalid or has no time zone."""
     try:
         date = parsedate_to_datetime(text)
     except (ValueError, TypeError, OverflowError):

@@ -1,4 +1,4 @@
-"""The observations of each step. A step that was not taken has left None."""
+"""The observations of each step; None for a step that did not run."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 UNTRUSTED_ISSUER: Final = frozenset({18, 19, 20, 21})
-"""OpenSSL's codes for a signature by nobody that is trusted: self-signed, such a chain, an unknown issuer, an incomplete chain."""
+"""OpenSSL's codes for an untrusted issuer: self-signed, self-signed in the chain, unknown issuer, incomplete chain."""
 
 
 class Hop(enum.Enum):
-    """One part of the way to presence, in the order in which they are passed."""
+    """One part of the path to presence. The members are in the order of the path."""
 
     NAME = "name"
     ROUTE = "route"
@@ -76,7 +76,7 @@ class Routed:
 
     @property
     def is_open(self) -> bool:
-        """Return True when a connection was made."""
+        """Return True when a connection was opened."""
         return bool(self.tries) and self.tries[-1].fault is Fault.NONE
 
 
@@ -107,9 +107,9 @@ class Secured:
     Attributes:
         alpn: the protocol that was chosen: h2, http/1.1, or empty for none.
         verify_code: OpenSSL's reason not to trust the certificate; 0 when it is trusted.
-        system_trusts: the system's own certificates trust it; asked only when it is not trusted.
-        has_ca: a CA file was given.
-        words: OpenSSL's words for a handshake that failed.
+        system_trusts: True when the system's certificates trust it; checked only when it is not trusted.
+        has_ca: True when a CA file was given.
+        words: OpenSSL's error text for a failed handshake.
     """
 
     name: str
@@ -143,9 +143,9 @@ class Controls:
     """Calls that need no key, made when the stream does not begin or there is no key.
 
     Attributes:
-        answers: a call whose request and answer are whole was answered.
-        sees_open_requests: an answer came before the request had ended.
-        sees_open_answers: the beginning of an answer came before its end; None when the server cannot be asked so.
+        answers: True when a unary call was answered.
+        sees_open_requests: True when an answer came before the request had ended.
+        sees_open_answers: the beginning of an answer came before its end; None when the server has no such method.
         ending: the end of the first call, when the transport failed.
     """
 
@@ -162,10 +162,10 @@ class Asked:
     Attributes:
         form: the form of the stream, `watch` or `stream`.
         has_begun: the relay began it.
-        ending: its end; None while it was open when we left.
-        tenant: whether the organisation can be read; None when the relay did not say.
-        contact: when Microsoft last confirmed, by the relay's clock.
-        contact_moved: it moved while the stream was open, so it is new.
+        ending: its end; None when it was still open at the end of the test.
+        tenant: the status of the organisation; None when the relay did not send it.
+        contact: the contact time, by the relay's clock.
+        contact_moved: True when it changed while the stream was open, so it is recent.
         date: the `date` header of the answer.
     """
 
@@ -181,10 +181,10 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Idled:
-    """A stream that was left alone.
+    """The result of an idle stream.
 
     Attributes:
-        waited_s: how long.
+        waited_s: time for which it was kept idle.
         silence_s: the longest time without a byte in either direction, or the time before the cut.
         fault: NONE while it was alive at the end, CLOSED when it was cut, SILENT when a ping was not answered any more.
     """
@@ -196,14 +196,14 @@ class Idled:
 
 @dataclass(frozen=True, slots=True)
 class Observations:
-    """Everything that was seen.
+    """The observations of all steps.
 
     Attributes:
-        address: the relay's, host:port.
-        now: our clock while the steps were taken.
-        asked: the streams that were tried, in this order.
-        has_key: a key was given.
-        is_exempt: the environment has a proxy, and NO_PROXY exempts the relay from it.
+        address: the relay's address, host:port.
+        now: this machine's time at the beginning of the steps.
+        asked: the streams that were tried, in order.
+        has_key: True when a key was given.
+        is_exempt: True when the environment has a proxy, and NO_PROXY exempts the relay from it.
     """
 
     address: str

@@ -1,4 +1,4 @@
-"""The rules: from what was seen to a row for each hop, and a verdict. Pure; `way` has those of the way, `service` those of the relay."""
+"""The rules: observations -> a row for each hop, and a verdict. Pure. `way` has the connection's rules, `service` the relay's."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One sentence that says what to do.
+    """One sentence with the result and what to do.
 
     Attributes:
         hop: the hop that fails; None when none does.
@@ -36,7 +36,7 @@ class Report:
 
 
 def judge(seen: Observations, target: Target, *, in_file: bool = False) -> Report:
-    """Return the report on what was seen. With `in_file`, it names settings of the agent in the place of options."""
+    """Return the report on the observations. With `in_file`, it names settings of the agent instead of options."""
     rows = {row.hop: row for row in (*way_rows(seen, target), *service_rows(seen, target))}
     ordered = tuple(rows.get(hop) or Row(hop, State.SKIPPED, "not reached") for hop in Hop)
     if in_file:
@@ -54,7 +54,7 @@ def _verdict(rows: tuple[Row, ...], seen: Observations, target: Target) -> Verdi
     if notes:
         return Verdict(f"Suites on this machine can use {way}, but {notes[0].remedy}")
     if not seen.has_key:
-        return Verdict(f"The way to {way} is open: try it with the suite key.")
+        return Verdict(f"The connection to {way} works: try it with the suite key.")
     return Verdict(f"All is well: suites on this machine can use {way}.")
 
 
@@ -72,8 +72,8 @@ def _as_settings(text: str) -> str:
 
 
 def _most_telling(failed: dict[Hop, Row]) -> Hop:
-    """Return the hop to mend: the first, unless a later one shows that mending the first would not do."""
+    """Return the hop to fix: the first that fails, unless a later one shows that fixing the first would not help."""
     if Hop.CERTIFICATE in failed:
-        # A wrong clock makes good certificates bad. An inspecting proxy that cannot do HTTP/2 is of no use even when it is trusted.
+        # A wrong clock invalidates good certificates. An inspecting proxy without HTTP/2 does not work even if it is trusted.
         return next((hop for hop in (Hop.CLOCK, Hop.HTTP2) if hop in failed), Hop.CERTIFICATE)
     return next(hop for hop in Hop if hop in failed)

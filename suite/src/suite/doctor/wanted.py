@@ -1,4 +1,4 @@
-"""The relay that is asked for, by options and by a settings file of the agent."""
+"""The relay to examine, from options and a settings file of the agent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The options of the command line; None for those that were not given."""
+    """The options of the command line; None for options that were not given."""
 
     address: str | None
     key_file: Path | None
@@ -28,7 +28,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The relay, the key, what is to be said about the key's file, and whether NO_PROXY exempts the relay from a proxy."""
+    """The relay, the key, a warning about the key's file, and whether NO_PROXY exempts the relay from a proxy."""
 
     target: Target
     key: str | None = field(repr=False)
@@ -37,10 +37,10 @@ class Wanted:
 
 
 def wanted(options: Options, settings: Path | None, environ: dict[str, str]) -> Wanted:
-    """Return what options and settings ask for. An option comes before a setting.
+    """Return the relay that options and settings name. Options take precedence.
 
     Raises:
-        ConfigError: a setting cannot be right, or no address is given.
+        ConfigError: a setting is invalid, or no address is given.
     """
     teams = _teams(settings) if settings else TeamsSettings()
     address = options.address or teams.address
@@ -62,5 +62,5 @@ def wanted(options: Options, settings: Path | None, environ: dict[str, str]) -> 
 def _teams(path: Path) -> TeamsSettings:
     loaded = load(path)
     if loaded.settings is None:
-        raise ConfigError(f"The settings file {path} cannot be used: presence-suite settings check tells why.")
+        raise ConfigError(f"The settings file {path} cannot be used: presence-suite settings check shows why.")
     return loaded.settings.teams

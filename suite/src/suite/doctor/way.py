@@ -1,4 +1,4 @@
-"""The rules of the way to the relay: name, route, proxy, TLS, certificate, HTTP/2."""
+"""The rules of the connection to the relay: name, route, proxy, TLS, certificate, HTTP/2."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _WANTS_LOGIN: Final = frozenset({401, 407})
 
 
 def way_rows(seen: Observations, target: Target) -> Iterator[Row]:
-    """Yield the rows of the steps that were taken."""
+    """Yield the rows for the steps that ran."""
     if seen.named is not None:
         yield _name(seen.named, target)
     if seen.routed is not None:
@@ -36,7 +36,7 @@ def way_rows(seen: Observations, target: Target) -> Iterator[Row]:
         yield _tls(seen.secured, target)
         if seen.secured.fault is Fault.NONE:
             yield _certificate(seen.secured, target, seen.now)
-            if seen.secured.version and seen.secured.alpn != "h2":  # without a version, the second look failed
+            if seen.secured.version and seen.secured.alpn != "h2":  # without a version, the second handshake failed
                 yield _not_http2(seen.secured, target)
     if seen.spoken is not None:
         yield _http2(seen.spoken, target)
@@ -48,8 +48,8 @@ def via(target: Target) -> str:
 
 
 def hop_between(target: Target) -> str:
-    """Return whoever may be between: the proxy, or something that nobody has named."""
-    return f"the proxy {target.proxy.shown}" if target.proxy else "something on the way"
+    """Return the hop that may interfere: the proxy, or an unknown one."""
+    return f"the proxy {target.proxy.shown}" if target.proxy else "something in between"
 
 
 def _next_hop(target: Target) -> str:
@@ -57,7 +57,7 @@ def _next_hop(target: Target) -> str:
 
 
 def _or_proxy(target: Target) -> str:
-    """Return what to correct: the proxy's setting, or a proxy that is perhaps needed."""
+    """Return the advice on the proxy: correct its setting, or name one if the network has one."""
     if target.proxy:
         return f"correct {SET_PROXY}"
     return f"if this network has a proxy, name it in {SET_PROXY}"
@@ -103,9 +103,9 @@ def _proxy(proxied: Proxied, address: str) -> Row:
         return Row(Hop.PROXY, State.OK, f"{proxied.shown} connects{login}{about}")
     if proxied.fault is not Fault.NONE:
         remedy = {
-            Fault.SILENT: f"{proxy} takes the connection and does not answer: have whoever runs it look at it.",
+            Fault.SILENT: f"{proxy} accepts the connection and does not answer: ask its administrator to check it.",
             Fault.GARBLED: f"no HTTP proxy answers at {proxied.shown}: correct {SET_PROXY}.",
-        }.get(proxied.fault, f"{proxy} hangs up: ask whoever runs it whether this machine may use it.")
+        }.get(proxied.fault, f"{proxy} closes the connection: ask its administrator whether this machine may use it.")
         return Row(Hop.PROXY, State.FAILED, f"{proxied.shown}: {proxied.fault.value}", remedy)
     return Row(Hop.PROXY, State.FAILED, f"{proxied.shown}: HTTP {proxied.status}{about}", _refusal(proxied, address))
 
@@ -116,14 +116,14 @@ def _refusal(proxied: Proxied, address: str) -> str:
         if proxied.schemes and "basic" not in {scheme.lower() for scheme in proxied.schemes}:
             offered = foreign(", ".join(proxied.schemes))
             return (
-                f"{proxy} wants a login by {offered}, which gRPC cannot do ({status}): run a helper on this machine that can, such "
+                f"{proxy} requires a login by {offered}, which gRPC cannot do ({status}): run a helper on this machine that can, such "
                 f"as px or cntlm, and name that in {SET_PROXY}; or have {address} exempted from the login."
             )
         if proxied.has_login:
             return f"{proxy} refuses the user name or the password ({status}): correct them in {SET_PROXY}."
-        return f"{proxy} wants a login ({status}): write http://user:password@host:port in {SET_PROXY}."
+        return f"{proxy} requires a login ({status}): write http://user:password@host:port in {SET_PROXY}."
     if proxied.status >= 500:
-        return f"{proxy} cannot reach {address} ({status}): check the address, and have whoever runs the proxy try it from there."
+        return f"{proxy} cannot reach {address} ({status}): check the address, and ask the proxy's administrator to try it from there."
     return f"{proxy} refuses to connect to {address} ({status}): have CONNECT to it allowed."
 
 
@@ -142,7 +142,7 @@ def _tls(secured: Secured, target: Target) -> Row:
             remedy = f"{address} does not speak TLS{between}: check the port; it is a plain-text one, or something else answers there."
         case Fault.GARBLED:
             words = foreign(secured.words)
-            remedy = f"{address} refuses the TLS handshake{between} ({words}): show this to the relay's operator, and to whoever inspects TLS on the way."
+            remedy = f"{address} refuses the TLS handshake{between} ({words}): show this to the relay's operator, and to the administrator of a proxy that inspects TLS."
         case _:
             remedy = (
                 f"the connection to {address} is cut during the TLS handshake{between}: have {address} allowed in the firewall or "
@@ -153,7 +153,7 @@ def _tls(secured: Secured, target: Target) -> Row:
 
 def _signer(secured: Secured) -> str:
     if secured.certificate is None:
-        return "somebody unknown"
+        return "an unknown CA"
     return "itself" if secured.certificate.is_self_signed else f'"{foreign(secured.certificate.issuer)}"'
 
 
@@ -187,13 +187,13 @@ def _distrust(secured: Secured, target: Target, now: datetime) -> str:
         return f"the certificate of {address} is for {names} and not for {secured.name}: use a name that is in it, as the address or with --server-name."
     if secured.system_trusts:
         return (
-            f"the certificate of {address} is signed by {signer}, whom this system trusts but gRPC does not: name the system's "
+            f"the certificate of {address} is signed by {signer}, which this system trusts but gRPC does not: name the system's "
             "certificates with --ca-file, for example /etc/ssl/certs/ca-certificates.crt."
         )
     if secured.verify_code in UNTRUSTED_ISSUER:
         other = "the CA file is the wrong one" if secured.has_ca else "the relay has a CA of its own"
         return (
-            f"TLS to {address} is inspected on the way, or {other}, for the certificate is signed by {signer}: "
+            f"TLS to {address} is inspected in between, or {other}, because the certificate is signed by {signer}: "
             f"have {address} exempted from the inspection, or give that CA's certificate with --ca-file if you trust it."
         )
     return f"the certificate of {address}, signed by {signer}, cannot be trusted ({foreign(secured.verify_words)}): show this to the relay's operator."

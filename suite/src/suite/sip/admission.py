@@ -1,4 +1,4 @@
-"""Bounds on strangers: requests a second of one address, connections of one address. Pure: the time goes in."""
+"""A rate limit for each peer address. Pure: the time is an argument."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class _Bucket:
 
 @dataclass(slots=True, kw_only=True)
 class RateLimit:
-    """A bucket of tokens for each address: `per_s` come in, up to `burst`.
+    """A token bucket for each address: `per_s` tokens are added a second, up to `burst`.
 
-    Of at most `addresses`, the ones heard of last are kept. One that is forgotten begins with a full bucket.
+    At most `addresses` buckets are kept; the one unused for longest is dropped. A new bucket is full.
     """
 
     per_s: float
@@ -25,7 +25,7 @@ class RateLimit:
     _buckets: OrderedDict[str, _Bucket] = field(default_factory=OrderedDict)
 
     def wait_s(self, address: str, now: float, tokens: float = 1.0) -> float:
-        """Take tokens and return 0; without so many, return the seconds until there are. More than `burst` count as `burst`."""
+        """Take tokens and return 0; with too few, return the seconds until there are enough. More than `burst` count as `burst`."""
         tokens = min(tokens, self.burst)
         bucket = self._buckets.get(address)
         if bucket is None:

@@ -1,11 +1,11 @@
-"""Rules of trying: a client answers challenges, and one wrong password never loops; a server makes nonces and checks answers.
+"""Digest authentication: a client that answers challenges, and a server that makes nonces and checks answers.
 
-Client: a request is sent with what the realm asked for last, if anything. Challenged, it is sent again with the answer. Challenged
-again by the same realm, it is denied, unless the server says that the nonce was stale: then once more. A request goes out four times at
-most, whatever realms and nonces come.
+Client: a request carries answers to the latest challenges, if there were any. When it is challenged, it is sent again with the answer.
+When the same realm challenges it again, the login is denied, unless the server says that the nonce was stale: then it is sent once more.
+A request is sent at most four times, so a wrong password never loops.
 
-Server: nonces carry their time under a seal, so that none is kept before its answer proved right. Of those, the highest count is
-kept, so that no answer works twice.
+Server: a nonce contains its time and an HMAC, so it is stored only after an answer to it was right. The highest nonce count is stored
+with it, so no answer works twice.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ from suite.sip.uris import parse_uri
 _ANSWER_FIELD: Final = {401: "authorization", 407: "proxy-authorization"}
 _CHALLENGE_FIELD: Final = {401: "www-authenticate", 407: "proxy-authenticate"}
 _REALMS_KEPT: Final = 4
-"""Realms of one login; a server that makes up new ones makes the oldest forgotten."""
+"""Realms kept for one login. The oldest is dropped, because a server may make up new ones."""
 _MOST_TRIES: Final = 4
-"""A proxy asks, then the server behind it asks, then one of the two had a stale nonce."""
+"""Enough for a challenge by a proxy, one by the server behind it, and a stale nonce of one of them."""
 _MOST_ANSWERS: Final = 4
-"""Of one request, that are looked at: else each could try a hundred passwords."""
+"""Answers of one request that are checked. More would let one request try many passwords."""
 
 
 @dataclass(slots=True)
@@ -55,28 +55,28 @@ class _Known:
 
 @dataclass(slots=True)
 class DigestClient:
-    """Answers challenges for one login. Requests of many dialogs may share it: they count up one nonce."""
+    """Answers challenges for one login. Requests of many dialogs may share it, and then share a nonce and its count."""
 
     login: Login | None
     _realms: OrderedDict[str, _Known] = field(default_factory=OrderedDict)
 
     @property
     def has_answered(self) -> bool:
-        """Return whether a challenge was answered that has not proved wrong."""
+        """Return whether there is a challenge whose answer has not been refused."""
         return bool(self._realms)
 
     def prepare(self, request: SipRequest) -> SipRequest:
-        """Return the request with answers to what was asked for last; as it is if nothing was."""
+        """Return the request with an answer to the latest challenge of each realm; unchanged without a challenge."""
         if self.login is None:
             return request
         fields = [self._answer(self.login, known, request) for known in self._realms.values()]
         return request.with_headers(request.headers.plus(*fields)) if fields else request
 
     def challenged(self, response: SipResponse, sent: SipRequest, tries: int) -> None:
-        """Take a 401 or 407 to a request as it was sent, for the `tries`th time; return if it is to be prepared and sent again.
+        """Take a 401 or 407 to a request, as it was sent on try number `tries`. Then prepare the request and send it again.
 
         Raises:
-            SipDenied: it is not, and why.
+            SipDenied: do not send it again; the text says why.
         """
         if self.login is None:
             raise SipDenied(response.status, f"{response.reason}: it asks for a user name and password")
@@ -110,7 +110,7 @@ class DigestClient:
 
 
 def _is_for(answered_uri: str, request_uri: str) -> bool:
-    """Return whether an answer is for this request: the user is the same. A proxy may have put another host into the request since."""
+    """Return whether an answer is for this request: both URIs have the same user. A proxy may have changed the host."""
     try:
         return parse_uri(answered_uri).user == parse_uri(request_uri).user
     except MalformedMessage:
@@ -118,35 +118,35 @@ def _is_for(answered_uri: str, request_uri: str) -> bool:
 
 
 def _answers_in(request: SipRequest) -> dict[str, str]:
-    """Return realm -> nonce of the answers that a request of ours carries."""
+    """Return realm -> nonce of the answers in one of our requests."""
     values = [value for name in _ANSWER_FIELD.values() for value in request.headers.lines(name)]
     return {answer.realm: answer.nonce for answer in map(parse_answer, values)}
 
 
 @dataclass(frozen=True, slots=True)
 class AuthenticatedUser:
-    """Somebody whose answer was right; made by `DigestServer` only."""
+    """A user whose answer was right. Only `DigestServer` makes one."""
 
     name: str
 
 
 @dataclass(slots=True, kw_only=True)
 class DigestServer:
-    """Challenges requests and checks answers. `password_of` returns a user's password, or None for nobody."""
+    """Challenges requests and checks answers. `password_of` returns a user's password, or None for an unknown user."""
 
     realm: str
     password_of: Callable[[str], str | HashedPassword | None]
     algorithms: tuple[str, ...] = ("SHA-256", "MD5")
-    """In the order of preference: each is offered with a challenge of its own."""
+    """In the order of preference. A 401 has a challenge for each."""
     lifetime_s: float = 300.0
     nonces_kept: int = 20_000
     _seal: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     _counts: OrderedDict[str, int] = field(default_factory=OrderedDict)
     _forgotten_until: float = -1.0
-    """Nonces made until this are stale, because their counts are no longer kept."""
+    """Nonces made until this time are stale, because their counts have been dropped."""
 
     def challenges(self, now: float, *, stale: bool = False) -> list[tuple[str, str]]:
-        """Return the fields of a 401."""
+        """Return the WWW-Authenticate fields of a 401."""
         made = self._nonce(now)
         return [
             (
@@ -157,7 +157,7 @@ class DigestServer:
         ]
 
     def check(self, request: SipRequest, now: float) -> AuthenticatedUser | list[tuple[str, str]]:
-        """Return who sent the request, or the fields of the 401 to send. `now` is in seconds of a monotonic clock."""
+        """Return the user who sent the request, or the fields of the 401 to send. `now` is in seconds of a monotonic clock."""
         for value in request.headers.lines("authorization")[:_MOST_ANSWERS]:
             try:
                 answer = parse_answer(value)
@@ -172,7 +172,7 @@ class DigestServer:
         return self.challenges(now)
 
     def is_wrong(self, request: SipRequest) -> bool:
-        """Return whether a request answers a challenge of this server, and no answer in it is right, however old the challenge is."""
+        """Return whether a request answers challenges of this server, however old they are, and no answer is right."""
         answers = []
         for value in request.headers.lines("authorization")[:_MOST_ANSWERS]:
             with suppress(MalformedMessage):
@@ -189,7 +189,7 @@ class DigestServer:
         password = self.password_of(answer.user)
         if isinstance(password, HashedPassword) and answer.algorithm not in password.hashes:
             password = None
-        # Somebody who is nobody costs the same time as a wrong password.
+        # An unknown user takes as long as a wrong password, so that the time does not show which users exist.
         expected = expected_response(replace(answer, response=""), password or "", method=request.method)
         right = hmac.compare_digest(expected.encode(), answer.response.encode("utf-8", "replace"))
         return password is not None and right and _is_for(answer.uri, request.uri)
@@ -208,7 +208,7 @@ class DigestServer:
         return float(text.rpartition(".")[0])
 
     def _is_new(self, nonce: str, count: int, made: float, now: float) -> bool:
-        """Return whether this count of this nonce was not used before. Without `qop` there is no count, and a nonce works once."""
+        """Return whether this count of this nonce has not been used. Without `qop` there is no count, and a nonce works once."""
         if made < now - self.lifetime_s or made <= self._forgotten_until:
             return False
         if count <= self._counts.get(nonce, -1):

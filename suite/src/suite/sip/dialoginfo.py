@@ -12,7 +12,7 @@ from suite.sip.errors import BadDocument
 CONTENT_TYPE: Final = "application/dialog-info+xml"
 _NAMESPACE: Final = "urn:ietf:params:xml:ns:dialog-info"
 _MOST_DIALOGS: Final = 500
-"""Of one phone, kept between notifications."""
+"""Dialogs kept for one phone."""
 _STATES: Final = frozenset({"trying", "proceeding", "early", "confirmed", "terminated"})
 
 
@@ -24,14 +24,14 @@ class PhoneDialog:
     state: str
     """`trying`, `proceeding`, `early`, `confirmed` or `terminated`."""
     direction: str = ""
-    """`initiator`: the phone called; `recipient`: it was called; "" if that is not said."""
+    """`initiator`: the phone called; `recipient`: it was called; "" if the document does not say."""
     remote: str = ""
-    """The other side's URI; "" if that is not said."""
+    """The other side's URI; "" if the document does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DialogInfo:
-    """A document."""
+    """A dialog-info document."""
 
     entity: str
     version: int
@@ -40,17 +40,17 @@ class DialogInfo:
 
 
 def read_dialog_info(body: bytes) -> DialogInfo:
-    """Read a document.
+    """Parse a document.
 
     Raises:
-        BadDocument: it is no dialog-info, or over a limit.
+        BadDocument: it is not dialog-info, or exceeds a limit.
     """
     root = read_xml(body)
     version = root.get("version", "")
     if split_name(root.tag) != (_NAMESPACE, "dialog-info") or not (version.isascii() and version.isdigit()):
-        raise BadDocument("The document is not of dialogs, or has no version.")
+        raise BadDocument("The document is not dialog-info, or has no version.")
     if len(version) > 10:
-        raise BadDocument("The version is no number.")
+        raise BadDocument("The version is too large.")
     return DialogInfo(
         entity=root.get("entity", ""),
         version=int(version),
@@ -77,16 +77,16 @@ def _dialog(element: Element) -> PhoneDialog:
 
 @dataclass(slots=True)
 class DialogsHeld:
-    """A phone's dialogs by all notifications of one subscription."""
+    """A phone's dialogs, put together from all notifications of one subscription."""
 
     version: int | None = None
     dialogs: dict[str, PhoneDialog] = field(default_factory=dict)
-    """Id -> dialog; those that are over are absent."""
+    """Id -> dialog, without terminated ones."""
 
     def take(self, info: DialogInfo) -> Literal["taken", "outdated", "gap"]:
-        """Take a document. After `gap` one was lost: refresh the subscription, and the server tells everything anew.
+        """Take a document. After `gap` one was lost: refresh the subscription, and the server sends the full state.
 
-        A full document is taken whatever its version is: servers begin to count anew after a restart.
+        A full document is taken whatever its version is, because a server that restarts counts from the beginning.
         """
         if not info.is_full:
             if self.version is None or info.version > self.version + 1:

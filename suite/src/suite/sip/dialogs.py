@@ -1,4 +1,4 @@
-"""Dialogs (RFC 3261 12): what requests between two user agents have in common, without I/O."""
+"""Dialogs (RFC 3261 12), without I/O: tags, CSeq, route set and remote target."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ DialogId = tuple[str, str, str]
 
 
 def new_tag() -> str:
-    """Return a tag that nobody guesses: whoever knows Call-ID and tags of a dialog may end it."""
+    """Return a random tag. It must not be guessable, because Call-ID and tags are enough to end a dialog."""
     return secrets.token_hex(12)
 
 
 def address(headers: Headers, name: str) -> NameAddr:
-    """Return From or To.
+    """Return the parsed From or To.
 
     Raises:
         MalformedMessage: it is not valid.
@@ -47,7 +47,7 @@ class Dialog:
     """Our URI, as it stands in From or To."""
     remote: str
     remote_target: str
-    """The Request-URI: the URI that was asked for, later the peer's Contact."""
+    """The Request-URI: at first the URI of the resource, later the peer's Contact."""
     local_tag: str = field(default_factory=new_tag)
     remote_tag: str = ""
     local_cseq: int = 0
@@ -82,11 +82,11 @@ class Dialog:
 
     @property
     def id(self) -> DialogId:
-        """Its key."""
+        """Return the key of this dialog."""
         return (self.call_id, self.local_tag, self.remote_tag)
 
     def request(self, method: str, *fields: tuple[str, str], body: bytes = b"") -> SipRequest:
-        """Return the next request of ours. Via and Contact are put in front of it when it is sent."""
+        """Return our next request. Via and Contact are added when it is sent."""
         self.local_cseq += 1
         remote_tag = f";tag={self.remote_tag}" if self.remote_tag else ""
         headers = Headers.of(
@@ -101,7 +101,7 @@ class Dialog:
         return SipRequest(method=method, uri=self.remote_target, headers=headers, body=body)
 
     def established(self, response: SipResponse) -> None:
-        """Take a 2xx to the first request of ours: the peer's tag, and the route set in reverse. A later one moves the target.
+        """Take a 2xx. The first one sets the peer's tag and, in reverse, the route set; each one sets the remote target.
 
         Raises:
             MalformedMessage: To is not valid.
@@ -111,7 +111,7 @@ class Dialog:
         if not self.remote_tag:
             self.remote_tag, self.routes = tag, routes
         elif not self.routes and self.remote_tag == tag:
-            # A NOTIFY was first, and the proxy on the way put itself into the answer only.
+            # A NOTIFY came first, and the proxy added Record-Route to the 2xx only.
             self.routes = routes
         self.move_target(response.headers)
 
@@ -126,7 +126,7 @@ class Dialog:
         self.move_target(request.headers)
 
     def in_order(self, request: SipRequest) -> bool:
-        """Return whether a request of the peer is newer than those before it; then it counts from now on."""
+        """Return whether the CSeq of the peer's request is higher than any before. If so, it is recorded."""
         number, _ = cseq(request.headers)
         if self.remote_cseq is not None and number <= self.remote_cseq:
             return False
@@ -134,5 +134,5 @@ class Dialog:
         return True
 
     def move_target(self, headers: Headers) -> None:
-        """Take the peer's Contact as the target from now on, if there is one."""
+        """Set the remote target to the peer's Contact, if there is one."""
         self.remote_target = contact(headers) or self.remote_target

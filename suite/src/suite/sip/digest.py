@@ -1,6 +1,6 @@
-"""Digest authentication (RFC 7616, RFC 8760), both sides of its arithmetic: challenges, credentials, responses.
+"""Digest authentication (RFC 7616, RFC 8760): challenges, credentials, and the computation of responses.
 
-MD5 and SHA-256, `qop` auth, auth-int and none. `challenges.py` has the rules of who tries how often.
+MD5 and SHA-256, `qop` auth, auth-int and none. `challenges.py` decides when a request is sent again.
 """
 
 from __future__ import annotations
@@ -48,22 +48,22 @@ class Challenge:
     nonce: str
     algorithm: str = "MD5"
     qop: tuple[str, ...] = ()
-    """As offered, in small letters; empty: the old form without it."""
+    """As offered, in lower case; empty for a challenge without `qop`."""
     opaque: str | None = None
     stale: bool = False
 
     @property
     def is_known(self) -> bool:
-        """Return whether it can be answered here."""
+        """Return whether its algorithm and `qop` are supported."""
         return self.algorithm in HASHES and (not self.qop or any(each in _QOPS for each in self.qop))
 
     @property
     def chosen_qop(self) -> str | None:
-        """The protection to use: auth before auth-int; None without any."""
+        """Return the `qop` to use, auth before auth-int; None without any."""
         return next((each for each in _QOPS if each in self.qop), None)
 
     def written(self) -> str:
-        """Return it as the value of WWW-Authenticate or Proxy-Authenticate."""
+        """Return the value of WWW-Authenticate or Proxy-Authenticate."""
         parts = [f"realm={quoted(self.realm)}", f"nonce={quoted(self.nonce)}", f"algorithm={self.algorithm}"]
         parts += [f"qop={quoted(','.join(self.qop))}"] if self.qop else []
         parts += [f"opaque={quoted(self.opaque)}"] if self.opaque is not None else []
@@ -73,7 +73,7 @@ class Challenge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigestAnswer:
-    """Somebody's answer to a challenge, as Authorization has it."""
+    """The answer to a challenge, in Authorization or Proxy-Authorization."""
 
     user: str
     realm: str
@@ -88,7 +88,7 @@ class DigestAnswer:
     opaque: str | None = None
 
     def written(self) -> str:
-        """Return it as the value of Authorization or Proxy-Authorization."""
+        """Return the value of Authorization or Proxy-Authorization."""
         parts = [f"username={quoted(self.user)}", f"realm={quoted(self.realm)}", f"nonce={quoted(self.nonce)}"]
         parts += [f"uri={quoted(self.uri)}", f"response={quoted(self.response)}", f"algorithm={self.algorithm}"]
         if self.qop is not None:
@@ -98,7 +98,7 @@ class DigestAnswer:
 
 
 def parse_challenges(values: Iterable[str]) -> list[Challenge]:
-    """Read the values of WWW-Authenticate or Proxy-Authenticate, one challenge each. Those that are none are left out."""
+    """Parse the values of WWW-Authenticate or Proxy-Authenticate, one challenge each. Values that are not digest challenges are skipped."""
     found: list[Challenge] = []
     for value in values:
         said = _fields(value)
@@ -119,10 +119,10 @@ def parse_challenges(values: Iterable[str]) -> list[Challenge]:
 
 
 def parse_answer(value: str) -> DigestAnswer:
-    """Read the value of Authorization or Proxy-Authorization.
+    """Parse the value of Authorization or Proxy-Authorization.
 
     Raises:
-        MalformedMessage: it is no answer to a digest challenge.
+        MalformedMessage: it is not an answer to a digest challenge.
     """
     said = _fields(value)
     count = (said or {}).get("nc", "0")
@@ -157,7 +157,7 @@ def _fields(value: str) -> dict[str, str] | None:
 def answered(
     challenge: Challenge, login: Login, *, method: str, uri: str, body: bytes, cnonce: str, count: int
 ) -> DigestAnswer:
-    """Return the answer to a challenge that is known."""
+    """Return the answer to a challenge whose `is_known` is true."""
     qop = challenge.chosen_qop
     answer = DigestAnswer(
         user=login.user,
@@ -176,10 +176,10 @@ def answered(
 
 
 def expected_response(answer: DigestAnswer, password: str | HashedPassword, *, method: str, body: bytes = b"") -> str:
-    """Return the response that belongs to everything else that an answer says.
+    """Compute the response from the other fields of an answer (RFC 7616 3.4.1).
 
     Raises:
-        KeyError: there is no hash of the answer's algorithm.
+        KeyError: there is no hash for the answer's algorithm.
     """
     algorithm = HASHES[answer.algorithm]
 

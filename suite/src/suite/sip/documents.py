@@ -1,4 +1,4 @@
-"""XML of strangers, read within limits: no DTD, no entities, bounded in bytes, depth and number of elements; and text for XML of ours."""
+"""XML parsing within limits (no DTD, no entities, bounded in bytes, depth and elements), and escaping for XML that we write."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NOT_OF_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U00
 
 
 class _Bounded(TreeBuilder):
-    """Builds the tree, and gives up where it gets too deep or too big."""
+    """Builds the tree; fails when it is too deep or has too many elements."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class _Bounded(TreeBuilder):
         self._left = _ELEMENTS
 
     def start(self, tag: str, attrs: dict[str, str], /) -> Element:
-        """Go down."""
+        """Open an element."""
         self._depth += 1
         self._left -= 1
         if self._depth > _DEPTH or self._left < 0:
@@ -35,16 +35,16 @@ class _Bounded(TreeBuilder):
         return super().start(tag, attrs)
 
     def end(self, tag: str, /) -> Element:
-        """Go up."""
+        """Close an element."""
         self._depth -= 1
         return super().end(tag)
 
 
 def read_xml(body: bytes) -> Element:
-    """Return the root element.
+    """Parse a document, and return its root element.
 
     Raises:
-        BadDocument: it is too big or too deep, has a DTD or entities, or is no XML.
+        BadDocument: it is too big or too deep, has a DTD or entities, or is not XML.
     """
     if len(body) > DOCUMENT_BYTES:
         raise BadDocument("The document is too big.")
@@ -55,7 +55,7 @@ def read_xml(body: bytes) -> Element:
     except DefusedXmlException:
         raise BadDocument("The XML has a DTD or entities.") from None
     except (ParseError, LookupError, ValueError):
-        raise BadDocument("The document is no XML, or its charset is not what it says.") from None
+        raise BadDocument("The document is not XML, or not in the charset that it declares.") from None
     assert isinstance(root, Element)
     return root
 
@@ -72,10 +72,10 @@ def text_of(element: Element | None) -> str:
 
 
 def as_text(text: str) -> str:
-    """Return text as content of an element. Characters that XML cannot have are left out."""
+    """Escape text for the content of an element. Characters that XML does not allow are removed."""
     return escape(_NOT_OF_XML.sub("", text))
 
 
 def as_attribute(text: str) -> str:
-    """Return text as the value of an attribute, with its quotes."""
+    """Escape text for the value of an attribute, and quote it."""
     return quoteattr(_NOT_OF_XML.sub("", text))

@@ -1,8 +1,8 @@
-"""Errors of SIP.
+"""Exceptions of `suite.sip`.
 
 SipError
-  MalformedMessage   a message that cannot be read; `status` is the answer, if there can be one
-  BadDocument        a body that cannot be read: presence, a list, dialogs, multipart
+  MalformedMessage   a message that cannot be parsed; `status` is the response to it, if there can be one
+  BadDocument        a body that cannot be parsed: presence, a list, dialogs, multipart
   SipUnreachable     no connection, TLS failed, or the peer closed
   SipTimeout         no answer in time (RFC 3261 timer F)
   SipRefusal         the peer answered with 300 or more
@@ -13,11 +13,11 @@ from __future__ import annotations
 
 
 class SipError(Exception):
-    """Anything of this package. The text is for a person, and holds no secret."""
+    """Base class. The text is for people, and contains no secret."""
 
 
 class MalformedMessage(SipError):
-    """A message that cannot be read. `status` is what a request like this is answered with."""
+    """A message that cannot be parsed. `status` is the status of the response to it."""
 
     def __init__(self, text: str, status: int = 400) -> None:
         super().__init__(text)
@@ -25,7 +25,7 @@ class MalformedMessage(SipError):
 
 
 class BadDocument(SipError):
-    """A body that cannot be read: too big, too deep, not XML, or not what its type says."""
+    """A body that cannot be parsed: too big, too deep, not XML, or not of its content type."""
 
 
 class SipUnreachable(SipError):
@@ -39,7 +39,7 @@ class SipTimeout(SipError):
 class SipRefusal(SipError):
     """The peer answered with an error.
 
-    `retry_after_s` is what it asks to wait, and `min_expires` the shortest time that it takes (423); None if it says nothing.
+    `retry_after_s` is its Retry-After, and `min_expires` its Min-Expires (423), in seconds; None without one.
     """
 
     def __init__(
@@ -53,4 +53,4 @@ class SipRefusal(SipError):
 
 
 class SipDenied(SipRefusal):
-    """The peer does not take the user name and password, or asks for them in a way that is not known here."""
+    """The peer refuses the user name and password, or its challenge is not supported."""

@@ -1,10 +1,10 @@
-"""Flows: one connection, or our UDP socket towards one peer. They read messages, send bytes, and keep to limits.
+"""Flows: one connection, or our UDP socket towards one peer. They parse messages, send bytes, and enforce limits.
 
     bytes ──► DatagramEndpoint ──┐
                                  ├──► Receiver.received(message, flow)
     bytes ──► StreamFlow ────────┘
 
-A connection answers pings, and pings when it is ours (RFC 5626 3.5.1). It ends when its peer overdoes it.
+A connection answers keep-alive pings, and sends them if we opened it (RFC 5626 3.5.1). It is closed when its peer exceeds a limit.
 """
 
 from __future__ import annotations
@@ -23,73 +23,73 @@ SipProtocol = Literal["udp", "tcp", "tls"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransportLimits:
-    """Bounds of a transport."""
+    """Limits of a transport."""
 
     message: MessageLimits = LIMITS
     connections: int = 4096
     connections_of_an_address: int = 256
     unsent_bytes: int = 4 * 1024 * 1024
-    """A peer that reads more slowly loses its connection."""
+    """The connection of a peer that reads too slowly is closed above this."""
     half_message_s: float = 30.0
     idle_s: float = 7200.0
-    """A connection over which nothing came. Longer than subscriptions, because NOTIFY goes back over it."""
+    """Time without received data, after which a connection is closed. Longer than subscriptions last, because NOTIFYs use their connection."""
     connect_s: float = 10.0
     ping_s: float = 30.0
-    """Between two pings; a peer that answered one and does not answer the next is gone."""
-    strangers_body_bytes: int = 64 * 1024
-    """Of a message over a connection that somebody else opened who is no server of ours."""
+    """Time between two pings. A connection whose peer answered one ping and not the next is closed."""
+    untrusted_body_bytes: int = 64 * 1024
+    """The largest body over a connection that a peer opened, unless the peer is one of our servers."""
     requests_per_s: float = 500.0
-    """Of one address. A proxy sends those of all its phones, so this is generous. A request counts once for each kilobyte that it begins."""
+    """Of one address. A proxy sends those of all its phones, so this is generous. A request counts once for each kilobyte begun."""
     burst: float = 1000.0
 
 
 class Receiver(Protocol):
-    """Takes what comes in. Calls never overlap, and must not wait."""
+    """Receives messages from flows. Calls never overlap, and must not block."""
 
     def received(self, message: SipMessage, flow: Flow) -> None:
-        """A message came over a flow."""
+        """Take a message that arrived over a flow."""
 
     def expects(self, data: bytes) -> bool:
-        """Return whether a datagram may be a response to a request of ours, without reading it."""
+        """Return whether a datagram may be a response to one of our requests, without parsing it."""
 
     def unreadable(self, error: MalformedMessage, flow: Flow) -> None:
-        """Something that is no message came over a flow. A connection is closed after this."""
+        """Take the error of data that is not a message. A connection is closed after this."""
 
     def closed(self, flow: Flow) -> None:
-        """A connection is gone."""
+        """Take the end of a connection."""
 
 
 class FlowOwner(Protocol):
-    """All flows of a user agent."""
+    """The owner of all flows of a user agent, which counts and limits them."""
 
     counts: Counter[str]
     receiver: Receiver
     limits: TransportLimits
 
     def admits(self, data: bytes, address: str) -> bool:
-        """Return whether a datagram is read."""
+        """Return whether to read a datagram."""
 
     def wait_s(self, address: str, method: str, size: int) -> float:
-        """Count a request of an address; return how long to wait before it is handed on."""
+        """Count a request from an address; return the seconds to wait before it is delivered."""
 
     def body_bytes(self, address: str) -> int:
-        """Return how long bodies may be over a connection that this address opened."""
+        """Return the largest body allowed over a connection that this address opened."""
 
     def securing(self, address: str) -> bool:
-        """Count a connection whose handshake begins; False if there are too many."""
+        """Count a connection whose TLS handshake begins; return False if there are too many."""
 
     def secured(self, address: str) -> None:
-        """Count a connection no more: its handshake is over."""
+        """Stop counting a connection as in handshake."""
 
     def opened(self, flow: StreamFlow) -> bool:
-        """Take a connection in, or refuse it."""
+        """Register a connection; return False to refuse it."""
 
     def gone(self, flow: StreamFlow) -> None:
-        """Take a connection out."""
+        """Unregister a connection."""
 
 
 class StreamFlow(asyncio.Protocol):
-    """One connection. Messages are handed on as they are whole; over the rate, reading waits."""
+    """One TCP or TLS connection. It delivers complete messages, and pauses reading above the rate limit."""
 
     reliable = True
 
@@ -115,7 +115,7 @@ class StreamFlow(asyncio.Protocol):
     # ---- asyncio.Protocol -----------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin; refuse if there are too many."""
+        """Register the connection, and start its timers; abort it if there are too many."""
         self._transport = cast("asyncio.Transport", transport)
         peer, local = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
         if peer is None or local is None:  # gone already
@@ -136,7 +136,7 @@ class StreamFlow(asyncio.Protocol):
             self._pings = self._loop.call_later(self._owner.limits.ping_s, self._ping)
 
     def data_received(self, data: bytes) -> None:
-        """Cut messages out."""
+        """Parse received data, and deliver complete messages."""
         if self.is_closed:
             return
         self._heard_at = self._loop.time()
@@ -160,7 +160,7 @@ class StreamFlow(asyncio.Protocol):
             self._hand_on()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End."""
+        """Stop the timers, and unregister the connection."""
         self.is_closed = True
         for timer in (self._checks, self._pings, self._resumes):
             if timer is not None:
@@ -170,20 +170,20 @@ class StreamFlow(asyncio.Protocol):
             self._counted = False
             self._owner.gone(self)
 
-    # ---- what others ask ------------------------------------------------------------------------------------------------
+    # ---- used by others -------------------------------------------------------------------------------------------------
 
     @property
     def has_certificate(self) -> bool:
-        """Return whether the peer showed a certificate when the connection began, and it was found to be right."""
+        """Return whether the peer presented a certificate in the handshake, and it was verified."""
         return bool(self._transport.get_extra_info("peercert"))
 
     def is_of(self, protocol: SipProtocol, host: str, port: int) -> bool:
-        """Return whether a peer opened it at this address of ours."""
+        """Return whether a peer opened the connection to this listening address."""
         hosts = (host, self.local[0]) if host in ("0.0.0.0", "::") else (host,)  # noqa: S104 - a comparison
         return not self._ours and self.protocol == protocol and self.local[1] == port and self.local[0] in hosts
 
     def send(self, data: bytes) -> None:
-        """Send; nothing happens on a closed connection. A peer that does not read loses it."""
+        """Send data; do nothing on a closed connection. The connection is aborted if its peer does not read."""
         if self.is_closed:
             return
         self._transport.write(data)
@@ -191,7 +191,7 @@ class StreamFlow(asyncio.Protocol):
             self._end("unsent")
 
     def close(self) -> None:
-        """Close, after what is unsent."""
+        """Close, after sending what is buffered."""
         if not self.is_closed:
             self.is_closed = True
             self._transport.close()
@@ -255,7 +255,7 @@ class DatagramFlow:
 
     @property
     def local(self) -> tuple[str, int]:
-        """Our address as the peer sees it, if no NAT is between."""
+        """Our address as the peer sees it, unless there is a NAT between."""
         return self.endpoint.local_towards(self.peer)
 
     def send(self, data: bytes) -> None:
@@ -276,10 +276,10 @@ class DatagramEndpoint(asyncio.DatagramProtocol):
         self._socket = cast("asyncio.DatagramTransport", transport)
 
     def error_received(self, exc: Exception) -> None:
-        """Leave an ICMP error to the timers: it may be forged."""
+        """Ignore an ICMP error, which may be forged. The timers of transactions find a dead peer."""
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        """Read one datagram."""
+        """Parse a datagram, and deliver its message."""
         peer = addr[:2]
         if not self._owner.admits(data, peer[0]):
             return

@@ -1,4 +1,4 @@
-"""Header fields: names in full whatever was sent, in the order of the message, several values a line."""
+"""Header fields, in the order of the message: compact names are expanded, and fields with several values split."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ _SPELT: Final = {"call-id": "Call-ID", "cseq": "CSeq", "www-authenticate": "WWW-
 
 
 def full_name(name: str) -> str:
-    """Return the name of a field in full and in small letters."""
+    """Return the full name of a field, in lower case."""
     lower = name.lower()
     return _COMPACT.get(lower, lower)
 
 
 @dataclass(frozen=True, slots=True)
 class Headers:
-    """The header fields of a message, in its order: (full name in small letters, value)."""
+    """The header fields of a message, in its order: (full name in lower case, value)."""
 
     fields: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def of(cls, *fields: tuple[str, str]) -> Headers:
-        """Make them from names in any spelling."""
+        """Make header fields. Names may be compact, and in any case."""
         return cls(tuple((full_name(name), value) for name, value in fields))
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self.fields)
 
     def first(self, name: str) -> str | None:
-        """Return the value of the first field of this name, given in small letters; None without one."""
+        """Return the value of the first field of this name, given in lower case; None without one."""
         return next((value for each, value in self.fields if each == name), None)
 
     def lines(self, name: str) -> list[str]:
@@ -54,11 +54,11 @@ class Headers:
         return split_outside(self.first(name) or "", ",")[0]
 
     def tokens(self, name: str) -> set[str]:
-        """Return the values as words in small letters, without parameters: for Require, Supported, Accept, Allow-Events."""
+        """Return the values as words in lower case, without parameters: for Require, Supported, Accept, Allow-Events."""
         return {value.partition(";")[0].strip().lower() for value in self.values(name)}
 
     def with_first(self, name: str, value: str) -> Headers:
-        """Return them with this value in the place of the first field of this name."""
+        """Return the headers with another value in the first field of this name."""
         fields = list(self.fields)
         for at, (each, _) in enumerate(fields):
             if each == name:
@@ -72,16 +72,16 @@ class Headers:
         return sum(len(value) for _, value in self.fields)
 
     def plus(self, *fields: tuple[str, str]) -> Headers:
-        """Return them with more at the end."""
+        """Return the headers with more fields at the end."""
         return Headers(self.fields + Headers.of(*fields).fields)
 
     def written(self) -> Iterable[str]:
-        """Return their lines, without ends of lines."""
+        """Return the lines of the fields, without line ends."""
         return (f"{_SPELT.get(name) or name.title()}: {value}" for name, value in self.fields)
 
 
 def split_outside(text: str, separator: str) -> list[str]:
-    """Split at a separator that is in no quoted string and in no angle brackets; parts are trimmed."""
+    """Split at a separator outside quoted strings and angle brackets. Parts are stripped."""
     if separator not in text:
         return [text.strip()]
     if '"' not in text and "<" not in text:
@@ -105,7 +105,7 @@ def split_outside(text: str, separator: str) -> list[str]:
 
 
 def unquoted(text: str) -> str:
-    """Return a quoted string's content, with its escapes resolved; anything else as it is."""
+    """Return the content of a quoted string, with escapes resolved; other text only stripped."""
     text = text.strip()
     if len(text) < 2 or text[0] != '"' or text[-1] != '"':
         return text
@@ -126,7 +126,7 @@ def quoted(text: str) -> str:
 
 
 def parameters(text: str) -> tuple[str, dict[str, str]]:
-    """Split `value;name=value;flag` into the value and its parameters: name in small letters -> value, unquoted, "" for a flag."""
+    """Split `value;name=value;flag` into the value and its parameters: name in lower case -> value, unquoted, "" for a flag."""
     value, *rest = split_outside(text, ";")
     found: dict[str, str] = {}
     for each in rest:

@@ -1,4 +1,4 @@
-"""A request of a peer, and what every request is checked for before a handler sees it."""
+"""A received request, and the checks that every request passes before its handler is called."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from suite.sip.replies import reply
 from suite.sip.uris import parse_uri
 
 UNDERSTOOD: Final = frozenset({"eventlist"})
-"""Options that a request may require."""
+"""Option tags that Require may name."""
 _MERGED_KEPT: Final = 4096
 
 Refusal = tuple[int, str, tuple[tuple[str, str], ...]]
@@ -28,21 +28,21 @@ class Incoming:
 
     request: SipRequest
     flow: Flow
-    """The way back; its peer is where it came from."""
+    """The flow of the response; its peer sent the request."""
     key: str
     _answer: Callable[[str, SipResponse], None]
     tag: str = field(default_factory=new_tag)
     """Our tag in the answer, if the request had none."""
     user: str = ""
-    """Who logged in; set by whoever checked that."""
+    """The authenticated user; set by the handler that checked the login."""
 
     def respond(self, status: int, reason: str, *fields: tuple[str, str], body: bytes = b"") -> None:
-        """Answer. A second answer does nothing."""
+        """Send the response. A second call does nothing."""
         self._answer(self.key, reply(self.request, status, reason, *fields, body=body, to_tag=self.tag))
 
 
 def refusal(request: SipRequest, allowed: str | None) -> Refusal | None:
-    """Return what a request is refused with (RFC 3261 8.2); None if it is to be handled. `allowed`: its method is none of these."""
+    """Return the refusal of an invalid request (RFC 3261 8.2), or None. `allowed` is the value of Allow if its method has no handler."""
     if allowed is not None:
         return 405, "Method Not Allowed", (("Allow", allowed),)
     try:
@@ -64,13 +64,13 @@ def refusal(request: SipRequest, allowed: str | None) -> Refusal | None:
 
 @dataclass(slots=True)
 class MergedRequests:
-    """Knows requests that came twice by two ways (RFC 3261 8.2.2.2), for a while."""
+    """Recognises requests that arrived twice by different paths (RFC 3261 8.2.2.2), for `seconds`."""
 
     seconds: float
     _seen: OrderedDict[tuple[str, str, int, str], tuple[str, float]] = field(default_factory=OrderedDict)
 
     def is_merged(self, request: SipRequest, key: str, now: float) -> bool:
-        """Return whether a request outside of dialogs is one that came before in another transaction."""
+        """Return whether a request outside of dialogs came before in another transaction."""
         if address(request.headers, "to").tag:
             return False
         number, method = cseq(request.headers)

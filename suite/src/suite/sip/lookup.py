@@ -1,4 +1,4 @@
-"""Names of servers, looked up: SRV records by dnspython (RFC 3263 4.2), addresses by the system."""
+"""DNS lookups of servers: SRV records by dnspython (RFC 3263 4.2), addresses by the system."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SERVICES: Final = {"udp": "_sip._udp", "tcp": "_sip._tcp", "tls": "_sips._tcp"}
 _ADDRESSES_S: Final = 10.0
 _SRV_S: Final = 4.0
-"""The longest that SRV records are waited for. Some name servers never answer for types that they do not know."""
+"""The longest wait for SRV records. Some name servers never answer queries for types that they do not know."""
 _MOST_RECORDS: Final = 8
 
 
@@ -30,12 +30,12 @@ async def look_up(
     name_servers: Sequence[tuple[str, int]] = (),
     known: Sequence[SipTarget] = (),
 ) -> list[SipTarget]:
-    """Return the targets of a name. With a `service` its SRV records count, if it has some.
+    """Return the targets of a host name. With a `service` its SRV records are used, if it has any.
 
-    `known` are those that were found before: they stay while no name server tells SRV records.
+    `known` are the targets found before. They are returned while no name server answers the query for SRV records.
 
     Raises:
-        SipUnreachable: the name is not known, or it says that it has no such service.
+        SipUnreachable: the name cannot be resolved, or its SRV record says that there is no such service (RFC 2782).
     """
     records = await srv_records(f"{service}.{host}", name_servers) if service and _is_of_dns(host) else []
     if records is None and known:
@@ -43,25 +43,25 @@ async def look_up(
     if not records:
         return [SipTarget(each, port) for each in await addresses(host, port)]
     if not any(each.target for each in records):
-        raise SipUnreachable(f"{host} says that it has no {service}, by an SRV record.")
+        raise SipUnreachable(f"{host} has no {service}, according to its SRV record.")
     found: list[SipTarget] = []
     for each in in_order(records, lambda most: random.uniform(0, most))[:_MOST_RECORDS]:  # noqa: S311 - spreads load
         try:
             hosts = await addresses(each.target, each.port)
         except SipUnreachable:
-            continue  # the others may be known
+            continue  # the others may resolve
         found += [SipTarget(one, each.port, each.priority) for one in hosts]
     if not found:
-        raise SipUnreachable(f"None of the names in the SRV records of {service}.{host} is known.")
+        raise SipUnreachable(f"None of the names in the SRV records of {service}.{host} can be resolved.")
     return found
 
 
 async def srv_records(name: str, name_servers: Sequence[tuple[str, int]] = ()) -> list[SrvRecord] | None:
-    """Return the SRV records of a name, none if it has none. None: no name server says so.
+    """Return the SRV records of a name, an empty list if it has none, or None if no name server answers.
 
-    The system's name servers are asked, and its search domains tried, unless there are `name_servers`.
+    The system's name servers are queried, with its search domains, unless `name_servers` are given.
     """
-    # It takes 0.2 s to import, and most servers have an address or a port.
+    # Imported here because it takes 0.2 s, and most servers are set as an IP address or with a port.
     from dns.asyncresolver import Resolver
     from dns.exception import DNSException
     from dns.resolver import NXDOMAIN, NoAnswer
@@ -87,10 +87,10 @@ def _resolver(made_by: type[Resolver], name_servers: Sequence[tuple[str, int]]) 
 
 
 async def addresses(host: str, port: int) -> list[str]:
-    """Return the IP addresses of a name, in the system's order; an address is its own.
+    """Return the IP addresses of a host name, in the system's order. An IP address is returned as it is.
 
     Raises:
-        SipUnreachable: the name is not known.
+        SipUnreachable: the name cannot be resolved.
     """
     try:
         return [str(ipaddress.ip_address(host))]
@@ -100,12 +100,12 @@ async def addresses(host: str, port: int) -> list[str]:
         async with asyncio.timeout(_ADDRESSES_S):
             found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError, TimeoutError):
-        raise SipUnreachable(f"The name {host} is not known.") from None
+        raise SipUnreachable(f"The host name {host} cannot be resolved.") from None
     return list(dict.fromkeys(str(each[4][0]) for each in found))
 
 
 def _is_of_dns(host: str) -> bool:
-    """Return whether name servers are asked for a host: it is no address, and no name of this machine's own (RFC 6761 6.3)."""
+    """Return whether to query name servers: the host is not an IP address, and not a name of this machine (RFC 6761 6.3)."""
     name = host.rstrip(".").lower()
     try:
         ipaddress.ip_address(name)

@@ -1,7 +1,7 @@
-"""SIP messages: read from bytes, written as bytes, cut out of a stream.
+"""SIP messages: parsing, writing, and framing in a stream.
 
-Tolerated, because peers do it: compact names, folded lines, bare line feeds, blanks before the colon, header text that is not
-UTF-8 (it is echoed byte by byte). Refused: what is over a limit, control characters, and a request without what an answer needs.
+Accepted, because peers send it: compact names, folded lines, bare line feeds, blanks before the colon, header text that is not
+UTF-8 (it is echoed byte by byte). Refused: messages above a limit, control characters, and messages without the fields of a response.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _NEEDED: Final = ("via", "from", "to", "call-id", "cseq")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageLimits:
-    """Bounds of a message."""
+    """Limits of a message."""
 
     head_bytes: int = 32 * 1024
     line_bytes: int = 8 * 1024
@@ -40,7 +40,7 @@ LIMITS: Final = MessageLimits()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SipRequest:
-    """A request."""
+    """A SIP request."""
 
     method: str
     uri: str
@@ -48,17 +48,17 @@ class SipRequest:
     body: bytes = b""
 
     def to_bytes(self) -> bytes:
-        """Return it as it is sent, with its Content-Length."""
+        """Return the message as it is sent, with Content-Length."""
         return _written(f"{self.method} {self.uri} SIP/2.0", self.headers, self.body)
 
     def with_headers(self, headers: Headers) -> SipRequest:
-        """Return it with other headers."""
+        """Return the request with other headers."""
         return SipRequest(method=self.method, uri=self.uri, headers=headers, body=self.body)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SipResponse:
-    """A response."""
+    """A SIP response."""
 
     status: int
     reason: str
@@ -66,7 +66,7 @@ class SipResponse:
     body: bytes = b""
 
     def to_bytes(self) -> bytes:
-        """Return it as it is sent, with its Content-Length."""
+        """Return the message as it is sent, with Content-Length."""
         return _written(f"SIP/2.0 {self.status} {self.reason}", self.headers, self.body)
 
 
@@ -74,7 +74,7 @@ SipMessage = SipRequest | SipResponse
 
 
 class UnreadableBody(MalformedMessage):
-    """A message whose headers can be read, and whose body cannot. `request` is for the answer; None: it is a response."""
+    """A message whose headers can be parsed and whose body cannot. `request` is the request to answer, None for a response."""
 
     def __init__(self, text: str, status: int, message: SipMessage) -> None:
         super().__init__(text, status)
@@ -87,7 +87,11 @@ def _written(first: str, headers: Headers, body: bytes) -> bytes:
 
 
 def cseq(headers: Headers) -> tuple[int, str]:
-    """Return number and method of CSeq; `parse` has checked them."""
+    """Return number and method of CSeq.
+
+    Raises:
+        MalformedMessage: it is not valid; never for a parsed message.
+    """
     found = _CSEQ.fullmatch(headers.first("cseq") or "")
     if found is None or int(found[1]) >= 2**31:
         raise MalformedMessage("CSeq is not valid.")
@@ -95,10 +99,10 @@ def cseq(headers: Headers) -> tuple[int, str]:
 
 
 def parse_datagram(data: bytes, limits: MessageLimits = LIMITS) -> SipMessage:
-    """Read a message that is a whole datagram. Bytes beyond Content-Length are left out.
+    """Parse a message that is a whole datagram. Bytes beyond Content-Length are ignored.
 
     Raises:
-        MalformedMessage: it is none, or the body is shorter than Content-Length says.
+        MalformedMessage: it is not a message, or its body is shorter than Content-Length says.
     """
     head = END_OF_HEADERS.search(data)
     if head is None:
@@ -115,7 +119,7 @@ def parse_datagram(data: bytes, limits: MessageLimits = LIMITS) -> SipMessage:
 
 
 def with_body(message: SipMessage, body: bytes) -> SipMessage:
-    """Return a message with this body; Content-Length, which only frames it, is taken off."""
+    """Return a message with this body, and without Content-Length, which `to_bytes` adds."""
     headers = Headers(tuple(each for each in message.headers if each[0] != "content-length"))
     if isinstance(message, SipRequest):
         return SipRequest(method=message.method, uri=message.uri, headers=headers, body=body)
@@ -123,16 +127,16 @@ def with_body(message: SipMessage, body: bytes) -> SipMessage:
 
 
 def parse_head(data: bytes, limits: MessageLimits = LIMITS) -> SipMessage:
-    """Read the first line and the headers, without the blank line at their end."""
+    """Parse the first line and the headers, without the blank line at their end."""
     first, fields = _lines(data, limits)
     return _begun(first.strip(), Headers(tuple(_field(line) for line in fields)))
 
 
 def parse_fields(data: bytes, limits: MessageLimits = LIMITS) -> Headers:
-    """Read header fields without a first line, as parts of a multipart body have them.
+    """Parse header fields without a first line, as in the parts of a multipart body.
 
     Raises:
-        MalformedMessage: they are none, or over a limit.
+        MalformedMessage: they are not valid, or exceed a limit.
     """
     first, fields = _lines(data, limits)
     return Headers(tuple(_field(line) for line in (first, *fields)))
@@ -166,7 +170,7 @@ def _begun(line: str, headers: Headers) -> SipMessage:
     elif request := _REQUEST_LINE.fullmatch(line):
         message = SipRequest(method=request[1], uri=request[2], headers=headers)
     else:
-        raise MalformedMessage("The first line is not one of SIP.")
+        raise MalformedMessage("The first line is not a SIP request or status line.")
     lacking = [name for name in _NEEDED if not headers.first(name)]
     if lacking:
         raise MalformedMessage(f"{lacking[0].title()} is missing.")
@@ -180,7 +184,7 @@ def content_length(message: SipMessage) -> int | None:
     """Return Content-Length; None without one.
 
     Raises:
-        MalformedMessage: it is no number, or there are two different ones.
+        MalformedMessage: it is not a number, or there are two different ones.
     """
     said = set(message.headers.lines("content-length"))
     if not said:
@@ -192,14 +196,14 @@ def content_length(message: SipMessage) -> int | None:
 
 @dataclass(slots=True)
 class StreamParser:
-    """Cuts messages out of a stream, such as TCP. It holds at most one head and one body beyond what is fed.
+    """Splits a stream, such as TCP, into messages. It buffers at most one head and one body beyond the data fed last.
 
-    After an error the stream cannot be read on: close the connection.
+    After an error the stream cannot be parsed further: close the connection.
     """
 
     limits: MessageLimits = LIMITS
     pings: int = 0
-    """Double CRLF seen before messages: the other side wants a CRLF back (RFC 5626)."""
+    """Double CRLF seen before messages: the peer expects a CRLF back (RFC 5626)."""
     pongs: int = 0
     """Single CRLF seen before messages."""
     _buffer: bytearray = field(default_factory=bytearray)
@@ -209,14 +213,14 @@ class StreamParser:
 
     @property
     def in_the_middle(self) -> bool:
-        """Return whether a part of a message waits for the rest."""
+        """Return whether an incomplete message is buffered."""
         return self._head is not None or bool(self._buffer)
 
     def feed(self, data: bytes) -> list[SipMessage]:
-        """Take what was received, and return the messages that it completes.
+        """Take received data, and return the messages that it completes.
 
         Raises:
-            MalformedMessage: the stream cannot be read on.
+            MalformedMessage: the stream cannot be parsed further.
         """
         self._buffer += data
         found: list[SipMessage] = []

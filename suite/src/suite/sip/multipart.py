@@ -1,4 +1,4 @@
-"""Bodies of several parts (RFC 2046, RFC 2387), found by their Content-ID. Read without `email`, which rewrites what it reads."""
+"""Bodies of several parts (RFC 2046, RFC 2387). The module `email` is not used, because it changes the bytes of parts."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _BOUNDARY: Final = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{1,200}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One part."""
+    """One part of a body."""
 
     content_id: str
     """Without angle brackets; "" without one."""
     content_type: str
-    """The whole line."""
+    """With its parameters."""
     body: bytes
 
 
 def read_multipart(content_type: str, body: bytes) -> tuple[str, list[Part]]:
-    """Return the Content-ID of the root, "" for the first part, and all parts. A last delimiter may be missing.
+    """Return the Content-ID of the root ("" for the first part), and all parts. The last delimiter may be missing.
 
     Raises:
         BadDocument: there is no boundary, no part, or too many.
@@ -55,11 +55,11 @@ def read_multipart(content_type: str, body: bytes) -> tuple[str, list[Part]]:
             else max(found.start() + 1, found.end() - 1)
         )
         if len(parts) > _MOST_PARTS:
-            raise BadDocument("There are too many parts.")
+            raise BadDocument("The body has too many parts.")
     if start is not None:
         parts.append(_part(body[start:]))
     if not parts:
-        raise BadDocument("There is no part.")
+        raise BadDocument("The body has no parts.")
     return said.get("start", "").strip("<> "), parts
 
 
@@ -74,7 +74,7 @@ def _part(data: bytes) -> Part:
     try:
         headers = parse_fields(head) if head else Headers()
     except MalformedMessage:
-        raise BadDocument("A part has headers that are none.") from None
+        raise BadDocument("The headers of a part are not valid.") from None
     return Part(
         content_id=(headers.first("content-id") or "").strip("<> "),
         content_type=headers.first("content-type") or "text/plain",
@@ -88,7 +88,7 @@ def _decoded(encoding: str, body: bytes) -> bytes:
             return binascii.a2b_base64(body)
         return binascii.a2b_qp(body) if encoding == "quoted-printable" else body
     except binascii.Error:
-        raise BadDocument("A part is not encoded as it says.") from None
+        raise BadDocument("A part is not in its Content-Transfer-Encoding.") from None
 
 
 def write_related(root: Part, others: Sequence[Part]) -> tuple[str, bytes]:

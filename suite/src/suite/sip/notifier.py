@@ -1,11 +1,11 @@
-"""Subscriptions of others, answered: phones, PBXs and presence servers that watch somebody of ours.
+"""The notifier (RFC 6665 4.2): phones, PBXs and presence servers subscribe to states of ours.
 
-    SUBSCRIBE ──► NotifierRules.admit ──► 200 ──► NOTIFY ──► NOTIFY when told `changed` ──► … ──► the last NOTIFY
+    SUBSCRIBE ──► NotifierRules.admit ──► 200 ──► NOTIFY ──► NOTIFY after `changed` ──► … ──► the last NOTIFY
 
-One NOTIFY of a subscription is under way at a time. Changes meanwhile are told by one more after it, with the state of then: the newest state
-always arrives, those between may not. A subscription ends when its time is over, when it is told to, or when a NOTIFY is refused or not answered.
-NOTIFYs go back over the connection of the newest SUBSCRIBE. When that is gone, a new one is made only to the address that the SUBSCRIBE
-came from, so that nobody makes us connect elsewhere; without one, the next SUBSCRIBE is told the state.
+A subscription has one NOTIFY under way at a time. Changes meanwhile are sent together in one more NOTIFY: the newest state always arrives,
+those in between may not. A subscription ends when it expires, when `end` is called, or when a NOTIFY is refused or not answered.
+NOTIFYs use the connection of the newest SUBSCRIBE. When that is closed, a new one is opened only to the address that the SUBSCRIBE
+came from, so that nobody can make us connect elsewhere. Otherwise the state is sent after the next SUBSCRIBE.
 """
 
 from __future__ import annotations
@@ -39,36 +39,36 @@ log = logging.getLogger(__name__)
 
 
 class NotifierRules(Protocol):
-    """The owner of the states. Calls must not wait."""
+    """Decides who may subscribe, and provides the states. Calls must not block."""
 
     def admit(self, incoming: Incoming) -> Refusal | None:
-        """Refuse a first SUBSCRIBE, or a fetch: 403, 404, or a 401 by `DigestServer.check`. None admits it.
+        """Return the refusal of a first SUBSCRIBE or a fetch: 403, 404, or a 401 by `DigestServer.check`. None admits it.
 
-        On UDP anybody can forge the address that a request comes from, and an admitted one is sent NOTIFYs there: ask for a login, or
-        admit known networks only.
+        On UDP the source address can be forged, and NOTIFYs of an admitted subscription are sent there: require a login, or admit known
+        networks only.
         """
 
     def admit_again(self, incoming: Incoming) -> Refusal | None:
-        """Refuse a SUBSCRIBE within a subscription that comes another way than the one before, or ask for a login. None admits it.
+        """Return the refusal, as of `admit`, of a SUBSCRIBE within a dialog that comes over another flow than the one before.
 
-        Whoever knows the subscription has not shown that it may be told over this way: the address may be that of somebody else.
+        Knowing the dialog does not prove that NOTIFYs may be sent to this address, which may be forged.
         """
 
     def is_list(self, uri: str) -> bool:
-        """Return whether bodies will be those of a list (RFC 4662); asked only if the SUBSCRIBE supports lists."""
+        """Return whether a URI is a list (RFC 4662). Called only if the SUBSCRIBE supports lists."""
 
     def body(self, watcher: Watcher) -> NotifyBody | None:
-        """Return what a NOTIFY tells now. None: nothing is known, and the NOTIFY has no body."""
+        """Return the body of the next NOTIFY; None for no body, when nothing is known."""
 
     def ended(self, watcher: Watcher) -> None:
-        """A subscription is over. One that was only a fetch comes here too."""
+        """Take the end of a subscription, or of a fetch."""
 
     def pace(self, watcher: Watcher) -> float:
-        """Return how many NOTIFYs a second may go over the watcher's flow, with those of all its other subscriptions; 0: as many as there are."""
+        """Return how many NOTIFYs a second may be sent over the watcher's flow, for all its subscriptions together; 0 is no limit."""
 
 
 class Watcher:
-    """One subscription of somebody to `uri`, as the SUBSCRIBE had it."""
+    """One subscription to `uri`, the Request-URI of its first SUBSCRIBE."""
 
     def __init__(self, notifier: Notifier, incoming: Incoming, dialog: Dialog, expires_at: float) -> None:
         request = incoming.request
@@ -76,12 +76,12 @@ class Watcher:
         self.event = event_package(request)
         self.uri = request.uri
         self.request = replace(request, body=b"")
-        """The newest SUBSCRIBE: its Accept, Supported and From, without its body."""
+        """The newest SUBSCRIBE without its body, for Accept, Supported and From."""
         self.flow = incoming.flow
         self.user = incoming.user
-        """Who logged in last; "" for nobody."""
+        """The user who logged in last; "" without a login."""
         self.was_answered = False
-        """Whether a NOTIFY was answered: somebody is there who wants them, and no victim whose address was forged."""
+        """Whether a NOTIFY was answered, which shows that the address was not forged."""
         self.is_over = False
         self._notifier = notifier
         self._changed = asyncio.Event()
@@ -91,15 +91,15 @@ class Watcher:
 
     @property
     def id(self) -> DialogId:
-        """Its key."""
+        """Return the key of its dialog."""
         return self.state.dialog.id
 
     def changed(self) -> None:
-        """Tell the state soon: `NotifierRules.body` is asked when the NOTIFY is written."""
+        """Send a NOTIFY soon. `NotifierRules.body` is called when it is written."""
         self._changed.set()
 
     def end(self, reason: str = "noresource", retry_after_s: int | None = None) -> None:
-        """End it with a last NOTIFY. Reasons are those of RFC 6665 4.1.3: `deactivated` makes phones subscribe again at once."""
+        """End the subscription with a last NOTIFY. Reasons are those of RFC 6665 4.1.3: `deactivated` makes phones subscribe again at once."""
         if not self._reason:
             self._reason, self._retry_after_s = reason, retry_after_s
             self._changed.set()
@@ -113,7 +113,7 @@ class Watcher:
         self._changed.set()
 
     async def drop(self) -> None:
-        """End it without a NOTIFY."""
+        """End the subscription without a NOTIFY."""
         self._task.cancel()
         await asyncio.wait([self._task])
 
@@ -128,38 +128,38 @@ class Watcher:
                 except TimeoutError:
                     self._reason = self._reason or "timeout"
                 await self._notifier.turns.take(self.flow, self._notifier.rules.pace(self))
-                self._changed.clear()  # what changed while it waited for its turn is told with this one
+                self._changed.clear()  # this NOTIFY has the changes made while it waited
                 if loop.time() >= self.state.expires_at:
                     self._reason = self._reason or "timeout"
                 await self._tell(loop.time())
         except Exception:
-            log.exception("A SIP subscription of somebody could not be told its state. This is a bug. Report it.")
+            log.exception("A NOTIFY could not be sent. This is a bug. Report it.")
         finally:
             self.is_over = True
             self._notifier.over(self)
 
     async def _tell(self, now: float) -> None:
         self.is_over = bool(self._reason)
-        told = self._notifier.rules.body(self)
-        request = self.state.notify(now, told, reason=self._reason, retry_after_s=self._retry_after_s)
+        content = self._notifier.rules.body(self)
+        request = self.state.notify(now, content, reason=self._reason, retry_after_s=self._retry_after_s)
         self.state.version += 1
         try:
             response = await self._notifier.agent.transact(request, await self._notifier.way_to(self))
         except SipUnreachable:
-            # Its refresh may come over another connection, and is told the state then.
+            # The watcher may refresh over another connection. The state is sent then.
             self._notifier.agent.transport.counts["notify_lost"] += 1
         except SipError:
             self.is_over = True
             self._notifier.agent.transport.counts["notify_lost"] += 1
         else:
             self.was_answered = True
-            # 481: it knows no such subscription; others may pass (RFC 6665 4.2.2 ends on those without Retry-After).
+            # A refusal ends the subscription, unless Retry-After says that it is temporary (RFC 6665 4.2.2).
             refused = response.status >= 300 and response.headers.first("retry-after") is None
             self.is_over = self.is_over or refused
 
 
 class Notifier:
-    """All subscriptions of others for some event packages: event -> the content type that it is told in."""
+    """All subscriptions to states of ours. `events` has the content type of each event package."""
 
     def __init__(
         self, agent: UserAgent, rules: NotifierRules, events: dict[str, str], limits: NotifierLimits | None = None
@@ -175,7 +175,7 @@ class Notifier:
         agent.handle("SUBSCRIBE", self._subscribed)
 
     def __iter__(self) -> Iterator[Watcher]:
-        """All subscriptions of the moment."""
+        """Iterate over the current subscriptions."""
         return iter(list(self._watchers.values()))
 
     def __len__(self) -> int:
@@ -183,12 +183,12 @@ class Notifier:
         return len(self._watchers)
 
     async def close(self, reason: str = "deactivated", retry_after_s: int | None = None) -> None:
-        """End all with a last NOTIFY; those that do not take it at once are dropped."""
+        """End all subscriptions with a last NOTIFY. Those that do not answer within 2 s are dropped."""
         self.turns.end()
         await self.end(list(self), reason, retry_after_s)
 
     async def end(self, watchers: Collection[Watcher], reason: str, retry_after_s: int | None = None) -> None:
-        """End some with a last NOTIFY; those that do not take it at once are dropped."""
+        """End these subscriptions with a last NOTIFY. Those that do not answer within 2 s are dropped."""
         for each in watchers:
             each.end(reason, retry_after_s)
         if watchers:
@@ -197,14 +197,14 @@ class Notifier:
             await each.drop()
 
     def over(self, watcher: Watcher) -> None:
-        """Forget a subscription."""
+        """Remove a subscription that has ended."""
         if self._watchers.pop(watcher.id, None) is None:
             return
         self._came_from(watcher, "")
         self.rules.ended(watcher)
 
     def _came_from(self, watcher: Watcher, address: str) -> None:
-        """Count a subscription for the address that it came from, and no more for the one before; "" counts it for none."""
+        """Count a subscription for its source address, and no longer for the one before; "" counts it for none."""
         before = self._address_of.pop(watcher.id, "")
         if before:
             self._of_address[before] -= 1
@@ -219,10 +219,10 @@ class Notifier:
         return self._of_address[address]
 
     async def way_to(self, watcher: Watcher) -> Flow:
-        """Return the flow to a watcher.
+        """Return the flow to a watcher, over a new connection if necessary.
 
         Raises:
-            SipUnreachable: its connection is gone, and its route or Contact is at another address than it came from.
+            SipUnreachable: its connection is closed, and cannot be opened again, or only to another address.
         """
         if not watcher.flow.is_closed:
             return watcher.flow
@@ -233,7 +233,7 @@ class Notifier:
             raise SipUnreachable("The watcher's Contact is not valid.") from None
         host = target.host.strip("[]")
         if host != watcher.flow.peer[0] or watcher.flow.protocol != "tcp":
-            raise SipUnreachable("The watcher's connection is gone.")
+            raise SipUnreachable("The watcher's connection is closed.")
         watcher.flow = await self.agent.transport.flow_to("tcp", host, target.port or 5060)
         return watcher.flow
 

@@ -1,7 +1,7 @@
 """Presence documents: PIDF (RFC 3863) with the data model (RFC 4479) and RPID (RFC 4480).
 
-Read by namespace, whatever the prefixes and the order are, with the namespaces that Asterisk's older channel driver writes. Written as phones
-expect: baresip finds `<rpid:busy/>` as text, so the prefixes are `rpid` and `dm`, and there is no blank before the slash.
+Parsed by namespace, with any prefixes and in any order, and with the namespaces that Asterisk's older channel driver writes. Written as
+phones expect: baresip searches for the text `<rpid:busy/>`, so the prefixes are `rpid` and `dm`, and there is no blank before the slash.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from suite.sip.errors import BadDocument
 
 CONTENT_TYPE: Final = "application/pidf+xml"
 OWN_ID: Final = "presence-agent"
-"""The id of tuples that agents publish, and of dialogs; persons have `OWN_PERSON_ID`. So an agent knows its own documents wherever they come from."""
+"""The id of tuples and dialogs that agents publish, by which they recognise them. Persons have `OWN_PERSON_ID`."""
 OWN_PERSON_ID: Final = f"{OWN_ID}-person"
 _PIDF: Final = "urn:ietf:params:xml:ns:pidf"
 _PERSONS: Final = frozenset({f"{_PIDF}:data-model", f"{_PIDF}:person"})
@@ -26,11 +26,11 @@ _NOTES: Final = frozenset({_PIDF, *_PERSONS, *_RPIDS})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PidfDocument:
-    """A presence document's content."""
+    """The content of a presence document."""
 
     entity: str = ""
     is_open: bool | None = None
-    """Return whether the contact with the highest priority is open; among several of that priority, whether one is. None: nothing is said."""
+    """Whether the contact with the highest priority is open, or one of several with that priority. None: the document does not say."""
     activities: frozenset[str] = frozenset()
     """Local names of RPID's activities, such as `busy`, `on-the-phone`, `away`, `meeting`."""
     is_idle: bool = False
@@ -40,18 +40,18 @@ class PidfDocument:
 
 
 def read_pidf(body: bytes, *, without_own: bool = False) -> PidfDocument:
-    """Read a document.
+    """Parse a document.
 
     Args:
         body: the document.
-        without_own: leaves out what an agent published. A presence server puts the publications of all into one document.
+        without_own: True to ignore what agents published. A presence server puts all publications of a user into one document.
 
     Raises:
-        BadDocument: it is no presence document, or over a limit.
+        BadDocument: it is not a presence document, or exceeds a limit.
     """
     root = read_xml(body)
     if split_name(root.tag) != (_PIDF, "presence"):
-        raise BadDocument("The document is not of presence.")
+        raise BadDocument("The document is not a presence document.")
     if without_own:
         for each in [each for each in root if each.get("id") in (OWN_ID, OWN_PERSON_ID)]:
             root.remove(each)
@@ -84,7 +84,7 @@ def _priority(element: Element) -> float:
         value = float(text)
     except ValueError:
         return 0.0
-    return value if 0 <= value <= 1 else 0.0  # also what is no number
+    return value if 0 <= value <= 1 else 0.0  # also for NaN
 
 
 def _rpid(root: Element) -> Iterator[Element]:

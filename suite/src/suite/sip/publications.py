@@ -1,9 +1,9 @@
-"""The states that others publish to us (RFC 3903 6), without I/O: each has an entity tag, ends by itself, and is bounded in number.
+"""Event states that others publish to us (RFC 3903 6), without I/O. Each has an entity tag, and expires; their number is bounded.
 
-PUBLISH, body, no tag  ──► a new one          200, SIP-ETag
-PUBLISH, body, tag     ──► another state      200, a new SIP-ETag; 412 if the tag is not known
-PUBLISH, tag           ──► it lives longer    200, a new SIP-ETag
-PUBLISH, tag, 0 s      ──► it ends            200
+PUBLISH, body, no tag  ──► creates a state      200, SIP-ETag
+PUBLISH, body, tag     ──► modifies the state   200, a new SIP-ETag; 412 if the tag is not known
+PUBLISH, tag           ──► refreshes the state  200, a new SIP-ETag
+PUBLISH, tag, 0 s      ──► removes the state    200
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 PUBLISHED_S: Final = 3600.0
-"""How long a state lives without Expires."""
+"""Lifetime of a state that is published without Expires."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedState:
-    """A state that somebody published."""
+    """A published event state."""
 
     resource: str
     """`uris.resource_key` of the Request-URI."""
@@ -30,16 +30,16 @@ class PublishedState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishAnswer:
-    """The answer to a PUBLISH, and what it changed."""
+    """The response to a PUBLISH, and the change that it made."""
 
     status: int
     reason: str
     tag: str = ""
     expires_s: int = 0
     changed: PublishedState | None = None
-    """A new state, or another one."""
+    """The new or modified state."""
     ended: PublishedState | None = None
-    """The state that this one replaces, or that ended."""
+    """The state that was replaced or removed."""
 
 
 @dataclass(slots=True, eq=False)
@@ -50,16 +50,16 @@ class _Kept:
 
 @dataclass(slots=True, kw_only=True)
 class Publications:
-    """All states that are published to us."""
+    """All event states that are published to us."""
 
     shortest_s: int = 30
     longest_s: int = 24 * 3600
     most: int = 50_000
     longest_body: int = 64 * 1024
     most_bytes: int = 64 * 1024 * 1024
-    """Of all bodies."""
+    """Of all bodies together."""
     most_of_a_resource: int = 16
-    """Of one user and event: several devices, and what a restarted publisher left behind, of which the oldest gives way."""
+    """Of one user and event: of several devices, and left by publishers that restarted. The oldest is dropped for a new one."""
     _kept: dict[str, _Kept] = field(default_factory=dict)
     _of: dict[tuple[str, str], dict[str, None]] = field(default_factory=dict)
     """User and event -> tags, the oldest first."""
@@ -71,7 +71,7 @@ class Publications:
         return len(self._kept)
 
     def publish(self, wanted: PublishedState, tag: str | None, expires_s: float | None, now: float) -> PublishAnswer:
-        """Take a PUBLISH. `tag` is SIP-If-Match; an empty body means that the state stays."""
+        """Take a PUBLISH. `tag` is SIP-If-Match; an empty body refreshes the state."""
         seconds = int(PUBLISHED_S if expires_s is None else min(expires_s, self.longest_s))
         if 0 < seconds < self.shortest_s:
             return PublishAnswer(status=423, reason="Interval Too Brief", expires_s=self.shortest_s)
@@ -109,14 +109,14 @@ class Publications:
         return PublishAnswer(status=200, reason="OK", tag=made, expires_s=seconds, changed=state, ended=kept.state)
 
     def clear(self) -> None:
-        """Forget all states. Their tags are not known any more."""
+        """Remove all states. Their tags are then unknown."""
         self._bytes = 0
         self._kept.clear()
         self._of.clear()
         self._due.clear()
 
     def expire(self, now: float) -> list[PublishedState]:
-        """Return the states whose time is over; they are gone then."""
+        """Remove and return the states that have expired."""
         ended: list[PublishedState] = []
         while self._due and self._due[0][0] <= now:
             _, tag = heapq.heappop(self._due)
@@ -127,7 +127,7 @@ class Publications:
         return ended
 
     def next_due(self) -> float | None:
-        """Return when `expire` may have something to return."""
+        """Return when to call `expire`; None without states."""
         return self._due[0][0] if self._due else None
 
     def _keep(self, state: PublishedState, seconds: int, now: float) -> str:

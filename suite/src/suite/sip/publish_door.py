@@ -1,4 +1,4 @@
-"""PUBLISH requests of others, answered: a PBX such as Asterisk tells the states of its phones so (RFC 3903)."""
+"""Receives PUBLISH requests (RFC 3903), by which a PBX such as Asterisk reports the states of its phones."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from suite.sip.user_agent import UserAgent
 
 
 class PublishRules(Protocol):
-    """The taker of published states. Calls must not wait."""
+    """Decides who may publish, and receives the states. Calls must not block."""
 
     def admit(self, incoming: Incoming) -> Refusal | None:
-        """Refuse a PUBLISH: 403, 404, or a 401 by `DigestServer.check`. None admits it."""
+        """Return the refusal of a PUBLISH: 403, 404, or a 401 by `DigestServer.check`. None admits it."""
 
     def published(self, state: PublishedState, replaced: PublishedState | None) -> None:
-        """Somebody published a state; `replaced` is the one of theirs that it replaces."""
+        """Take a published state, and the one that it replaces."""
 
     def withdrawn(self, state: PublishedState) -> None:
-        """A state is over: withdrawn, or not published again in time."""
+        """Take the end of a state: it was removed, or has expired."""
 
 
 class PublishDoor:
-    """Takes PUBLISH requests for some event packages: event -> the content type that it takes."""
+    """Receives PUBLISH requests. `events` has the content type that each event package accepts."""
 
     def __init__(
         self, agent: UserAgent, rules: PublishRules, events: dict[str, str], publications: Publications | None = None
@@ -39,7 +39,7 @@ class PublishDoor:
         agent.handle("PUBLISH", self._publish)
 
     def close(self) -> None:
-        """Forget the time."""
+        """Stop the timer that expires states."""
         if self._timer is not None:
             self._timer.cancel()
 
@@ -79,9 +79,9 @@ class PublishDoor:
     def _set_timer(self) -> None:
         due = self.publications.next_due()
         if self._timer is None and due is not None:
-            self._timer = asyncio.get_running_loop().call_at(due, self._rings)
+            self._timer = asyncio.get_running_loop().call_at(due, self._on_timer)
 
-    def _rings(self) -> None:
+    def _on_timer(self) -> None:
         self._timer = None
         for state in self.publications.expire(asyncio.get_running_loop().time()):
             self._rules.withdrawn(state)

@@ -1,4 +1,4 @@
-"""A state that we publish to a server (RFC 3903 4): given, refreshed, given anew when the server forgot it, and taken back."""
+"""Publishes an event state to a server (RFC 3903 4), refreshes it, publishes it again when the server has lost it, and removes it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class PublishedFor:
 
     Attributes:
         lasts_s: seconds for which the server keeps it.
-        was_forgotten: True when the server had forgotten an earlier one, and perhaps others too.
+        was_forgotten: True when the server had lost an earlier publication, and perhaps others too.
     """
 
     lasts_s: float
@@ -26,10 +26,10 @@ class PublishedFor:
 
 
 class PublishedDocument:
-    """One state at one server. Each call is one exchange with the server; whoever calls sees to it that there is one at a time.
+    """One published document at one server. Calls must not overlap.
 
     Attributes:
-        uri: whose state it is.
+        uri: the URI of the user whose state it is.
         wanted: the newest document.
     """
 
@@ -56,15 +56,15 @@ class PublishedDocument:
 
     @property
     def tag(self) -> str | None:
-        """The entity tag of what the server has; None if it has nothing of ours."""
+        """The entity tag of the published state; None if the server has none of ours."""
         return self._tag
 
     async def publish(self) -> PublishedFor:
-        """Publish what is wanted, or refresh it if the server has it.
+        """Publish `wanted`, or refresh it if the server has it already.
 
         Raises:
-            SipDenied: the server does not take the login.
-            SipError: it did not work; what the server has is not known to have changed.
+            SipDenied: the server refuses the login.
+            SipError: it failed. The server may still have the former state.
         """
         body = self.wanted
         refreshes = self._tag is not None and body == self._sent
@@ -82,15 +82,15 @@ class PublishedDocument:
         self._sent = body
         granted = delta_s(response.headers.first("expires"))
         was_forgotten, self._was_forgotten = self._was_forgotten, False
-        # Nobody is believed to keep a state for longer than it was asked to: a refresh in time costs one request.
+        # A longer time than requested is not relied on: an early refresh is only one request.
         lasts_s = self._expires_s if granted is None else min(granted, self._expires_s)
         return PublishedFor(lasts_s, was_forgotten)
 
     async def withdraw(self) -> None:
-        """Take the state back. One that the server has forgotten is taken back already.
+        """Remove the state. Success if the server has lost it already.
 
         Raises:
-            SipError: it did not work.
+            SipError: it failed.
         """
         if self._tag is not None:
             try:

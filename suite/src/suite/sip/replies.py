@@ -13,9 +13,9 @@ _COPIED = ("via", "from", "to", "call-id", "cseq")
 def reply(
     request: SipRequest, status: int, reason: str, *fields: tuple[str, str], body: bytes = b"", to_tag: str = ""
 ) -> SipResponse:
-    """Return a response: Via, From, To, Call-ID and CSeq byte by byte, and `to_tag` for a To that has no tag.
+    """Return a response. Via, From, To, Call-ID and CSeq are copied byte by byte; a To without a tag gets `to_tag`.
 
-    One of success has the Record-Route too, which is the peer's way back to us in a dialog.
+    A response below 300 copies Record-Route too, which becomes the peer's route set.
     """
     copied = (*_COPIED, "record-route") if status < 300 else _COPIED
     kept = [each for each in request.headers if each[0] in copied]
@@ -32,7 +32,7 @@ def _tagged(request: SipRequest) -> bool:
 
 
 def stamped(request: SipRequest, host: str, port: int) -> SipRequest:
-    """Return a request with the address it came from in its first Via: `received`, and `rport` if it was asked for.
+    """Return a request with its source address in the first Via: `received`, and `rport` if the Via has it.
 
     Raises:
         MalformedMessage: its first Via is not valid.
@@ -49,16 +49,16 @@ def stamped(request: SipRequest, host: str, port: int) -> SipRequest:
 
 
 def delta_s(text: str | None) -> float | None:
-    """Return the seconds of Expires, Min-Expires or Retry-After, which may have a comment or parameters behind them.
+    """Return the seconds of Expires, Min-Expires or Retry-After, without comment and parameters.
 
-    None: it is absent, or none.
+    None if it is absent or not valid.
     """
     word = (text or "").partition(";")[0].partition("(")[0].strip()
     return min(float(word), 2.0**31) if word.isascii() and word.isdigit() and len(word) < 12 else None
 
 
 def refusal_of(response: SipResponse) -> SipRefusal:
-    """Return the error that a response of 300 or more is."""
+    """Return the error for a response of 300 or more."""
     least = delta_s(response.headers.first("min-expires"))
     return SipRefusal(
         response.status,

@@ -1,4 +1,4 @@
-"""The states of many in one notification: resource lists (RFC 4662), in the dialects of Kamailio and Asterisk.
+"""Resource lists (RFC 4662): the states of many resources in one notification, as Kamailio and Asterisk send them.
 
 Kamailio: the first notification is full and has no bodies; later ones have those that changed; `start` names the root.
 Asterisk: every notification is full and has all bodies; no `start`, and the boundary is not quoted.
@@ -30,15 +30,15 @@ class ListedResource:
 
     uri: str
     name: str = ""
-    """The name that phones show; "" without one."""
+    """The name that phones display; "" without one."""
     state: str = ""
-    """`active`, `pending` or `terminated`; "" without an instance: the server knows nothing yet."""
+    """`active`, `pending` or `terminated`; "" without an instance: the server has no state yet."""
     reason: str = ""
     content_type: str = ""
     body: bytes | None = None
     """None: nothing new, or its part is missing."""
     is_missing: bool = False
-    """Its part is named and is not there: refresh."""
+    """Whether the part that it names is missing. Then refresh."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,10 +52,10 @@ class ListNotification:
 
 
 def read_list(content_type: str, body: bytes) -> ListNotification:
-    """Read the body of a notification of a list, with the lists in it.
+    """Parse the body of a notification of a list, with nested lists.
 
     Raises:
-        BadDocument: it is none, or over a limit.
+        BadDocument: it is not a list, or exceeds a limit.
     """
     return _read(content_type, body, _NESTED)
 
@@ -74,7 +74,7 @@ def _read(content_type: str, body: bytes, nested: int) -> ListNotification:
         or not (version.isascii() and version.isdigit())
         or len(version) > 10
     ):
-        raise BadDocument("The body is no list, or has no version.")
+        raise BadDocument("The body is not a list, or has no version.")
     return ListNotification(
         uri=element.get("uri", ""),
         version=int(version),
@@ -91,7 +91,7 @@ def _resources(element: Element, by_id: dict[str, Part], nested: int) -> Iterato
             yield ListedResource(uri=each.get("uri", ""))
         for instance in instances:
             cid = instance.get("cid", "").strip("<> ")
-            # A part is the state of one. To read it for each who names it would be work without end: a list may be such a part.
+            # Each part is read once. A part may be a list, and reading it for each resource that names it would multiply the work.
             part = by_id.get(cid) if cid not in read else None
             named_again = cid in read
             read.add(cid)
@@ -112,14 +112,14 @@ def _resources(element: Element, by_id: dict[str, Part], nested: int) -> Iterato
 
 @dataclass(slots=True)
 class ListHeld:
-    """A list by all notifications of one subscription."""
+    """A list, put together from all notifications of one subscription."""
 
     version: int | None = None
     resources: dict[str, ListedResource] = field(default_factory=dict)
-    """`uris.resource_key` -> the resource, with the last body that was told."""
+    """`uris.resource_key` -> the resource, with the last body received."""
 
     def take(self, notification: ListNotification) -> Literal["taken", "outdated", "gap"]:
-        """Take a notification. After `gap` something was lost: refresh, and the server tells everything anew."""
+        """Take a notification. After `gap` one was lost: refresh, and the server sends the full state."""
         if not notification.is_full:
             if self.version is None or notification.version > self.version + 1:
                 return "gap"

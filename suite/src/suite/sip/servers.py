@@ -1,4 +1,4 @@
-"""The far end that requests go to: its address, protocol, login and certificate."""
+"""The server that requests go to: its address, protocol, login and certificate."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from suite.sip.uris import split_host_port
 
 _PORTS: Final = {"udp": 5060, "tcp": 5060, "tls": 5061}
 _KEPT_S: Final = 60.0
-"""How long targets count before they are looked up again."""
+"""Seconds for which targets are used before they are looked up again."""
 
 
 @dataclass(slots=True)
 class _Finding:
-    """Targets that were looked up, and the look-up under way, which all requests share."""
+    """The targets found last, and the lookup under way, which all requests share."""
 
     held: TargetsHeld = field(default_factory=TargetsHeld)
     task: asyncio.Task[None] | None = None
@@ -35,19 +35,19 @@ class SipServer:
     host: str
     """A name or an IP address, IPv6 without brackets."""
     port: int
-    """Of a name with SRV records, those say the port."""
+    """Not used for a name with SRV records, which contain the port."""
     protocol: SipProtocol = "udp"
     srv: bool = False
     """Whether `host` may have SRV records (RFC 3263): `_sip._udp`, `_sip._tcp`, or for TLS `_sips._tcp`."""
     tls: ssl.SSLContext | None = None
     tls_name: str = ""
-    """The name that its certificate must have, if that is not `host`. Names in SRV records do not count (RFC 5922 7.2)."""
+    """The name that its certificate must have, if that is not `host`. Names in SRV records are not accepted (RFC 5922 7.2)."""
     digest: DigestClient = field(default_factory=lambda: DigestClient(None))
-    """Its login. Share one between all requests."""
+    """The login. All requests to the server should share one."""
     also_from: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
-    """Networks that NOTIFYs may come from, beside the addresses of `host`."""
+    """Networks that NOTIFYs may come from, in addition to the addresses of `host`."""
     name_servers: tuple[tuple[str, int], ...] = ()
-    """Addresses and ports to ask for SRV records, instead of the system's."""
+    """Addresses and ports of name servers for SRV records, instead of the system's."""
     _finding: _Finding = field(default_factory=_Finding, init=False)
 
     def __str__(self) -> str:
@@ -67,12 +67,12 @@ class SipServer:
         A name without a port may have SRV records. Without those, and for an IP address, the port is 5060, or 5061 for TLS.
 
         Raises:
-            ValueError: the address is none.
+            ValueError: the address is not valid.
         """
         try:
             host, port = split_host_port(address.strip())
         except MalformedMessage:
-            raise ValueError(f"{address!r} is no address. Write host:port.") from None
+            raise ValueError(f"{address!r} is not an address. Write host:port.") from None
         return cls(
             host=host,
             port=port or _PORTS[protocol],
@@ -83,17 +83,17 @@ class SipServer:
         )
 
     async def targets(self) -> list[SipTarget]:
-        """Return the addresses to try, in order. They are looked up once a minute at most; while nobody can tell, the old ones count.
+        """Return the addresses to try, in order. They are looked up once a minute at most; the old ones are used while DNS fails.
 
         Raises:
-            SipUnreachable: the name is not known, or it has no such service.
+            SipUnreachable: the name cannot be resolved, or has no such service.
         """
         finding, now = self._finding, asyncio.get_running_loop().time()
         if finding.held.kept_until is None or now >= finding.held.kept_until:
             if finding.task is None or finding.task.done():
-                finding.task = asyncio.create_task(self._find(), name=f"sip look-up {self.host}")
-                finding.task.add_done_callback(_heard)
-            # Many wait for one look-up, and one that is cancelled takes it from no other.
+                finding.task = asyncio.create_task(self._find(), name=f"sip lookup {self.host}")
+                finding.task.add_done_callback(_retrieve_exception)
+            # Shielded, because many requests share the lookup, and one may be cancelled.
             await asyncio.shield(finding.task)
         return finding.held.in_order(now)
 
@@ -106,11 +106,11 @@ class SipServer:
         return list(dict.fromkeys(each.host for each in await self.targets()))
 
     def answered(self, target: SipTarget) -> None:
-        """Note that a target answers: it stays the first of its priority."""
+        """Record that a target answered: it stays the first of its priority."""
         self._finding.held.works(target)
 
     def failed(self, target: SipTarget) -> None:
-        """Note that a target does not answer: the others are tried before it for some minutes."""
+        """Record that a target did not answer: the others are tried before it for five minutes."""
         self._finding.held.failed(target, asyncio.get_running_loop().time())
 
     async def _find(self) -> None:
@@ -127,7 +127,7 @@ class SipServer:
         held.take(found, asyncio.get_running_loop().time() + _KEPT_S)
 
 
-def _heard(task: asyncio.Task[None]) -> None:
-    """Take note of how a look-up ended: nobody may wait for it any more."""
+def _retrieve_exception(task: asyncio.Task[None]) -> None:
+    """Retrieve the exception of a lookup, so that asyncio does not log it when no request waits any more."""
     if not task.cancelled():
         task.exception()

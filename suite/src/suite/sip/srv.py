@@ -1,4 +1,4 @@
-"""The targets of a server, in the order to try them: SRV records (RFC 2782, RFC 3263 4.2), failover. Pure: time and chance go in."""
+"""The order of a server's targets: SRV records (RFC 2782, RFC 3263 4.2), failover. Pure: time and random numbers are arguments."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from typing import Final
 
 MOST_TARGETS: Final = 16
-"""Of one server. Those beyond are left out, the last ones first."""
+"""Of one server. Further ones are ignored."""
 _AVOIDED_S: Final = 300.0
-"""How long a target that failed stands behind the others."""
+"""Seconds for which a failed target is tried after the others."""
 
 
 @dataclass(frozen=True, slots=True)
 class SrvRecord:
-    """One SRV record. The target is a name without its last dot; "" says that there is no such service."""
+    """One SRV record. The target is a name without its last dot; "" means that there is no such service."""
 
     priority: int
     weight: int
@@ -58,16 +58,16 @@ def in_order(records: Iterable[SrvRecord], draw: Callable[[float], float]) -> li
 
 @dataclass(slots=True)
 class TargetsHeld:
-    """The targets of one server as they were found last, and what became of requests to them."""
+    """The targets of one server from its last lookup, and which of them answered or failed."""
 
     found: tuple[SipTarget, ...] = ()
     kept_until: float | None = None
-    """When they are to be looked up again; None: they were never looked up."""
+    """Time of the next lookup; None before the first."""
     _works: SipTarget | None = None
     _failed: dict[SipTarget, float] = field(default_factory=dict)
 
     def take(self, found: Sequence[SipTarget], kept_until: float) -> None:
-        """Take what was looked up."""
+        """Take the result of a lookup."""
         self.found = tuple(dict.fromkeys(found))[:MOST_TARGETS]
         self.kept_until = kept_until
         self._failed = {each: at for each, at in self._failed.items() if each in self.found}
@@ -75,8 +75,8 @@ class TargetsHeld:
     def in_order(self, now: float) -> list[SipTarget]:
         """Return the targets in the order to try them.
 
-        By priority. Of one priority the one that works stays the first, because it has our dialogs. Those that failed
-        lately come last, the one whose failure is longest ago first.
+        By priority. Of one priority the target that answered last is first, because it has our dialogs. Targets that failed
+        in the last five minutes come after all others, the oldest failure first.
         """
         failed = {each: at for each, at in self._failed.items() if now - at < _AVOIDED_S}
         return sorted(
@@ -85,12 +85,12 @@ class TargetsHeld:
         )
 
     def works(self, target: SipTarget) -> None:
-        """A target answered."""
+        """Record that a target answered."""
         self._works = target
         self._failed.pop(target, None)
 
     def failed(self, target: SipTarget, now: float) -> None:
-        """A target did not answer, or has no connection for us."""
+        """Record that a target did not answer, or could not be connected to."""
         self._failed[target] = now
         if self._works == target:
             self._works = None

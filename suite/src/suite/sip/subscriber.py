@@ -1,8 +1,8 @@
-"""Subscriptions of ours, kept alive: `subscribe` until told to end, `fetch` once. A NOTIFY of nobody's subscription is answered 481.
+"""The subscriber (RFC 6665 4.1): `subscribe` keeps a subscription alive, `fetch` reads a state once.
 
-A subscription that is subscribed again after its end is a new one: `retry_s` says when, and the caller paces. Here
-refreshes are paced: after a lost connection all subscriptions of it refresh over a new one, at `per_s` a second. `turns.hold()` keeps
-them back while the server is known to be down.
+After the end of a subscription the caller makes a new one, when `retry_s` says. First requests and refreshes are paced at `per_s` a
+second: after a lost connection all its subscriptions refresh over a new one. `turns.hold()` holds them back while the server is known
+to be down. A NOTIFY without a subscription is answered 481.
 """
 
 from __future__ import annotations
@@ -30,47 +30,47 @@ from suite.sip.user_agent import UserAgent
 log = logging.getLogger(__name__)
 _TRY_AGAIN_S: Final = (2.0, 30.0)
 """Shortest and longest pause between attempts to refresh."""
-_UNTIL_TOLD_S: Final = 5.0
-"""How long the last NOTIFY is waited for after an unsubscription."""
+_LAST_NOTIFY_S: Final = 5.0
+"""How long to wait for the last NOTIFY after unsubscribing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionWish:
-    """A resource to subscribe to, and how."""
+    """A resource to subscribe to, with the options of the subscription."""
 
     uri: str
     event: str = "presence"
     accept: tuple[str, ...] = ("application/pidf+xml",)
     expires_s: int = 3600
     own_uri: str
-    """From: who subscribes."""
+    """The URI of the subscriber, for From."""
     resource_list: bool = False
-    """Take a list (RFC 4662): the server may answer with the states of many."""
+    """Accept a list (RFC 4662): the server may answer with the states of many resources."""
 
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionTrouble:
-    """A refresh failed, and is tried again: what was told may be outdated. The next notification ends the trouble."""
+    """A refresh failed, and will be tried again. The state may be outdated until the next notification."""
 
     error: SipError
 
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionAccepted:
-    """The server took a SUBSCRIBE. `lists` is whether it will tell the states of a list (`Require: eventlist`)."""
+    """The server accepted a SUBSCRIBE. `lists` is whether its notifications are lists (`Require: eventlist`)."""
 
     lists: bool
 
 
 SubscriptionEvent = SubscriptionAccepted | Notification | SubscriptionTrouble | SubscriptionEnd
-"""`SubscriptionEnd` comes once, as the last."""
+"""`SubscriptionEnd` comes once, as the last event."""
 Listener = Callable[[SubscriptionEvent], None]
 
 
 class Subscription:
-    """One subscription, made by `Subscriber`. Its listener is called in the order of events, and must not wait."""
+    """One subscription, made by `Subscriber`. Its listener is called in the order of events, and must not block."""
 
-    def __init__(self, subscriber: Subscriber, server: SipServer, wish: SubscriptionWish, tell: Listener) -> None:
+    def __init__(self, subscriber: Subscriber, server: SipServer, wish: SubscriptionWish, listener: Listener) -> None:
         dialog = Dialog.starting(wish.own_uri, wish.uri)
         share = random.uniform(0.75, 0.9)  # noqa: S311 - spreads load
         self.wish = wish
@@ -84,7 +84,7 @@ class Subscription:
         )
         self.allowed_from: frozenset[str] = frozenset()
         self._subscriber = subscriber
-        self._listener = tell
+        self._listener = listener
         self._wakes = asyncio.Event()
         self._flow: Flow | None = None
         self._end: SubscriptionEnd | None = None
@@ -93,46 +93,46 @@ class Subscription:
         self._refresh_wanted = False
 
     def start(self) -> None:
-        """Begin."""
+        """Start the task of the subscription."""
         self._task = asyncio.create_task(self._run(), name=f"sip subscription {self.wish.event}")
 
     async def unsubscribe(self) -> None:
-        """End it in order: tell the server, wait a little for its last NOTIFY, and tell the listener."""
+        """Unsubscribe at the server, wait up to 5 s for the last NOTIFY, and call the listener."""
         if self._end is None and self.state.dialog.remote_tag:
             self.state.expires_s = 0
             with suppress(SipError, TimeoutError):
                 await self._send()
-                async with asyncio.timeout(_UNTIL_TOLD_S):
+                async with asyncio.timeout(_LAST_NOTIFY_S):
                     while self._end is None:
                         self._wakes.clear()
                         await self._wakes.wait()
         await self.drop()
 
     def abandon(self) -> None:
-        """End it here and tell the server nothing: its next NOTIFY is answered 481. Nothing of it runs on after a moment."""
+        """End the subscription without a request: the next NOTIFY is answered 481. Its task ends a moment later."""
         self._finish(SubscriptionEnd(reason="unsubscribed"))
         if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
 
     async def drop(self) -> None:
-        """End it as `abandon` does, and wait until nothing of it runs."""
+        """End the subscription as `abandon` does, and wait for the end of its task."""
         self.abandon()
         if self._task is not None and self._task is not asyncio.current_task():
             with suppress(asyncio.CancelledError):
                 await self._task
 
     def refresh(self) -> None:
-        """Refresh at the next turn, and not only in time: the server may have forgotten it."""
+        """Refresh at the next turn, before it is due: the server may have lost the subscription."""
         if self._end is None:
             self._refresh_wanted = True
             self._wakes.set()
 
     async def ended(self) -> None:
-        """Wait for its end."""
+        """Wait for the end of the subscription."""
         if self._task is not None:
             await asyncio.shield(self._task)
 
-    # ---- what comes in --------------------------------------------------------------------------------------------------
+    # ---- received -------------------------------------------------------------------------------------------------------
 
     def notified(self, incoming: Incoming) -> None:
         """Take a NOTIFY of this subscription, and answer it."""
@@ -145,14 +145,14 @@ class Subscription:
         if notification is None:
             return
         self._pause_s = _TRY_AGAIN_S[0]
-        self._say(notification)
+        self._emit(notification)
         if notification.is_end:
             reason = "unsubscribed" if self.state.expires_s == 0 else notification.reason or "ended"
             self._finish(SubscriptionEnd(reason=reason, retry_after_s=notification.retry_after_s))
         self._wakes.set()
 
     def flow_closed(self, flow: Flow) -> None:
-        """Refresh soon, over another connection: the server's NOTIFYs have no way any more."""
+        """Refresh over another connection if this was ours: NOTIFYs cannot arrive any more."""
         if flow is self._flow:
             self.refresh()
 
@@ -161,11 +161,11 @@ class Subscription:
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
 
-    def _say(self, event: SubscriptionEvent) -> None:
+    def _emit(self, event: SubscriptionEvent) -> None:
         try:
             self._listener(event)
         except Exception:
-            # A bug of the listener ends neither this subscription nor the connection of the others.
+            # An error of the listener must not end this subscription, or the connection that others share.
             log.exception("The listener of a SIP subscription failed. This is a bug. Report it.")
 
     def _finish(self, end: SubscriptionEnd) -> None:
@@ -173,7 +173,7 @@ class Subscription:
             self._end = end
             self._subscriber.forget(self)
             self._wakes.set()
-            self._say(end)
+            self._emit(end)
 
     async def _run(self) -> None:
         await self._attempt()
@@ -191,10 +191,14 @@ class Subscription:
             match self.state.due(self._now()):
                 case "silent":
                     self._finish(
-                        SubscriptionEnd(reason="silent", text="The server took the subscription and tells nothing.")
+                        SubscriptionEnd(
+                            reason="silent", text="The server accepted the subscription and sent no NOTIFY."
+                        )
                     )
                 case "expired":
-                    self._finish(SubscriptionEnd(reason="expired", text="It could not be refreshed in time."))
+                    self._finish(
+                        SubscriptionEnd(reason="expired", text="The subscription could not be refreshed in time.")
+                    )
                 case "refresh":
                     await self._attempt()
                 case None if self._refresh_wanted:
@@ -203,11 +207,11 @@ class Subscription:
                     pass
 
     async def _attempt(self) -> None:
-        """Subscribe or refresh once; what fails is told, or ends the subscription."""
+        """Subscribe or refresh once. A failure is reported to the listener, or ends the subscription."""
         began = self.state.expires_at is not None
         try:
             await self._subscriber.turns.take()
-            self._refresh_wanted = False  # also what was wanted while it waited
+            self._refresh_wanted = False  # also if it was set during the wait
             response = await self._send()
         except SipDenied as error:
             self._finish(SubscriptionEnd(reason="denied", status=error.status, text=str(error)))
@@ -221,15 +225,15 @@ class Subscription:
                 reason = "no_answer" if isinstance(error, SipTimeout) else "unreachable"
                 self._finish(SubscriptionEnd(reason=reason, text=str(error)))
         else:
-            self._say(SubscriptionAccepted("eventlist" in response.headers.tokens("require")))
+            self._emit(SubscriptionAccepted("eventlist" in response.headers.tokens("require")))
 
     def _try_again(self, error: SipError) -> None:
         self.state.try_again_at(self._now() + self._pause_s)
         self._pause_s = min(2 * self._pause_s, _TRY_AGAIN_S[1])
-        self._say(SubscriptionTrouble(error))
+        self._emit(SubscriptionTrouble(error))
 
     async def _send(self) -> SipResponse:
-        """Send SUBSCRIBE; after 423 once more with the time that the server wants."""
+        """Send SUBSCRIBE; after 423 once more, with the server's Min-Expires."""
         self.allowed_from = frozenset(await self.server.addresses())
         response, self._flow = await self._subscriber.agent.request(self._made, self.server)
         error = refusal_of(response) if response.status >= 300 else None
@@ -256,7 +260,7 @@ def _ended_by(error: SipRefusal, reason: str) -> SubscriptionEnd:
 
 
 class Subscriber:
-    """All subscriptions of a user agent. It takes the NOTIFYs."""
+    """All our subscriptions by one user agent. It handles NOTIFY."""
 
     def __init__(self, agent: UserAgent, per_s: float = 50.0) -> None:
         self.agent = agent
@@ -265,29 +269,29 @@ class Subscriber:
         agent.handle("NOTIFY", self._notified)
         agent.on_closed(self._closed)
 
-    def subscribe(self, server: SipServer, wish: SubscriptionWish, tell: Listener) -> Subscription:
-        """Begin a subscription, and keep it alive until it ends or is unsubscribed. Events go to `tell`."""
-        made = Subscription(self, server, wish, tell)
+    def subscribe(self, server: SipServer, wish: SubscriptionWish, listener: Listener) -> Subscription:
+        """Start a subscription, and keep it alive until it ends or is unsubscribed. Events go to `listener`."""
+        made = Subscription(self, server, wish, listener)
         dialog = made.state.dialog
         self._subscriptions[dialog.call_id, dialog.local_tag] = made
         made.start()
         return made
 
     async def fetch(self, server: SipServer, wish: SubscriptionWish) -> Notification:
-        """Ask once (RFC 6665 4.4.3), and return the state.
+        """Fetch the state once (RFC 6665 4.4.3).
 
         Raises:
-            SipRefusal: the server refused; SipDenied if it does not take the login.
+            SipRefusal: the server refused; SipDenied if it refuses the login.
             SipTimeout: no answer, or no NOTIFY, in 32 s.
             SipUnreachable: there is no connection.
         """
         came: asyncio.Future[Notification] = asyncio.get_running_loop().create_future()
 
-        def tell(event: SubscriptionEvent) -> None:
+        def take(event: SubscriptionEvent) -> None:
             if isinstance(event, Notification) and not came.done():
                 came.set_result(event)
 
-        asked = Subscription(self, server, wish, tell)
+        asked = Subscription(self, server, wish, take)
         asked.state.expires_s = 0
         dialog = asked.state.dialog
         self._subscriptions[dialog.call_id, dialog.local_tag] = asked
@@ -296,17 +300,17 @@ class Subscriber:
             async with asyncio.timeout(self.agent.settings.timers.timeout):
                 return await came
         except TimeoutError:
-            raise SipTimeout("The server took the subscription and tells nothing.") from None
+            raise SipTimeout("The server accepted the subscription and sent no NOTIFY.") from None
         finally:
             self.forget(asked)
 
     async def close(self) -> None:
-        """Drop all subscriptions, without a word to servers."""
+        """Drop all subscriptions, without unsubscribing."""
         for each in list(self._subscriptions.values()):
             await each.drop()
 
     def forget(self, subscription: Subscription) -> None:
-        """Take no more NOTIFYs for a subscription."""
+        """Stop handling NOTIFYs of a subscription."""
         dialog = subscription.state.dialog
         self._subscriptions.pop((dialog.call_id, dialog.local_tag), None)
 
@@ -327,7 +331,7 @@ class Subscriber:
 
 
 def _may_come_from(host: str, subscription: Subscription) -> bool:
-    """Return whether a NOTIFY may come from this IP address: those of the server, and the networks that were set."""
+    """Return whether a NOTIFY may come from this IP address: one of the server's, or in the networks that were set."""
     if host in subscription.allowed_from:
         return True
     came = ipaddress.ip_address(host.partition("%")[0])

@@ -1,9 +1,9 @@
-"""The subscriber's side of a subscription (RFC 6665 4.1), without I/O: responses, NOTIFYs and the time go in.
+"""The subscriber's side of a subscription (RFC 6665 4.1), without I/O: responses, NOTIFYs and the time are arguments.
 
-SUBSCRIBE ──► trying ──2xx──► accepted ──NOTIFY──► told ──► refresh, in time before it expires
+SUBSCRIBE ──► trying ──2xx──► accepted ──NOTIFY──► notified ──► refresh, before it expires
                 └───────────────NOTIFY first────────┘
                                  │ timer N: no NOTIFY within 32 s of the 2xx
-ended ◄── NOTIFY `terminated`, a refusal, silence, or its end without a refresh
+ended ◄── NOTIFY `terminated`, a refusal, no NOTIFY, or expiry
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ class Notification:
     """A NOTIFY that belongs to a subscription of ours."""
 
     state: str
-    """`active`, `pending` or `terminated`; another word counts as `active`."""
+    """`active`, `pending` or `terminated`; any other value counts as `active`."""
     reason: str = ""
     retry_after_s: float | None = None
     content_type: str = ""
-    """In small letters, without parameters; "" without a body."""
+    """In lower case, without parameters; "" without a body."""
     content_type_line: str = ""
     body: bytes = b""
 
     @property
     def is_end(self) -> bool:
-        """Return whether nothing comes after it."""
+        """Return whether it is the last one."""
         return self.state == "terminated"
 
 
@@ -50,16 +50,16 @@ class SubscriptionEnd:
     """A reason of RFC 6665 4.1.3 (`deactivated`, `timeout`, `probation`, `rejected`, `giveup`, `noresource`, `invariant`), or `refused`,
     `denied`, `silent` (accepted, and no NOTIFY), `unreachable`, `no_answer`, `gone` (481), `expired`, `unsubscribed`."""
     status: int | None = None
-    """What the server answered, if it refused."""
+    """The status of the server's refusal."""
     retry_after_s: float | None = None
     text: str = ""
-    """For a person."""
+    """An explanation for people."""
 
 
 def retry_s(end: SubscriptionEnd) -> float | None:
-    """Return how long to wait at least before subscribing again; None: not before somebody changed something.
+    """Return the least seconds to wait before subscribing again; None: do not, until somebody has changed something.
 
-    An hour at most, whatever the server asks for. Callers spread many of them, and take longer pauses for one that ends again and again.
+    An hour at most, whatever the server asks for. Callers add jitter, and wait longer for a subscription that ends repeatedly.
     """
     asked = None if end.retry_after_s is None else min(end.retry_after_s, _LONGEST_RETRY_S)
     if end.reason in ("rejected", "noresource", "denied", "invariant", "unsubscribed"):
@@ -73,7 +73,7 @@ def retry_s(end: SubscriptionEnd) -> float | None:
 
 
 def read_notification(request: SipRequest) -> Notification:
-    """Read a NOTIFY.
+    """Parse a NOTIFY.
 
     Raises:
         MalformedMessage: it has no Subscription-State.
@@ -100,23 +100,23 @@ class SubscriberState:
     event: str
     """Event package, with `;id=` where there is one."""
     expires_s: int
-    """What we ask for."""
+    """The Expires that we send."""
     share: float = 0.85
-    """Refresh after this share of the time. Callers draw it, so that many subscriptions do not refresh at once."""
+    """Refresh after this share of the time. Callers draw it at random, so that many subscriptions do not refresh at once."""
     patience_s: float = 32.0
-    """Timer N: how long the first NOTIFY is waited for."""
+    """Timer N: how long to wait for the first NOTIFY."""
     expires_at: float | None = None
     refresh_at: float | None = None
     notify_by: float | None = None
-    told: bool = False
+    was_notified: bool = False
 
     def next_due(self) -> float | None:
-        """Return when `due` has something to say."""
+        """Return when to call `due`; None for never."""
         times = [at for at in (self.expires_at, self.refresh_at, self.notify_by) if at is not None]
         return min(times, default=None)
 
     def due(self, now: float) -> Due | None:
-        """Return what the time asks for."""
+        """Return the action that is due, or None."""
         if self.notify_by is not None and now >= self.notify_by:
             return "silent"
         if self.expires_at is not None and now >= self.expires_at:
@@ -137,11 +137,11 @@ class SubscriberState:
             self._lasts(self.expires_s if granted is None else granted, now)
         else:
             self.expires_at = self.refresh_at = None  # its last NOTIFY ends it
-        if not self.told:
+        if not self.was_notified:
             self.notify_by = now + self.patience_s
 
     def belongs(self, request: SipRequest) -> bool:
-        """Return whether a NOTIFY with this dialog's Call-ID and our tag is of this subscription: same peer, same event."""
+        """Return whether a NOTIFY with this dialog's Call-ID and our tag belongs to this subscription: same remote tag and event."""
         try:
             sender = address(request.headers, "from").tag
         except MalformedMessage:
@@ -162,7 +162,7 @@ class SubscriberState:
             self.dialog.established_by(request)
         else:
             self.dialog.move_target(request.headers)
-        self.told, self.notify_by = True, None
+        self.was_notified, self.notify_by = True, None
         left = delta_s(parameters(request.headers.first("subscription-state") or "")[1].get("expires"))
         if left is not None and not notification.is_end:
             at = now + min(left, _LONGEST_S)
@@ -171,7 +171,7 @@ class SubscriberState:
         return notification
 
     def try_again_at(self, at: float) -> None:
-        """Refresh then: the last attempt failed, and the subscription may live on."""
+        """Refresh at this time: the last attempt failed, and the subscription may still exist."""
         self.refresh_at = at
 
     def _lasts(self, seconds: float, now: float) -> None:
@@ -181,6 +181,6 @@ class SubscriberState:
 
 
 def same_event(one: str, other: str) -> bool:
-    """Return whether two values of Event are the same: package, and `id`."""
+    """Return whether two values of Event have the same package and `id`."""
     (package, said), (other_package, other_said) = parameters(one), parameters(other)
     return package.lower() == other_package.lower() and said.get("id") == other_said.get("id")

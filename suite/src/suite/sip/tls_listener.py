@@ -1,4 +1,4 @@
-"""A listener for TLS that counts connections from before their handshake on, which asyncio's server does not tell of."""
+"""A TLS listener that counts connections before their handshake, which asyncio's server does not report."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from suite.sip.flows import FlowOwner, StreamFlow
 
 _BACKLOG: Final = 256
 _NO_SOCKETS_S: Final = 1.0
-"""The pause when the system has no more sockets for us."""
+"""The pause after the system refused another socket."""
 
 
 @dataclass(slots=True, eq=False)
 class TlsListener:
-    """One listening socket. Connections beyond the bounds are closed before they cost a handshake."""
+    """One listening socket. Connections above the limits are closed before the handshake."""
 
     owner: FlowOwner
     listening: socket.socket
@@ -28,10 +28,10 @@ class TlsListener:
 
     @classmethod
     def at(cls, owner: FlowOwner, host: str, port: int, tls: ssl.SSLContext) -> TlsListener:
-        """Listen.
+        """Start listening.
 
         Raises:
-            OSError: the address cannot be had.
+            OSError: the address cannot be used.
         """
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listening = socket.create_server((host, port), family=family, backlog=_BACKLOG)
@@ -47,14 +47,14 @@ class TlsListener:
         return host, port
 
     def stop(self) -> None:
-        """Stop listening, and end handshakes. Connections live on."""
+        """Stop listening, and abort handshakes. Open connections stay."""
         asyncio.get_running_loop().remove_reader(self.listening)
         for task in self._tasks():
             task.cancel()
         self.listening.close()
 
     async def close(self) -> None:
-        """Stop, and wait for that."""
+        """Stop, and wait for the end of all tasks."""
         tasks = self._tasks()
         self.stop()
         if tasks:
@@ -81,7 +81,7 @@ class TlsListener:
 
     async def _secure(self, connection: socket.socket, address: str) -> None:
         try:
-            with suppress(OSError):  # its peer speaks no TLS, or is gone
+            with suppress(OSError):  # the peer does not speak TLS, or has closed
                 await asyncio.get_running_loop().connect_accepted_socket(
                     lambda: StreamFlow(self.owner, "tls"),
                     connection,

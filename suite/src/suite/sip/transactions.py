@@ -1,4 +1,4 @@
-"""Non-INVITE transactions of RFC 3261 (17.1.2, 17.2.2), without I/O: messages and the time go in, actions come out.
+"""Non-INVITE transactions of RFC 3261 (17.1.2, 17.2.2), without I/O: messages and the time are arguments, actions are returned.
 
     client   send ──► Trying ──1xx──► Proceeding ──2xx-6xx──► Completed ──timer K──► gone
                         │ timer E: again, on UDP │              (absorbs repeated responses, UDP only)
@@ -8,9 +8,9 @@
                         (a repeated request is absorbed)   (a repeated request gets the same response, UDP only)
 
 A response belongs to a client transaction by the branch of its Via and the method of its CSeq; one with another branch is dropped.
-A request belongs to a server transaction by branch, sent-by and method, or without RFC 3261's cookie by what RFC 2543 compared.
-Numbers and bytes are bounded. When there is too much of either, refusals are forgotten first, the oldest before others: their requests are then
-handled anew when they are repeated. Without any left, requests are answered 503 and nothing is kept of them.
+A request belongs to a server transaction by branch, sent-by and method, or without RFC 3261's magic cookie by the fields of RFC 2543.
+The number and size of transactions are bounded. Above a bound, those that were refused are dropped first, the oldest before others; a
+retransmission is then handled as a new request. When there are none, new requests are answered 503 without a transaction.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from suite.sip.uris import first_via, host_port
 
 BRANCH_COOKIE: Final = "z9hG4bK"
 _ALWAYS_KEPT: Final = 1024
-"""Timers that are kept although their transactions are gone."""
+"""Timers of ended transactions that may stay in the heap."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timers:
-    """Seconds, as RFC 3261 table 4 has them."""
+    """Timers of RFC 3261 (table 4), in seconds."""
 
     t1: float = 0.5
     """Round trip."""
@@ -59,7 +59,7 @@ class Transmit:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A response to a request of ours, the first final one or a provisional one."""
+    """A provisional response to one of our requests, or its final one."""
 
     branch: str
     response: SipResponse
@@ -67,14 +67,14 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class TimedOut:
-    """A request of ours was not answered in time."""
+    """One of our requests was not answered in time."""
 
     branch: str
 
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """A request to answer, by `respond` with this key."""
+    """A new request, to be answered by `respond` with this key."""
 
     key: str
     request: SipRequest
@@ -111,9 +111,9 @@ class Transactions:
     most_client: int = 50_000
     most_server: int = 50_000
     most_kept_bytes: int = 64 * 1024 * 1024
-    """Of responses that are kept for repeated requests. A stranger's headers, which a response repeats, may have 32 kB."""
+    """Of responses that are kept for retransmitted requests. A response repeats headers of the request, which may have 32 kB."""
     dropped_responses: int = 0
-    """Responses to nothing that was asked."""
+    """Number of responses that match no request."""
     _clients: dict[tuple[str, str], _Client] = field(default_factory=dict)
     _serving: dict[str, _Serving] = field(default_factory=dict)
     _refusals: dict[str, None] = field(default_factory=dict)
@@ -128,16 +128,16 @@ class Transactions:
         return len(self._clients) + len(self._serving)
 
     def next_due(self) -> float | None:
-        """Return when `expire` has something to do."""
+        """Return when to call `expire`; None for never."""
         return self._due[0][0] if self._due else None
 
     # ---- client ---------------------------------------------------------------------------------------------------------
 
     def send(self, request: SipRequest, flow: Hashable, *, reliable: bool, now: float) -> list[Action]:
-        """Begin a transaction. The request's first Via has a branch that nothing else has.
+        """Start a client transaction. The branch in the request's first Via must be unique.
 
         Raises:
-            OverflowError: there are too many.
+            OverflowError: there are too many client transactions.
         """
         if len(self._clients) >= self.most_client:
             raise OverflowError
@@ -148,7 +148,7 @@ class Transactions:
         return [Transmit(client.data, flow)]
 
     def receive_response(self, response: SipResponse, now: float) -> list[Action]:
-        """Take a response; repeated ones and those to nothing are absorbed."""
+        """Take a response. Repeated ones, and those that match no request, are dropped."""
         try:
             key = (branch_of(response), cseq(response.headers)[1])
         except MalformedMessage:
@@ -171,7 +171,7 @@ class Transactions:
         return [Answered(key[0], response)]
 
     def abandon(self, branch: str, method: str) -> None:
-        """Forget a transaction of ours: its flow is gone, or nobody waits for it any more."""
+        """Drop a client transaction: its flow is closed, or nobody waits for the response."""
         self._clients.pop((branch, method), None)
 
     def _again_at(self, key: tuple[str, str], client: _Client, now: float) -> None:
@@ -181,7 +181,7 @@ class Transactions:
     # ---- server ---------------------------------------------------------------------------------------------------------
 
     def receive_request(self, request: SipRequest, flow: Hashable, *, reliable: bool, now: float) -> list[Action]:
-        """Take a request; a repeated one is absorbed, or gets the response again.
+        """Take a request. A retransmission is absorbed, or answered with the same response.
 
         Raises:
             MalformedMessage: its Via is not valid, and it cannot be answered.
@@ -194,13 +194,13 @@ class Transactions:
             return []
         if not self._has_room():
             return [Transmit(reply(request, 503, "Too Many Requests", ("Retry-After", "10")).to_bytes(), flow)]
-        # One that is never answered ends too.
+        # A request that is never answered expires too.
         self._serving[key] = _Serving(flow, reliable, now + 2 * self.timers.timeout)
         self._push(now + 2 * self.timers.timeout, key)
         return [Arrived(key, request, flow)]
 
     def respond(self, key: str, response: SipResponse, now: float) -> list[Action]:
-        """Send the response to a request, its final one. Nothing happens when that was long ago."""
+        """Send the final response to a request. Do nothing if its transaction has ended or is answered."""
         serving = self._serving.get(key)
         if serving is None or serving.response is not None:
             return []
@@ -229,7 +229,7 @@ class Transactions:
     # ---- time -----------------------------------------------------------------------------------------------------------
 
     def expire(self, now: float) -> list[Action]:
-        """Do what is due by now."""
+        """Run the timers that are due."""
         actions: list[Action] = []
         while self._due and self._due[0][0] <= now:
             _, _, key = heapq.heappop(self._due)
@@ -255,9 +255,9 @@ class Transactions:
     def _push(self, at: float, key: tuple[str, str] | str) -> None:
         heapq.heappush(self._due, (at, next(self._numbers), key))
         if len(self._due) > 4 * len(self) + _ALWAYS_KEPT:
-            self._forget_timers_of_the_gone()
+            self._drop_stale_timers()
 
-    def _forget_timers_of_the_gone(self) -> None:
+    def _drop_stale_timers(self) -> None:
         self._due = [each for each in self._due if each[2] in self._clients or each[2] in self._serving]
         heapq.heapify(self._due)
 
@@ -272,7 +272,7 @@ def branch_of(message: SipRequest | SipResponse) -> str:
 
 
 def server_key(request: SipRequest) -> str:
-    """Return what is the same for a request and its retransmissions, and different for any other (RFC 3261 17.2.3)."""
+    """Return a key that is the same for a request and its retransmissions, and different for any other (RFC 3261 17.2.3)."""
     via = first_via(request.headers)
     branch = via.parameters.get("branch", "")
     method = "INVITE" if request.method == "ACK" else request.method
@@ -280,5 +280,5 @@ def server_key(request: SipRequest) -> str:
     if not branch.startswith(BRANCH_COOKIE):
         said += [request.headers.first(name) or "" for name in ("from", "to", "call-id", "via")]
         said += [request.uri, str(cseq(request.headers)[0])]
-    # A stranger's branch may have 8 kB.
+    # Hashed, because the branch of a peer may have 8 kB.
     return blake2b("\n".join(said).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()

@@ -1,8 +1,8 @@
-"""Flows over UDP, TCP and TLS by asyncio: where messages come in and go out.
+"""All sockets of a user agent, over UDP, TCP and TLS.
 
-A flow is a connection, or for UDP our socket with the peer's address. Connections are reused: what came over one is answered over it, and
-requests to a peer go over the connection that is there (RFC 5923). All is bounded: connections, what one may have unsent, how long half a
-message is waited for, requests a second of one address. Over that rate, datagrams are dropped before they are read, and connections wait.
+A flow is a connection, or for UDP our socket with the peer's address. Connections are reused: a response uses the connection of its request,
+and a request to a peer uses the connection that is open (RFC 5923). There are limits on connections, on unsent bytes, on the time for a whole
+message, and on requests a second from one address. Above that rate, datagrams are dropped unread, and connections are read later.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from suite.sip.tls_listener import TlsListener
 
 DATAGRAM_BYTES: Final = 1300
 """Larger requests go over TCP (RFC 3261 18.1.1)."""
-_GOODBYE_S: Final = 1.0
+_CLOSE_S: Final = 1.0
 """How long connections may take to close."""
 
 
@@ -37,7 +37,7 @@ class SipTransport:
     counts: Counter[str] = field(default_factory=Counter)
     """Refusals by reason: `rate`, `connections`, `unsent`, `half_message`, `idle`, `silent`."""
     trusted: set[str] = field(default_factory=set)
-    """IP addresses of servers that we use: for their NOTIFYs, which tell the states of many, the rate does not hold."""
+    """IP addresses of our servers. The rate limit does not apply to their NOTIFYs, which have the states of many users."""
     _rate: RateLimit = field(init=False)
     _udp: list[DatagramEndpoint] = field(default_factory=list)
     _servers: list[asyncio.Server] = field(default_factory=list)
@@ -60,10 +60,10 @@ class SipTransport:
     async def listen(
         self, protocol: SipProtocol, host: str, port: int = 0, tls: ssl.SSLContext | None = None
     ) -> tuple[str, int]:
-        """Listen, and return the address. `tls` is needed for TLS.
+        """Listen, and return the address. TLS needs `tls`.
 
         Raises:
-            OSError: the address cannot be had.
+            OSError: the address cannot be used.
         """
         loop = asyncio.get_running_loop()
         if protocol == "udp":
@@ -79,13 +79,13 @@ class SipTransport:
         return host, server.sockets[0].getsockname()[1]
 
     def unlisten(self, protocol: SipProtocol, host: str, port: int, *, connections: bool = False) -> None:
-        """Stop listening on an address. A UDP socket is closed, and subscriptions over it must be over.
+        """Stop listening on an address. A UDP socket is closed, so its subscriptions must have ended.
 
         Args:
             protocol: of the address.
             host: of the address.
             port: of the address.
-            connections: True to close the connections that came in there; else they stay.
+            connections: True to close the connections that peers opened to it; otherwise they stay.
         """
         if protocol == "udp":
             for endpoint in [each for each in self._udp if each.address == (host, port)]:
@@ -104,16 +104,16 @@ class SipTransport:
             for flow in [each for each in self._streams if each.is_of(protocol, host, port)]:
                 flow.abort()
 
-    # ---- what flows ask -------------------------------------------------------------------------------------------------
+    # ---- used by flows --------------------------------------------------------------------------------------------------
 
     def admits(self, data: bytes, address: str) -> bool:
-        """Return whether a datagram is read: responses to requests of ours, and requests at a rate."""
+        """Return whether to read a datagram: a response to one of our requests, or a request within the rate limit."""
         if data[:8] == b"SIP/2.0 ":
             return self.receiver.expects(data)
         return self.wait_s(address, "NOTIFY" if data[:7] == b"NOTIFY " else "", len(data)) == 0
 
     def wait_s(self, address: str, method: str, size: int) -> float:
-        """Count a request of an address, and return 0; over the rate, return the seconds to wait."""
+        """Count a request from an address, and return 0; above the rate limit, return the seconds to wait."""
         if method == "NOTIFY" and address in self.trusted:
             return 0.0
         wait = self._rate.wait_s(address, asyncio.get_running_loop().time(), 1 + size // 1024)
@@ -121,16 +121,16 @@ class SipTransport:
         return wait
 
     def body_bytes(self, address: str) -> int:
-        """Return how long bodies may be over a connection that this address opened: lists come from servers of ours only."""
+        """Return the largest body allowed over a connection that this address opened: only our servers send lists."""
         limits = self.limits
         return (
             limits.message.body_bytes
             if address in self.trusted
-            else min(limits.strangers_body_bytes, limits.message.body_bytes)
+            else min(limits.untrusted_body_bytes, limits.message.body_bytes)
         )
 
     def securing(self, address: str) -> bool:
-        """Count a connection whose handshake begins; False if there are too many."""
+        """Count a connection whose TLS handshake begins; return False if there are too many."""
         most = self.limits.connections_of_an_address
         all_ = len(self._streams) + self._securing.total()
         if all_ >= self.limits.connections or self._of_address[address] + self._securing[address] >= most:
@@ -140,13 +140,13 @@ class SipTransport:
         return True
 
     def secured(self, address: str) -> None:
-        """Count a connection no more: its handshake is over."""
+        """Stop counting a connection as in handshake."""
         self._securing[address] -= 1
         if not self._securing[address]:
             del self._securing[address]
 
     def opened(self, flow: StreamFlow) -> bool:
-        """Take a connection in; False if there are too many, or if all is closed."""
+        """Register a connection; return False if there are too many, or after `close`."""
         if self.is_closed:  # it was under way when `close` was called
             return False
         address = flow.peer[0]
@@ -159,7 +159,7 @@ class SipTransport:
         return True
 
     def gone(self, flow: StreamFlow) -> None:
-        """Take a connection out."""
+        """Unregister a connection."""
         self._streams.discard(flow)
         if not self._streams:
             self._emptied.set()
@@ -175,10 +175,10 @@ class SipTransport:
     async def flow_to(
         self, protocol: SipProtocol, host: str, port: int, *, tls: ssl.SSLContext | None = None, tls_name: str = ""
     ) -> Flow:
-        """Return a flow to an IP address; a connection that is there is used again.
+        """Return a flow to an IP address. An open connection is reused.
 
         Raises:
-            SipUnreachable: there is none, and why. After `close` there is none any more.
+            SipUnreachable: no connection could be opened; the text says why. Always after `close`.
         """
         if self.is_closed:
             raise SipUnreachable("The user agent is closed.")
@@ -191,13 +191,13 @@ class SipTransport:
         if key not in self._connecting:
             self._connecting[key] = asyncio.create_task(self._connect(key, tls, tls_name), name=f"sip connect {key}")
             self._connecting[key].add_done_callback(partial(self._connected_or_not, key))
-        # Several wait for one connection, and one that is cancelled takes it from no other.
+        # Shielded, because several requests share the attempt, and one may be cancelled.
         return await asyncio.shield(self._connecting[key])
 
     def _connected_or_not(self, key: tuple[SipProtocol, str, int], task: asyncio.Task[StreamFlow]) -> None:
         self._connecting.pop(key, None)
         if not task.cancelled():
-            task.exception()  # nobody may wait for it any more
+            task.exception()  # retrieved, so that asyncio does not log it when no request waits any more
 
     async def _connect(
         self, key: tuple[SipProtocol, str, int], tls: ssl.SSLContext | None, tls_name: str
@@ -216,7 +216,7 @@ class SipTransport:
         except TimeoutError:
             raise SipUnreachable(f"No connection to {host}:{port} within {self.limits.connect_s:g} s.") from None
         except (OSError, ssl.SSLError) as error:
-            raise SipUnreachable(f"No connection to {host}:{port}: {_words(error)}.") from None
+            raise SipUnreachable(f"No connection to {host}:{port}: {_reason(error)}.") from None
         if flow.is_closed:
             raise SipUnreachable(f"The connection to {host}:{port} was closed at once.")
         self._connected[key] = flow
@@ -224,7 +224,7 @@ class SipTransport:
 
     async def _socket_for(self, host: str) -> DatagramEndpoint:
         wanted = socket.AF_INET6 if ":" in host else socket.AF_INET
-        async with self._opening:  # else many requests at once would each open one
+        async with self._opening:  # otherwise many requests at once would each open one
             for endpoint in self._udp:
                 if endpoint.family == wanted:
                     return endpoint
@@ -235,8 +235,8 @@ class SipTransport:
             return self._udp[-1]
 
     async def close(self) -> None:
-        """Close all sockets. What is unsent is sent if the peer reads soon; TLS says good-bye."""
-        # First of all: who is told that a connection is gone may want a new one at once, which nobody would close.
+        """Close all sockets. Buffered data is sent if the peer reads it within a second; TLS sends close_notify."""
+        # Set first: a callback for a closed connection may ask for a new one, which nothing would close.
         self.is_closed = True
         for task in list(self._connecting.values()):
             task.cancel()
@@ -253,7 +253,7 @@ class SipTransport:
         self._emptied.clear()
         if self._streams:
             with suppress(TimeoutError):
-                async with asyncio.timeout(_GOODBYE_S):
+                async with asyncio.timeout(_CLOSE_S):
                     await self._emptied.wait()
         for flow in list(self._streams):
             flow.abort()
@@ -262,8 +262,8 @@ class SipTransport:
         await asyncio.sleep(0)
 
 
-def _words(error: OSError) -> str:
-    """Return why a connection could not be made, without asyncio's own words around it."""
+def _reason(error: OSError) -> str:
+    """Return why a connection failed, without the text that asyncio adds."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted ({error.verify_message})"
     is_of_system = (error.errno or 0) > 0 and not isinstance(error, ssl.SSLError)

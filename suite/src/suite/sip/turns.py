@@ -1,4 +1,4 @@
-"""Turns: what we begin is spread over time, in the order of asking, and can be held back."""
+"""Pacing: requests get turns at a rate, in the order of asking. Turns can be held back."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from collections.abc import Hashable
 from typing import Final
 
 _CATCH_UP_S: Final = 0.1
-"""Turns that come late, because the machine is busy, are made up for so far, so that the rate is reached. More is never given at once."""
+"""Turns that a busy machine gave late are made up for, up to this time, so that the rate is reached without a burst."""
 
 
 class TurnsOfPeers:
-    """Turns of each of many peers by themselves. Those of a peer for which nobody waits are forgotten now and then."""
+    """Turns for many peers, each with its own rate. Peers for which no task waits are dropped from time to time."""
 
     def __init__(self) -> None:
         self._turns: dict[Hashable, Turns] = {}
         self._is_over = False
 
     async def take(self, peer: Hashable, per_s: float) -> None:
-        """Wait for a peer's turn, of which there are `per_s` a second; endlessly many if that is 0."""
+        """Wait for a turn of a peer, which has `per_s` a second; 0 is no limit."""
         if not per_s or self._is_over:
             return
         turns = self._turns.get(peer)
@@ -31,14 +31,14 @@ class TurnsOfPeers:
         await turns.take()
 
     def end(self) -> None:
-        """Let nobody wait any more."""
+        """Release all waiting tasks, and let later ones pass at once."""
         self._is_over = True
         for each in self._turns.values():
-            each.let_all()
+            each.release_all()
 
 
 class Turns:
-    """One turn every 1/`per_s` seconds. Whoever stops waiting takes nobody's turn, and while it is held nobody has one."""
+    """Gives one turn every 1/`per_s` seconds, and none while held. A cancelled wait uses no turn."""
 
     def __init__(self, per_s: float) -> None:
         self.per_s = per_s
@@ -48,7 +48,7 @@ class Turns:
         self._timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
-        """Return how many wait."""
+        """Return the number of waiting tasks."""
         return sum(not each.done() for each in self._waiting)
 
     async def take(self) -> None:
@@ -56,27 +56,27 @@ class Turns:
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[None] = loop.create_future()
         if not self._waiting:
-            self._next = max(self._next, loop.time())  # turns that nobody wanted are no more
+            self._next = max(self._next, loop.time())  # unused turns do not add up
         self._waiting.append(turn)
         self._set_timer()
         await turn
 
-    def let_all(self) -> None:
-        """Give everybody who waits a turn now."""
+    def release_all(self) -> None:
+        """Give all waiting tasks a turn now."""
         for turn in self._waiting:
             if not turn.done():
                 turn.set_result(None)
         self._waiting.clear()
 
     def hold(self) -> None:
-        """Give nobody a turn until `release`."""
+        """Give no turn until `release`."""
         self.is_held = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def release(self) -> None:
-        """Go on where it was held."""
+        """Give turns again."""
         self.is_held = False
         self._set_timer()
 

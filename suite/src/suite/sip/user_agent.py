@@ -1,4 +1,4 @@
-"""The user agent: sockets, transactions and time put together. Requests go out by `request`; what comes in goes to handlers."""
+"""The user agent: sockets, transactions and timers together. `request` sends a request; received requests go to handlers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from suite.sip.transport import DATAGRAM_BYTES, SipTransport
 from suite.sip.uris import first_via, host_port
 
 Handler = Callable[[Incoming], None]
-"""Takes a request. It answers at once or later, and must not wait."""
+"""Takes a request. It responds at once or later, and must not block."""
 _SIP_PORT: Final = 5060
 _OUR_BRANCH: Final = re.compile(rb"(?i:branch)\s*=\s*(z9hG4bK[0-9a-f]{32})")
 log = logging.getLogger(__name__)
@@ -43,27 +43,27 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserAgentSettings:
-    """A user agent's words for itself, and its bounds."""
+    """Names and limits of a user agent."""
 
     name: str = "presence-suite"
-    """User-Agent and Server."""
+    """The value of User-Agent and Server."""
     contact_user: str = "presence"
     """The user of our Contact."""
     timers: Timers = field(default_factory=Timers)
     limits: TransportLimits = field(default_factory=TransportLimits)
     most_transactions: int = 50_000
-    """Of each kind, theirs and ours. One takes about 2 kB; on UDP it is kept for 32 s."""
+    """Of clients and of servers, each. A transaction takes about 2 kB; on UDP it is kept for 32 s."""
 
 
 @dataclass(slots=True)
-class _Asking:
+class _Pending:
     future: asyncio.Future[SipResponse]
     flow: Flow
     method: str
 
 
 class UserAgent:
-    """An async context manager. Leaving it closes all sockets, and ends requests that wait with SipUnreachable, and later ones too."""
+    """An async context manager. Leaving it closes all sockets; waiting requests, and later ones, raise SipUnreachable."""
 
     def __init__(self, settings: UserAgentSettings | None = None) -> None:
         self.settings = settings or UserAgentSettings()
@@ -72,7 +72,7 @@ class UserAgent:
         self.transactions = Transactions(self.settings.timers, most_client=most, most_server=most)
         self._handlers: dict[str, Handler] = {"OPTIONS": self._options}
         self._closings: list[Callable[[Flow], None]] = []
-        self._asking: dict[str, _Asking] = {}
+        self._pending: dict[str, _Pending] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._merged = MergedRequests(self.settings.timers.timeout)
         self._tag = new_tag()
@@ -84,30 +84,30 @@ class UserAgent:
     async def __aexit__(self, *exc: object) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        for asking in self._asking.values():
-            if not asking.future.done():
-                asking.future.set_exception(SipUnreachable("The user agent is closed."))
+        for pending in self._pending.values():
+            if not pending.future.done():
+                pending.future.set_exception(SipUnreachable("The user agent is closed."))
         await self.transport.close()
 
-    # ---- what others use ------------------------------------------------------------------------------------------------
+    # ---- public ---------------------------------------------------------------------------------------------------------
 
     async def listen(
         self, protocol: SipProtocol, host: str, port: int = 0, tls: ssl.SSLContext | None = None
     ) -> tuple[str, int]:
-        """Listen for requests, and return the address. `tls` is needed for TLS.
+        """Listen for requests, and return the address. TLS needs `tls`.
 
         Raises:
-            OSError: the address cannot be had.
+            OSError: the address cannot be used.
         """
         return await self.transport.listen(protocol, host, port, tls)
 
     def handle(self, method: str, handler: Handler) -> None:
-        """Give requests with this method to a handler. Others are answered 405."""
+        """Set the handler for a method. Requests with other methods are answered 405."""
         self._handlers[method] = handler
 
-    def on_closed(self, tell: Callable[[Flow], None]) -> None:
-        """Tell of connections that are gone."""
-        self._closings.append(tell)
+    def on_closed(self, callback: Callable[[Flow], None]) -> None:
+        """Add a callback for closed connections."""
+        self._closings.append(callback)
 
     @property
     def allowed(self) -> str:
@@ -115,30 +115,30 @@ class UserAgent:
         return ", ".join(sorted(self._handlers))
 
     async def request(self, make: Callable[[], SipRequest], server: SipServer) -> tuple[SipResponse, Flow]:
-        """Send a request to a server, and return its final response, of whatever status, and the flow. Challenges are answered.
+        """Send a request to a server, and return its final response, of any status, and the flow. Challenges are answered.
 
-        `make` is called for each try, because each has a CSeq of its own. A large request goes over TCP. A server with
-        several addresses is asked at the next one after no answer, no connection or 503 (RFC 3263 4.3); they share the 32 s.
+        `make` is called for each try, because each needs its own CSeq. A large request goes over TCP. If an address of the
+        server does not answer, has no connection or answers 503, the next one is tried (RFC 3263 4.3); they share the 32 s.
 
         Raises:
             SipUnreachable: there is no connection, or it broke.
             SipTimeout: there was no answer in 32 s.
-            SipDenied: the login is not taken.
+            SipDenied: the server refuses the login.
         """
         tries = 0
         while True:
             tries += 1
             request = server.digest.prepare(make())
-            response, flow = await self._ask(request, server)
+            response, flow = await self._request_targets(request, server)
             if response.status not in (401, 407):
                 return response, flow
             server.digest.challenged(response, request, tries)
 
     async def transact(self, request: SipRequest, flow: Flow) -> SipResponse:
-        """Send a request over a flow once, and return its final response. Via, Contact and User-Agent are put in.
+        """Send a request over a flow once, and return its final response. Via, Contact and User-Agent are added.
 
         Raises:
-            SipUnreachable: the connection is gone.
+            SipUnreachable: the connection is closed.
             SipTimeout: there was no answer in 32 s.
         """
         if flow.is_closed or self.transport.is_closed:
@@ -151,26 +151,26 @@ class UserAgent:
         try:
             actions = self.transactions.send(sent, flow, reliable=flow.reliable, now=self._loop.time())
         except OverflowError:
-            raise SipUnreachable("Too many requests of ours wait for their answers.") from None
-        self._asking[branch] = _Asking(future, flow, request.method)
+            raise SipUnreachable("Too many requests wait for a response.") from None
+        self._pending[branch] = _Pending(future, flow, request.method)
         try:
             self._act(actions)
             return await future
         finally:
-            del self._asking[branch]
+            del self._pending[branch]
             if not future.done() or future.cancelled() or future.exception() is not None:
                 self.transactions.abandon(branch, request.method)
 
     def contact(self, flow: Flow) -> str:
-        """Return our Contact over a flow: its own address, so that requests come back over it."""
+        """Return our Contact for a flow: its local address, so that requests come back over it."""
         where = host_port(*flow.local)
         transport = "" if flow.protocol == "udp" else f";transport={flow.protocol}"
         return f"<sip:{self.settings.contact_user}@{where}{transport}>"
 
-    # ---- what the transport tells ---------------------------------------------------------------------------------------
+    # ---- used by the transport ------------------------------------------------------------------------------------------
 
     def received(self, message: SipMessage, flow: Flow) -> None:
-        """Take a message."""
+        """Take a message from a flow."""
         now = self._loop.time()
         try:
             if isinstance(message, SipResponse):
@@ -183,14 +183,14 @@ class UserAgent:
             self.unreadable(error, flow)
 
     def expects(self, data: bytes) -> bool:
-        """Return whether a datagram may be a response to a request of ours: it has a branch that we wait for."""
+        """Return whether a datagram may be a response to one of our requests: its branch is one of theirs."""
         found = _OUR_BRANCH.search(data)
-        waited_for = found is not None and found[1].decode() in self._asking
+        waited_for = found is not None and found[1].decode() in self._pending
         self.transactions.dropped_responses += not waited_for
         return waited_for
 
     def unreadable(self, error: MalformedMessage, flow: Flow) -> None:
-        """Count what cannot be read, and answer it if enough of it could be."""
+        """Count data that is not a message, and answer it if its headers could be parsed."""
         self.transport.counts["unreadable"] += 1
         if isinstance(error, UnreadableBody) and error.request is not None and error.request.method != "ACK":
             try:
@@ -200,24 +200,24 @@ class UserAgent:
                 return
 
     def closed(self, flow: Flow) -> None:
-        """End requests that wait for an answer over a connection."""
-        for asking in self._asking.values():
-            if asking.flow == flow and not asking.future.done():
-                asking.future.set_exception(SipUnreachable("The server closed the connection."))
-        for tell in self._closings:
-            tell(flow)
+        """Fail the requests that wait for a response over a closed connection."""
+        for pending in self._pending.values():
+            if pending.flow == flow and not pending.future.done():
+                pending.future.set_exception(SipUnreachable("The server closed the connection."))
+        for callback in self._closings:
+            callback(flow)
 
     # ---- inside ---------------------------------------------------------------------------------------------------------
 
-    async def _ask(self, request: SipRequest, server: SipServer) -> tuple[SipResponse, Flow]:
-        """Send a request to the targets of a server, one after the other, until one answers with anything but 503."""
+    async def _request_targets(self, request: SipRequest, server: SipServer) -> tuple[SipResponse, Flow]:
+        """Send a request to the targets of a server in turn, until one answers with another status than 503."""
         targets = await server.targets()
         self.transport.trusted.update(each.host for each in targets)
         ends_at = self._loop.time() + self.settings.timers.timeout
         refused: tuple[SipResponse, Flow] | None = None
         failure: SipError = SipUnreachable(f"{server.host} has no address.")
         for left, target in zip(range(len(targets), 0, -1), targets, strict=True):
-            # The only target has as long as its transaction, and connecting beside it.
+            # A single target has the whole time of its transaction, after connecting.
             share_s = (ends_at - self._loop.time()) / left if len(targets) > 1 else None
             try:
                 async with asyncio.timeout(share_s):
@@ -242,14 +242,14 @@ class UserAgent:
     async def _flow_to(self, server: SipServer, target: SipTarget, request: SipRequest) -> Flow:
         flow_to = self.transport.flow_to
         if server.protocol == "udp" and len(request.to_bytes()) > DATAGRAM_BYTES - 300:
-            with suppress(SipUnreachable):  # else in pieces, as RFC 3261 18.1.1 has it
+            with suppress(SipUnreachable):  # otherwise fragmented over UDP (RFC 3261 18.1.1)
                 return await flow_to("tcp", target.host, target.port)
         name = server.tls_name or server.host
         return await flow_to(server.protocol, target.host, target.port, tls=server.tls, tls_name=name)
 
     @staticmethod
     def _way_back(request: SipRequest, flow: Flow) -> Flow:
-        """Return the flow of a response: to the port of the source if it asked for that (RFC 3581), else to that of its Via."""
+        """Return the flow of a response: to the source port with `rport` (RFC 3581), otherwise to the port of the Via."""
         via = first_via(request.headers)
         if not isinstance(flow, DatagramFlow) or "rport" in via.parameters:
             return flow
@@ -261,18 +261,18 @@ class UserAgent:
                 cast("Flow", action.flow).send(action.data)
             elif isinstance(action, Arrived):
                 self._arrived(action)
-            elif asking := self._asking.get(action.branch):
-                self._answered(action, asking)
+            elif pending := self._pending.get(action.branch):
+                self._answered(action, pending)
         self._set_timer()
 
     @staticmethod
-    def _answered(action: Answered | TimedOut, asking: _Asking) -> None:
-        if asking.future.done():
+    def _answered(action: Answered | TimedOut, pending: _Pending) -> None:
+        if pending.future.done():
             return
         if isinstance(action, TimedOut):
-            asking.future.set_exception(SipTimeout("The server did not answer."))
+            pending.future.set_exception(SipTimeout("The server did not answer."))
         elif action.response.status >= 200:
-            asking.future.set_result(action.response)
+            pending.future.set_result(action.response)
 
     def _arrived(self, arrived: Arrived) -> None:
         incoming = Incoming(arrived.request, cast("Flow", arrived.flow), arrived.key, self._respond)
@@ -290,7 +290,7 @@ class UserAgent:
         try:
             handler(incoming)
         except Exception:
-            # One request fails, not the connection that brings the requests of others too.
+            # An error of one request must not close the connection, which others share.
             log.exception("A SIP request could not be handled. This is a bug. Report it.")
             incoming.respond(500, "Server Internal Error")
 
@@ -307,10 +307,10 @@ class UserAgent:
         due = self.transactions.next_due()
         if self._timer is not None:
             if due is not None and self._timer.when() <= due and not self._timer.cancelled():
-                return  # it looks again when it rings
+                return  # that timer sets the next one
             self._timer.cancel()
-        self._timer = self._loop.call_at(due, self._rings) if due is not None else None
+        self._timer = self._loop.call_at(due, self._on_timer) if due is not None else None
 
-    def _rings(self) -> None:
+    def _on_timer(self) -> None:
         self._timer = None
         self._act(self.transactions.expire(self._loop.time()))

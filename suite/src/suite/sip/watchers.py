@@ -1,4 +1,4 @@
-"""The notifier's side of a subscription (RFC 6665 4.2), without I/O: what each SUBSCRIBE is answered, and what each NOTIFY says."""
+"""The notifier's side of a subscription (RFC 6665 4.2), without I/O: checks of a SUBSCRIBE, and the NOTIFYs of a subscription."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ DEFAULT_EXPIRES_S: Final = 3600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotifierLimits:
-    """Bounds of all subscriptions of others."""
+    """Limits of a notifier."""
 
     shortest_s: int = 60
-    """A shorter Expires than this is answered 423, but for 0."""
+    """A shorter Expires is answered 423, except for 0."""
     longest_s: int = 3600
-    """A longer one is granted as this."""
+    """A longer Expires is reduced to this."""
     watchers: int = 20_000
     watchers_of_an_address: int = 10_000
-    """A proxy brings those of all its phones."""
+    """Enough for a proxy with all its phones."""
     header_chars: int = 8192
-    """Of a SUBSCRIBE: they are kept as long as the subscription, and its routes go out with each NOTIFY."""
+    """Of a SUBSCRIBE, whose headers are kept with the subscription, and whose routes are sent with each NOTIFY."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotifyBody:
-    """The body of a NOTIFY, with its type."""
+    """The body of a NOTIFY, with its content type."""
 
     content_type: str
     body: bytes
 
 
 def wanted_s(request: SipRequest, limits: NotifierLimits) -> int | None:
-    """Return the seconds to grant; None: too short, to be answered 423."""
+    """Return the seconds to grant; None if Expires is too short (423)."""
     said = delta_s(request.headers.first("expires"))
     seconds = int(DEFAULT_EXPIRES_S if said is None else said)
     if 0 < seconds < limits.shortest_s:
@@ -46,14 +46,14 @@ def wanted_s(request: SipRequest, limits: NotifierLimits) -> int | None:
 
 
 def accepts(request: SipRequest, content_type: str) -> bool:
-    """Return whether a SUBSCRIBE takes bodies of this type; without Accept it takes what is usual for its event."""
+    """Return whether a SUBSCRIBE accepts this content type. Without Accept it accepts the default of its event package."""
     offered = request.headers.tokens("accept")
     main = content_type.partition("/")[0]
     return not offered or bool(offered & {content_type, f"{main}/*", "*/*"})
 
 
 def supports_lists(request: SipRequest) -> bool:
-    """Return whether a SUBSCRIBE takes bodies of a list (RFC 4662)."""
+    """Return whether a SUBSCRIBE accepts lists (RFC 4662)."""
     return "eventlist" in request.headers.tokens("supported") | request.headers.tokens("require")
 
 
@@ -64,23 +64,23 @@ def dialog_of(request: SipRequest) -> DialogId:
 
 
 def event_package(request: SipRequest) -> str:
-    """Return the event package in small letters, without parameters; "" without one."""
+    """Return the event package in lower case, without parameters; "" without one."""
     return parameters(request.headers.first("event") or "")[0].lower()
 
 
 @dataclass(slots=True, kw_only=True)
 class WatcherState:
-    """One subscription of somebody."""
+    """One subscription to a state of ours."""
 
     dialog: Dialog
     event: str
-    """As the SUBSCRIBE has it, with `id`."""
+    """The value of Event in the SUBSCRIBE, with `id`."""
     expires_at: float
     version: int = 0
-    """Counts the bodies that were told, for documents that have a version."""
+    """Number of NOTIFYs sent, for documents that have a version."""
 
     def notify(
-        self, now: float, told: NotifyBody | None, *, reason: str = "", retry_after_s: int | None = None
+        self, now: float, content: NotifyBody | None, *, reason: str = "", retry_after_s: int | None = None
     ) -> SipRequest:
         """Return the next NOTIFY. With a `reason` it is the last one."""
         if reason:
@@ -90,6 +90,6 @@ class WatcherState:
         else:
             state = f"active;expires={max(0, round(self.expires_at - now))}"
         fields = [("Event", self.event), ("Subscription-State", state)]
-        if told is not None:
-            fields.append(("Content-Type", told.content_type))
-        return self.dialog.request("NOTIFY", *fields, body=told.body if told is not None else b"")
+        if content is not None:
+            fields.append(("Content-Type", content.content_type))
+        return self.dialog.request("NOTIFY", *fields, body=content.body if content is not None else b"")

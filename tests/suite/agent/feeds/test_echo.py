@@ -48,7 +48,7 @@ def read(event: PublishedEvent, body: bytes, *, ignores: bool) -> tuple[RichStat
     """Return what the SIP source reads of a document."""
     settings = SipSimpleSettings(enabled=True, phone_event=event, ignores_agents=ignores)
     resource = made(ResourceId(ADA, event), ADA, settings)
-    assert resource.told(CONTENT_TYPES[event], body, NOW)
+    assert resource.apply(CONTENT_TYPES[event], body, NOW)
     return resource._rich.state, resource._phone.state
 
 

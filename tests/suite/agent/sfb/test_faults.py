@@ -179,7 +179,7 @@ async def test_a_redirection_of_http_is_not_followed(lync: Lync, settings, board
 async def test_a_server_that_is_none_of_skypes_is_told(lync: Lync, settings, board):
     lync.fault(ROOT, answer({"hello": "world"}), Response("<html>It works!</html>"), times=1)
     async with running(settings, board) as source:
-        await source.tells("names no user resource")
+        await source.tells("has no user resource")
         await all_is_well(board)
 
 
@@ -378,7 +378,7 @@ async def test_a_body_without_end_is_cut_and_a_compressed_one_is_not_opened(lync
         await all_is_well(board)
         await lync.next_polls_get(endless, Response(b"\x1f\x8b", headers={"content-encoding": "gzip"}))
         await source.tells("too large")
-        await source.tells("compresses")
+        await source.tells("compressed")
         assert sent > MOST_BYTES
         lync.becomes("ada@contoso.example", "Away")
         await all_of(board, ada="away")
@@ -608,7 +608,7 @@ async def test_a_server_that_names_contacts_without_end_is_asked_for_as_many_as_
 async def test_somebody_else_than_the_uri_names_is_told(lync: Lync, settings, board):
     async with running(replace(settings, uri="other@contoso.example"), board) as source:
         await all_is_well(board)
-        assert "somebody else than SfB.Uri" in source.connector.detail
+        assert "another user than SfB.Uri" in source.connector.detail
 
 
 async def test_a_fault_of_our_own_does_not_end_the_agent(lync: Lync, settings, board, monkeypatch, caplog):

@@ -162,7 +162,7 @@ def test_resume_and_resync_say_that_subscriptions_are_gone(rel: str):
 
 
 def test_a_channel_that_does_not_say_where_it_goes_on_is_broken():
-    with pytest.raises(UcwaBroken, match="does not say where"):
+    with pytest.raises(UcwaBroken, match="has no next link"):
         events_of(Resource({"_links": {"self": {"href": "/events?ack=9"}}}), whole)
 
 
@@ -217,7 +217,7 @@ def test_autodiscover_names_hosts_and_not_without_end():
     assert known.known("", "https://B.example:443/applications/1") == "https://b.example:443/applications/1"
     for number in range(MOST_HOSTS - 2):
         known.named("", f"https://h{number}.example/")
-    with pytest.raises(UcwaBroken, match="more hosts"):
+    with pytest.raises(UcwaBroken, match="more than 20 hosts"):
         known.named("", "https://another.example/")
 
 

@@ -124,7 +124,7 @@ def test_settings_explain_shows_no_password_and_says_that_no_server_was_seen(fil
         ([], "", ""),
         (["Enable=1"], "FAILED", "set SfB.Address or SfB.Domain"),
         (["Enable=1", "Uri=a@x.example"], "FAILED", "set SfB.UserName and SfB.PasswordFile"),
-        (["Enable=1", "Uri=a@x.example", "PasswordFile=skype.password"], "note", "x.example was not asked"),
+        (["Enable=1", "Uri=a@x.example", "PasswordFile=skype.password"], "note", "x.example was not contacted"),
     ],
 )
 def test_check_says_whether_it_can_begin_and_asks_nobody(file: Path, lines: list[str], verdict: str, said: str):

@@ -1,10 +1,9 @@
-"""Connections until HTTP begins on them: each has a place or is closed, and finishes its TLS handshake in time.
+"""Accept connections: each gets a place or is closed, and must finish its TLS handshake in time.
 
-A machine that connects too often is closed at once, before TLS, which costs some microseconds. Loopback is one address for every
-program of the machine, so its pace is that of a thousand consoles which come back after a restart.
+A connection from a machine that connects too often is closed at once, before TLS, within microseconds. All programs on this machine
+share the loopback address, so its limit allows for a thousand consoles that reconnect after a restart.
 
-They are accepted here, because the event loop's own server tells of a connection only when its handshake is done: until then it
-could be neither counted nor closed.
+The event loop's own server reports a connection only after its handshake, so it could not count or close connections before.
 """
 
 from __future__ import annotations
@@ -23,25 +22,25 @@ if TYPE_CHECKING:
 
 HANDSHAKE_S: Final = 10.0
 GOODBYE_S: Final = 2.0
-"""Time for TLS' own goodbye, which somebody who only sends never says."""
+"""Timeout of the TLS shutdown. A peer that only sends never completes it."""
 OF_ONE_MACHINE: Final = 200
-"""Connections that one machine of the LAN may have open: a terminal server with as many consoles."""
+"""Limit of open connections from one machine of the LAN. A terminal server may have as many consoles."""
 ARRIVALS: Final = (200, 1 / 20)
-"""New connections of one machine of the LAN: at once, and the seconds between two after that."""
+"""Rate limit of new connections from one machine of the LAN: burst, and then seconds between two."""
 LOOPBACK_ARRIVALS: Final = (2000, 1 / 500)
 _PAUSE_S: Final = 0.1
-"""Pause after the system gave no descriptor, until one is free again."""
+"""Pause when the system has no free file descriptor."""
 
 
 class ServerTls:
-    """The TLS of a server. New connections get what `context` is when they come, so it may be replaced at any time."""
+    """The TLS context of a server. It may be replaced at any time; new connections use the current one."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self.context = context
 
 
 class Acceptor:
-    """Accepts connections, as many as may be open, and does their TLS handshakes."""
+    """Accepts connections up to the limits, and does their TLS handshakes."""
 
     def __init__(
         self,
@@ -50,13 +49,13 @@ class Acceptor:
         tls: ServerTls | None,
         most: int,
     ) -> None:
-        """Take a socket that listens.
+        """Prepare to accept connections of a listening socket.
 
         Args:
             bound: the socket.
-            protocol: makes the protocol of a connection with a place, which leaves it when the connection is lost.
-            tls: None serves without TLS.
-            most: connections that may be open, those in a handshake included.
+            protocol: creates the protocol of a connection with a place. It must give the place back when the connection is lost.
+            tls: the TLS context; None to serve without TLS.
+            most: limit of open connections, including those in a handshake.
         """
         self._bound = bound
         self._protocol = protocol
@@ -67,19 +66,17 @@ class Acceptor:
         self._loopback_arrivals = Pace(*LOOPBACK_ARRIVALS)
 
     async def run(self) -> None:
-        """Accept until cancelled; handshakes under way are then given up."""
+        """Accept connections until cancelled. Then abort handshakes in progress."""
         loop = asyncio.get_running_loop()
         try:
             while True:
                 try:
                     connection, peer = await loop.sock_accept(self._bound)
-                except OSError:  # no descriptors: the system refuses until something is closed
+                except OSError:  # no free file descriptors
                     await asyncio.sleep(_PAUSE_S)
                     continue
                 self._admit(connection, str(peer[0]))
-                await asyncio.sleep(
-                    0
-                )  # `sock_accept` does not wait while somebody waits there, and others have their turn
+                await asyncio.sleep(0)  # `sock_accept` returns at once while connections wait, so let other tasks run
         finally:
             for task in self._entering:
                 task.cancel()
@@ -104,7 +101,7 @@ class Acceptor:
         protocol = self._protocol(place)
         is_in = False
         try:
-            with contextlib.suppress(OSError):  # no TLS, or not in time
+            with contextlib.suppress(OSError):  # the handshake failed or was too slow
                 if self._tls is None:
                     await loop.connect_accepted_socket(lambda: protocol, connection)
                 else:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from suite.agent.sources.local import LocalStates, ToldState
 
 MOST_NAMES: Final = 1000
-"""Names that one console may ask for in an address, which has to fit into a request's head too."""
+"""Limit of names in one URL, which must also fit into a request's head."""
 
 Connectors = Callable[[], Mapping[SourceName, ConnectorState]]
 
@@ -51,10 +51,10 @@ class LocalApi:
     Attributes:
         added: the colleagues that programs add.
         connectors: returns source -> the state of its connection.
-        feeds: returns the name of each feed that runs -> the state of its connection.
-        consoles: event streams that may be open at once.
+        feeds: returns the name of each running feed -> the state of its connection.
+        consoles: limit of open event streams.
         phones: returns the state of the SIP server.
-        sign_in: who may use it; without a token, everybody who reaches it.
+        sign_in: the authentication; without a token, every client has access.
         stopping: set when the agent stops; event streams then end.
     """
 
@@ -105,7 +105,7 @@ class LocalApi:
         for number, (key, entry) in enumerate(list(self.board.entries.items())):
             parts.append(self._wire.json(key, entry))
             if number % 500 == 499:
-                await asyncio.sleep(0)  # others have their turn
+                await asyncio.sleep(0)  # let other tasks run
         return json_answer(b'{"users":[' + b",".join(parts) + b"]}")
 
     async def _user(self, request: Request) -> Response:
@@ -115,11 +115,11 @@ class LocalApi:
         return json_answer(self._wire.json(*found))
 
     async def _events(self, request: Request) -> EventStream | Response:
-        if request.method == "HEAD":  # Starlette adds it to each GET; its answer has no body, and so would never end
+        if request.method == "HEAD":  # Starlette adds it to each GET. Without a body, the stream would never end
             return Response(media_type="text/event-stream")
         names = request.query_params.getlist("user")
         if len(names) > MOST_NAMES or not all(is_sendable(name) and name.isprintable() for name in names):
-            raise ApiError(400, "not_valid", f"user must be a name, and be given {MOST_NAMES:,} times at most.")
+            raise ApiError(400, "not_valid", f"user must be a name, and may be given at most {MOST_NAMES:,} times.")
         if self.board.listeners >= self.consoles:
             raise ApiError(
                 503, "too_many_consoles", f"{self.consoles:,} event streams are open. Agent.Consoles allows no more."
@@ -145,7 +145,7 @@ class LocalApi:
                 found[self.local.tell(connector, state)].append(state.user)
         except TooManyConnectors:
             raise ApiError(
-                503, "too_many_connectors", "Too many connectors have told states. Use one name each."
+                503, "too_many_connectors", "Too many connectors have sent states. Use one name for each connector."
             ) from None
         return json_answer(
             compact(
@@ -178,7 +178,7 @@ async def _answer_http(_request: Request, error: Exception) -> Response:
 
 
 _REFUSED: Final = {
-    404: ("not_found", "The agent has nothing here. GET /openapi.json lists what it has."),
-    405: ("method_not_allowed", "Not with this method. GET /openapi.json lists what there is."),
+    404: ("not_found", "There is no such path. GET /openapi.json lists all paths."),
+    405: ("method_not_allowed", "This path does not have this method. GET /openapi.json lists all methods."),
 }
 """Status -> code and message."""

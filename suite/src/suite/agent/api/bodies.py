@@ -1,4 +1,4 @@
-"""Request bodies: bounded, in time and in size, and checked field by field."""
+"""Request bodies: bounded in time and size, and checked field by field."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 MOST_BYTES: Final = 1024 * 1024
 SMALL_BYTES: Final = 64 * 1024
 MOST_LARGE: Final = 16
-"""Bodies above `SMALL_BYTES` that are received at once, so that all bodies together take 100 MB at most; another is answered 503."""
+"""Limit of bodies above `SMALL_BYTES` that are received at once, so that all bodies take at most 100 MB. More are answered 503."""
 BODY_S: Final = 10.0
-"""Time for a whole body; on loopback it takes milliseconds."""
+"""Timeout of a whole body; on loopback it takes milliseconds."""
 MOST_STATES: Final = 1000
 CONNECTOR_CHARS: Final = 64
 LONGEST_LIFETIME_S: Final = 24 * 3600
 DEFAULT_LIFETIME_S: Final = 3600
 LARGEST_SEQUENCE: Final = 2**53 - 1
-"""The largest whole number that every reader of JSON keeps exactly."""
+"""The largest whole number that all JSON parsers represent exactly."""
 
 
 class ApiError(Exception):
@@ -47,11 +47,11 @@ async def read_object(request: Request) -> dict[str, Any]:
     """Return the JSON object in a request's body.
 
     Raises:
-        ApiError: it is too large, does not come in time, or is none.
+        ApiError: it is too large or too slow, or is not a JSON object.
     """
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise ApiError(415, "not_json", "Send the body with Content-Type: application/json.")
-    too_large = ApiError(413, "too_large", f"A body may have {MOST_BYTES:,} bytes.")
+    too_large = ApiError(413, "too_large", f"The limit of a body is {MOST_BYTES:,} bytes.")
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length[:18]) > MOST_BYTES:
         raise too_large
@@ -66,9 +66,11 @@ async def read_object(request: Request) -> dict[str, Any]:
                     if len(body) > MOST_BYTES:
                         raise too_large
         except TimeoutError:
-            raise ApiError(408, "too_slow", "The body did not come in time.", {"connection": "close"}) from None
+            raise ApiError(408, "too_slow", "The body did not arrive in time.", {"connection": "close"}) from None
         except ClientDisconnect:
-            raise ApiError(400, "not_whole", "The body did not come to its end.") from None  # nobody reads it
+            raise ApiError(
+                400, "not_whole", "The body is incomplete."
+            ) from None  # the client has gone and does not read this
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
@@ -83,13 +85,13 @@ _large_now: set[object] = set()
 
 @contextlib.contextmanager
 def _one_large() -> Iterator[None]:
-    """Take one of the places for large bodies.
+    """Take one of the places for large bodies within the context.
 
     Raises:
-        ApiError: all are taken.
+        ApiError: no place is free.
     """
     if len(_large_now) >= MOST_LARGE:
-        raise ApiError(503, "busy", "Too many large bodies are on their way. Try again.", {"retry-after": "1"})
+        raise ApiError(503, "busy", "Too many large bodies are being received. Try again.", {"retry-after": "1"})
     place = object()
     _large_now.add(place)
     try:
@@ -102,7 +104,7 @@ def told_states(body: dict[str, Any], kind: type[TelephonyState] | type[RichStat
     """Return the connector's name and the states of a body.
 
     Raises:
-        ApiError: something in it is wrong; then none of it counts.
+        ApiError: a part of it is invalid, so none of it is used.
     """
     check_fields(body, {"connector", "states"}, "the body")
     connector, states = body.get("connector", "default"), body.get("states")
@@ -135,7 +137,7 @@ def _told(state: Any, kind: type[TelephonyState] | type[RichState], where: str) 
 
 
 def whole_number(value: Any, least: int, most: int, where: str) -> int:
-    """Return a value that is a whole number between two limits, both included.
+    """Return a value after checking that it is a whole number between two limits, both included.
 
     Raises:
         ApiError: it is not.
@@ -149,7 +151,7 @@ def check_fields(value: dict[str, Any], known: set[str], where: str) -> None:
     """Check that an object has only known fields.
 
     Raises:
-        ApiError: it has another.
+        ApiError: it has an unknown field.
     """
     unknown = sorted(value.keys() - known)
     if unknown:
@@ -157,5 +159,5 @@ def check_fields(value: dict[str, Any], known: set[str], where: str) -> None:
 
 
 def not_valid(message: str) -> ApiError:
-    """Return the error for a request that is not as it must be."""
+    """Return the error for an invalid request."""
     return ApiError(400, "not_valid", message)

@@ -1,4 +1,4 @@
-"""The routes by which programs add colleagues, and remove those whom they added."""
+"""The routes by which programs add colleagues and remove added ones."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ColleaguesApi:
         self._added = added
 
     def routes(self) -> list[Route]:
-        """Return the routes. They stand behind those of notes, whose paths begin alike."""
+        """Return the routes. They must come after those of notes, whose paths begin in the same way."""
         return [
             Route("/v1/users", self._add, methods=["POST"]),
             Route("/v1/users/{name:path}", self._remove, methods=["DELETE"]),
@@ -61,7 +61,9 @@ class ColleaguesApi:
             raise refused(error) from None
         if removed is None and self._board.find(name) is not None:
             raise ApiError(
-                409, "not_added", "No program added this colleague, who is in the file of colleagues or on a console."
+                409,
+                "not_added",
+                "No program added this colleague, who is in the file of colleagues or watched by a console.",
             )
         if removed is None:
             raise ApiError(
@@ -74,7 +76,7 @@ def _colleagues(body: dict[str, Any]) -> list[Colleague]:
     """Return the colleagues of a body.
 
     Raises:
-        ApiError: something in it is wrong; then none of it counts.
+        ApiError: a part of it is invalid, so none of it is used.
     """
     check_fields(body, {"users"}, "the body")
     users = body.get("users")

@@ -1,4 +1,4 @@
-"""Server-sent events as the answer to a request: sent until the peer leaves or the agent stops."""
+"""Server-sent events as the response to a request, sent until the peer disconnects or the agent stops."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from suite.agent.api.guard import Receive, Send
 
 ALIVE_S: Final = 15.0
-"""Seconds after which something is sent although nothing happened, so that both sides notice a dead connection."""
+"""Interval of events when nothing changes, so that both sides notice a dead connection."""
 _HEADERS: Final = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store"),
@@ -23,12 +23,12 @@ _HEADERS: Final = [
 async def respond_with_events(
     work: Callable[[], Coroutine[Any, Any, None]], receive: Receive, send: Send, stopping: asyncio.Event
 ) -> None:
-    """Answer with events.
+    """Respond with events.
 
     Args:
-        work: sends them until it is cancelled.
-        receive: of the request.
-        send: of the request.
+        work: sends events until it is cancelled.
+        receive: ASGI's `receive` of the request.
+        send: ASGI's `send` of the request.
         stopping: set when the agent stops.
     """
     await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
@@ -50,18 +50,18 @@ async def respond_with_events(
 
 
 async def write(send: Send, body: bytes) -> None:
-    """Send a piece of the answer; an empty one would say nothing."""
+    """Send a piece of the response, unless it is empty."""
     if body:
         await send({"type": "http.response.body", "body": body, "more_body": True})
 
 
 def event(name: bytes, data: bytes, event_id: str = "") -> bytes:
-    """Return one event; with an id where a resume goes on behind it."""
+    """Encode one event. With an id, a client can resume after it."""
     head = f"id: {event_id}\n".encode() if event_id else b""
     return head + b"event: " + name + b"\ndata: " + data + b"\n\n"
 
 
 async def _until_left_or_sending(receive: Receive) -> None:
-    """Wait until the peer leaves. One that sends a body, which may never end, is as good as gone."""
+    """Wait until the peer disconnects. A peer that sends a body, which may never end, counts as disconnected."""
     while (message := await receive())["type"] != "http.disconnect" and not message.get("body"):
         pass

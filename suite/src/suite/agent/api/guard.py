@@ -1,9 +1,9 @@
-"""The check of which web pages may use the API: its own, and those that the settings name.
+"""The check that only the agent's own web page, and those that the settings name, can use the API.
 
-Any web page may send requests to loopback from the browser of whoever reads it. A page of another origin is told by its `Origin`, or
-by `Sec-Fetch-Site` where a browser sends none; a page whose name was pointed at 127.0.0.1 (DNS rebinding) by its `Host`. An API that
-other machines can reach has names that the agent does not know, so there any `Host` will do: it has a certificate and a token, and a
-page under a name of its own has neither.
+Any web page can send requests to loopback from its reader's browser. The agent recognises a page of another origin by `Origin`, or
+by `Sec-Fetch-Site` if the browser sends no `Origin`, and a page whose name resolves to 127.0.0.1 (DNS rebinding) by `Host`. An API that
+other machines can reach has names that the agent does not know, so it accepts any `Host`. It has a certificate and a token, which a
+page with another name does not have.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _FROM_HERE: Final = frozenset({b"same-origin", b"none"})
 
 
 class Guard:
-    """The application behind a check of Host and Origin; it answers CORS preflights itself.
+    """An application that checks Host and Origin before another one, and answers CORS preflights.
 
     Attributes:
         origins: origins that the settings name. They may be replaced while the server runs.
@@ -45,10 +45,10 @@ class Guard:
 
         Args:
             app: the application.
-            port: on which it is served.
-            origins: of other web pages that may use it.
+            port: the port on which it is served.
+            origins: origins of other web pages that may use it.
             host: the address on which it is served, such as 127.0.0.2 or ::1.
-            scheme: of its own pages: `https` when it is served with TLS.
+            scheme: scheme of its own pages: `https` when it is served with TLS.
             any_host: True when other machines can reach it.
         """
         self.origins = frozenset(origins)
@@ -96,7 +96,7 @@ class Guard:
 
 
 def _is_visit(scope: Message, headers: dict[bytes, bytes]) -> bool:
-    """Return whether a person follows a link to the page, which knows nobody by itself and lets no other page frame it."""
+    """Return whether a user follows a link to the page. That is safe: the page has no data itself and cannot be framed."""
     followed = (headers.get(b"sec-fetch-mode"), headers.get(b"sec-fetch-dest")) == (b"navigate", b"document")
     return followed and scope["method"] == "GET" and scope["path"] == "/"
 
@@ -104,7 +104,7 @@ def _is_visit(scope: Message, headers: dict[bytes, bytes]) -> bool:
 async def refuse(
     send: Send, status: int, code: str, message: str, more_headers: Iterable[tuple[bytes, bytes]] = ()
 ) -> None:
-    """Answer with an error."""
+    """Respond with an error."""
     body = compact({"error": {"code": code, "message": message}})
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *more_headers]
     await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -37,7 +37,7 @@ class NotesApi:
         self._notes = notes
 
     def routes(self) -> list[Route]:
-        """Return the routes. They stand before that of a colleague, whose name may be any text."""
+        """Return the routes. They must come before that of a colleague, whose name may be any text."""
         return [
             Route("/v1/notes", self._all, methods=["GET"]),
             Route(_PATH, self._note, methods=["GET"]),
@@ -51,7 +51,7 @@ class NotesApi:
         for number, subject in enumerate(self._notes.subjects()):
             parts += [compact(self._about(user, subject)) for user in self._board.about(subject) or (subject,)]
             if number % 500 == 499:
-                await asyncio.sleep(0)  # others have their turn
+                await asyncio.sleep(0)  # let other tasks run
         return json_answer(b'{"notes":[' + b",".join(parts) + b"]}")
 
     async def _note(self, request: Request) -> Response:
@@ -66,7 +66,7 @@ class NotesApi:
             lifetime_s = whole_number(lifetime_s, 1, LONGEST_LIFETIME_S, "expires_s")
         author = _cleaned(body.get("author"), "author", clean_author)
         if not author:
-            raise not_valid("author must be given: colleagues want to know whose note it is.")
+            raise not_valid("author is required, because consoles show whose note it is.")
         await self._change(subject, _cleaned(body.get("text"), "text", clean_text), author, lifetime_s)
         return json_answer(compact(self._about(user, subject)))
 
@@ -84,7 +84,7 @@ class NotesApi:
         return json_answer(compact({"user": user, "notes": notes}))
 
     def _found(self, request: Request) -> tuple[Key, Key]:
-        """Return how consoles know a colleague, and the name under which notes are kept. Those with a note need not be on the board."""
+        """Return a colleague's key on consoles, and its subject for notes. A colleague with a note need not be on the board."""
         name = request.path_params["name"]
         found = self._board.find(name)
         if found is not None:
@@ -104,16 +104,16 @@ class NotesApi:
         except NotesBusy:
             raise ApiError(503, "busy", "Too many notes are being written. Try again in a second.") from None
         except TooManyNotes:
-            raise ApiError(507, "too_many_notes", "The agent keeps no more notes. Clear some first.") from None
+            raise ApiError(507, "too_many_notes", "The agent cannot store more notes. Clear some first.") from None
 
 
 def refused(error: NotKept) -> ApiError:
-    """Return the answer to whoever wrote notes that could not be kept."""
+    """Return the error for a write that could not be stored."""
     if error.is_full:
         return ApiError(
-            507, "store_full", "Nothing was kept: the agent's disk is full. Make room, then write it again."
+            507, "store_full", "Nothing was stored: the agent's disk is full. Make room, then write it again."
         )
-    return ApiError(503, "store_unavailable", f"Nothing was kept: the agent's store cannot be used ({error}).")
+    return ApiError(503, "store_unavailable", f"Nothing was stored: the agent's store cannot be used ({error}).")
 
 
 def _cleaned(value: Any, field: str, clean: Callable[[str], str]) -> str:

@@ -1,4 +1,4 @@
-"""The description of the local API, OpenAPI 3.1. Its enumerations follow from the code."""
+"""The OpenAPI 3.1 description of the local API. Its enumerations are generated from the code."""
 
 from __future__ import annotations
 
@@ -64,14 +64,14 @@ def openapi(version: str) -> dict[str, Any]:
         "info": {
             "title": "Presence agent",
             "version": version or "0",
-            "description": "Presence of colleagues, put together from all sources.",
+            "description": "Presence of colleagues, aggregated from all sources.",
         },
         "security": [{}, {"token": []}, {"cookie": []}],
         "paths": {
             "/v1/sources": _get("The connections of all sources", "Sources"),
-            "/v1/users": _get("Everybody on the board", "Users")
+            "/v1/users": _get("All colleagues on the board", "Users")
             | _post(
-                "Add colleagues, who stay until they are removed. They are on the agent's disk when the answer comes",
+                "Add colleagues, who stay until they are removed. They are written to the agent's disk before the response",
                 "NewUsers",
                 "Added",
                 "507",
@@ -85,8 +85,8 @@ def openapi(version: str) -> dict[str, Any]:
             | _remove(),
             **NOTE_PATHS,
             "/v1/events": _events(),
-            "/v1/telephony": _post("Tell the states of phones", "TelephonyStates"),
-            "/v1/presence": _post("Tell rich presence, as the source Local", "RichStates"),
+            "/v1/telephony": _post("Report the states of phones", "TelephonyStates"),
+            "/v1/presence": _post("Report rich presence, as the source Local", "RichStates"),
             "/v1/session": _session(),
             "/openapi.json": {
                 "get": {"summary": "This description", "responses": {"200": {"description": "OpenAPI 3.1"}}}
@@ -104,7 +104,7 @@ def _get(summary: str, schema: str, parameters: Iterable[Any] = (), *, missing: 
 def _remove() -> dict[str, Any]:
     return {
         "delete": {
-            "summary": "Remove a colleague who was added, by login, or by UPN where there is no login",
+            "summary": "Remove an added colleague, by login, or by UPN if there is no login",
             "parameters": [parameter("name", "path")],
             "responses": {"200": content("Removed")} | errors("404", "409", "503", "507", *REFUSALS),
         }
@@ -123,8 +123,8 @@ def _post(summary: str, schema: str, answer: str = "Taken", *more_errors: str) -
 
 def _events() -> dict[str, Any]:
     described = (
-        "Server-sent events: `everything` (forget all, everybody follows), `state` (a User), `note` (a UserNote), "
-        "`removed` (its `user`), `sources` (Sources), `complete` (everybody was sent; changes follow). Send the id of the last event as Last-Event-ID to resume."
+        "Server-sent events: `everything` (forget all colleagues, all are sent again), `state` (a User), `note` (a UserNote), "
+        "`removed` (its `user`), `sources` (Sources), `complete` (all were sent; changes follow). Send the id of the last event as Last-Event-ID to resume."
     )
     return {
         "get": {
@@ -133,7 +133,7 @@ def _events() -> dict[str, Any]:
                 parameter(
                     "user",
                     "query",
-                    "Only these colleagues. A UPN that is not in the file of colleagues is watched meanwhile.",
+                    "Only these colleagues. A UPN that is not in the file of colleagues is watched while the stream is open.",
                 )
                 | {"schema": {"type": "array", "items": TEXT}, "required": False},
                 parameter("Last-Event-ID", "header", "The id of the last event that was read.") | {"required": False},
@@ -165,17 +165,17 @@ def _session() -> dict[str, Any]:
 def _schemas() -> dict[str, Any]:
     return {
         "User": object_of(
-            user=TEXT | {"description": "The name by which the agent tells colleagues apart."},
+            user=TEXT | {"description": "The name by which the agent identifies a colleague."},
             login=TEXT,
             upn=TEXT,
             sip_uri=TEXT,
             extension=TEXT,
             voicemail=TEXT,
-            status=enum_of(ShownStatus) | {"description": "The one state to draw."},
+            status=enum_of(ShownStatus) | {"description": "The one state to show."},
             rule=enum_of(Rule) | {"description": "The rule that decided."},
             reason=TEXT | {"description": "Why nothing is known; empty otherwise."},
             since=TIME,
-            uncertain=FLAG | {"description": "The state cannot be confirmed at the moment: draw it as uncertain."},
+            uncertain=FLAG | {"description": "The state cannot be confirmed at the moment: show it as uncertain."},
             rich=object_of(state=enum_of(RichState), source={"enum": [*(one.value for one in SourceName), None]}),
             telephony=enum_of(TelephonyState),
             sources={
@@ -196,7 +196,7 @@ def _schemas() -> dict[str, Any]:
                 "type": "object",
                 "propertyNames": {"enum": ["Asterisk", "SipPublish"]},
                 "additionalProperties": object_of(state=enum_of(Connector), detail=TEXT),
-                "description": "The telephone systems and presence servers that the agent tells of colleagues; those that are switched on.",
+                "description": "The telephone systems and presence servers to which the agent sends presence; only those that are switched on.",
             },
             notes=ref("NotesState"),
             phones=object_of(state=enum_of(Connector), detail=TEXT, subscriptions={"type": "integer", "minimum": 0}),
@@ -208,14 +208,14 @@ def _schemas() -> dict[str, Any]:
             outdated={
                 "type": "array",
                 "items": TEXT,
-                "description": "A later state of the connector was here before.",
+                "description": "The connector sent a later state before.",
             },
             unknown_users={"type": "array", "items": TEXT},
         ),
         "Session": object_of(
             token_needed=FLAG,
             signed_in=FLAG,
-            expires_in_s={"type": ["integer", "null"], "description": "Of the cookie; null with the token itself."},
+            expires_in_s={"type": ["integer", "null"], "description": "Of the cookie; null for the token itself."},
         ),
         "Error": object_of(error=object_of(code=TEXT, message=TEXT)),
         **NOTE_SCHEMAS,

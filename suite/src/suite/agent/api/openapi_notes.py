@@ -1,4 +1,4 @@
-"""The description of notes, a part of the OpenAPI description."""
+"""The part of the OpenAPI description for notes."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from suite.agent.notes.wire import MOST_VERSIONS
 from suite.agent.sources.source import Connector
 
 _WHO: Final = parameter("name", "path", "Login, UPN, SIP address or extension.")
-_BY: Final = parameter("author", "query", "Whoever clears it.") | {"required": False}
+_BY: Final = parameter("author", "query", "The user who clears it.") | {"required": False}
 _KEPT_ERRORS: Final = errors("400", "404", "408", "413", "415", "503", "507")
 _NOTE: Final[dict[str, Any]] = {
-    "text": TEXT | {"description": "Plain text, on one or several lines. Draw it as text, whatever is in it."},
+    "text": TEXT | {"description": "Plain text, on one or several lines. Never show it as markup."},
     "author": TEXT,
     "written_at": TEXT | {"format": "date-time"},
-    "expires_at": TIME
-    | {"description": "Time from which it is not shown; null while it stays until somebody clears it."},
+    "expires_at": TIME | {"description": "Time at which it expires; null when it stays until a user clears it."},
 }
 
 
@@ -33,13 +32,13 @@ def _does(summary: str, schema: str, wrong: dict[str, Any], *more: dict[str, Any
 NOTE_PATHS: Final[dict[str, Any]] = {
     "/v1/notes": {
         "get": {
-            "summary": "All notes, also about people who are not on the board",
+            "summary": "All notes, also about colleagues who are not on the board",
             "responses": {"200": content("Notes")} | errors(*REFUSALS),
         }
     },
     "/v1/notes/versions": {
         "get": {
-            "summary": "For agents that follow this one: all versions of notes, and those that come, as server-sent events",
+            "summary": "For agents that follow this one: all versions of notes, and new ones, as server-sent events",
             "parameters": [
                 parameter("Last-Event-ID", "header", "The id of the last event that was read.") | {"required": False}
             ],
@@ -47,7 +46,7 @@ NOTE_PATHS: Final[dict[str, Any]] = {
             | errors("503", *REFUSALS),
         },
         "post": {
-            "summary": "For agents that follow this one: bring versions of notes",
+            "summary": "For agents that follow this one: send versions of notes",
             "requestBody": {"required": True, "content": {"application/json": {"schema": ref("NoteVersions")}}},
             "responses": {"200": content("VersionsTaken")}
             | errors("400", "408", "413", "415", "503", "507", *REFUSALS),
@@ -56,7 +55,7 @@ NOTE_PATHS: Final[dict[str, Any]] = {
     "/v1/users/{name}/note": {
         "get": _does("The note about a colleague", "UserNote", errors("404")),
         "put": _does(
-            "Write the note about a colleague. It is on the agent's disk when the answer comes",
+            "Write the note about a colleague. It is written to the agent's disk before the response",
             "UserNote",
             _KEPT_ERRORS,
             requestBody={"required": True, "content": {"application/json": {"schema": ref("WrittenNote")}}},
@@ -79,15 +78,15 @@ NOTE_SCHEMAS: Final[dict[str, Any]] = {
             "items": object_of(
                 **_NOTE,
                 cleared=FLAG | {"description": "Its author cleared the note; there is no text."},
-                in_force=FLAG | {"description": "It is the one to show."},
+                in_force=FLAG | {"description": "It is the note to show."},
             ),
         },
     ),
     "WrittenNote": {
         "type": "object",
         "properties": {
-            "text": TEXT | {"minLength": 1, "description": f"At most {TEXT_CHARS} characters as it is kept."},
-            "author": TEXT | {"minLength": 1, "description": f"At most {AUTHOR_CHARS} characters as it is kept."},
+            "text": TEXT | {"minLength": 1, "description": f"At most {TEXT_CHARS} characters as it is stored."},
+            "author": TEXT | {"minLength": 1, "description": f"At most {AUTHOR_CHARS} characters as it is stored."},
             "expires_s": {"type": ["integer", "null"], "minimum": 1, "maximum": LONGEST_LIFETIME_S},
         },
         "required": ["text", "author"],
@@ -100,14 +99,17 @@ NOTE_SCHEMAS: Final[dict[str, Any]] = {
             "type": "integer",
             "minimum": 0,
             "maximum": LARGEST_STAMP,
-            "description": "The greatest of a subject counts.",
+            "description": "The version with the highest stamp of a subject counts.",
         },
         agent=TEXT | {"description": "The agent on which it was written."},
         text=TEXT | {"description": "Empty when the note was cleared."},
         author=TEXT,
         written_ms={"type": "integer", "minimum": 0},
         lifetime_s={"type": ["integer", "null"]},
-        ends_in_s={"type": ["number", "null"], "description": "Less than 0 when it ended so long ago."},
+        ends_in_s={
+            "type": ["number", "null"],
+            "description": "Seconds until it expires; negative when it has expired.",
+        },
     ),
     "VersionsTaken": object_of(refused={"type": "integer", "minimum": 0}),
     "NotesState": object_of(

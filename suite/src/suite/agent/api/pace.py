@@ -1,4 +1,4 @@
-"""Paces: so many at once, then one every so often. Pure: the time is given."""
+"""Rate limits: a burst, then one in each interval. Pure: the time is an argument."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections import OrderedDict
 from typing import Final
 
 LOOPBACK: Final = "loopback"
-"""The network of all programs of this machine."""
+"""The network of all programs on this machine."""
 MOST_NETWORKS: Final = 4096
-"""Networks whose pace is remembered. The one that was seen longest ago is forgotten first."""
+"""Limit of networks whose pace is kept. The one unused for longest is dropped."""
 
 
 class Pace:
-    """One pace: `at_once` without waiting, and then one every `every_s`."""
+    """A rate limit: a burst of `at_once`, and then one every `every_s` seconds."""
 
     __slots__ = ("_at_once_s", "_every_s", "_paid_until")
 
@@ -23,12 +23,12 @@ class Pace:
         self._paid_until = 0.0
 
     def take(self, now: float, count: float = 1) -> float:
-        """Take a turn, or several, and return the seconds until it may be used: 0.0 means at once."""
+        """Take one or several turns, and return the seconds until they may be used: 0.0 means at once."""
         self._paid_until = max(self._paid_until, now) + count * self._every_s
         return max(0.0, self._paid_until - now - self._at_once_s)
 
     def may(self, now: float) -> bool:
-        """Take a turn if there is one now; a refusal costs nothing."""
+        """Take a turn and return True if one is available now. A refusal takes none."""
         if max(self._paid_until, now) + self._every_s - now > self._at_once_s:
             return False
         self.take(now)
@@ -36,7 +36,7 @@ class Pace:
 
 
 class PaceByNetwork:
-    """A pace for each network: an IPv4 address, or 64 bits of an IPv6 one. Bounded in memory."""
+    """A pace for each network: an IPv4 address, or the first 64 bits of an IPv6 address. Bounded in memory."""
 
     def __init__(self, at_once: int, every_s: float) -> None:
         self._at_once, self._every_s = at_once, every_s
@@ -47,7 +47,7 @@ class PaceByNetwork:
         return self.of_network(network_of(address))
 
     def of_network(self, network: str) -> Pace:
-        """Return the pace of a network, as `network_of` names it."""
+        """Return the pace of a network from `network_of`."""
         pace = self._paces.get(network)
         if pace is None:
             pace = self._paces[network] = Pace(self._at_once, self._every_s)
@@ -61,7 +61,7 @@ class PaceByNetwork:
 
 
 def network_of(address: str) -> str:
-    """Return the network of one machine: an IPv4 address, 64 bits of an IPv6 address, or `LOOPBACK`."""
+    """Return the network that stands for a machine: an IPv4 address, 64 bits of an IPv6 address, or `LOOPBACK`."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

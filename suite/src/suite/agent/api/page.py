@@ -22,7 +22,7 @@ _TYPES: Final = {
     "json": "application/json",
     "svg": "image/svg+xml",
 }
-# Trusted types make browsers refuse markup from a text, so that no note and no name can become part of the page.
+# Trusted types make browsers refuse markup from text, so that notes and names cannot become part of the page.
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'none'; "
     "base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
@@ -35,7 +35,7 @@ _HEADERS: Final = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
-    # Browsers ask each time whether it changed, so that a new version of the agent never runs half of an old page.
+    # Browsers revalidate each file, so that a new version of the agent is never mixed with an old page.
     "cache-control": "no-cache",
 }
 

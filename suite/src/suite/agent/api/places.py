@@ -1,8 +1,8 @@
-"""The places of connections: so many in all, and so many from one machine. Pure.
+"""Limits of open connections, in total and for each machine. Pure.
 
-A connection waits while no request of it is being answered: in its handshake, in a head, between two requests. Where all places are
-taken, the one that has waited longest gives way, so that idle connections keep nobody out. Loopback is one address for every program
-of the machine; only the number in all counts for it.
+A connection waits while none of its requests is being answered: in its handshake, in a head, between two requests. When all places are
+taken, the connection that has waited longest is closed, so that idle ones do not block new ones. All programs on this machine share the
+loopback address, so only the total limit applies to them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Place:
     """The place of one connection.
 
     Attributes:
-        network: whose it is.
+        network: the network of the peer.
         abort: ends the connection at once.
     """
 
@@ -32,14 +32,14 @@ class Place:
 
 @dataclass(slots=True)
 class _Line:
-    """Places, and those of them that wait, the longest first."""
+    """The number of places taken, and the waiting ones, the longest first."""
 
     taken: int = 0
     waiting: OrderedDict[Place, None] = field(default_factory=OrderedDict)
 
 
 class Places:
-    """Gives places to connections."""
+    """The places of all connections."""
 
     def __init__(self, most: int, most_of_one: int) -> None:
         """Allow `most` connections, `most_of_one` from one machine of the LAN."""
@@ -53,7 +53,7 @@ class Places:
         return len(self._places)
 
     def enter(self, network: str, abort: Callable[[], None]) -> Place | None:
-        """Return a place for a new connection, perhaps another's; None when it must be closed."""
+        """Return a place for a new connection, closing a waiting one if necessary; None when the new one must be closed."""
         own = self._networks.get(network)
         if own is not None and own.taken >= self._most_of_one and not self._clear(own):
             return None
@@ -69,13 +69,13 @@ class Places:
         return place
 
     def wait(self, place: Place) -> None:
-        """Note that a connection waits. One that waits already has waited since then."""
+        """Record that a connection waits. If it waits already, it keeps its position."""
         if place in self._places:
             for line in self._lines(place):
                 line.waiting.setdefault(place, None)
 
     def answer(self, place: Place) -> None:
-        """Note that a request of a connection is being answered: it need not give way."""
+        """Record that a request of a connection is being answered, so it is not closed for another."""
         for line in self._lines(place):
             line.waiting.pop(place, None)
 

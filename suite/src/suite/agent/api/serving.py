@@ -1,14 +1,14 @@
-"""Uvicorn on a port, with bounds on what a peer may make it keep or wait for.
+"""Uvicorn on a port, with limits for each peer.
 
-a TLS handshake               `HANDSHAKE_S`, else closed
-a head                        `HEAD_S` from its first byte, or from the connection's, else closed
+TLS handshake                 `HANDSHAKE_S`, else closed
+time for a head               `HEAD_S` from its first byte, or from the connection's beginning, else closed
 bytes of a head               `HEAD_BYTES`, else 400
-connections                   as many as consoles may be, and `MORE_CONNECTIONS`; then the longest idle one gives way
-requests                      a connection waits after `REQUESTS`, and all of one machine together after `REQUESTS_OF_ONE`
-an idle connection            closed after `IDLE_S`
+connections                   the limit of consoles plus `MORE_CONNECTIONS`; then the longest idle one is closed
+requests                      delayed above `REQUESTS` for a connection, and `REQUESTS_OF_ONE` for a machine
+idle connection               closed after `IDLE_S`
 """
 
-# ruff: noqa: D102  what uvicorn and asyncio call is explained there
+# ruff: noqa: D102  uvicorn and asyncio document the methods that they call
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ HEAD_BYTES: Final = 16 * 1024
 IDLE_S: Final = 30
 READ_S: Final = 30.0
 LEFTOVER_S: Final = 1.0
-"""Time for the rest of a body after the answer."""
+"""Timeout of the rest of a body after the response."""
 MORE_CONNECTIONS: Final = 200
 REQUESTS: Final = (200, 1 / 100)
-"""Requests of one connection: at once, and the seconds between two after that. A sooner one is not read before, and so costs nothing."""
+"""Rate limit of requests of one connection: burst, and then seconds between two. The next one is not read before it is due."""
 REQUESTS_OF_ONE: Final = (1000, 1 / 200)
 REQUESTS_OF_LOOPBACK: Final = (4000, 1 / 1000)
-"""The same of all connections of one machine. Whoever has most connections waits most, so a console among them is not kept out."""
+"""The same for all connections of one machine. A program with many connections waits longest, so other consoles are not blocked."""
 STOP_S: Final = 2
-"""Time for requests that are being answered when the agent stops."""
+"""Timeout of requests that are being answered when the agent stops."""
 
 
 _BAD_REQUEST: Final = (
@@ -53,7 +53,7 @@ _BAD_REQUEST: Final = (
 
 
 class BoundedProtocol(H11Protocol):
-    """One connection, which is closed when a request's head does not come in time."""
+    """One connection. It is closed when a request's head does not arrive in time."""
 
     places: Places
     place: Place
@@ -68,7 +68,7 @@ class BoundedProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._pace = Pace(*REQUESTS)
-        self._pace.take(self.loop.time())  # the first request; each answer then pays for the next one
+        self._pace.take(self.loop.time())  # for the first request; each response takes a turn for the next one
         self.place.abort = transport.abort
         self._expect_head()
 
@@ -81,7 +81,7 @@ class BoundedProtocol(H11Protocol):
             self._expect_head()
 
     def on_response_complete(self) -> None:
-        """Go on with the next request, when it is due."""
+        """Continue with the next request when it is due."""
         now = self.loop.time()
         wait_s = max(self._pace.take(now), self.pace_of_one.take(now))
         self.places.wait(self.place)
@@ -92,7 +92,7 @@ class BoundedProtocol(H11Protocol):
         self._paced = self.loop.call_later(wait_s, self._go_on)
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is not HTTP; the answer that is being sent cannot be another one any more."""
+        """Refuse data that is not HTTP. If a response is being sent, abort it, because it cannot be replaced."""
         if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
             self.transport.abort()
             return
@@ -123,9 +123,9 @@ class BoundedProtocol(H11Protocol):
     def _go_on(self) -> None:
         super().on_response_complete()
         if self.conn.their_state is h11.SEND_BODY and not self.transport.is_closing():
-            # Nobody wants the rest of the body, and it may never end; but the answer must be read before the connection is closed.
+            # The rest of the body may never end, but the client must read the response before the connection is closed.
             self.loop.call_later(LEFTOVER_S, self._drop_leftover)
-        if self.cycle is not None and not self.cycle.response_complete:  # the next request was here already
+        if self.cycle is not None and not self.cycle.response_complete:  # the next request has arrived already
             self.places.answer(self.place)
 
     def _drop_leftover(self) -> None:
@@ -148,7 +148,7 @@ class BoundedProtocol(H11Protocol):
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn's server, whose connections are accepted by an `Acceptor`."""
+    """Uvicorn's server, with an `Acceptor` for its connections."""
 
     def __init__(self, config: uvicorn.Config, bound: socket.socket, tls: ServerTls | None, most: int) -> None:
         super().__init__(config)
@@ -172,7 +172,7 @@ class _Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         if self._accepting is not None and self._accepting.done():
-            self._accepting.result()  # raises what broke it
+            self._accepting.result()  # raises its error
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -183,7 +183,7 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
-        """Leave the process's signals to the agent."""
+        """Do not handle signals; the agent does."""
         yield
 
 
@@ -210,13 +210,13 @@ def listen(host: str, port: int) -> socket.socket:
 async def serving(
     app: Any, bound: socket.socket, consoles: int, tls: ServerTls | None = None
 ) -> AsyncIterator[asyncio.Task[None]]:
-    """Serve an application while the context lasts, and yield the task that does.
+    """Serve an application within the context, and yield the task of the server.
 
     Args:
         app: the ASGI application.
-        bound: where it listens; it is closed at the end.
-        consoles: event streams that may be open at once.
-        tls: None serves plain HTTP.
+        bound: the listening socket, closed at the end.
+        consoles: limit of open event streams.
+        tls: the TLS context; None for plain HTTP.
     """
     config = uvicorn.Config(
         app,

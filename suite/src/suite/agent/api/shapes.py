@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def user_of(key: Key, entry: BoardEntry) -> dict[str, Any]:
-    """Return a colleague with all that is shown."""
+    """Return a colleague with the state that consoles show."""
     colleague, shown = entry.colleague, entry.shown
     return {
         "user": key,
@@ -55,7 +55,7 @@ def connector_of(connector: ConnectorState) -> dict[str, Any]:
 
 
 def note_of(kept: Kept | None, clock: NoteClock) -> dict[str, Any] | None:
-    """Return a note; None when there is none."""
+    """Return a note; None without one."""
     if kept is None:
         return None
     version = kept.version
@@ -76,7 +76,7 @@ def earlier_note_of(kept: Kept, shown: Kept | None, clock: NoteClock) -> dict[st
 
 
 def notes_state_of(notes: NoteKeeper) -> dict[str, Any]:
-    """Return whether notes can be kept, and how they are shared."""
+    """Return the states of the store of notes and of sharing."""
     store = Connector.CONNECTION_ERROR if notes.trouble else Connector.UP_AND_RUNNING
     sharing = notes.sharing
     return {

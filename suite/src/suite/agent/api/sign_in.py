@@ -1,10 +1,10 @@
-"""The sign-in to the API when the settings have a token: everything under /v1 needs it; the page's own files do not.
+"""Authentication of the API when the settings have a token. All paths under /v1 need it, the page's files do not.
 
     programs    Authorization: Bearer <token>
-    browsers    a cookie, because EventSource can send no header. A page gets it by POST /v1/session with the token.
+    browsers    a cookie, because EventSource cannot send headers. A page gets it by POST /v1/session with the token.
 
-The cookie is HttpOnly and SameSite=Strict, so no script can read it and no other site's page can use it. A right token is let in
-whatever came before it; wrong ones are answered `429` after some from one address, and their connection is closed.
+The cookie is HttpOnly and SameSite=Strict, so scripts cannot read it and other sites cannot use it. A right token is always
+accepted. After several wrong ones from one address, further ones are answered 429 and their connection is closed.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ log = logging.getLogger(__name__)
 SESSION_PATH: Final = "/v1/session"
 WRONG_AT_ONCE: Final = 10
 WRONG_EVERY_S: Final = 6.0
-"""Wrong tokens from one address that are answered one by one: ten, and then ten a minute."""
+"""Rate limit of wrong tokens from one address: ten at once, and then ten a minute."""
 TOLD_EVERY_S: Final = 60.0
 _MOST_COOKIES: Final = 10
-"""Cookies of the agent's name that are looked at in a request."""
+"""Limit of cookies with the agent's name that are checked in a request."""
 _CHALLENGE: Final = {"www-authenticate": 'Bearer realm="presence agent"'}
 
 
 class SignIn:
-    """The token in force, and the answers of `/v1/session`.
+    """The token in force, and the handlers of `/v1/session`.
 
     Attributes:
-        token: None when every program that reaches the API may use it.
-        changed: set when another token is in force; there is then another event.
-        wrong: the pace of wrong tokens by address, for all doors of the agent together.
+        token: the token; None when the API needs none.
+        changed: set when the token is replaced; a new event then takes its place.
+        wrong: rate limit of wrong tokens by address, shared by all APIs of the agent.
     """
 
     def __init__(self, token: str = "", *, port: int = 0, is_secure: bool = False) -> None:
@@ -55,19 +55,19 @@ class SignIn:
 
         Args:
             token: empty for none.
-            port: of the API; two agents on one machine have cookies of different names.
+            port: port of the API, which is part of the cookie's name: two agents may run on one machine.
             is_secure: True when the API is served with TLS.
         """
         self.token = AccessToken(token) if token else None
         self.wrong = PaceByNetwork(WRONG_AT_ONCE, WRONG_EVERY_S)
         self._is_secure = is_secure
-        # The browser itself refuses to let another host or another path set a cookie with this beginning.
+        # Browsers let no other host and no other path set a cookie with the prefix `__Host-`.
         self._cookie = f"{'__Host-' if is_secure else ''}presence-agent-{port}"
         self.changed = asyncio.Event()
         self._telling = Pace(1, TOLD_EVERY_S)
 
     def use(self, token: str) -> None:
-        """Go on with another token. Whoever came in with the one before is cut off."""
+        """Replace the token. Requests that used the old one end."""
         self.token = AccessToken(token) if token else None
         self.changed.set()
         self.changed = asyncio.Event()
@@ -75,10 +75,10 @@ class SignIn:
     # Requests
 
     def left_s(self, scope: Message) -> float:
-        """Return for how long a request is signed in; infinite with the token itself.
+        """Return the seconds for which a request is signed in; infinite with the token itself.
 
         Raises:
-            ApiError: it is not.
+            ApiError: it is not signed in.
         """
         if self.token is None:
             return math.inf
@@ -99,10 +99,10 @@ class SignIn:
         return left_s
 
     def check(self, offered: bytes, scope: Message) -> None:
-        """Return when this is the token.
+        """Check a token.
 
         Raises:
-            ApiError: it is not.
+            ApiError: it is wrong.
         """
         if self.token is None or self.token.is_right(offered):
             return
@@ -125,7 +125,7 @@ class SignIn:
         )
 
     async def until_over(self, receive: Receive, left_s: float) -> Receive:
-        """Return a `receive` by which a request ends with its sign-in: when its cookie is over, or the token has changed."""
+        """Return a `receive` that ends a request when its cookie expires or the token changes."""
         changed, clock = self.changed, asyncio.get_running_loop().time
         ends = clock() + left_s
 
@@ -145,7 +145,7 @@ class SignIn:
     # /v1/session
 
     async def tell(self, request: Request) -> Response:
-        """Say whether a sign-in is needed, and whether the browser is signed in."""
+        """Return whether a token is needed, and whether the browser is signed in."""
         try:
             return self._answer(self.left_s(request.scope))
         except ApiError:
@@ -186,9 +186,9 @@ class SignIn:
         )
 
     def _cookies_of(self, headers: list[tuple[bytes, bytes]]) -> list[str]:
-        """Return the values of the agent's cookie; another program on the same host may have set one of the same name.
+        """Return the values of the agent's cookie. Another program on the same host may have set one with the same name.
 
-        Ports of a host share their cookies, and Python's `SimpleCookie` reads none at all where one of them is not as it must be.
+        All ports of a host share their cookies, and Python's `SimpleCookie` returns none at all if one of them is malformed.
         """
         text = ";".join(value.decode("latin-1") for name, value in headers if name == b"cookie")
         pairs = (part.partition("=") for part in text.split(";"))
@@ -196,7 +196,7 @@ class SignIn:
 
 
 class SignInCheck:
-    """The application behind the check that a request is signed in."""
+    """An application that checks the sign-in before another one."""
 
     def __init__(self, app: App, sign_in: SignIn) -> None:
         self._app = app

@@ -1,14 +1,14 @@
-"""The event stream of one console: server-sent events, which every HTTP/1.1 client can read.
+"""The event stream of one console: server-sent events, which any HTTP/1.1 client can read.
 
-    event: everything    a console that could not resume forgets what it has; everybody follows
-    event: state         a colleague; the `id` is where a resume goes on
-    event: note          the note about a colleague; null when there is none any more
+    event: everything    the console could not resume: it must forget all colleagues, and all are sent again
+    event: state         a colleague; a console resumes after the `id`
+    event: note          the note about a colleague; null when it was removed
     event: removed       a colleague is not on the board any more
     event: sources       the connections of all sources
-    event: complete      everybody was sent; changes follow
+    event: complete      all colleagues were sent; changes follow
     : alive              every `ALIVE_S`, so that both sides notice a dead connection
 
-A console that reads slowly is sent the newest state of each colleague, and not the states in between.
+A console that reads slowly gets the newest state of each colleague, not the states in between.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _NOTE: Final = b"note"
 
 
 class EventStream:
-    """The answer to one console, as an ASGI application. It ends when the console leaves or the agent stops."""
+    """The response to one console, as an ASGI application. It ends when the console disconnects or the agent stops."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class EventStream:
         self._stopping = stopping
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Send events until the console leaves."""
+        """Send events until the console disconnects."""
         with contextlib.ExitStack() as stack:
             only = stack.enter_context(self._board.wanting(self._names)) if self._names else None
             epoch = self._epoch(only)
@@ -62,7 +62,7 @@ class EventStream:
             await respond_with_events(lambda: self._send(listener, epoch, send), receive, send, self._stopping)
 
     def _epoch(self, only: frozenset[Key] | None) -> str:
-        """Return the part of an event's id that says which run of the agent, and which colleagues, its number belongs to."""
+        """Return the part of an event's id that identifies the run of the agent and the chosen colleagues."""
         chosen = "" if only is None else f"{zlib.crc32(' '.join(sorted(only)).encode('utf-8', 'replace')):08x}"
         return f"{self._board.epoch}{chosen}"
 
@@ -74,7 +74,7 @@ class EventStream:
             await self._send_everybody(listener, send)
         is_complete = False
         while True:
-            # No await between these: a source whose state changes while something is written would not be told.
+            # Do not await between these, or a source that changes during a write would be missed.
             changed, notes, now = listener.take(), listener.take_notes(), self._sources()
             revision = self._board.revision
             if now != sources:
@@ -91,21 +91,21 @@ class EventStream:
                 await write(send, b": alive\n\n")
 
     async def _send_everybody(self, listener: BoardListener, send: Send) -> None:
-        """Send all colleagues as they were a moment ago, and let the listener have those that changed since.
+        """Send all colleagues from shared pieces, and leave those that changed since to the listener.
 
-        These events have no id: with one, a console that left in the middle would resume without the notes, which follow.
+        These events have no id. With one, a console that disconnects in the middle would resume without the notes, which follow.
         """
         revision, pieces = await self._wire.everybody()
         missed = self._board.missed((self._board.epoch, revision))
         if missed is None:
-            return  # the listener has everybody
+            return  # the listener has all colleagues
         listener.take()
         listener.tell_all(missed)
         for piece in pieces:
             await write(send, piece)
 
     async def _send_changes(self, changed: list[Key], notes: list[Key], epoch: str, send: Send) -> None:
-        """Send colleagues and notes in the order of their revisions, so that each id stands for everything before it."""
+        """Send colleagues and notes in the order of their revisions, so that each id covers everything before it."""
         entries = self._board.entries
         removed = [key for key in changed if key not in entries]
         present = [(entries[key].revision, _STATE, key) for key in changed if key in entries]
@@ -114,7 +114,7 @@ class EventStream:
             await write(send, b"".join(event(b"removed", compact({"user": key})) for key in piece))
         json_of = {_STATE: self._wire.json, _NOTE: self._wire.note_json}
         for piece in _pieces(sorted(present)):
-            # A colleague may have changed since; then its newest state is sent now, and again when its turn comes.
+            # A colleague may have changed since. Then its newest state is sent now, and again in its turn.
             written = [
                 event(name, json_of[name](key, entries[key]), f"{epoch}-{revision}")
                 for revision, name, key in piece
@@ -124,7 +124,7 @@ class EventStream:
 
 
 def _since(last_event_id: str, epoch: str, board: Board) -> tuple[str, int] | None:
-    """Return the revision up to which a console has seen everything; None when it has seen nothing of this run."""
+    """Return epoch and revision up to which a console has received everything; None when the id is not from this run."""
     before, dash, number = last_event_id.rpartition("-")
     if not dash or before != epoch or not (number.isascii() and number.isdigit()) or len(number) > 18:
         return None

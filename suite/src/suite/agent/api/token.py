@@ -1,7 +1,7 @@
-"""The token of the local API, and the cookie that stands for it in a browser. Pure: the time is given.
+"""The token of the local API, and the cookie that browsers send instead. Pure: the time is an argument.
 
-A cookie is `<expiry>-<signature>`. Its signature is made with a key that follows from the token: nothing is kept for a cookie, it
-outlasts a restart of the agent, and all of them end when the token changes.
+A cookie is `<expiry>-<signature>`. The key of its signature is derived from the token, so the agent stores no cookies, they are
+valid after a restart, and all become invalid when the token changes.
 """
 
 from __future__ import annotations
@@ -11,32 +11,32 @@ import hmac
 from typing import Final
 
 COOKIE_S: Final = 12 * 3600
-"""The lifetime of a cookie: a working day. The page renews it while it is open."""
+"""Lifetime of a cookie: a working day. The page renews it while it is open."""
 
 
 class AccessToken:
-    """One token. It is kept as hashes only."""
+    """One token, stored as hashes only."""
 
     def __init__(self, token: str) -> None:
         self._digest = hashlib.sha256(token.encode()).digest()
         self._cookie_key = hmac.digest(token.encode(), b"presence agent: cookies", "sha256")
 
     def is_right(self, offered: bytes) -> bool:
-        """Return whether this is the token, in a time that does not depend on how much of it is right."""
+        """Return whether this is the token, in constant time."""
         return hmac.compare_digest(hashlib.sha256(offered).digest(), self._digest)
 
     def cookie(self, now: float) -> str:
-        """Return a cookie's value, good for `COOKIE_S`. `now` is in seconds since 1970."""
+        """Return the value of a new cookie, valid for `COOKIE_S`. `now` is in seconds since 1970."""
         expiry = int(now) + COOKIE_S
         return f"{expiry}-{self._signature(expiry)}"
 
     def cookie_left_s(self, value: str, now: float) -> float:
-        """Return for how long a cookie is still good; 0.0 for one that is not, or was not made for this token."""
+        """Return the seconds until a cookie expires; 0.0 when it has expired or its signature is wrong."""
         text, _, signature = value.partition("-")
         if not (text.isascii() and text.isdigit() and len(text) <= 12 and signature.isascii()):
             return 0.0
         left_s = int(text) - now
-        # A cookie that is good for longer than any was made before the clock was set back.
+        # A cookie with more than the full lifetime left was created before the clock was set back.
         if not 0 < left_s <= COOKIE_S + 1 or not hmac.compare_digest(signature, self._signature(int(text))):
             return 0.0
         return left_s

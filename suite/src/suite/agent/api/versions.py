@@ -1,8 +1,8 @@
-"""The routes for agents that follow this one: the versions of notes, as they come, and those that such an agent brings.
+"""The routes for agents that follow this one: a stream of all versions of notes, and a POST for versions that this agent lacks.
 
-event: hub        which agent and which run this is, its time, and whether it follows another one itself
-event: version    one version; the `id` is where a resume goes on
-event: complete   all that was here has been sent; what comes follows
+event: hub        id and run of this agent, its time, and whether it follows another one itself
+event: version    one version; an agent resumes after the `id`
+event: complete   all existing versions were sent; new ones follow
 event: now        the time, every `ALIVE_S`, so that both sides notice a dead connection
 """
 
@@ -48,10 +48,10 @@ class VersionsApi:
         return [Route(_PATH, self._follow, methods=["GET"]), Route(_PATH, self._bring, methods=["POST"])]
 
     async def _follow(self, request: Request) -> Response | VersionStream:
-        if request.method == "HEAD":  # its answer has no body, and so would never end
+        if request.method == "HEAD":  # without a body, the stream would never end
             return Response(media_type="text/event-stream")
         if self._notes.feed.followers >= MOST_FOLLOWERS:
-            raise ApiError(503, "too_many_followers", f"{MOST_FOLLOWERS} agents follow this one. No more may.")
+            raise ApiError(503, "too_many_followers", f"{MOST_FOLLOWERS} agents follow this one, which is the limit.")
         return VersionStream(self._notes, request.headers.get("last-event-id", ""), self._stopping)
 
     async def _bring(self, request: Request) -> Response:
@@ -62,7 +62,7 @@ class VersionsApi:
             raise not_valid(f"versions must be a list of at most {MOST_VERSIONS}.")
         found: list[Kept] = []
         for value in values:
-            with contextlib.suppress(ValueError):  # whoever brings it is told how many were refused
+            with contextlib.suppress(ValueError):  # the response has the number of refused ones
                 found.append(decode_version(value, self._notes.clock.now()))
         try:
             without_room = await self._notes.take(found, must_keep=True)
@@ -74,7 +74,7 @@ class VersionsApi:
 
 
 class VersionStream:
-    """The answer to one agent that follows, as an ASGI application. It ends when that agent leaves or this one stops."""
+    """The response to one agent that follows, as an ASGI application. It ends when that agent disconnects or this one stops."""
 
     def __init__(self, notes: NoteKeeper, last_event_id: str, stopping: asyncio.Event) -> None:
         self._notes = notes
@@ -82,7 +82,7 @@ class VersionStream:
         self._stopping = stopping
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Send versions until the other agent leaves."""
+        """Send versions until the other agent disconnects."""
         with self._notes.feed.following() as news:
             await respond_with_events(lambda: self._send(news, send), receive, send, self._stopping)
 
@@ -117,7 +117,7 @@ class VersionStream:
 
 
 def _position(last_event_id: str, notes: NoteKeeper) -> int:
-    """Return up to where another agent has seen all versions of this run; 0 when it has seen none."""
+    """Return the position up to which another agent has all versions of this run; 0 when it has none."""
     run, _, number = last_event_id.partition("-")
     if run != notes.run_id or not (number.isascii() and number.isdigit()) or len(number) > 18:
         return 0

@@ -1,7 +1,7 @@
-"""The JSON of colleagues and of notes about them, and everybody as events: made once for all consoles.
+"""The JSON of colleagues and of notes about them, and events of all colleagues, encoded once for all consoles.
 
-A console that comes new is sent everybody from pieces that were made for another one before it, and then what changed since: a thousand
-consoles that start together cost little more than what they read.
+A new console is sent all colleagues from pieces that were encoded before, and then the changes since. So a thousand
+consoles that start together need little more than the network traffic.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from suite.names import Key
 
 EVENTS_A_PIECE: Final = 100
-"""Events that are written at once: some 50 KB. Then other consoles have their turn."""
+"""Events that are written at once: about 50 KB. Then other tasks run."""
 _STALE_SHARE: Final = 10
-"""Pieces of everybody are made anew when as many changes came since as a tenth of all colleagues, or a hundred."""
+"""The pieces of all colleagues are encoded again after changes of a tenth of them, and at least a hundred changes."""
 
 
 class Wire:
-    """The JSON and events of colleagues, as consoles are sent them."""
+    """The JSON and events of colleagues for consoles."""
 
     def __init__(self, board: Board, notes: NoteKeeper) -> None:
         self._board = board
@@ -43,7 +43,7 @@ class Wire:
         return made[2]
 
     def note_json(self, key: Key, entry: BoardEntry) -> bytes:
-        """Return the note about a colleague as JSON, with whom it is about."""
+        """Return the note about a colleague as JSON, with the colleague's key."""
         made = self._made_notes.get(key)
         if made is None or made[0] is not entry or made[1] != entry.note_revision:
             note = note_of(self._notes.shown(entry.subject), self._notes.clock)
@@ -53,7 +53,7 @@ class Wire:
         return made[2]
 
     async def everybody(self) -> tuple[int, tuple[bytes, ...]]:
-        """Return all colleagues as events, in pieces, and the revision that they are of: what changed after it must follow."""
+        """Return the revision and pieces of events of all colleagues. Changes after the revision must be sent too."""
         async with self._making:
             made, board = self._everybody, self._board
             if made is None or board.revision - made[0] > max(100, len(board) // _STALE_SHARE):
@@ -61,7 +61,7 @@ class Wire:
             return made
 
     async def _made_of_everybody(self) -> tuple[int, tuple[bytes, ...]]:
-        """Make the pieces, others in between. Who changes meanwhile is sent again with what changed after the revision."""
+        """Encode the pieces, and let other tasks run in between. A colleague that changes meanwhile is sent again later."""
         revision, entries = self._board.revision, self._board.entries
         keys = list(entries)
         pieces: list[bytes] = []

@@ -1,6 +1,6 @@
-"""The rules of the agent, pure: nothing waits, logs or reads a clock here.
+"""The agent's rules of aggregation. Pure: nothing here waits, logs or reads a clock.
 
-aggregate.py  what all sources say of one user -> what consoles show, who said it and why
+aggregate.py  the statements of all sources about one user -> the state that consoles show, with its source and reason
 table.py      the rules as a table, for the documentation
-values.py     what sources state and consoles are shown
+values.py     the values in statements of sources and in the shown state
 """

@@ -1,15 +1,15 @@
-"""The rules of aggregation: from what all sources say of one user to what consoles show.
+"""The rules of aggregation: from the statements of all sources about one user to the state that consoles show.
 
 Pure. Three questions, in this order:
 
-1. **Which rich source counts?** The winning technology, when it knows; else the first of the others that knows, in the order
-   of `SourceName`. A source that does not know never hides one that does.
-2. **Which state of the phone counts?** That of the first source, in the order of `PhoneSource`, that knows one.
-3. **What is drawn, rich presence or the phone?** Do not disturb, of either, over a forwarded phone, over one that rings or is
-   busy, over rich presence, over a free phone. Each is a `Rule`.
+1. **Which rich source counts?** The winning technology, if it knows the user's state. Otherwise the first other source that does,
+   in the order of `SourceName`. A source without a state never hides one with a state.
+2. **Which state of the phone counts?** That of the first source with one, in the order of `PhoneSource`.
+3. **Is rich presence shown, or the phone?** In this order: do not disturb of either, a forwarded phone, a phone that rings or is
+   busy, rich presence, a free phone. Each is a `Rule`.
 
-A phone that rings or is busy is covered by do not disturb only, never by another rich state, older or newer: times of a
-telephone system and of Microsoft come from different clocks, so comparing them would make consoles flicker. A phone whose
+Only do not disturb hides a phone that rings or is busy; no other rich state does, older or newer. Times of a
+telephone system and of Microsoft come from different clocks, so a comparison would make consoles flicker. A phone whose
 connector died does not stay busy, because its state expires.
 """
 
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 NO_SOURCE: Final = "no_source"
-"""The reason when no source has said anything of a user, and none why."""
+"""The reason when no source has a statement about a user, or none gives a reason."""
 NOTHING: Final = RichStatement(reason=NO_SOURCE)
 
 DO_NOT_DISTURB_STATES: Final = frozenset({RichState.DO_NOT_DISTURB, RichState.PRESENTING, RichState.FOCUSING})
-"""The rich states in which Teams itself lets nobody through."""
+"""The rich states in which Teams itself blocks calls."""
 
 _NO_PHONE: Final = TelephonyStatement(state=TelephonyState.UNKNOWN)
 
@@ -56,11 +56,11 @@ def aggregate(
     telephony: Mapping[PhoneSource, TelephonyStatement],
     winning: SourceName,
 ) -> Aggregation:
-    """Return what consoles show of one user.
+    """Return the state that consoles show for one user.
 
     Args:
-        rich: source -> what it says; sources that are off, or have said nothing, are absent.
-        telephony: source -> what it says of the phone; sources that have said nothing, or whose statement expired, are absent.
+        rich: source -> its statement; sources that are off or have no statement are absent.
+        telephony: source -> its statement about the phone; sources without one, or whose statement expired, are absent.
         winning: the winning technology.
     """
     source, said = _rich(rich, winning)
@@ -81,7 +81,7 @@ def aggregate(
 
 
 def _rich(rich: Mapping[SourceName, RichStatement], winning: SourceName) -> tuple[SourceName | None, RichStatement]:
-    """Return the source that counts, with its statement; None with the reason to show when no source knows."""
+    """Return the source that counts and its statement; None and a statement with the reason when no source knows the state."""
     order = [winning, *(source for source in SourceName if source is not winning)]
     stated = [(source, rich[source]) for source in order if source in rich]
     for source, statement in stated:

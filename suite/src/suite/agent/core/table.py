@@ -1,4 +1,4 @@
-"""The rules of aggregation as tables, for the documentation: each cell is what `aggregate` returns."""
+"""The rules of aggregation as tables for the documentation. Each cell is a result of `aggregate`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def shown_table() -> str:
-    """Return a table in Markdown: a row for each rich state, a column for each state of the phone, what is drawn in each cell."""
+    """Return a table in Markdown: a row for each rich state, a column for each state of the phone, the shown status in each cell."""
     phones = list(TelephonyState)
     head = ["rich presence", *(f"phone {phone.value.replace('_', ' ')}" for phone in phones)]
     rows = [[f"**{rich.value}**", *(_shown(rich, phone) for phone in phones)] for rich in RichState]

@@ -1,4 +1,4 @@
-"""The values that sources state and consoles are shown."""
+"""The values in statements of sources and in the state that consoles show."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class SourceName(enum.StrEnum):
-    """A source of rich presence, spelled as `RichPresence.WinningTechnology` names it."""
+    """A source of rich presence, spelled as in `RichPresence.WinningTechnology`."""
 
     TEAMS = "MSTeams"
     SIP = "SipSimple"
@@ -20,10 +20,10 @@ class SourceName(enum.StrEnum):
 
 
 class PhoneSource(enum.StrEnum):
-    """A source of telephony, in the order in which they count.
+    """A source of telephony, in the order of precedence.
 
-    Only programs that use the local API can say that a phone is forwarded. What a telephone system publishes by itself counts
-    before what was asked of it, because a subscription may lag behind.
+    Only programs that use the local API can report that a phone is forwarded. A state that a telephone system publishes takes
+    precedence over one that the agent subscribed to, because a subscription may lag behind.
     """
 
     LOCAL = "Local"
@@ -51,7 +51,7 @@ class RichState(enum.StrEnum):
 
 
 class TelephonyState(enum.StrEnum):
-    """The state of a user's phone, as the telephone system tells it."""
+    """The state of a user's phone, as the telephone system reports it."""
 
     UNKNOWN = "unknown"
     IDLE = "idle"
@@ -63,7 +63,7 @@ class TelephonyState(enum.StrEnum):
 
 
 class ShownStatus(enum.StrEnum):
-    """The one status that a console draws for a user: a rich state, or what the phone adds."""
+    """The one status that a console shows for a user: a rich state or one of the phone's."""
 
     UNKNOWN = "unknown"
     AVAILABLE = "available"
@@ -87,7 +87,7 @@ class ShownStatus(enum.StrEnum):
 
 
 class Rule(enum.StrEnum):
-    """The rule of aggregation that decided a shown status, in the order in which they are tried."""
+    """The rule of aggregation that decided a shown status. The members are in the order in which they are tried."""
 
     RICH_DO_NOT_DISTURB = "rich_do_not_disturb"
     PHONE_DO_NOT_DISTURB = "phone_do_not_disturb"
@@ -103,10 +103,10 @@ class RichStatement:
     """The statement of one source of rich presence about one user.
 
     Attributes:
-        state: UNKNOWN when the source does not know.
-        reason: why it does not know, in one word of the source's (`stale`, `not_found`); empty when it knows.
-        since: time at which the source saw the state; None when it does not say.
-        is_uncertain: True while the source cannot confirm it: what was known before a break, or before a restart.
+        state: the state; UNKNOWN when the source does not know it.
+        reason: the source's code for why the state is UNKNOWN (`stale`, `not_found`); empty otherwise.
+        since: time at which the source observed the state; None when the source does not report it.
+        is_uncertain: True while the source cannot confirm the state, because it is from before a break or a restart.
     """
 
     state: RichState = RichState.UNKNOWN
@@ -116,18 +116,18 @@ class RichStatement:
 
     @property
     def is_known(self) -> bool:
-        """Return True when it says a state."""
+        """Return True when the state is known."""
         return self.state is not RichState.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TelephonyStatement:
-    """The statement of the telephone system about one user. It is withdrawn by whoever made it when it expires.
+    """The statement of a telephone system about one user's phone. Its source withdraws it when it expires.
 
     Attributes:
-        state: of the phone.
+        state: the phone's state.
         since: time at which the agent received it.
-        is_uncertain: True while the source cannot confirm it: what was known before a break.
+        is_uncertain: True while the source cannot confirm the state, because it is from before a break.
     """
 
     state: TelephonyState
@@ -137,17 +137,17 @@ class TelephonyStatement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aggregation:
-    """The outcome for one user: what consoles are shown, who said it, and why that counts.
+    """The outcome for one user: the state that consoles show, its source, and the rule that decided.
 
     Attributes:
-        status: the one status to draw.
+        status: the one status to show.
         rule: the rule that decided.
         reason: why nothing is known; empty unless `status` is UNKNOWN.
-        since: time of what decided.
-        is_uncertain: True when what decided cannot be confirmed at the moment: draw it as uncertain.
-        rich: the rich state, for consoles that draw both.
-        rich_source: the source that said it; None when none knows.
-        telephony: the phone's state, for consoles that draw both.
+        since: time of the statement that decided.
+        is_uncertain: True when the source cannot confirm that statement at the moment: show it as uncertain.
+        rich: the rich state, for consoles that show both.
+        rich_source: the source of the rich state; None when no source knows it.
+        telephony: the phone's state, for consoles that show both.
     """
 
     status: ShownStatus = ShownStatus.UNKNOWN

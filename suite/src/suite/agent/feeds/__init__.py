@@ -1,15 +1,15 @@
-"""Feeds: what the agent knows of colleagues is told to telephone systems, which cannot ask for it.
+"""Feeds: the agent sends colleagues' states to telephone systems and presence servers, which cannot query it.
 
-fed.py           the state that is told: rich presence, never what telephone systems said themselves
+fed.py           the state that is sent: rich presence, never a telephone system's own report
 states.py        a state -> device state and presence state of Asterisk
 table.py         the same as a table, for the documentation
 names.py         the names under which colleagues are fed
-wishes.py        what the far end is to have, what it has, and what is to be sent
+wishes.py        the wanted values, the values of the far end, and the values to send
 ami.py           messages of the Asterisk Manager Interface, read and written
 feed.py          the state of a feed's connection
 ami_link.py      a connection to a manager: login, actions, events, pings
 asterisk.py      the feed to Asterisk
-documents.py     the documents that are published of a colleague
+documents.py     the documents that are published for a colleague
 publishing.py    the states of many colleagues at one presence server
 sip_publish.py   the feed to a presence server
 

@@ -1,6 +1,6 @@
 """Messages of the Asterisk Manager Interface: read from a stream, and written. Pure.
 
-A message is lines of `Name: value`, ended by an empty line. Nothing that is put into a message can begin another line.
+A message is lines of `Name: value`, ended by an empty line. No value can begin another line.
 
 Source: docs.asterisk.org, "AMI v2 Specification"; functions DEVICE_STATE and PRESENCE_STATE.
 """
@@ -29,11 +29,11 @@ _ARGUMENT: Final = re.compile(r"[A-Za-z]+:[A-Za-z0-9_.@+*#-]{1,80}")
 
 
 class AmiError(Exception):
-    """Anything of a manager connection. The text is for a person, and holds no secret."""
+    """Base of the errors of a manager connection. The text is for a person, and holds no secret."""
 
 
 class AmiClosed(AmiError):
-    """The connection cannot be made, was lost, or does not answer."""
+    """The connection failed, was lost, or timed out."""
 
 
 class AmiRefused(AmiError):
@@ -41,7 +41,7 @@ class AmiRefused(AmiError):
 
 
 class AmiDenied(AmiRefused):
-    """The manager does not take the login, or does not let its user do what is needed."""
+    """The manager refuses the login, or its user lacks a permission."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class AmiMessage:
 
 
 class AmiReader:
-    """Cuts messages out of a stream. It holds one line and one message at most, each within its limit."""
+    """Splits a stream into messages. It holds one line and one message at most, each within its limit."""
 
     def __init__(self) -> None:
         self._line = bytearray()
@@ -128,7 +128,7 @@ def write_action(action: str, action_id: str, fields: Mapping[str, str]) -> byte
 
 
 def answer_to(challenge: str, secret: str) -> str:
-    """Return the key that proves the secret, without sending it."""
+    """Return the `Key` of a Login action, the MD5 of challenge and secret, which proves the secret without sending it."""
     return hashlib.md5((challenge + secret).encode(), usedforsecurity=False).hexdigest()
 
 

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 CONNECT_S: Final = 10.0
 ANSWER_S: Final = 10.0
-"""An action that has no answer for so long ends the connection: Asterisk answers in milliseconds."""
+"""Timeout of an action in seconds, which ends the connection: Asterisk answers in milliseconds."""
 PING_S: Final = 20.0
-"""Time between two pings."""
+"""Seconds between two pings."""
 _CHUNK: Final = 64 * 1024
 _LONGEST_BANNER: Final = 200
 _MOST_UNSENT: Final = 64 * 1024
@@ -50,11 +50,11 @@ class AmiLink:
         self.is_encrypted = writer.get_extra_info("ssl_object") is not None
 
     async def listing(self, action: str) -> list[AmiMessage]:
-        """Carry out an action whose answer is a list of events, and return those.
+        """Carry out an action whose answer is a list of events, and return the events.
 
         Raises:
             AmiRefused: the manager does not carry it out.
-            AmiClosed: the connection is lost, or the list did not end in time, or within its limit.
+            AmiClosed: the connection is lost, or the list did not end in time, or is too long.
         """
         self._count += 1
         action_id = str(self._count)
@@ -69,7 +69,7 @@ class AmiLink:
                     found.append(message)
                     size += message.size
                     if len(found) > _MOST_LISTED or size > _MOST_LISTED_CHARS:
-                        raise AmiClosed("Asterisk's list of states is longer than any that it can have.")
+                        raise AmiClosed("Asterisk's list of states is too long.")
         except TimeoutError:
             raise AmiClosed(f"Asterisk does not end its list within {6 * self._answer_s:g} seconds.") from None
         finally:
@@ -113,12 +113,12 @@ class AmiLink:
         """Log in.
 
         Args:
-            user: of manager.conf.
+            user: user name in manager.conf.
             secret: of the user.
-            may_send_secret: True where nobody can read along. Asterisk is sent the secret itself when it has no challenge.
+            may_send_secret: True on an encrypted or local connection: if Asterisk offers no challenge, the secret itself is sent.
 
         Raises:
-            AmiDenied: the manager does not take them.
+            AmiDenied: the manager refuses the login.
         """
         try:
             challenge = (await self.action("Challenge", AuthType="MD5")).get("challenge")
@@ -135,7 +135,11 @@ class AmiLink:
             raise AmiDenied(f"Asterisk does not take the user name and secret: {error}") from None
 
     async def stay(self, ping_s: float) -> None:
-        """Ping until the connection is lost, which raises. A manager that refuses to answer is there too."""
+        """Ping until the connection is lost. A refused ping proves the connection too.
+
+        Raises:
+            AmiClosed: the connection is lost.
+        """
         while True:
             await asyncio.sleep(ping_s)
             with contextlib.suppress(AmiRefused):
@@ -183,8 +187,8 @@ async def opened(
     """Connect and log in; the connection is closed when the context ends.
 
     Raises:
-        AmiClosed: there is no connection, or no manager at its other end.
-        AmiDenied: the manager does not take the login.
+        AmiClosed: the connection failed, or the peer is not a manager.
+        AmiDenied: the manager refuses the login.
     """
     try:
         async with asyncio.timeout(CONNECT_S):
@@ -207,18 +211,18 @@ async def opened(
 
 
 async def _banner(reader: asyncio.StreamReader, answer_s: float) -> None:
-    """Read the line that a manager begins with."""
+    """Read the first line of a manager."""
     try:
         async with asyncio.timeout(answer_s):
             line = await reader.readline()
     except (TimeoutError, OSError, ValueError):
         line = b""
     if len(line) > _LONGEST_BANNER or b"Call Manager/" not in line:
-        raise AmiClosed("What answers there is no Asterisk manager. Check Asterisk.Address and Asterisk.Tls.")
+        raise AmiClosed("The server is not an Asterisk manager. Check Asterisk.Address and Asterisk.Tls.")
 
 
 def _printable(text: str) -> str:
-    """Return the text of a manager as it may stand in a log and on a page: a part of one line."""
+    """Return a manager's text for logs and pages: printable characters, 200 at most."""
     return "".join(char for char in text if char.isprintable())[:200]
 
 
@@ -233,5 +237,5 @@ def _words(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "no answer"
     if isinstance(error, OSError) and (error.errno or 0) > 0 and not isinstance(error, ssl.SSLError):
-        return os.strerror(error.errno or 0)  # asyncio writes its own words around it
+        return os.strerror(error.errno or 0)  # asyncio's text has more words around it
     return str(getattr(error, "strerror", None) or error or type(error).__name__)

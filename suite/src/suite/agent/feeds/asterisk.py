@@ -1,9 +1,9 @@
 """The feed to Asterisk or FreePBX: each colleague's state becomes that of a custom device, which lights lamps, and a presence state.
 
-    the board ──► fed ──► names and values ──► Wishes ──► at most so many a second ──► Setvar
+    the board ──► fed ──► names and values ──► Wishes ──► rate limit ──► Setvar
 
-Asterisk keeps custom states over its own restart, and over the end of this agent. So everything is told again on each connection; who
-leaves the board becomes unavailable; and when the agent ends in order, all devices do, so that no lamp stays lit.
+Asterisk keeps custom states after its own restart, and after the agent stops. So all states are sent again on each connection; a colleague
+who leaves the board becomes unavailable; and so do all devices when the agent stops, so that no lamp stays lit.
 """
 
 from __future__ import annotations
@@ -44,16 +44,16 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DENIED_WAIT_S: Final = 600.0
-"""A login that was refused is tried again after so long: seldom enough for whoever locks out those who guess."""
+"""Seconds until a refused login is tried again: rarely enough not to be locked out."""
 AGAIN_S: Final = (1.0, 300.0)
-"""The shortest and the longest time until Asterisk is asked again for what it refused."""
+"""Shortest and longest pause in seconds before a refused state is sent again."""
 STOP_S: Final = 5.0
-"""The longest time that the end of the agent waits for Asterisk."""
+"""Most seconds that a stopping agent waits for Asterisk."""
 _PORTION: Final = 200
 _DARK: Final = frozenset({"UNAVAILABLE", "UNKNOWN", "not_set"})
-"""States of devices and presence that claim nothing."""
+"""States of devices and presence that report nothing about a colleague."""
 _WINDOW: Final = 32
-"""Actions without an answer yet."""
+"""Most actions that wait for their answers."""
 
 
 class AsteriskFeed:
@@ -100,7 +100,7 @@ class AsteriskFeed:
         return ConnectorState(Connector.CONNECTING)
 
     async def run(self) -> None:
-        """Run until cancelled. All devices are then unavailable, if Asterisk can be reached."""
+        """Run until cancelled. All devices then become unavailable, if Asterisk can be reached."""
         if self.link.connector.state is not Connector.CONNECTING:
             await asyncio.Event().wait()
         async with asyncio.TaskGroup() as group:
@@ -110,16 +110,17 @@ class AsteriskFeed:
                 await asyncio.sleep(wait_s)
 
     async def _until_broken(self) -> float:
-        """Feed until the connection breaks, tell why it did, and return the seconds to wait."""
+        """Feed until the connection breaks, report the reason, and return the seconds to wait."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
             await self._session()
         except AmiDenied as error:
-            self.link.tell(Connector.FORBIDDEN, f"{error} It is tried again in {self._denied_wait_s / 60:.0f} minutes.")
+            wait_min = self._denied_wait_s / 60
+            self.link.report(Connector.FORBIDDEN, f"{error} The agent tries again in {wait_min:.0f} minutes.")
             return self._denied_wait_s
         except AmiError as error:
-            self.link.tell(Connector.CONNECTION_ERROR, str(error))
+            self.link.report(Connector.CONNECTION_ERROR, str(error))
         return self._backoff.after(timedelta(seconds=loop.time() - began)).total_seconds()
 
     async def _session(self) -> None:
@@ -134,7 +135,7 @@ class AsteriskFeed:
         ) as link:
             self._wishes.lost()
             self._news.set()
-            self.link.tell(Connector.UP_AND_RUNNING)
+            self.link.report(Connector.UP_AND_RUNNING)
             try:
                 await self._feed(link)
             except asyncio.CancelledError:
@@ -144,7 +145,7 @@ class AsteriskFeed:
     # To Asterisk
 
     async def _feed(self, link: AmiLink) -> None:
-        """Send what is due, as it comes, until the connection breaks."""
+        """Send due values until the connection breaks."""
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(link.stay(self._ping_s), name="asterisk pings")
@@ -156,7 +157,7 @@ class AsteriskFeed:
             raise _first_of(group_error) from None
 
     async def _send(self, link: AmiLink, turns: Turns | None) -> None:
-        """Send what is due; without turns at once, until nothing is."""
+        """Send due values: with `turns` at their pace and without end, without `turns` all at once."""
         slots = asyncio.Semaphore(_WINDOW)
         async with asyncio.TaskGroup() as group:
             while True:
@@ -170,12 +171,12 @@ class AsteriskFeed:
                 if taken is None:
                     if turns is None:
                         return
-                    slots.release()  # it became what Asterisk has meanwhile
+                    slots.release()  # the due value changed back to the one that Asterisk has
                     continue
                 group.create_task(self._set(link, *taken)).add_done_callback(lambda _: slots.release())
 
     async def _until_ready(self, link: AmiLink) -> None:
-        """Try one state until Asterisk takes it. While it starts, it lets managers in before it has the functions."""
+        """Send one state until Asterisk accepts it. A starting Asterisk accepts logins before it has the functions."""
         pause_s = self._again_s[0]
         while True:
             while (taken := self._wishes.take()) is None:
@@ -188,7 +189,7 @@ class AsteriskFeed:
             self._wishes.retry()
 
     async def _clear_leftovers(self, link: AmiLink) -> None:
-        """Take back the states of colleagues who left while the agent was away. Asterisk keeps them until then."""
+        """Reset the states of colleagues who left while the agent was not connected. Asterisk keeps them until then."""
         settings = self._settings
         for template, action, name_field, state_field in (
             (settings.device, "DeviceStateList", "device", "state"),
@@ -198,7 +199,7 @@ class AsteriskFeed:
                 continue
             try:
                 listed = await link.listing(action)
-            except AmiRefused as error:  # its module is not loaded: what is there is not known
+            except AmiRefused as error:  # the module that lists the states is not loaded
                 log.info("asterisk: %s Lamps of former colleagues stay as they are.", error)
                 continue
             known = {name for key in self._names for name in self._names[key]}
@@ -216,15 +217,15 @@ class AsteriskFeed:
             raise
         except AmiRefused as error:
             self._wishes.refuse(variable)
-            self.link.tell(Connector.UP_AND_RUNNING, f"{error} It is asked again.")
+            self.link.report(Connector.UP_AND_RUNNING, f"{error} The agent tries again.")
             return False
         self._wishes.done(variable)
         if not self._wishes.refused:
-            self.link.tell(Connector.UP_AND_RUNNING, self._names.trouble)
+            self.link.report(Connector.UP_AND_RUNNING, self._names.trouble)
         return True
 
     async def _retry(self) -> None:
-        """Let refused states be sent again, ever more seldom."""
+        """Send refused states again, with growing pauses."""
         pause_s = self._again_s[0]
         while True:
             await asyncio.sleep(pause_s)
@@ -233,7 +234,7 @@ class AsteriskFeed:
             self._news.set()
 
     async def _end(self, link: AmiLink) -> None:
-        """Make all devices what is shown of somebody of whom nothing is known."""
+        """Reset all states to those of an unknown colleague."""
         self._wishes.lost()
         for key in self._names:
             self._want(key, RichState.UNKNOWN)
@@ -241,7 +242,7 @@ class AsteriskFeed:
             async with asyncio.timeout(STOP_S):
                 await self._send(link, None)
         except (TimeoutError, ExceptionGroup):
-            log.warning("asterisk: %d states could not be taken back. They stay as they are.", self._wishes.due)
+            log.warning("asterisk: %d states could not be reset. They stay as they are.", self._wishes.due)
 
     # From the board
 
@@ -254,13 +255,13 @@ class AsteriskFeed:
                 for start in range(0, len(changed), _PORTION):
                     for key in changed[start : start + _PORTION]:
                         self._show(key)
-                    await asyncio.sleep(0)  # others have their turn
+                    await asyncio.sleep(0)  # let other tasks run
                 for key in self._names.take_freed():
                     self._show(key)
                 self._news.set()
 
     def _show(self, key: Key) -> None:
-        """Want what is to be told of a colleague who changed, came or left."""
+        """Queue the state of a colleague who changed, came or left."""
         entry = self._board.entries.get(key)
         for old in self._names.set(key, entry.colleague if entry is not None else None):
             self._leave(old)
@@ -285,7 +286,7 @@ class AsteriskFeed:
 
 
 def _first_of(group: BaseExceptionGroup[AmiError]) -> Exception:
-    """Return the error that ended a connection; a denial before what followed from it."""
+    """Return the error that ended a connection; a denial before the errors that followed from it."""
     denied, others = group.split(AmiDenied)
     found: BaseException = denied or others or group
     while isinstance(found, BaseExceptionGroup):

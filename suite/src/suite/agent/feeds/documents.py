@@ -1,7 +1,7 @@
-"""The documents that are published of a colleague: presence (RFC 3863, RFC 4480) and a lamp as a dialog (RFC 4235). Pure.
+"""The documents that are published for a colleague: presence (RFC 3863, RFC 4480) and a lamp as a dialog (RFC 4235). Pure.
 
-They say the same as the agent's own SIP server tells phones. Their tuple, person and dialog have ids by which an agent knows a document
-as one of an agent, wherever it comes back from.
+They have the same states as the documents of the agent's own SIP server. The ids of their tuple, person and dialog mark them as an agent's,
+so that an agent recognises them when a server sends them back.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ TYPES: Final[dict[PublishedEvent, str]] = {"presence": pidf.CONTENT_TYPE, "dialo
 
 
 def published_document(event: PublishedEvent, uri: str, state: RichState, lamps: LampKinds, language: str) -> bytes:
-    """Return a document; empty when nothing is known, which no document can say: what was published is then taken back."""
+    """Return a document; empty for an unknown state, which no document can express: the published state is then removed."""
     status = ShownStatus(state.value)
     told = phone_state(Aggregation(status=status, rich=state), lamps)
     if told is None:

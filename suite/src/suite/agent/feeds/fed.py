@@ -1,7 +1,7 @@
-"""The state of a colleague that feeds tell. Pure.
+"""The state of a colleague that feeds send. Pure.
 
-Rich presence only, and of no source that speaks SIP: a telephone system that were told what it had said itself would hear its own
-echo. A busy phone would light a lamp, the lamp would make the extension busy, and neither would ever end.
+It is rich presence only, and not of the SIP source, so that no telephone system receives its own reports. Otherwise a busy phone would
+light a lamp, the lamp would make the extension busy, and neither would ever end.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from suite.agent.core.values import RichState, RichStatement
 
 ECHOES: Final = frozenset({SourceName.SIP})
-"""Sources that may hear what is fed."""
+"""Sources that may receive the states that a feed sends."""
 
 
 def fed_state(rich: Mapping[SourceName, RichStatement], winning: SourceName) -> RichState:
-    """Return the state to tell of a colleague.
+    """Return the state of a colleague to send.
 
-    A state that its source cannot confirm at the moment is told as it is: phones cannot draw doubt. It becomes unknown when the source gives up.
+    An uncertain state is sent as if it were certain, because phones cannot show doubt. It becomes unknown when its source gives it up.
 
     Args:
-        rich: source -> what it says.
+        rich: source -> its statement.
         winning: the winning technology.
     """
     told = {source: said for source, said in rich.items() if source not in ECHOES}

@@ -1,4 +1,4 @@
-"""A feed, as the local API and the log tell of it."""
+"""The interface of a feed, and the state of its connection for the local API and the log."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 @runtime_checkable
 class Feed(Protocol):
-    """Something that tells a telephone system or a presence server of colleagues while it runs."""
+    """A part that sends colleagues' states to a telephone system or a presence server while it runs."""
 
     feed_name: str
     """As the local API names it."""
@@ -27,7 +27,7 @@ class Feed(Protocol):
 
 
 class FeedLink:
-    """The state of a feed's connection. A change is logged, and told to whoever shows it.
+    """The state of a feed's connection. Another state is logged, and each change calls `on_change`.
 
     Attributes:
         connector: the state.
@@ -39,8 +39,8 @@ class FeedLink:
         self._on_change = on_change
         self._log(first)
 
-    def tell(self, state: Connector, detail: str = "") -> None:
-        """Take the state of now."""
+    def report(self, state: Connector, detail: str = "") -> None:
+        """Set the current state."""
         found = ConnectorState(state, detail)
         if found != self.connector:
             is_another = found.state is not self.connector.state
@@ -55,5 +55,5 @@ class FeedLink:
 
 
 def client_context(ca_pem: bytes | None) -> ssl.SSLContext:
-    """Return the certificates to trust at the far end: a CA's, or None for the public ones."""
+    """Return a TLS context that trusts this CA, or the public ones for None."""
     return ssl.create_default_context(cadata=pem_text(ca_pem) if ca_pem is not None else None)

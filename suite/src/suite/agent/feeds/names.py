@@ -1,7 +1,6 @@
 """The names under which colleagues are fed, by templates with their extension, login, UPN or SIP address. Pure.
 
-A name belongs to one colleague: the first who has it keeps it while he has it. Names with characters that the far end could take
-for something else are not used.
+A name belongs to one colleague: the first who has it keeps it. Names with characters that the far end could misread are not used.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ _URI: Final = re.compile(r"sip:[A-Za-z0-9_.!~*'()&=+$,/%-]{1,100}@[A-Za-z0-9.-]{
 
 
 def filled(template: str, colleague: Colleague) -> str:
-    """Return a template with what the colleague has; empty when the colleague lacks something of it."""
+    """Return a template filled with the colleague's values; empty if the colleague lacks one of them."""
     values = _values(colleague)
     if any(not values[place] for place in _PLACE.findall(template)):
         return ""
@@ -29,7 +28,7 @@ def filled(template: str, colleague: Colleague) -> str:
 
 
 def leftovers(template: str, names: Iterable[str]) -> list[str]:
-    """Return the names that this template can have made. Without a word of its own it could have made everybody's, and nothing is returned."""
+    """Return the names that this template can have produced; none for a template without a letter of its own, which matches any name."""
     literal = _PLACE.sub("", template).partition(":")[2]
     if not any(char.isalpha() for char in literal):
         return []
@@ -44,7 +43,7 @@ def is_uri(name: str) -> bool:
 
 
 def _values(colleague: Colleague) -> dict[str, str]:
-    """Return place of a template -> what the colleague has."""
+    """Return placeholder of a template -> value of the colleague."""
     return {
         "extension": colleague.extension,
         "login": colleague.login,
@@ -73,7 +72,7 @@ class FedNames:
 
     @property
     def trouble(self) -> str:
-        """Return a sentence when colleagues are not fed although they could be named; else nothing."""
+        """Return a sentence about colleagues who are not fed although they have a name; empty if there are none."""
         many = len(self._unused)
         if not many:
             return ""
@@ -85,7 +84,7 @@ class FedNames:
         return list(self._unused) if freed else []
 
     def set(self, key: Key, colleague: Colleague | None) -> list[str]:
-        """Take a colleague as he is now, None for one who left; return the names that are nobody's any more."""
+        """Store a colleague's current data, None for one who left; return the names that became free."""
         wanted = [filled(template, colleague) for template in self._templates] if colleague is not None else []
         names = tuple(name for name in wanted if self._is_usable(name) and self._owner.get(name, key) == key)
         before = self._names.pop(key, ())
@@ -102,5 +101,5 @@ class FedNames:
         return gone
 
     def _has_all(self, colleague: Colleague) -> bool:
-        """Return True for a colleague who has everything that the templates ask for."""
+        """Return True for a colleague who has all values of the templates."""
         return all(filled(template, colleague) for template in self._templates)

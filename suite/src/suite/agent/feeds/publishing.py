@@ -1,8 +1,8 @@
-"""The states of many colleagues at one presence server, kept by one loop: what changed is published first, the rest is refreshed in time.
+"""The states of many colleagues at one presence server, published by one loop: changes first, and refreshes before states expire.
 
-A server that does not answer, or has trouble of its own, is asked with one request at a time until it answers. One that has forgotten a
-state may have forgotten all, so that each of them is refreshed, at the pace; what was forgotten is published anew. While nothing else
-is sent, one state is refreshed now and then, so that neither a restart nor an end of the server stays unknown for long.
+A server that does not answer, or fails, receives one request at a time until it answers. A server that lost one state may have lost all,
+so all states are refreshed, at the pace of all requests, and lost states are published again. While no other request is due, one state is
+refreshed from time to time, to detect a restart or an outage of the server.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from suite.sip.publisher import PublishedDocument
 from suite.sip.turns import Turns
 
 _WINDOW: Final = 16
-"""Requests without an answer yet."""
+"""Most requests that wait for their answers."""
 _SHARE: Final = 0.85
 _SHORTEST_S: Final = 5.0
 
@@ -43,11 +43,11 @@ class PublishTimes:
 
 
 class StateKeeper(Generic[Name]):
-    """States by name.
+    """Publishes states by name.
 
     Attributes:
-        away: why the server is not asked as usual; None while it answers.
-        refused: name -> why the server does not take its state.
+        away: error of a server that does not answer or fails; None while it works.
+        refused: name -> the server's refusal of its state.
         has_answered: True once the server took or refused a state.
     """
 
@@ -58,11 +58,11 @@ class StateKeeper(Generic[Name]):
         on_change: Callable[[], None],
         times: PublishTimes | None = None,
     ) -> None:
-        """Take what is needed.
+        """Prepare without states; `run` publishes.
 
         Args:
             make: returns the state of a name, with nothing to publish yet.
-            per_s: requests that are begun in a second at most.
+            per_s: most requests per second.
             on_change: called when `away` or `refused` changed, or the server answered for the first time.
             times: of publishing.
         """
@@ -76,13 +76,13 @@ class StateKeeper(Generic[Name]):
         self._states: dict[Name, PublishedDocument] = {}
         self._due: dict[Name, None] = {}
         self._later: list[tuple[float, int, Name]] = []
-        """When names are due again, a heap. Only the newest entry of a name counts, which is `_newest`."""
+        """Heap of the times at which names are due again. Only the newest entry of a name counts: `_newest`."""
         self._newest: dict[Name, int] = {}
         self._count = 0
         self._busy: set[Name] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._failure: BaseException | None = None
-        """Of a request: a login that is not taken."""
+        """Error of a request that ends `run`, such as a refused login."""
         self._news = asyncio.Event()
         self._pause_s: dict[Name, float] = {}
         self._asked_at = 0.0
@@ -92,7 +92,7 @@ class StateKeeper(Generic[Name]):
         return len(self._states)
 
     def want(self, name: Name, body: bytes) -> None:
-        """Publish a state; an empty one takes back what the server has."""
+        """Publish a state; an empty one removes it from the server."""
         state = self._states.get(name)
         if state is None:
             if not body:
@@ -104,7 +104,7 @@ class StateKeeper(Generic[Name]):
             self._news.set()
 
     def probe(self) -> None:
-        """Refresh one state now: the connection to the server ended, and the server may have."""
+        """Refresh one state now: the connection to the server ended, and the server may have stopped."""
         self._asked_at = -self._times.probe_s
         self._news.set()
 
@@ -112,7 +112,7 @@ class StateKeeper(Generic[Name]):
         """Publish until cancelled.
 
         Raises:
-            SipDenied: the server does not take the login.
+            SipDenied: the server refuses the login.
         """
         if self._tasks:
             await asyncio.wait(self._tasks)
@@ -140,14 +140,14 @@ class StateKeeper(Generic[Name]):
             self._news.set()
 
     async def withdraw_all(self) -> int:
-        """Take back what the server has, and return how much of it remains there."""
+        """Remove all states from the server, and return the number that remain there."""
         slots = asyncio.Semaphore(_WINDOW)
 
         async def withdraw(state: PublishedDocument) -> None:
             async with slots:
                 await state.withdraw()
 
-        if self._tasks:  # else the tags of requests under way would not be known
+        if self._tasks:  # the entity tags of pending requests are needed
             await asyncio.wait(self._tasks)
         if self.away is None:
             await asyncio.gather(*map(withdraw, self._states.values()), return_exceptions=True)
@@ -156,7 +156,7 @@ class StateKeeper(Generic[Name]):
     # ---- the next one ---------------------------------------------------------------------------------------------------
 
     async def _next(self) -> Name:
-        """Return the name whose turn it is, as soon as there is one."""
+        """Return the next due name; wait until there is one."""
         loop = asyncio.get_running_loop()
         while True:
             if self._failure is not None:
@@ -196,7 +196,7 @@ class StateKeeper(Generic[Name]):
         self._news.set()
 
     async def _until_back(self) -> None:
-        """Ask with one state at a time, ever more seldom, until the server answers."""
+        """Send one state at a time, with growing pauses, until the server works."""
         if self._tasks:
             await asyncio.wait(self._tasks)
         shortest, longest = self._times.again_s
@@ -212,7 +212,7 @@ class StateKeeper(Generic[Name]):
     # ---- one exchange ---------------------------------------------------------------------------------------------------
 
     async def _exchange(self, name: Name) -> None:
-        """Publish, refresh or take back one state."""
+        """Publish, refresh or remove one state."""
         state = self._states[name]
         body = state.wanted
         try:
@@ -225,7 +225,7 @@ class StateKeeper(Generic[Name]):
                 await state.withdraw()
         except SipDenied as error:
             self._due[name] = None
-            self._failure = error  # before anybody is woken, who would ask with the next one
+            self._failure = error  # before the loop wakes, which would send the next request
             raise
         except SipRefusal as error:
             if error.status >= 500 or error.status == 408:
@@ -257,7 +257,7 @@ class StateKeeper(Generic[Name]):
         self._on_change()
 
     def _refuse(self, name: Name, error: SipRefusal) -> None:
-        """Leave a state aside that the server does not take. The server itself answers."""
+        """Postpone a state that the server refuses. The server itself works."""
         shortest, longest = self._times.refused_s
         pause_s = min(2 * self._pause_s.get(name, shortest / 2), longest)
         self._pause_s[name] = pause_s
@@ -267,7 +267,7 @@ class StateKeeper(Generic[Name]):
         self._on_change()
 
     def _sweep(self) -> None:
-        """Refresh everything: the server has forgotten one state, and may have forgotten all."""
+        """Refresh all states: the server has lost one, and may have lost all."""
         now = asyncio.get_running_loop().time()
         if self._swept_at is None or now - self._swept_at >= self._times.sweep_s:
             self._swept_at = now

@@ -2,8 +2,8 @@
 
     the board ──► fed ──► documents ──► StateKeeper ──► PUBLISH
 
-Nothing is said of a colleague of whom nothing is known, who left the board, or once the agent has ended: what was published is taken back.
-After the end of the machine it goes with its time, `Expires`.
+A published state is removed when it becomes unknown, when the colleague leaves the board, and when the agent stops. After a crash of the
+machine, the server keeps it for `SipPublish.Expires`.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DENIED_WAIT_S: Final = 600.0
-"""A login that was refused is tried again after so long: seldom enough for whoever locks out those who guess."""
+"""Seconds until a refused login is tried again: rarely enough not to be locked out."""
 STOP_S: Final = 5.0
-"""The longest time that the end of the agent waits for the server."""
+"""Most seconds that a stopping agent waits for the server."""
 _PORTION: Final = 200
 _FORBIDDEN: Final = 403
 
 StateName = tuple[str, "PublishedEvent"]
-"""A URI, and the event of which its state is published."""
+"""A URI, and the event package of its published state."""
 
 
 class SipPublishFeed:
@@ -80,7 +80,7 @@ class SipPublishFeed:
         return ConnectorState(Connector.CONNECTING)
 
     async def run(self) -> None:
-        """Run until cancelled. What was published is then taken back, if the server can be reached."""
+        """Run until cancelled. The published states are then removed, if the server can be reached."""
         if self.link.connector.state is not Connector.CONNECTING:
             await asyncio.Event().wait()
         server = self._server()
@@ -118,9 +118,9 @@ class SipPublishFeed:
         try:
             await keeper.run()
         except SipDenied as error:
-            again = f"It is tried again in {self._denied_wait_s / 60:.0f} minutes."
+            again = f"The agent tries again in {self._denied_wait_s / 60:.0f} minutes."
             state = Connector.FORBIDDEN if self._settings.user else Connector.CREDENTIALS_NOT_FOUND
-            self.link.tell(state, f"{error} {again}")
+            self.link.report(state, f"{error} {again}")
             await asyncio.sleep(self._denied_wait_s)
 
     async def _end(self, keeper: StateKeeper[StateName]) -> None:
@@ -131,25 +131,23 @@ class SipPublishFeed:
         except TimeoutError:
             pass
         if left:
-            log.warning(
-                "sip publish: %d states could not be taken back. The server keeps them until they expire.", left
-            )
+            log.warning("sip publish: %d states could not be removed. The server keeps them until they expire.", left)
 
     def _look(self) -> None:
-        """Tell how the connection is now."""
+        """Report the state of the connection."""
         keeper = self._keeper
         if keeper is None:
             return
         if keeper.away is not None:
-            self.link.tell(Connector.CONNECTION_ERROR, str(keeper.away))
+            self.link.report(Connector.CONNECTION_ERROR, str(keeper.away))
         elif keeper.refused:
             error = next(iter(keeper.refused.values()))
             is_for_all = len(keeper.refused) == len(keeper) and error.status == _FORBIDDEN
             many = len(keeper.refused)
-            detail = f"{error} That is of {many} state{'s' if many != 1 else ''} out of {len(keeper)}."
-            self.link.tell(Connector.FORBIDDEN if is_for_all else Connector.UP_AND_RUNNING, detail)
+            detail = f"{error} This concerns {many} state{'s' if many != 1 else ''} out of {len(keeper)}."
+            self.link.report(Connector.FORBIDDEN if is_for_all else Connector.UP_AND_RUNNING, detail)
         elif keeper.has_answered:
-            self.link.tell(Connector.UP_AND_RUNNING, self._names.trouble)
+            self.link.report(Connector.UP_AND_RUNNING, self._names.trouble)
 
     # From the board
 
@@ -162,12 +160,12 @@ class SipPublishFeed:
                 for start in range(0, len(changed), _PORTION):
                     for key in changed[start : start + _PORTION]:
                         self._show(keeper, key)
-                    await asyncio.sleep(0)  # others have their turn
+                    await asyncio.sleep(0)  # let other tasks run
                 for key in self._names.take_freed():
                     self._show(keeper, key)
 
     def _show(self, keeper: StateKeeper[StateName], key: Key) -> None:
-        """Want what is to be told of a colleague who changed, came or left."""
+        """Publish the state of a colleague who changed, came or left."""
         entry = self._board.entries.get(key)
         for gone in self._names.set(key, entry.colleague if entry is not None else None):
             self._want(keeper, gone, RichState.UNKNOWN)

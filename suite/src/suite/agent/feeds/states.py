@@ -1,7 +1,7 @@
 """A colleague's state as Asterisk has it: the state of a device, which lights lamps, and a presence state with a text. Pure.
 
-Asterisk draws a device of state UNKNOWN as a free phone, and lets nobody set it. Somebody of whom nothing is known is UNAVAILABLE, and so
-is a device that is not fed any more. Nothing is told as ringing.
+Asterisk shows a device of state UNKNOWN as a free phone, and does not let it be set. A colleague with an unknown state is UNAVAILABLE,
+and so is a device that is not fed any more. No state is sent as ringing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class DeviceState(enum.StrEnum):
-    """The states of a custom device that are told."""
+    """The states of a custom device that are sent."""
 
     NOT_INUSE = "NOT_INUSE"
     INUSE = "INUSE"
@@ -61,7 +61,7 @@ _LIT: Final = frozenset({DeviceState.INUSE, DeviceState.BUSY})
 
 
 def device_state(state: RichState, lamps: LampKinds = "busy") -> DeviceState:
-    """Return the state of the device. A lamp that is for calls only stays dark for everything else that is busy."""
+    """Return the state of the device. With `calls`, all busy states except a call are not in use, and the lamp stays dark."""
     found = _STATES[state][0]
     return DeviceState.NOT_INUSE if found in _LIT and lamps == "calls" and state is not RichState.IN_A_CALL else found
 

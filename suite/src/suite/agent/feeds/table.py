@@ -1,4 +1,4 @@
-"""The states that feeds tell as a table, for the documentation."""
+"""The states that feeds send as a table, for the documentation."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from suite.agent.feeds.states import device_state, presence_state
 
 
 def asterisk_table() -> str:
-    """Return a table in Markdown: a row for each rich state, with the device state and the presence state that Asterisk is told."""
+    """Return a table in Markdown: a row for each rich state, with the device state and the presence state that Asterisk is sent."""
     rows = [["rich presence", "device", "device, `LampFor = calls`", "presence", "subtype", "message"], ["---"] * 6]
     for state in RichState:
         presence = presence_state(state)

@@ -1,7 +1,7 @@
-"""Values by name: the wanted ones, those that the far end has, and those that are to be sent. Pure.
+"""Values by name: the wanted values, the values of the far end, and the values to send. Pure.
 
-Each name has one newest value. A value that was replaced before its turn is never sent, and one that the far end has already is not
-sent again, so that memory and traffic are bounded by the names, not by their changes. Of one name, only one value is under way.
+Each name has one newest value. A value that was replaced before it was sent is never sent, and a value that the far end has is not sent
+again, so memory and traffic are bounded by the names, not by their changes. Each name has one value under way at most.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ class Wishes:
         return len(self._refused)
 
     def want(self, name: str, value: str) -> None:
-        """Take a name's value."""
+        """Set the wanted value of a name."""
         self._leaving.discard(name)
         self._want(name, value)
 
     def leave(self, name: str, last: str) -> None:
-        """Take the last value of a name, which is forgotten when the far end has it."""
+        """Set the last value of a name, which is forgotten when the far end has it."""
         if name in self._wanted:
             self._leaving.add(name)
             self._want(name, last)
 
     def remove(self, name: str, last: str) -> None:
-        """Take the last value of a name that the far end has although nobody wants it."""
+        """Set the last value of a name that the far end has, and that is not wanted."""
         if name not in self._wanted:
             self._leaving.add(name)
             self._want(name, last)
@@ -65,7 +65,7 @@ class Wishes:
             self._due.setdefault(name)
 
     def take(self) -> tuple[str, str] | None:
-        """Return the name that waits longest with its newest value, which is under way then; None when there is none."""
+        """Return the longest waiting name and its newest value, which is then under way; None if none is due."""
         if not self._due:
             return None
         name = next(iter(self._due))
@@ -86,12 +86,12 @@ class Wishes:
             self._refused.add(name)
 
     def retry(self) -> None:
-        """Let refused names be sent again."""
+        """Make refused names due again."""
         refused, self._refused = self._refused, set()
         self._due.update(dict.fromkeys(sorted(refused)))
 
     def lost(self) -> None:
-        """Note that nobody knows any more what the far end has: everything is to be sent."""
+        """Note that the values of the far end are not known any more: all names are due."""
         self._has.clear()
         self._under_way.clear()
         self._refused.clear()

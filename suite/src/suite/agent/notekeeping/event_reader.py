@@ -1,4 +1,4 @@
-"""Read server-sent events, within bounds."""
+"""Parse server-sent events, within limits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator
 
 MOST_BYTES: Final = 64 * 1024
-"""Limit of one event, ten times what the largest one has."""
+"""Limit of one event: ten times the largest one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ async def events_of(pieces: AsyncIterable[bytes]) -> AsyncIterator[ServerEvent]:
     """Yield the events of a stream.
 
     Raises:
-        ValueError: it is no such stream, or one event is too large.
+        ValueError: it is not a stream of events, or an event is too large.
     """
     held = bytearray()
     async for piece in pieces:
@@ -51,5 +51,5 @@ def _event(block: bytes) -> ServerEvent | None:
     except RecursionError:
         raise ValueError("an event is nested too deeply") from None
     if not isinstance(data, dict):
-        raise ValueError("an event has no object")  # noqa: TRY004  callers tell one kind of fault
+        raise ValueError("an event has no object")  # noqa: TRY004  callers handle one kind of error
     return ServerEvent(fields["event"], data, fields.get("id", ""))

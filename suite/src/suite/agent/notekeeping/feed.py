@@ -1,4 +1,4 @@
-"""All versions in the order in which they came to this agent, for agents that follow it."""
+"""All versions in the order of their arrival at this agent, for agents that follow it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 class NoteFeed:
-    """The order of versions of one run of the agent. Each has a position, greater than all before it; positions of another run say nothing.
+    """The versions of one run of the agent. Each has a position, higher than all before it. Positions of different runs cannot be compared.
 
     Attributes:
-        position: of the newest version.
+        position: position of the newest version.
     """
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class NoteFeed:
         self._followers: set[asyncio.Event] = set()
 
     def add(self, versions: Iterable[VersionId]) -> None:
-        """Put versions at the end."""
+        """Append versions."""
         for version_id in versions:
             self.position += 1
             self._positions[version_id] = self.position
@@ -33,12 +33,12 @@ class NoteFeed:
             news.set()
 
     def remove(self, versions: Iterable[VersionId]) -> None:
-        """Take versions out."""
+        """Remove versions."""
         for version_id in versions:
             self._positions.pop(version_id, None)
 
     def since(self, position: int) -> list[tuple[int, VersionId]]:
-        """Return the versions after a position, in order; 0 is before all."""
+        """Return the versions after a position, in order; 0 for all."""
         found: list[tuple[int, VersionId]] = []
         for version_id in reversed(self._positions):
             if self._positions[version_id] <= position:
@@ -48,12 +48,12 @@ class NoteFeed:
 
     @property
     def followers(self) -> int:
-        """Return the number of agents that follow."""
+        """Return the number of agents that follow this one."""
         return len(self._followers)
 
     @contextmanager
     def following(self) -> Iterator[asyncio.Event]:
-        """Yield an event that is set whenever there are new versions. Whoever follows clears it."""
+        """Yield an event that is set on each new version. The caller clears it."""
         news = asyncio.Event()
         self._followers.add(news)
         try:

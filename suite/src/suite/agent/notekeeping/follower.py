@@ -1,12 +1,12 @@
-"""Follow the agent through which notes are shared, the hub.
+"""Follow the hub: the agent through which notes are shared.
 
-    hub ── versions, as they come ──► keeper ──► consoles of this agent
+    hub ── new versions ─────────────► keeper ──► consoles of this agent
      ▲                                   │
      └── those that the hub did not send ┘
 
-At the beginning of each run of the hub or of this agent, the hub sends all versions, and is sent those that it lacks. So nothing that was
-written while either was away, or lost its disk, is missing on either side, and nothing is kept about what was sent. A version that is
-here already changes nothing and is sent to nobody, so nothing goes in a circle, also where two agents follow each other.
+After a start of the hub or of this agent, the hub sends all versions, and receives those that it lacks. So both have all notes, even
+those written while one was unavailable or after it lost its disk, and no record of sent versions is needed. A version that
+an agent already has changes nothing and is not sent on, so versions never circulate, even when two agents follow each other.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ log = logging.getLogger(__name__)
 PATH: Final = "/v1/notes/versions"
 CONNECT_S: Final = 10.0
 SILENT_S: Final = 45.0
-"""Without a word for so long the connection counts as dead: the hub says something every 15 seconds."""
+"""Silence after which the connection counts as dead. The hub sends an event at least every 15 seconds."""
 REFUSED_WAIT_S: Final = 60.0
-"""When the hub refuses, a person must act; this agent asks again, so that nobody has to restart it."""
+"""Wait after the hub refused. An administrator must act; the agent retries, so that no restart is needed afterwards."""
 _MOST_AT_HUB: Final = 4 * (MOST_SUBJECTS + MOST_EARLIER)
 
 
 class HubRefused(Exception):
-    """The hub refuses this agent, or is none; only a person can change that.
+    """The hub refuses this agent, or is not a hub. An administrator must act.
 
     Attributes:
-        state: in the words of connections.
+        state: the state of the connection.
     """
 
     def __init__(self, state: Connector, message: str) -> None:
@@ -56,7 +56,7 @@ class HubRefused(Exception):
 
 
 class HubFollower:
-    """Follows one hub. Another one is made when its settings change."""
+    """Follows one hub. After a change of its settings, a new follower replaces it."""
 
     def __init__(self, settings: HubSettings, keeper: NoteKeeper, backoff: Backoff | None = None) -> None:
         self._settings = settings
@@ -69,7 +69,7 @@ class HubFollower:
         self._at_hub: set[VersionId] = set()
         """Versions that this run of the hub is known to have."""
         self._is_strange = False
-        """Whether it was told that the hub sent something that this agent cannot read."""
+        """Whether a warning was logged about a version that this agent cannot read."""
 
     async def run(self) -> None:
         """Run until cancelled."""
@@ -82,7 +82,7 @@ class HubFollower:
             self._keeper.share(SharingState())
 
     async def _until_broken(self) -> float:
-        """Follow the hub until the connection breaks, tell why it did, and return the seconds to wait."""
+        """Follow the hub until the connection breaks, report the reason, and return the seconds to wait."""
         began = asyncio.get_running_loop().time()
         try:
             async with self._client() as client:
@@ -124,10 +124,10 @@ class HubFollower:
                 await asyncio.wait({reading, bringing})
             for task in (reading, bringing):
                 if not task.cancelled():
-                    task.result()  # raises what broke it
+                    task.result()  # raises its error
 
     async def _read(self, response: httpx.Response, complete: asyncio.Event) -> None:
-        """Take what the hub sends, until it ends."""
+        """Receive the hub's events until the stream ends."""
         arrived: list[Kept] = []
         async for event in events_of(response.aiter_bytes()):
             if event.name == "hub":
@@ -145,35 +145,39 @@ class HubFollower:
                 complete.set()
 
     def _decoded(self, data: dict[str, Any]) -> list[Kept]:
-        """Return the version that the hub sent; none when it cannot be read, which must not keep the others away."""
+        """Return the version that the hub sent. An invalid one is left out, so that it does not block the others."""
         try:
             kept = decode_version(data, self._keeper.clock.now())
         except ValueError as error:
             if not self._is_strange:
-                log.warning("notes: the hub sent one that this agent cannot read: %s. Such notes are left out.", error)
+                log.warning(
+                    "notes: the hub sent a note that this agent cannot read: %s. Such notes are left out.", error
+                )
             self._is_strange = True
             return []
         self._at_hub.add(kept.version.id)
-        if len(self._at_hub) > _MOST_AT_HUB:  # most of them were forgotten here since
+        if len(self._at_hub) > _MOST_AT_HUB:  # most of them have been forgotten here since
             self._at_hub &= {one.version.id for one in self._keeper.versions()} | {kept.version.id}
         return [kept]
 
     def _check(self, status: int) -> None:
-        """Check the status of the hub's answer."""
+        """Check the status code of the hub's response."""
         if status in (401, 403):
             if not self._settings.token:
                 raise HubRefused(Connector.CREDENTIALS_NOT_FOUND, "The hub needs a token: set Notes.HubTokenFile.")
             raise HubRefused(Connector.FORBIDDEN, "The hub refuses the token of Notes.HubTokenFile.")
         if status in (404, 405):
-            raise HubRefused(Connector.CONNECTION_ERROR, "At Notes.Hub there is no agent that shares notes.")
+            raise HubRefused(Connector.CONNECTION_ERROR, "The server at Notes.Hub is not an agent that shares notes.")
         if status != 200:
             raise ValueError(f"the hub answers with status {status}")
 
     def _begin(self, hub: dict[str, Any]) -> None:
-        """Note which hub this is, and which run of it."""
+        """Record the hub's id and run. After a new run of the hub, start from the beginning."""
         run = str(hub.get("run", ""))
         if run == self._keeper.run_id:
-            raise HubRefused(Connector.CONNECTION_ERROR, "Notes.Hub is this agent itself. Leave it out on the hub.")
+            raise HubRefused(
+                Connector.CONNECTION_ERROR, "Notes.Hub is the address of this agent itself. Leave it out on the hub."
+            )
         if run != self._hub_run:
             self._hub_run, self._last_event_id = run, ""
             self._at_hub.clear()
@@ -181,7 +185,7 @@ class HubFollower:
         self._follows = hub.get("follows") is True
         if hub.get("agent") == self._keeper.agent:
             log.warning(
-                "notes: the hub has the id of this agent: one's store is a copy of the other's. Notes are shared all the same."
+                "notes: the hub has the id of this agent: one store is a copy of the other. Notes are still shared."
             )
 
     def _clock(self, data: dict[str, Any]) -> None:
@@ -189,10 +193,10 @@ class HubFollower:
         if isinstance(now_ms, int) and not isinstance(now_ms, bool) and 0 <= now_ms < 2**53:
             self._keeper.clock.hub_says(now_ms)
 
-    # What the hub lacks
+    # Versions that the hub lacks
 
     async def _bring(self, client: httpx.AsyncClient, complete: asyncio.Event) -> None:
-        """Bring what the hub lacks, once it has sent all, and whenever there is more."""
+        """Send the versions that the hub lacks, once it has sent all of its own, and then new ones."""
         await complete.wait()
         with self._keeper.feed.following() as news:
             lacking = [kept for kept in self._keeper.versions() if kept.version.id not in self._at_hub]
@@ -211,13 +215,13 @@ class HubFollower:
             now = self._keeper.clock.now()
             answer = await client.post(PATH, json={"versions": [encode_version(kept, now) for kept in piece]})
             if answer.status_code == 507:
-                raise ValueError("the hub cannot keep notes: its disk is full")
+                raise ValueError("the hub cannot store notes: its disk is full")
             self._check(answer.status_code)
             if many := _refused(answer):
                 log.warning("notes: the hub refused %d of %d versions.", many, len(piece))
             self._at_hub.update(kept.version.id for kept in piece)
 
-    # How it goes
+    # State
 
     def _unsent(self) -> int:
         mine = self._keeper.agent
@@ -229,7 +233,7 @@ class HubFollower:
         self._keeper.share(SharingState(state=state, detail=detail, unsent=self._unsent()))
 
     async def _pause(self, seconds: float) -> None:
-        """Wait, and count meanwhile what is written here."""
+        """Wait, and keep the reported number of unsent versions up to date."""
         with self._keeper.feed.following() as news:
             loop = asyncio.get_running_loop()
             until = loop.time() + seconds
@@ -244,7 +248,7 @@ class HubFollower:
 
 
 def _trust(settings: HubSettings) -> ssl.SSLContext:
-    """Return which certificates to trust. Made once: the list of public CAs takes 0.05 s to read."""
+    """Return the TLS context for the hub. It is created once, because reading the list of public CAs takes 0.05 s."""
     if settings.url.startswith("http://"):
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     return ssl.create_default_context(cadata=pem_text(settings.ca_pem) if settings.ca_pem is not None else None)
@@ -254,7 +258,7 @@ def _refused(answer: httpx.Response) -> int:
     try:
         value = answer.json()
     except RecursionError:
-        raise ValueError("the hub answers with something else than an agent does") from None
+        raise ValueError("the hub's response is not that of an agent") from None
     many = value.get("refused") if isinstance(value, dict) else None
     return many if isinstance(many, int) else 0
 
@@ -265,7 +269,7 @@ def _is_event_id(text: str) -> bool:
 
 
 def _words(error: Exception) -> str:
-    """Return a sentence for a person about an error of the connection."""
+    """Return a sentence for administrators about an error of the connection."""
     text = str(error)
     if "CERTIFICATE_VERIFY_FAILED" in text:
         return "The hub's certificate is not trusted. Set Notes.HubCaFile, and use the name that the certificate has."

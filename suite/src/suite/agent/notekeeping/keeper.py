@@ -1,8 +1,8 @@
-"""The keeper of notes: each change is planned, written to the disk, made, and told to the board and to agents that follow.
+"""The keeper of notes: each change is planned, written to disk, applied, and passed to the board and to agents that follow.
 
-operator ──► write, clear ─┐                           ┌──► board ──► consoles
-                           ├──► plan ──► disk ──► make ┤
-other agents ──► take ─────┘                           └──► feed ──► other agents
+consoles ──► write, clear ─┐                            ┌──► board ──► consoles
+                           ├──► plan ──► disk ──► apply ┤
+other agents ──► take ─────┘                            └──► feed ──► other agents
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY_S: Final = 0.5
 _AGAIN_S: Final = 60.0
-"""The time between two tries to write what the disk refused."""
+"""Interval of retries after a failed write to disk."""
 MOST_WAITING: Final = 200
-"""Changes that wait for the disk; more are refused. A disk writes hundreds a second, so the last one waits about a second."""
+"""Limit of changes that wait for the disk. A disk writes hundreds a second, so the last one waits about a second."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,7 @@ class SharingState:
 
     Attributes:
         state: DISABLED when this agent follows no other.
-        detail: a sentence for a person where there is more to say.
+        detail: a sentence for administrators; may be empty.
         unsent: versions that the other agent does not have yet.
     """
 
@@ -57,17 +57,17 @@ class NotesBusy(Exception):
 
 
 class TooManyNotes(Exception):
-    """There is no page left for somebody about whom there was no note yet."""
+    """There is no room for a note about a colleague who had none yet."""
 
 
 class NoteKeeper:
     """All notes of this agent.
 
     Attributes:
-        run_id: a word that no other run of the agent has.
-        feed: the order in which versions came here.
-        trouble: a sentence about the disk when notes cannot be kept; empty otherwise.
-        told: a sentence about what happened to notes when the agent started; empty otherwise.
+        run_id: random id of this run of the agent.
+        feed: all versions in the order of their arrival.
+        trouble: a sentence about the disk when notes cannot be stored; empty otherwise.
+        told: a sentence about a problem with stored notes at the start; empty otherwise.
         sharing: the connection to the agent through which notes are shared.
         follows: True when this agent follows another one.
     """
@@ -76,7 +76,7 @@ class NoteKeeper:
         self.run_id = secrets.token_hex(8)
         self.clock = clock
         self.feed = NoteFeed()
-        self.trouble = "" if store is not None else "The agent runs without its store, so notes cannot be kept."
+        self.trouble = "" if store is not None else "The agent runs without its store, so notes cannot be stored."
         self.told = ""
         self.sharing = SharingState()
         self.follows = False
@@ -84,17 +84,17 @@ class NoteKeeper:
         self._board = board
         self._notebook = Notebook(store.agent if store is not None else secrets.token_hex(16))
         self._shown: dict[Key, VersionId] = {}
-        """Subject -> the note that was told to the board; absent when there is none."""
+        """Subject -> the note that the board has; absent when there is none."""
         self._unkept: dict[VersionId, None] = {}
-        """Versions that are shown, and that the disk refused."""
+        """Versions that are shown but could not be written to disk."""
         self._tries_at = 0.0
-        """The time from which they are written again."""
+        """The earliest time at which to retry writing them."""
         self._lock = asyncio.Lock()
         self._changes: set[asyncio.Task[list[VersionId]]] = set()
         board.has_note = self._shown.__contains__
 
     async def load(self) -> None:
-        """Read the notes that the disk has. Damaged ones are told, and left out."""
+        """Read the notes from disk. Damaged ones are logged and left out."""
         if self._store is None:
             return
         try:
@@ -104,25 +104,25 @@ class NoteKeeper:
             return
         if self._store.set_aside:
             self.told = (
-                f"The store was damaged, and is kept as {self._store.set_aside}. The agent began without its notes."
+                f"The store was damaged, and is kept as {self._store.set_aside}. The agent started without its notes."
             )
         await self._shielded(lambda: kept, must_keep=False)
 
     @property
     def agent(self) -> str:
-        """Return the id of this agent, which its versions carry."""
+        """Return the id of this agent, which is part of its versions."""
         return self._notebook.agent
 
-    # What is written
+    # Writing
 
     async def write(self, subject: Key, text: str, author: str, lifetime_s: int | None) -> None:
-        """Write the note about somebody. It is on the disk when this returns. No text clears the note.
+        """Write the note about a colleague to disk, and show it. An empty text clears the note.
 
         Args:
-            subject: the name under which notes about them are kept.
-            text: cleaned.
-            author: cleaned.
-            lifetime_s: seconds after which it is cleared; None keeps it.
+            subject: the name under which notes about the colleague are kept.
+            text: the text, cleaned.
+            author: the author, cleaned.
+            lifetime_s: seconds after which it expires; None for never.
 
         Raises:
             NotKept, NotesBusy, TooManyNotes: nothing was changed.
@@ -134,23 +134,23 @@ class NoteKeeper:
             raise TooManyNotes
 
     async def take(self, versions: list[Kept], *, must_keep: bool) -> list[VersionId]:
-        """Take versions of other agents, those that are here already included.
+        """Merge versions of other agents. They may include versions that this agent has.
 
         Args:
-            versions: of whatever people, in whatever order.
-            must_keep: when the disk refuses them, take none. Otherwise they are shown all the same, and written when there is room. Then
-                they also wait however many changes do; whoever brings them brings them one after the other.
+            versions: versions of any subjects, in any order.
+            must_keep: when the disk fails, merge none. Without it they are shown anyway and written later, and no limit of waiting
+                changes applies, because a caller has one such call at a time.
 
         Returns:
-            Those for which there is no room.
+            The versions for which there is no room.
 
         Raises:
-            NotKept, NotesBusy: nothing was changed. Neither is raised without `must_keep`.
+            NotKept, NotesBusy: nothing was changed. Raised only with `must_keep`.
         """
         return await self._shielded(lambda: versions, must_keep=must_keep)
 
     async def _shielded(self, arriving: Callable[[], list[Kept]], *, must_keep: bool = True) -> list[VersionId]:
-        """Make a change whole, also when whoever asked for it leaves meanwhile."""
+        """Complete a change even if its caller is cancelled."""
         if must_keep and len(self._changes) >= MOST_WAITING:
             raise NotesBusy
         task = asyncio.create_task(self._change(arriving, must_keep=must_keep), name="note")
@@ -182,22 +182,22 @@ class NoteKeeper:
             raise NotKept(self.trouble)
         now = self.clock.now()
         refused_before = [kept for one in self._unkept if (kept := self._notebook.find(one)) is not None]
-        # What the plan says of them counts, so it is written after them.
+        # The plan may have newer data for the same versions, so it is written after them.
         put = [*refused_before, *plan.put]
         self._tries_at = now + _AGAIN_S
         try:
             await asyncio.to_thread(self._store.save, put, plan.gone, self.clock.machine_ms(), now)
         except NotKept as error:
-            self._failed(f"Notes cannot be kept: {error}.")
+            self._failed(f"Notes cannot be stored: {error}.")
             raise
         self._unkept.clear()
         if self.trouble:
-            log.info("notes: they can be kept again.")
+            log.info("notes: they can be stored again.")
             self.trouble = ""
             self._board.wake_all()
 
     def share(self, sharing: SharingState) -> None:
-        """Tell consoles how notes are shared."""
+        """Set the state of sharing, log a change, and send it to consoles."""
         if sharing != self.sharing:
             if sharing.state is not self.sharing.state:
                 level = logging.WARNING if sharing.state in NEEDS_A_PERSON else logging.INFO
@@ -212,7 +212,7 @@ class NoteKeeper:
             self._board.wake_all()
 
     def _tell_board(self, subjects: Iterable[Key], now: float) -> None:
-        """Tell the board of those whose note is another than before."""
+        """Notify the board of subjects whose note changed."""
         for subject in subjects:
             kept = self._notebook.shown(subject, now)
             version_id = kept.version.id if kept is not None else None
@@ -224,47 +224,47 @@ class NoteKeeper:
                 self._shown[subject] = version_id
             self._board.note_changed(subject)
 
-    # What is read
+    # Reading
 
     def shown(self, subject: Key) -> Kept | None:
-        """Return the note about somebody; None when there is none."""
+        """Return the note about a colleague; None when there is none."""
         return self._notebook.shown(subject, self.clock.now())
 
     def text_of(self, subject: Key) -> str:
-        """Return the text of the note about somebody that is shown now; empty when there is none."""
+        """Return the text of the note about a colleague; empty when there is none."""
         kept = self.shown(subject)
         return kept.version.text if kept is not None else ""
 
     def history(self, subject: Key) -> list[Kept]:
-        """Return the versions of somebody's last day, newest first."""
+        """Return a colleague's versions of the last day, newest first."""
         return self._notebook.history(subject, self.clock.now())
 
     def knows(self, subject: Key) -> bool:
-        """Return True when there is, or was, a note about somebody."""
+        """Return True when there is or was a note about a colleague."""
         return subject in self._notebook.pages
 
     def subjects(self) -> list[Key]:
-        """Return those about whom there is a note."""
+        """Return the subjects with a note."""
         return list(self._shown)
 
     def find(self, version_id: VersionId) -> Kept | None:
-        """Return a version; None when it is not here."""
+        """Return a version; None when this agent does not have it."""
         return self._notebook.find(version_id)
 
     def versions(self) -> Iterator[Kept]:
         """Yield every version."""
         return self._notebook.versions()
 
-    # What ends
+    # Expiry
 
     async def run(self) -> None:
-        """Clear the notes whose time is over, and forget history that is older than a day, until cancelled."""
+        """Clear expired notes and delete history older than a day, until cancelled."""
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             await self.look()
 
     async def look(self) -> None:
-        """Do this once."""
+        """Clear expired notes, delete old history, and retry failed writes, once."""
         now = self.clock.now()
         if self._unkept and now >= self._tries_at:
             async with self._lock:
@@ -280,7 +280,7 @@ class NoteKeeper:
                 try:
                     await self._made(plan)
                 except NotKept:
-                    return  # the notebook asks again in a minute
+                    return  # the notebook schedules it again in a minute
 
     async def close(self) -> None:
         """Wait for the changes that are being written."""

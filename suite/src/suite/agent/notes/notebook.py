@@ -1,6 +1,6 @@
-"""The notebook: all pages of one agent, within bounds.
+"""The notebook: all pages of one agent, within limits.
 
-A change is planned first, then written to the disk, then made: a plan says what would be different, and changes nothing.
+A change is planned, written to disk, and then applied. A plan describes the differences and changes nothing.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Plan:
-    """A change of the notebook that was not made yet.
+    """A change of the notebook that has not been applied yet.
 
     Attributes:
-        pages: each page that would be different, by subject; an empty one is taken out.
-        put: versions to write to the disk, new ones and others.
-        news: those of them that were on no page before.
-        gone: versions to take off the disk.
-        refused: versions of people for whom there is no page left.
+        pages: subject -> its new page, for each page that changes; an empty page is removed.
+        put: versions to write to disk, new and changed ones.
+        news: the versions among them that were on no page before.
+        gone: versions to delete from disk.
+        refused: versions of new subjects for which there is no room.
     """
 
     pages: dict[Key, Page] = field(default_factory=dict)
@@ -42,14 +42,14 @@ class Notebook:
     """All pages of one agent.
 
     Attributes:
-        agent: the id of the agent, which its versions carry.
+        agent: the id of the agent, which is part of its versions.
     """
 
     def __init__(self, agent: str) -> None:
         self.agent = agent
         self._pages: dict[Key, Page] = {}
         self._earlier: dict[VersionId, None] = {}
-        """Versions that are history, in about the order in which they became it."""
+        """Versions that are history, roughly in the order in which they became history."""
         self._looks: list[tuple[float, Key]] = []
 
     @property
@@ -58,15 +58,15 @@ class Notebook:
         return self._pages
 
     def draft(self, subject: Key, text: str, author: str, lifetime_s: int | None, now_ms: int, now: float) -> Kept:
-        """Return a version that is newer than the note of a subject. It is not on its page yet. No text clears the note.
+        """Return a version that is newer than the note of a subject, without adding it. An empty text clears the note.
 
         Args:
-            subject: whom it is about.
-            text: cleaned.
-            author: cleaned.
-            lifetime_s: seconds after which it is cleared; None keeps it.
-            now_ms: the clock, in milliseconds since 1970.
-            now: the monotonic clock, in seconds, as everywhere here.
+            subject: the subject of the note.
+            text: the text, cleaned.
+            author: the author, cleaned.
+            lifetime_s: seconds after which it expires; None for never.
+            now_ms: the wall clock, in milliseconds since 1970.
+            now: the monotonic clock in seconds, as in all methods here.
         """
         version = Version(
             subject=subject,
@@ -80,7 +80,7 @@ class Notebook:
         return Kept(version, now if version.is_cleared else None if lifetime_s is None else now + lifetime_s)
 
     def plan(self, arriving: Iterable[Kept], now: float) -> Plan:
-        """Return what would be different with versions that arrive, or with none, because time has passed."""
+        """Return the change for arriving versions, including changes because time has passed."""
         plan = Plan()
         by_subject: dict[Key, list[Kept]] = {}
         for kept in arriving:
@@ -94,11 +94,11 @@ class Notebook:
         return self._completed(plan)
 
     def plan_aging(self, subjects: Iterable[Key], now: float) -> Plan:
-        """Return what would be different on these pages because time has passed."""
+        """Return the change of these pages because time has passed."""
         return self._completed(Plan({subject: merged(self._pages.get(subject, ()), (), now) for subject in subjects}))
 
     def apply(self, plan: Plan, now: float) -> None:
-        """Make a planned change. No other one was made since it was planned."""
+        """Apply a plan. No other plan may have been applied since it was made."""
         for version_id in plan.gone:
             self._earlier.pop(version_id, None)
         for subject, page in plan.pages.items():
@@ -111,7 +111,7 @@ class Notebook:
             self._look_at(subject, now)
 
     def take_due(self, now: float) -> list[Key]:
-        """Return the subjects on whose pages something ended by itself or is to be forgotten, each once."""
+        """Return the subjects whose page has a version that expired or must be forgotten, each once."""
         due: dict[Key, None] = {}
         while self._looks and self._looks[0][0] <= now:
             due[heapq.heappop(self._looks)[1]] = None
@@ -120,11 +120,11 @@ class Notebook:
         return list(due)
 
     def shown(self, subject: Key, now: float) -> Kept | None:
-        """Return the note about somebody; None when there is none."""
+        """Return the note about a subject; None when there is none."""
         return shown(self._pages.get(subject, ()), now)
 
     def history(self, subject: Key, now: float) -> list[Kept]:
-        """Return the versions of somebody's last day, newest first."""
+        """Return a subject's versions of the last day, newest first."""
         return history(self._pages.get(subject, ()), now)
 
     def versions(self) -> Iterator[Kept]:
@@ -138,10 +138,10 @@ class Notebook:
         return next((kept for kept in page if kept.version.id == version_id), None)
 
     def _look_at(self, subject: Key, now: float) -> None:
-        """Note when a page is to be looked at again."""
+        """Schedule the next check of a page."""
         look = next_look(self._pages.get(subject, ()), now)
         if look is not None:
-            # One that is late could not be written to the disk: in a minute it may.
+            # An overdue page could not be written to disk. Try again in a minute.
             heapq.heappush(self._looks, (look if look > now else now + 60.0, subject))
         if len(self._looks) > 4 * len(self._pages) + 100:
             looks = {subject: look for look, subject in sorted(self._looks, reverse=True)}
@@ -149,7 +149,7 @@ class Notebook:
             heapq.heapify(self._looks)
 
     def _rooms(self, plan: Plan, kept_anyway: Iterable[Key], now: float) -> Iterator[bool]:
-        """Yield True for each page that there is room for. When all are taken, that of the note that ended the longest ago goes."""
+        """Yield True for each new page that there is room for. Without room, drop the page whose note ended longest ago."""
         yield from repeat(True, MOST_SUBJECTS - len(self._pages))  # noqa: FBT003
         ended = [(page[0].ends or 0.0, subject) for subject, page in self._pages.items() if page[0].has_ended(now)]
         staying = set(kept_anyway)
@@ -159,7 +159,7 @@ class Notebook:
                 yield True
 
     def _completed(self, plan: Plan) -> Plan:
-        """Fill in the difference between the pages that are and those that would be."""
+        """Add the differences between current and planned pages to the plan."""
         earlier = len(self._earlier)
         for subject, page in list(plan.pages.items()):
             before = {kept.version.id: kept for kept in self._pages.get(subject, ())}
@@ -175,7 +175,7 @@ class Notebook:
         return plan
 
     def _drop_oldest(self, plan: Plan, many: int) -> None:
-        """Take so many of the oldest versions out that are history."""
+        """Remove this many of the oldest versions of the history."""
         gone = set(plan.gone)
         for version_id in self._earlier:
             if many <= 0:

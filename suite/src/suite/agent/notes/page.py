@@ -1,4 +1,4 @@
-"""A page: the versions of the note about one colleague, newest first. The first one is the note; those after it are its history."""
+"""A page: the versions of the note about one colleague, newest first. The first is the note, the others are its history."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Page = tuple[Kept, ...]
 
 
 def merged(page: Page, arriving: Iterable[Kept], now: float) -> Page:
-    """Return a page with versions that arrive, in whatever order, put in their places.
+    """Merge arriving versions, in any order, into a page.
 
-    A version that was there stays as it was. One that is not the newest has ended now, if it had not before. What is too old, or one too many,
-    goes, but never the newest, without which an agent that was away could bring an older one back.
+    Existing versions stay unchanged. All but the newest end now, if they have not ended before. Versions that are too old or too many
+    are removed, but never the newest: without it, an agent that was disconnected could bring an older one back.
     """
     found = {kept.version.id: kept for kept in page}
     for kept in arriving:
@@ -51,29 +51,29 @@ def _ended(kept: Kept, now: float) -> Kept:
 
 
 def _erased(kept: Kept) -> Kept:
-    """Return a version without what people wrote."""
+    """Return a version without text, author and time."""
     return Kept(replace(kept.version, text="", author="", written_ms=0), kept.ends)
 
 
 def shown(page: Page, now: float) -> Kept | None:
-    """Return the note to show; None when there is none, or it was cleared, or its time is over."""
+    """Return the note to show; None when there is none, or it was cleared or has expired."""
     if not page or page[0].version.is_cleared or page[0].has_ended(now):
         return None
     return page[0]
 
 
 def history(page: Page, now: float) -> list[Kept]:
-    """Return the versions of the last day, newest first, together with the one in force."""
+    """Return the versions of the last day and the one in force, newest first."""
     return [kept for kept in page if not kept.is_forgotten(now)]
 
 
 def newest_stamp(page: Page) -> int:
-    """Return the greatest stamp of a page; 0 when it has none."""
+    """Return the highest stamp of a page; 0 for an empty page."""
     return page[0].version.stamp if page else 0
 
 
 def next_look(page: Page, now: float) -> float | None:
-    """Return the time at which something of a page ends or is forgotten by itself; None when nothing will."""
+    """Return the next time at which a version of a page expires or is forgotten; None when there is none."""
     times = [kept.ends for kept in page[:1] if kept.ends is not None and kept.ends > now]
     times += [kept.ends + HISTORY_S for kept in page if kept.ends is not None and _has_words(kept)]
     return min(times, default=None)

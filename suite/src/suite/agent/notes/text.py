@@ -1,6 +1,6 @@
-"""Texts of people as they are kept: plain, on one or several lines, without characters that only machines or cheats use.
+"""Clean texts of users: plain, on one or several lines, without control characters and characters that disguise text.
 
-Nothing is escaped: a script in a note is text, and stays text wherever it is shown.
+Nothing is escaped: markup in a note is text, and must be shown as text.
 """
 
 from __future__ import annotations
@@ -12,29 +12,29 @@ from suite.agent.notes.values import AUTHOR_CHARS, TEXT_CHARS
 
 _LINE_ENDS: Final = str.maketrans(dict.fromkeys("\x0b\x0c\x85\u2028\u2029", "\n") | {"\t": " "})
 _DIRECTIONS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""Characters that turn the direction of what follows, by which a text can be made to read as another."""
+"""Characters that change the direction of the text after them, which can make a text look like another one."""
 _MOST_RAW: Final = 16
-"""A text that is so many times longer than it may be is refused before it is looked at."""
+"""A text longer than this multiple of its limit is refused before it is cleaned."""
 
 
 def clean_text(raw: str) -> str:
-    """Return the text of a note as it is kept.
+    """Clean the text of a note.
 
-    Line ends become line feeds, and tabs spaces; white space at the ends of lines goes, and so do other control characters, marks of
-    direction, and halves of characters.
+    Line ends become line feeds, and tabs become spaces. White space at the ends of lines, other control characters, marks of
+    direction and lone surrogates are removed.
 
     Raises:
-        ValueError: nothing is left, or too much; the message is a sentence.
+        ValueError: the result is empty or too long; the message completes a sentence.
     """
     lines = _plain(raw, TEXT_CHARS).split("\n")
     return _bounded("\n".join(line.rstrip() for line in lines).strip(), 1, TEXT_CHARS)
 
 
 def clean_author(raw: str) -> str:
-    """Return an author's name as it is kept, on one line. It may be empty.
+    """Clean an author's name, on one line. It may be empty.
 
     Raises:
-        ValueError: it is too long; the message is a sentence.
+        ValueError: it is too long; the message completes a sentence.
     """
     return _bounded(" ".join(_plain(raw, AUTHOR_CHARS).split()), 0, AUTHOR_CHARS)
 

@@ -1,4 +1,4 @@
-"""A version of a note, the order of versions, and the bounds of all notes."""
+"""A version of a note, the order of versions, and the limits of all notes."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ AUTHOR_CHARS: Final = 100
 AGENT_CHARS: Final = 64
 LONGEST_LIFETIME_S: Final = 31 * 24 * 3600
 HISTORY_S: Final = 24 * 3600.0
-"""A version is history for a day after it ended; then nothing of its text is kept."""
+"""A version is history for a day after its end. Then its text is deleted."""
 MOST_SUBJECTS: Final = 20_000
-"""People about whom there is a note, or was one. At the limit of each text, all notes take 40 MB, and their history as much."""
+"""Limit of subjects that have or had a note. With all texts at their limit, all notes take 40 MB, and their history as much."""
 MOST_EARLIER: Final = 20_000
-"""Versions that ended, of all pages together; the oldest go first."""
+"""Limit of versions in the history of all pages. The oldest are dropped."""
 MOST_OF_ONE: Final = 50
-"""Versions on one page. Whoever overwrites a note by a program, every second, finds its last minute in the history."""
+"""Limit of versions on one page. For a note that a program overwrites every second, it is the last minute."""
 
 LARGEST_STAMP: Final = 2**53 - 1
-"""The largest whole number that every reader of JSON keeps exactly."""
+"""The largest whole number that all JSON parsers represent exactly."""
 LATEST_MS: Final = 253_402_300_799_000
-"""The end of the year 9999: a clock beyond it counts as this. Stamps can still grow 2^52 times after it."""
+"""The end of the year 9999. A clock beyond it counts as this time, and stamps can still grow 2^52 times."""
 
 VersionId = tuple[Key, int, str]
-"""The subject, the stamp, and the agent on which it was written: no two versions have all of them alike."""
+"""The subject, the stamp and the agent that wrote it. It is unique."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
-    """One version of the note about somebody. It is the same on every agent, and never changes.
+    """One version of the note about a colleague. It is the same on every agent, and never changes.
 
     Attributes:
-        subject: whom it is about: the UPN as names are compared, or the login where there is no UPN.
-        stamp: its place in the order of versions.
-        agent: the agent on which it was written.
-        text: empty when the note was cleared.
-        author: who wrote or cleared it; may be empty.
-        written_ms: time at which it was written, by that agent's clock, in milliseconds since 1970. For people only: no rule reads it.
-        lifetime_s: seconds after which it is cleared; None keeps it until somebody clears it.
+        subject: the colleague's UPN in the form in which names are compared, or the login if there is no UPN.
+        stamp: its position in the order of versions.
+        agent: the agent that wrote it.
+        text: the text; empty when the note was cleared.
+        author: the user who wrote or cleared it; may be empty.
+        written_ms: time of writing by that agent's clock, in milliseconds since 1970. It is only shown; no rule uses it.
+        lifetime_s: seconds after which it expires; None when it stays until a user clears it.
     """
 
     subject: Key
@@ -53,42 +53,42 @@ class Version:
 
     @property
     def id(self) -> VersionId:
-        """Return what tells it from all other versions."""
+        """Return its unique id."""
         return self.subject, self.stamp, self.agent
 
     @property
     def order(self) -> tuple[int, str, str, str, int, int]:
-        """Return its place in the order of versions of one subject; the greatest counts.
+        """Return the sort key of versions of one subject; the greatest counts.
 
-        The contents are a part of it, so that even two agents with the same id, of which one is a copy of the other's disk, agree.
+        It includes the contents, so that two agents with the same id, of which one runs on a copy of the other's disk, also agree.
         """
         lifetime_s = -1 if self.lifetime_s is None else self.lifetime_s
         return self.stamp, self.agent, self.text, self.author, self.written_ms, lifetime_s
 
     @property
     def is_cleared(self) -> bool:
-        """Return True when it says that there is no note."""
+        """Return True when it clears the note."""
         return not self.text
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A version as one agent has it.
+    """A version as one agent stores it.
 
     Attributes:
-        ends: time of this agent's monotonic clock, in seconds, from which it is not shown: its lifetime is over, it was overwritten,
-            or cleared. None while it is shown until somebody clears it.
+        ends: time of this agent's monotonic clock, in seconds, at which it expires, was overwritten or was cleared. None when it stays
+            until a user clears it.
     """
 
     version: Version
     ends: float | None
 
     def has_ended(self, now: float) -> bool:
-        """Return True when it is not to be shown."""
+        """Return True when it is not shown any more."""
         return self.ends is not None and self.ends <= now
 
     def is_forgotten(self, now: float) -> bool:
-        """Return True when it is not even history."""
+        """Return True when it is no longer history."""
         return self.has_ended(now - HISTORY_S)
 
 
@@ -96,7 +96,7 @@ def next_stamp(now_ms: int, newest: int) -> int:
     """Return the stamp of a version that is written now.
 
     Args:
-        now_ms: the clock, in milliseconds since 1970; it may be wrong.
-        newest: the greatest stamp of the same subject; 0 when there is none.
+        now_ms: the wall clock, in milliseconds since 1970; it may be wrong.
+        newest: the highest stamp of the same subject; 0 when there is none.
     """
     return min(max(min(now_ms, LATEST_MS), newest + 1), LARGEST_STAMP)

@@ -1,4 +1,4 @@
-"""A version as JSON between agents. Its end is told in seconds from now, so that two agents' clocks are never compared."""
+"""A version as JSON between agents. Its end is in seconds from now, so that the clocks of two agents are never compared."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MOST_VERSIONS: Final = 100
-"""Versions that agents bring each other at once: half a megabyte at the limit of each field."""
+"""Limit of versions in one request: half a megabyte with all fields at their limit."""
 _FIELDS: Final = frozenset({"subject", "stamp", "agent", "text", "author", "written_ms", "lifetime_s", "ends_in_s"})
 _LONGEST_AGO_S: Final = 100 * 365 * 24 * 3600
 
@@ -41,10 +41,10 @@ def encode_version(kept: Kept, now: float) -> dict[str, Any]:
 
 
 def decode_version(value: Any, now: float) -> Kept:
-    """Return the version of a JSON value that another agent sent. Fields that a later agent may add are left out.
+    """Parse a version that another agent sent. Unknown fields are ignored, because a newer agent may add some.
 
     Raises:
-        ValueError: it is none; the message says which field is wrong, and repeats nothing of it.
+        ValueError: it is invalid; the message names the field but not its value.
     """
     if not isinstance(value, dict) or not value.keys() >= _FIELDS:
         raise ValueError("a version lacks a field")

@@ -1,10 +1,10 @@
-"""The relay's own API, served by the agent: programs that were written for the relay need no change, and share the one stream to it.
+"""The relay's API, served by the agent. Programs written for the relay need no change, and share the agent's stream to it.
 
-server.py    listens, and ends in order
-service.py   calls: who may open a stream, how many, how it ends
-stream.py    the life of one stream
+server.py    the gRPC server, with a graceful stop
+service.py   calls: authentication, limit of streams, errors
+stream.py    one stream from its start to its end
 requests.py  the requests of a console, within limits
-watch.py     the names that one console watches, and what it is owed (pure)
+watch.py     the names that one console watches, and the answers that it has not been sent (pure)
 encode.py    responses as bytes
 errors.py    the ends of streams, with the protocol's reasons
 

@@ -1,4 +1,4 @@
-"""Responses as bytes. An answer is encoded once for all consoles, as a whole `answers` field of a batch; a batch is made by joining them."""
+"""Responses as bytes. Each answer is encoded once for all consoles, as an `answers` field of a batch; a batch joins these fields."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ _Response = api.WatchPresenceResponse
 
 
 def answer_item(user_id: str, answer: Answer | None) -> bytes:
-    """Return an answer as a batch that has nothing else; PENDING when there is none yet."""
+    """Return a batch with only this answer; PENDING when there is none yet."""
     item = pb.UserAnswer(user_id=user_id)
     if answer is None:
         item.unknown_reason = pb.UNKNOWN_REASON_PENDING
     elif answer.presence is not None:
         item.presence.CopyFrom(_presence(answer.presence))
-    elif answer.status is not Status.UNKNOWN:  # of a newer relay: no case at all, which is shown as unknown
+    elif answer.status is not Status.UNKNOWN:  # a reason of a newer relay: set no case, so consoles show it as unknown
         item.unknown_reason = int(answer.status or Status.PENDING)  # type: ignore[assignment]
     return _Response.Batch(answers=[item]).SerializeToString()
 
 
 def resolved_item(spelling: str, resolution: Resolution) -> bytes:
-    """Return the resolution of a name as a batch that has nothing else."""
+    """Return a batch with only this resolution of a name."""
     item = pb.ResolvedName(user=spelling)
     if resolution.user_id is not None:
         item.user_id = resolution.user_id
@@ -46,7 +46,7 @@ def resolved_item(spelling: str, resolution: Resolution) -> bytes:
 
 
 def batch(items: Iterable[bytes], token: str, changes_seen: int, *, is_complete: bool) -> bytes:
-    """Return a response with these items. Messages of protobuf are joined by joining their bytes."""
+    """Return a response with these items. Concatenated protobuf messages are merged."""
     body = b"".join(items) + (_Response.Batch(snapshot_complete=True).SerializeToString() if is_complete else b"")
     head = _Response(resume_token=token, changes_seen=changes_seen).SerializeToString()
     return head + b"\x1a" + _varint(len(body)) + body
@@ -59,7 +59,7 @@ def started(outcome: Outcome, interval_s: float, changes_seen: int) -> bytes:
 
 
 def tenant_status(fresh: Freshness, changes_seen: int) -> bytes:
-    """Return the response that says how far the answers can be trusted."""
+    """Return the response with the status of the whole organisation."""
     event = _Response.TenantStatus(
         unknown_reason=int(fresh.status if fresh.status is not Status.UNKNOWN else Status.STALE),  # type: ignore[arg-type]
         contact_time=_timestamp(fresh.contact_time),
@@ -69,7 +69,7 @@ def tenant_status(fresh: Freshness, changes_seen: int) -> bytes:
 
 
 def progress(fresh: Freshness, token: str, changes_seen: int) -> bytes:
-    """Return the response that says that nothing changed."""
+    """Return the response for an interval without changes."""
     event = _Response.Progress(
         contact_time=_timestamp(fresh.contact_time), poll_interval=_duration(fresh.poll_interval)
     )
@@ -77,7 +77,7 @@ def progress(fresh: Freshness, token: str, changes_seen: int) -> bytes:
 
 
 def drain(delay_s: float, changes_seen: int) -> bytes:
-    """Return the response that asks the console to leave."""
+    """Return the response that asks the console to open another stream."""
     event = _Response.Drain(delay=_duration(timedelta(seconds=delay_s)), reason=_Response.Drain.REASON_SHUTDOWN)
     return _Response(drain=event, changes_seen=changes_seen).SerializeToString()
 

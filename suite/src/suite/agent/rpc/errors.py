@@ -1,4 +1,4 @@
-"""The ends of streams: a gRPC code, and a reason of the protocol's by which the console acts."""
+"""The ends of streams: a gRPC code, and the protocol's reason, which decides the console's reaction."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class StreamRefused(Exception):
-    """The end of a stream. The message is for a person at the console's side.
+    """The end of a stream. The message is for users of the console.
 
     Attributes:
         reason: the name of an `ErrorReason`.
-        retry_after: the wait that the console is advised; None for none.
+        retry_after: the wait that the console should make; None for none.
     """
 
     code: grpc.StatusCode
@@ -31,7 +31,7 @@ class StreamRefused(Exception):
     retry_after: timedelta | None = None
 
     def trailers(self) -> tuple[tuple[str, bytes], ...]:
-        """Return the trailing metadata that carries the reason."""
+        """Return the trailing metadata with the reason."""
         status = encode_error_details(
             self.code.value[0], self.message, self.reason, DOMAIN, self.metadata, self.retry_after
         )
@@ -42,14 +42,14 @@ _Code = grpc.StatusCode
 
 
 def shutting_down() -> StreamRefused:
-    """Return the end of a stream whose agent stops."""
+    """Return the end of a stream because the agent stops."""
     return StreamRefused(
         _Code.UNAVAILABLE, "ERROR_REASON_SHUTDOWN", "The agent is stopping.", retry_after=timedelta(seconds=1)
     )
 
 
 def begins_anew() -> StreamRefused:
-    """Return the end of a stream whose answers are of another relay from now on."""
+    """Return the end of a stream because the answers of another relay follow."""
     return StreamRefused(
         _Code.UNAVAILABLE,
         "ERROR_REASON_REBALANCE",
@@ -70,7 +70,7 @@ def start_expected(message: str) -> StreamRefused:
 
 
 def action_expected(message: str) -> StreamRefused:
-    """Return the end of a stream with a request that is no change."""
+    """Return the end of a stream with a request that is not a change."""
     return StreamRefused(_Code.INVALID_ARGUMENT, "ERROR_REASON_ACTION_EXPECTED", message)
 
 
@@ -87,15 +87,15 @@ def busy() -> StreamRefused:
 
 
 def too_many_users(limit: int, per: str) -> StreamRefused:
-    """Return the end of a stream that asks for more users than may be. `per` is `message`, `stream` or `tenant`."""
-    message = f"There may be {limit:,} users a {per}."
+    """Return the end of a stream with too many users. `per` is `message`, `stream` or `tenant`."""
+    message = f"The limit is {limit:,} users a {per}."
     return StreamRefused(
         _Code.RESOURCE_EXHAUSTED, "ERROR_REASON_TOO_MANY_USERS", message, {"limit": str(limit), "per": per}
     )
 
 
 def too_many_streams(limit: int) -> StreamRefused:
-    """Return the end of a call when as many streams are open as may be."""
+    """Return the end of a call because the limit of open streams is reached."""
     return StreamRefused(
         _Code.RESOURCE_EXHAUSTED,
         "ERROR_REASON_TOO_MANY_WATCHES",
@@ -106,11 +106,11 @@ def too_many_streams(limit: int) -> StreamRefused:
 
 
 def replaced() -> StreamRefused:
-    """Return the end of a stream whose place a newer one of the same program has."""
-    message = "A newer stream of the same program took its place."
+    """Return the end of a stream because a newer one of the same program replaced it."""
+    message = "A newer stream of the same program replaced this one."
     return StreamRefused(_Code.ABORTED, "ERROR_REASON_REPLACED", message, retry_after=timedelta(minutes=1))
 
 
 def bug() -> StreamRefused:
-    """Return the end of a stream after a fault of the agent's own."""
-    return StreamRefused(_Code.INTERNAL, "ERROR_REASON_BUG", "Something went wrong in the agent; its log says what.")
+    """Return the end of a stream because of a bug in the agent."""
+    return StreamRefused(_Code.INTERNAL, "ERROR_REASON_BUG", "The agent has a bug; its log has the details.")

@@ -1,4 +1,4 @@
-"""The requests of a console: the start of a stream, in parts, and changes; each within the protocol's limits."""
+"""The requests of a console: the start of a stream in one or more parts, and changes. All are checked against the protocol's limits."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ M = TypeVar("M", bound="Message")
 
 @dataclass(slots=True)
 class Start:
-    """A whole start: all its parts."""
+    """A complete start, merged from its parts."""
 
     subscribe: dict[str, None] = field(default_factory=dict)
     held: dict[str, Resolution | None] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class Requests:
         """Return the start.
 
         Raises:
-            StreamRefused: it is none, too large, or does not come in time.
+            StreamRefused: it is invalid, too large or too slow.
         """
         whole, is_first = Start(), True
         try:
@@ -83,7 +83,7 @@ class Requests:
         """Return the names to subscribe and to unsubscribe; None when the console sends no more.
 
         Raises:
-            StreamRefused: it is something else, or too large.
+            StreamRefused: the request is not a change, or is too large.
         """
         raw = await self._read()
         if raw is aio.EOF:
@@ -120,7 +120,7 @@ def _take_first(part: api.WatchStart, whole: Start) -> None:
 
 
 def _meaning(held: pb.ResolvedName) -> Resolution | None:
-    """Return what a console believes that a name stands for; None when that says nothing, so that it is answered in full."""
+    """Return the resolution that a console holds for a name; None when it is invalid, so that the name is answered in full."""
     match held.WhichOneof("outcome"):
         case "user_id":
             return Resolution(held.user_id, None) if len(held.user_id) <= MOST_ID_CHARS else None

@@ -1,4 +1,4 @@
-"""The gRPC server of the agent: listens while its context lasts, and asks its consoles to leave at the end."""
+"""The gRPC server of the agent. It listens within its context, and drains its streams at the end."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
     from suite.agent.certificate import ServerCertificate
 
 MORE_CONNECTIONS: Final = 100
-"""Connections beside those of streams: health checks, and consoles that are just reconnecting."""
+"""Connections in addition to those of streams: health checks, and consoles that are reconnecting."""
 STOP_S: Final = 1.0
-"""Time for the last words, after the streams were asked to leave."""
+"""Timeout of the last responses, after the streams were drained."""
 
 
 class RpcTls:
-    """The certificate of the server. New connections get what `certificate` is when they come, so it may be replaced at any time."""
+    """The certificate of the server. It may be replaced at any time; new connections use the current one."""
 
     def __init__(self, certificate: ServerCertificate) -> None:
         self.certificate = certificate
         self._given = certificate
 
     def credentials(self) -> grpc.ServerCredentials:
-        """Return the credentials of a server. gRPC asks before each handshake, on a thread of its own."""
+        """Return the credentials of a server. gRPC calls `_changed` before each handshake, on its own thread."""
         return grpc.dynamic_ssl_server_credentials(_configuration(self._given), self._changed)
 
-    def _changed(self) -> Any:  # gRPC's stubs leave out that it may be None, which is: as before
+    def _changed(self) -> Any:  # gRPC's stubs do not allow None, which means unchanged
         now = self.certificate
         if now is self._given:
             return None
@@ -49,15 +49,15 @@ class RpcTls:
 async def rpc_serving(
     host: str, port: int, answers: RelayAnswers, sign_in: SignIn, consoles: int, tls: RpcTls | None
 ) -> AsyncIterator[PresenceService]:
-    """Serve the relay's own API while the context lasts.
+    """Serve the relay's API within the context.
 
     Args:
         host: address to listen on.
-        port: its port.
-        answers: that are passed on.
-        sign_in: has the token, which consoles send as their suite key.
-        consoles: streams that may be open at once.
-        tls: None serves without TLS.
+        port: port to listen on.
+        answers: the relay's answers to serve.
+        sign_in: the token, which consoles send as their suite key.
+        consoles: limit of open streams.
+        tls: the certificate; None to serve without TLS.
 
     Raises:
         ConfigError: the port is taken.
@@ -96,7 +96,7 @@ def _options(consoles: int) -> list[tuple[str, Any]]:
         ("grpc.max_concurrent_streams", 100),
         ("grpc.server_handshake_timeout_ms", 10_000),
         ("grpc.max_allowed_incoming_connections", consoles + MORE_CONNECTIONS),
-        # gRPC's own default would let two agents share a port.
+        # By default, gRPC lets two agents share a port.
         ("grpc.so_reuseport", 0),
         ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
         ("grpc.keepalive_permit_without_calls", 1),

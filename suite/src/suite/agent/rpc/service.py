@@ -1,4 +1,4 @@
-"""The calls: who may open a stream, how many there may be, and how each ends."""
+"""The calls of the gRPC API: authentication, limit of streams, and errors."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ _SERVING, _NOT_SERVING = b"\x08\x01", b"\x08\x02"
 
 
 class PresenceService:
-    """The relay's `PresenceService`, and the check of gRPC's health protocol.
+    """The relay's `PresenceService`, and `Check` of gRPC's health protocol.
 
     Attributes:
-        is_stopping: True when no stream may begin any more.
+        is_stopping: True when new streams are refused.
         nobody: set while no stream is open.
     """
 
     def __init__(self, answers: RelayAnswers, sign_in: SignIn, most: int) -> None:
-        """Serve these answers to consoles that are signed in, `most` streams at once."""
+        """Serve these answers to consoles with the token, at most `most` streams at once."""
         self.is_stopping = False
         self.nobody = asyncio.Event()
         self.nobody.set()
@@ -49,16 +49,16 @@ class PresenceService:
         self._sign_in = sign_in
         self._most = most
         self._streams: dict[ConsoleStream, str] = {}
-        """Each open stream, the oldest first -> the id of its program; empty when it has none."""
+        """Open stream -> the instance id of its program, empty for none; the oldest first."""
 
     def handlers(self) -> tuple[grpc.GenericRpcHandler, ...]:
-        """Return the methods for the gRPC server. Messages are bytes: they are parsed where they can be refused in words."""
+        """Return the methods for the gRPC server. Messages are bytes: `Requests` parses them, so that errors have a reason."""
         return (
             grpc.method_handlers_generic_handler(
                 SERVICE,
                 {
                     "WatchPresence": grpc.stream_stream_rpc_method_handler(self._watch),
-                    # The same on the wire as unary-stream, whose message gRPC would read before the token is checked.
+                    # The same on the wire as unary-stream, for which gRPC would read the message before the token is checked.
                     "StreamPresence": grpc.stream_stream_rpc_method_handler(self._one),
                 },
             ),
@@ -69,7 +69,7 @@ class PresenceService:
         return len(self._streams)
 
     def drain(self) -> None:
-        """Ask the open streams to leave, and begin no more."""
+        """Drain the open streams, and refuse new ones."""
         self.is_stopping = True
         for stream in self._streams:
             stream.leave()
@@ -91,7 +91,7 @@ class PresenceService:
         except asyncio.CancelledError:
             raise
         except Exception:
-            log.exception("A stream of the relay's API broke. Report it.")
+            log.exception("A stream of the relay's API failed because of a bug. Report it.")
             error = errors.bug()
         if error is not None:
             await context.abort(error.code, error.message, error.trailers())
@@ -141,12 +141,12 @@ class PresenceService:
 
 
 async def _cut_off(stream: ConsoleStream, changed: asyncio.Event) -> None:
-    """End a stream when the token that it came in with is in force no longer."""
+    """End a stream when its token is replaced."""
     await changed.wait()
     stream.end(errors.key_unknown())
 
 
 def _address(peer: str) -> str:
-    """Return the IP address of a peer as gRPC writes it: `ipv4:10.0.0.1:5555`, `ipv6:%5B::1%5D:5555`."""
+    """Return the IP address from gRPC's name of a peer: `ipv4:10.0.0.1:5555`, `ipv6:%5B::1%5D:5555`."""
     _, _, rest = unquote(peer).partition(":")
     return rest.rpartition(":")[0].strip("[]")

@@ -1,6 +1,6 @@
-"""The life of one stream: its start, everything that is sent, changes, and its end.
+"""One stream: its start, responses, changes, and its end.
 
-All is sent by one task, and taken from the watch at the last moment: what changes while a write waits replaces what was to be sent.
+One task sends all responses, and takes them from the watch at the last moment. So newer answers replace those that have not been sent.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from suite.agent.rpc.requests import Requests, Start
 
 WRITE_S: Final = 30.0
-"""Time for one write. A console that reads nothing for so long has stopped reading."""
+"""Timeout of one write. A console that reads nothing for this time has stopped reading."""
 LINGER_S: Final = 0.02
-"""The pause after a change, in which others may join it."""
+"""Pause after a response, so that further changes join the next one."""
 NAMES_A_BATCH: Final = 2000
-"""Names of one response: some 600 kB at most."""
+"""Limit of names in one response: about 600 kB."""
 DRAIN_S: Final = 0.5
-"""Time between asking a console to leave and the end of its stream."""
+"""Time between the drain and the end of a stream."""
 NAMES_AT_ONCE: Final = 20_000
 NAMES_A_SECOND: Final = 500
-"""The pace of changes, as the relay has it. The next change is not read before."""
+"""Rate limit of names in changes, the same as the relay's. The next change is not read before it is due."""
 
 
 class ConsoleStream:
@@ -48,7 +48,7 @@ class ConsoleStream:
         self._taken = asyncio.Event()
 
     async def run(self, start: Start) -> StreamRefused | None:
-        """Serve the stream until it ends. Returns why; None when the console sends no more."""
+        """Serve the stream until it ends. Returns the reason; None when the console half-closed it."""
         with self._answers.listening() as listener:
             watch = Watch(self._answers, listener)
             self._check_room(len(start.subscribe.keys() | start.held.keys()), (*start.subscribe, *start.held))
@@ -57,7 +57,7 @@ class ConsoleStream:
                 asyncio.create_task(self._send(watch, listener, outcome, start.progress_s), name="rpc-send")
             ]
             tasks.append(asyncio.create_task(self._leave(listener), name="rpc-leave"))
-            # A read is not cancelled but ends with the call: grpcio does not forget one that was cancelled.
+            # The read is not cancelled but ends with the call, because grpcio keeps a cancelled read.
             reading = (
                 None if self._requests.is_one else asyncio.create_task(self._change(watch, listener), name="rpc-read")
             )
@@ -83,7 +83,7 @@ class ConsoleStream:
         self._taken.set()
 
     def leave(self) -> None:
-        """Ask the console to leave, because the agent stops."""
+        """Ask the console to open another stream, because the agent stops."""
         self._leaving.set()
 
     async def _leave(self, listener: AnswerListener) -> StreamRefused | None:
@@ -122,7 +122,7 @@ class ConsoleStream:
         return errors.begins_anew()
 
     async def _send_owed(self, watch: Watch, *, is_complete: bool) -> bool:
-        """Send all that the console is owed, and return whether that was anything."""
+        """Send everything that the console has not been sent. Return whether there was anything."""
         is_sent = False
         while True:
             items, token = watch.take(NAMES_A_BATCH)
@@ -133,7 +133,7 @@ class ConsoleStream:
                 await self._write(encode.batch(items, token, watch.changes_seen, is_complete=completes))
             if token:
                 return is_sent
-            await asyncio.sleep(0)  # others have their turn
+            await asyncio.sleep(0)  # let other tasks run
 
     async def _write(self, response: bytes) -> None:
         writing = asyncio.ensure_future(self._write_bytes(response))
@@ -144,7 +144,7 @@ class ConsoleStream:
         try:
             writing.result()
         except aio.InternalError:
-            # The call is over, and its reading has not noticed yet: nobody is there to be told why.
+            # The call has ended, but its reading task has not noticed yet. No reason can be sent any more.
             self.end(None)
             await asyncio.Event().wait()
 
@@ -159,13 +159,13 @@ class ConsoleStream:
             subscribe, unsubscribe = asked
             self._check_room(len(watch) + len(set(subscribe)), subscribe)
             watch.unsubscribe(unsubscribe)
-            # Counted between removals and additions: no response that counts it has an answer from before.
+            # Counted between removals and additions, so that no response with this count has an answer from before.
             watch.changes_seen += 1
             watch.subscribe(subscribe)
             listener.wake()
-            # A message without names costs something too.
+            # A message without names counts as ten.
             await asyncio.sleep(pace.take(clock(), 10 + len(subscribe) + len(unsubscribe)))
-            if watch.has_malformed:  # a console that sends and never reads gets no further
+            if watch.has_malformed:  # read the next change only when these were sent, to bound them
                 self._taken.clear()
                 listener.wake()
                 await self._taken.wait()

@@ -1,10 +1,10 @@
-"""The names that one console watches, and what it is owed. Pure: no I/O, and nothing waits.
+"""The names that one console watches, and the answers that it has not been sent yet ("owed"). Pure: no I/O, and nothing waits.
 
-A console is owed the resolution of each spelling of a name, and the answer of the user that it stands for: once, and again whenever
-they change. What it held from an earlier stream is owed only when it changed since the resume token. Only the names are kept here,
-so a console that reads nothing costs one mark for each name.
+A console is owed the resolution of each spelling of a name, and the answer for its user: once, and again on each
+change. Names that it held from an earlier stream are owed only if they changed since the resume token. Only names are stored here,
+so a console that reads nothing needs one mark for each name.
 
-A resume token is `<epoch>-<revision>`: all that the console was owed up to that revision has been sent.
+A resume token is `<epoch>-<revision>`: the console has been sent everything up to that revision.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ _MALFORMED = Resolution(None, Status.MALFORMED)
 
 @dataclass(slots=True)
 class _Watched:
-    """One name: the spellings that the console gave it, and what it was last told of each."""
+    """One name: the spellings that the console gave, and the resolution that was last sent for each."""
 
     told: dict[str, Resolution | None] = field(default_factory=dict)
     answered: str = ""
-    """The user whose answer it was sent; empty for none."""
+    """The user whose answer was sent; empty for none."""
 
 
 class Watch:
-    """The names that one console watches. A listener must be open for as long as it is used."""
+    """The names that one console watches. Its listener must stay open."""
 
     def __init__(self, answers: RelayAnswers, listener: AnswerListener) -> None:
         self.changes_seen = 0
@@ -47,11 +47,11 @@ class Watch:
         listener.watched = self._names  # type: ignore[assignment]
 
     def __len__(self) -> int:
-        """Return the number of names, each spelling counted."""
+        """Return the number of names. Each spelling counts."""
         return sum(len(watched.told) for watched in self._names.values())
 
     def begin(self, subscribe: Iterable[str], held: dict[str, Resolution | None], token: str) -> Outcome:
-        """Watch the names of a start, and return how the stream begins."""
+        """Watch the names of a start, and return the outcome with which the stream begins."""
         since = self._since(token)
         self.subscribe(subscribe)
         new = {name: resolution for name, resolution in held.items() if key_of(name) not in self._names}
@@ -72,7 +72,7 @@ class Watch:
         return Outcome.RESET if since is None else Outcome.RESUMED
 
     def subscribe(self, names: Iterable[str]) -> None:
-        """Watch these names too. Each is owed in full, also one that is watched already."""
+        """Watch these names too. Each is owed in full, even if it is watched already."""
         names = list(names)
         self._add(names)
         for name in names:
@@ -83,7 +83,7 @@ class Watch:
                 self._owed[key_of(name)] = None
 
     def unsubscribe(self, names: Iterable[str]) -> None:
-        """Watch these names no longer, however they are spelled."""
+        """Stop watching these names, in any spelling."""
         gone = [key for key in dict.fromkeys(map(key_of, names)) if key in self._names]
         for key in gone:
             del self._names[key]
@@ -91,7 +91,7 @@ class Watch:
         self._answers.release(gone)
 
     def take(self, most: int) -> tuple[list[bytes], str]:
-        """Return what the console is owed, `most` names at once; and the resume token when nothing is left, else an empty one."""
+        """Return the items for at most `most` owed names, and the resume token, which is empty while names are left."""
         for key in self._listener.take():
             self._owed[key] = None
         items = [resolved_item(name, _MALFORMED) for name in self._malformed]
@@ -108,12 +108,12 @@ class Watch:
 
     @property
     def has_malformed(self) -> bool:
-        """Return whether names that can be nobody's wait to be sent back."""
+        """Return whether malformed names wait to be sent back."""
         return bool(self._malformed)
 
     @property
     def is_owed(self) -> bool:
-        """Return whether anything is to be sent."""
+        """Return whether there is anything to send."""
         return bool(self._owed or self._malformed)
 
     def _collect(self, key: Key, watched: _Watched, resolved: list[bytes], answers: dict[str, bytes]) -> None:

@@ -1,4 +1,4 @@
-"""The token of the local API, as a file has it."""
+"""The token of the local API, as a file contains it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def checked_token(text: str) -> str:
     """Return the token without white space around it.
 
     Raises:
-        ValueError: it is none, or one that can be guessed; the message does not repeat it.
+        ValueError: it is no token, or one that can be guessed. The message does not repeat it.
     """
     bare = text.strip()
     if not re.fullmatch(r"[\x21-\x7e]+", bare) or not LEAST_TOKEN_CHARS <= len(bare) <= MOST_TOKEN_CHARS:
@@ -30,7 +30,7 @@ def checked_token(text: str) -> str:
 
 
 def new_token() -> str:
-    """Return a token that nobody can guess. It has the form of a suite key, so that programs written for the relay take it."""
+    """Return a new random token. It has the form of a suite key, so that programs written for the relay accept it."""
     return f"psk_agent_{secrets.token_urlsafe(32)}"
 
 

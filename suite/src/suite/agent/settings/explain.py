@@ -1,4 +1,4 @@
-"""The settings as text for a person, and as a table of the documentation."""
+"""The settings as text for administrators, and as tables for the documentation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def explained(lines: Mapping[str, IniEntry] | None) -> str:
-    """Return all settings with their meaning and default, and what is in force where `lines` says it.
+    """Return all settings as text with their meaning and default, and with `lines` the values in force.
 
     Args:
         lines: setting id -> the entry of the file that counts; None without a file.

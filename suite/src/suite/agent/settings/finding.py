@@ -1,4 +1,4 @@
-"""Find the setting that an entry of a file means."""
+"""Find the setting that an entry of a file sets."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from suite.agent.settings.setting import Setting
 
 _ENABLE: Final = ("msteamspresence", "enable")
-"""`Enable` alone counts before the first section only: in others it would switch something else on."""
+"""`Enable` without a section counts only before the first section: in others it would enable something else."""
 
 
 def setting_of(entry: IniEntry) -> Setting | None:
-    """Return the setting that an entry of a file sets; None when it is none of the agent's."""
+    """Return the setting that an entry of a file sets; None when it is not one of the agent's."""
     found = BY_KEY.get((entry.section.lower(), entry.key.lower()))
     if found is not None:
         return found
@@ -26,14 +26,14 @@ def setting_of(entry: IniEntry) -> Setting | None:
 
 
 def meant(entry: IniEntry) -> str:
-    """Return the name that somebody may have meant, as the end of a sentence; empty when none is near."""
+    """Return a suggestion for a misspelt name, as the end of a sentence; empty when no name is similar."""
     names = [one.name for one in SETTINGS if one.section.lower() == entry.section.lower()]
     near = difflib.get_close_matches(entry.key[:80], names, n=1)
     return f" (did you mean {near[0]}?)" if near else ""
 
 
 def meant_section(section: str) -> str:
-    """Return the section of the agent that somebody may have misspelt; empty when none is near, or it is one."""
+    """Return the agent's section for a misspelt one; empty when none is similar, or the spelling is right."""
     owned = [one for one in SECTIONS if one.lower() in OWN_SECTIONS]
     near = difflib.get_close_matches(section[:80].lower(), [one.lower() for one in owned], n=1, cutoff=0.85)
     if not near or section.lower() == near[0]:

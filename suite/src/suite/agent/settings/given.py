@@ -1,4 +1,4 @@
-"""The content of a settings file as groups read it: checked values, the files that it names, and what is wrong, by line."""
+"""The content of a settings file for the groups of settings: checked values, the files that it names, and faults by line."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _CA_BYTES: Final = 4 * 1024 * 1024
 
 
 class Given:
-    """One reading of a settings file. Groups of settings take their values from it, and tell it what is wrong with them.
+    """The content of a settings file. Groups of settings take their values from it, and report faults to it.
 
     Attributes:
-        path: of the settings file.
+        path: path of the settings file.
         lines: setting id -> the entry that counts; settings with their default are absent.
         values: setting id -> its value.
-        faults: what is to be told.
-        files: files that the settings name and that were read, or were to be.
+        faults: the faults found so far.
+        files: files that the settings name, also those that could not be read.
     """
 
     def __init__(self, path: Path) -> None:
@@ -55,11 +55,11 @@ class Given:
         return token
 
     def secret(self, setting: str, what: str) -> str:
-        """Return a secret: of the file that `<setting>File` names, or else of the setting itself; empty without one.
+        """Return the secret in the file that `<setting>File` names, else the one in the setting itself; empty without one.
 
         Args:
-            setting: by section and name with a dot.
-            what: it is called in messages: `password`.
+            setting: section and name with a dot.
+            what: name of the secret for messages: `password`.
         """
         if self.values[f"{setting}File"]:
             raw = self.private_file(f"{setting}File", f"{what} file", _SECRET_BYTES)
@@ -72,7 +72,7 @@ class Given:
         if secret and self.is_open(self.path):
             name = setting.rpartition(".")[2]
             self.warn(
-                setting, f"The {what} is in a file that others can read. Put it into a file of its own: {name}File."
+                setting, f"The {what} is in a file that others can read. Put it into a separate file: {name}File."
             )
         return secret
 
@@ -88,7 +88,7 @@ class Given:
         return raw
 
     def is_open(self, path: Path) -> bool:
-        """Return True when others can read a file that was just read. One that vanished since breaks the settings: it is being replaced."""
+        """Return True when others can read a file that was just read. If it has vanished, report a fault: it is being replaced."""
         try:
             return is_open_to_others(path)
         except OSError as error:
@@ -97,7 +97,7 @@ class Given:
 
     def ca(self, setting: str) -> bytes | None:
         """Return the certificates in the PEM file that a setting names; None without one."""
-        from suite.channel import check_certificates  # it brings gRPC, which `settings explain` need not wait for
+        from suite.channel import check_certificates  # it loads gRPC, which `settings explain` does not need
 
         named = self.values[setting]
         raw = self.file(setting, self.beside(named), "CA file", _CA_BYTES) if named else None
@@ -111,7 +111,7 @@ class Given:
         return raw
 
     def file(self, setting: str, path: Path, what: str, most_bytes: int) -> bytes | None:
-        """Return the bytes of a file; None when it cannot be read, which is told. A change of it is a change of the settings."""
+        """Return the bytes of a file; None, with a fault, when it cannot be read. A change of the file is a change of the settings."""
         self.files.append(path)
         try:
             return read_bounded(path, what, most_bytes)
@@ -129,25 +129,25 @@ class Given:
         return entry.line if entry is not None else 0
 
     def tell(self, line: int, text: str) -> None:
-        """Tell of a line that something is odd."""
+        """Report a fault of a line. The settings can still be used."""
         self.faults.append(LineFault(line, text))
 
     def warn(self, setting: str, text: str) -> None:
-        """Tell of a setting that something is odd. The settings can be used."""
+        """Report a fault of a setting. The settings can still be used."""
         self.tell(self.line(setting), text)
 
     def refuse(self, setting: str, text: str) -> None:
-        """Tell of a setting that the settings cannot be used with it."""
+        """Report a fault of a setting with which the settings cannot be used."""
         self._refused.add(setting)
         self.faults.append(LineFault(self.line(setting), text, breaks=True))
 
     def is_refused(self, setting: str) -> bool:
-        """Return True when it was told already that the settings cannot be used with a setting."""
+        """Return True when `refuse` was called for a setting."""
         return setting in self._refused
 
 
 def decode_or_empty(raw: bytes) -> str:
-    """Return the text of a file, empty when it has a byte-order mark and is not what that says."""
+    """Return the text of a file; empty when it has a byte-order mark but another encoding."""
     try:
         return decode(raw)
     except UnicodeDecodeError:

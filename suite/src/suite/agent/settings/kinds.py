@@ -1,4 +1,4 @@
-"""The kinds of values of settings: each turns a text into a value, or raises ValueError with a sentence that does not repeat it."""
+"""The kinds of values of settings. Each converts a text into a value, or raises ValueError without repeating the text."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of value: how people write it, and how it is read."""
+    """A kind of value: the description of its form, and the function that reads it."""
 
     written: str
     read: Callable[[str], Any]
@@ -39,7 +39,7 @@ def _flag(text: str) -> bool:
 
 
 def choice(*words: str) -> Kind:
-    """Return the kind of a value that is one of these words, in whatever case."""
+    """Return the kind of a value that is one of these words, in upper or lower case."""
 
     def read(text: str) -> str:
         found = next((word for word in words if word.lower() == text.lower()), None)
@@ -85,7 +85,7 @@ def _address(text: str) -> str:
         return str(ipaddress.ip_address(bare))
     except ValueError:
         raise ValueError(
-            "It must be an address such as 127.0.0.1, ::1 or 192.168.1.20; 0.0.0.0 is all of the machine's."
+            "It must be an address such as 127.0.0.1, ::1 or 192.168.1.20; 0.0.0.0 means all addresses of this machine."
         ) from None
 
 
@@ -123,7 +123,9 @@ def _agent_url(text: str) -> str:
             "Its host must have letters from a to z, digits, dots and hyphens. Write other letters as xn--…"
         )
     if parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "localhost", "::1"):
-        raise ValueError("It must begin with https://, because notes and the token would be read on the way.")
+        raise ValueError(
+            "It must begin with https://, because otherwise notes and the token could be read on the network."
+        )
     return bare
 
 
@@ -145,10 +147,10 @@ def _domains(text: str) -> tuple[str, ...]:
 
 
 def read_host_port(text: str) -> tuple[str, int | None]:
-    """Return host, without brackets and in small letters, and port of `host` or `host:port`.
+    """Return host, without brackets and in lower case, and port of `host` or `host:port`.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: the text has neither form.
     """
     bracketed = re.fullmatch(r"\[([^\]]*)\](?::(\d{1,5}))?", text)
     found = bracketed or re.fullmatch(r"([^:\s/\[\]]+)(?::(\d{1,5}))?", text)

@@ -1,4 +1,4 @@
-"""The settings that a file says: values checked, files that it names read, everything that is wrong told by line."""
+"""Load a settings file: check its values, read the files that it names, and report all faults by line."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from suite.agent.settings.setting import Setting
 
 MOST_BYTES: Final = 1024 * 1024
-"""Limit of the settings file; a hundred times what the vendor's suites have."""
+"""Limit of the settings file: a hundred times the size of those of the vendor's suites."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentSettings:
-    """All settings of an agent. Two are equal when nothing would be different, including the contents of the files that they name."""
+    """All settings of an agent. Two are equal when all values are, including the contents of the files that they name."""
 
     teams: TeamsSettings
     api: ApiSettings
@@ -53,13 +53,13 @@ class AgentSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedSettings:
-    """The outcome of reading a settings file.
+    """The result of reading a settings file.
 
     Attributes:
-        settings: None when the file cannot be used.
-        faults: what is to be told, by line; some of it breaks the file when `settings` is None.
+        settings: the settings; None when the file cannot be used.
+        faults: the faults, by line; at least one breaks the file when `settings` is None.
         lines: setting id -> the entry that counts; settings with their default are absent.
-        files: files that it names and that were read, or were to be.
+        files: files that it names, also those that could not be read.
     """
 
     settings: AgentSettings | None
@@ -69,13 +69,15 @@ class LoadedSettings:
 
 
 def load(path: Path) -> LoadedSettings:
-    """Read a settings file, and the files with keys and certificates that it names. Nothing is raised: what is wrong is in the faults."""
+    """Read a settings file and the files that it names, such as keys and certificates. Raises nothing: errors become faults."""
     try:
         text = decode(read_bounded(path, "settings file", MOST_BYTES))
     except ConfigError as error:
         return LoadedSettings(settings=None, faults=(LineFault(0, str(error), breaks=True),))
     except UnicodeDecodeError:
-        damaged = LineFault(0, f"The settings file {path} is not the UTF-8 or UTF-16 that it begins as.", breaks=True)
+        damaged = LineFault(
+            0, f"The settings file {path} begins as UTF-8 or UTF-16, but has another encoding.", breaks=True
+        )
         return LoadedSettings(settings=None, faults=(damaged,))
     return _loaded(Given(path), text)
 
@@ -113,7 +115,7 @@ def _take(given: Given, entry: IniEntry) -> None:
 
 
 def _tell_sections(given: Given, entries: tuple[IniEntry, ...]) -> None:
-    """Tell of each section that looks like a misspelt one of the agent's."""
+    """Report each section that looks like a misspelt one of the agent's."""
     first = {entry.section.lower(): entry for entry in reversed(entries) if setting_of(entry) is None}
     for entry in first.values():
         if section := meant_section(entry.section):
@@ -135,7 +137,7 @@ def _settings(given: Given) -> AgentSettings:
     sip_publish = read_sip_publish(given)
     teams, api = read_teams(given), read_api(given)
     if api.token and api.token == teams.key:
-        given.refuse("Agent.TokenFile", "Agent.TokenFile has the relay's suite key. Make a token of its own.")
+        given.refuse("Agent.TokenFile", "Agent.TokenFile has the relay's suite key. Create a different token.")
     settings = AgentSettings(
         teams=teams,
         api=api,
@@ -157,7 +159,7 @@ def _settings(given: Given) -> AgentSettings:
 
 
 def _check_written(given: Given, settings: AgentSettings) -> None:
-    """Check that what the agent writes is nothing that it reads: a key would be set aside as a damaged store."""
+    """Check that the agent does not write a file that it reads: a key file would be moved away as a damaged store."""
     read = [given.path, *given.files, *filter(None, [settings.users_file])]
     for setting, path, others in (
         ("Agent.Store", settings.store, read),
@@ -165,5 +167,5 @@ def _check_written(given: Given, settings: AgentSettings) -> None:
     ):
         if path is not None and os.path.realpath(path) in map(os.path.realpath, others):
             given.refuse(
-                setting, f"{setting} must be a file of its own. The agent writes it, and {path.name} is another."
+                setting, f"{setting} must be a separate file, because the agent writes it. {path.name} has another use."
             )

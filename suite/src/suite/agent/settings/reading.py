@@ -1,11 +1,11 @@
-"""Read an INI file as people write them: no text is refused, and each line that is not understood is told by its number.
+"""Parse INI files tolerantly: any text is accepted, and each unknown line is reported by its number.
 
-Python's `configparser` refuses files without a section header, takes an indented line for a part of the value above, splits keys
-at colons, and fails on `%` and on duplicates, so this is a reader of its own.
+Python's `configparser` does not fit: it refuses files without a section header, joins an indented line to the value above, splits keys
+at colons, and fails on `%` and on duplicates.
 
 - A line is blank, a comment (`;` or `#`), `[section]`, `key = value`, or unknown. White space around it does not matter.
-- A value in quotes is what is between them. Without quotes it ends where white space and a `;` or `#` follow.
-- A key with a dot names its section too, wherever it stands: `MSTeamsPresence.Enable = 1`.
+- A value in quotes is the text between them. Without quotes it ends before white space and a `;` or `#`.
+- A key with a dot includes its section, in any section: `MSTeamsPresence.Enable = 1`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Final
 from suite.agent.files import lines_of
 
 MOST_FAULTS: Final = 100
-"""Faults that are listed; a file that is none of ours has one on every line."""
+"""Faults that are listed. A file of another kind has one on every line."""
 
 _COMMENT: Final = (";", "#")
 _WHITE: Final = " \t\f\v\u00a0\ufeff"
@@ -27,11 +27,11 @@ _TRAILING_COMMENT: Final = re.compile(r"\s+[;#].*")
 
 @dataclass(frozen=True, slots=True, order=True)
 class LineFault:
-    """Something to tell about a file.
+    """A fault of a file.
 
     Attributes:
         line: number of the line, from 1; 0 for the file as a whole.
-        text: a sentence for a person. It repeats no value, which may be a secret.
+        text: a sentence for administrators. It never repeats a value, which may be a secret.
         breaks: True when the file cannot be used because of it.
     """
 
@@ -46,7 +46,7 @@ class LineFault:
 
 @dataclass(frozen=True, slots=True)
 class IniEntry:
-    """One `key = value`, with the section that it is in: empty before the first header."""
+    """One `key = value` with its section, which is empty before the first header."""
 
     section: str
     key: str
@@ -56,14 +56,14 @@ class IniEntry:
 
 @dataclass(frozen=True, slots=True)
 class IniFile:
-    """The entries of a file, in order, and what is to be told about its lines."""
+    """The entries of a file, in order, and its faults."""
 
     entries: tuple[IniEntry, ...]
     faults: tuple[LineFault, ...]
 
 
 def read_ini(text: str) -> IniFile:
-    """Return the entries and faults of a text. Nothing is raised, whatever the text is."""
+    """Return the entries and faults of a text. Raises nothing."""
     entries: list[IniEntry] = []
     faults: list[LineFault] = []
     section = ""
@@ -87,7 +87,7 @@ def read_ini(text: str) -> IniFile:
 
 
 def listed(faults: list[LineFault]) -> tuple[LineFault, ...]:
-    """Return the faults in the order of lines, `MOST_FAULTS` at most: those that break the file come first when there are more."""
+    """Return at most `MOST_FAULTS` faults in the order of lines. If there are more, keep those that break the file first."""
     if len(faults) <= MOST_FAULTS:
         return tuple(sorted(faults))
     kept = sorted(faults, key=lambda fault: (not fault.breaks, fault.line))[:MOST_FAULTS]

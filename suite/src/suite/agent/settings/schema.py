@@ -1,4 +1,4 @@
-"""Every setting of the agent, in the order of the reference page. `settings explain` follows from it too."""
+"""Every setting of the agent, in the order of the reference page and of `settings explain`."""
 
 from __future__ import annotations
 
@@ -38,5 +38,5 @@ SETTINGS: Final = tuple(
 )
 
 OWN_SECTIONS: Final = frozenset(section.lower() for section in SECTIONS) - {"msteamspresence", "richpresence"}
-"""Sections in which an unknown name is told. In those of the vendor's suite it is the vendor's."""
+"""Sections in which an unknown name is a fault. In the other sections, it may be a setting of the vendor's suite."""
 BY_KEY: Final = {setting.key: setting for setting in SETTINGS}

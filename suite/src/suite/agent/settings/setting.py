@@ -1,4 +1,4 @@
-"""One setting: where it stands in the file, its kind, its default and its meaning."""
+"""One setting: its section and name in the file, its kind, default and meaning."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Setting:
     """One setting.
 
     Attributes:
-        default: as it would be written; empty means that there is none, and `when_absent` says what then holds.
+        default: the default, as it would be written in the file; empty for none, and `when_absent` then describes the effect.
         is_secret: True when its value is never shown.
-        anywhere: True when it counts in every section and before the first one, because files in the field have it so.
+        anywhere: True when it counts in every section and before the first one, because existing files have it there.
     """
 
     section: str
@@ -30,19 +30,19 @@ class Setting:
 
     @property
     def id(self) -> str:
-        """Return section and name with a dot, as messages and files name it."""
+        """Return section and name with a dot, as in messages and files."""
         return f"{self.section}.{self.name}"
 
     @property
     def key(self) -> tuple[str, str]:
-        """Return section and name as they are compared."""
+        """Return section and name in lower case, for comparison."""
         return self.section.lower(), self.name.lower()
 
     def value_of(self, text: str) -> Any:
-        """Return the value of a text. An empty text of a setting without a default is None.
+        """Convert a text into a value. An empty text is None if the setting has no default.
 
         Raises:
-            ValueError: it is no such value; the message says what it must be.
+            ValueError: the text is invalid; the message describes valid ones.
         """
         if not text and self.default:
             raise ValueError("It is empty. Leave the line out for the default.")

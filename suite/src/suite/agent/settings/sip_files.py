@@ -1,4 +1,4 @@
-"""Files that the SIP server's settings name, as text -> values: logins of phones, and lists of colleagues. Pure."""
+"""Parse the files that the SIP server's settings name: logins of phones, and lists of colleagues. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ALGORITHMS: Final = {32: "MD5", 64: "SHA-256"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SipLogin:
-    """The password of one login, or what is kept instead of it.
+    """The password of one login, or hashes of it.
 
     Attributes:
         hashes: algorithm -> hash of name, realm and password, if the password itself is not kept.
@@ -32,10 +32,10 @@ class SipLogin:
 
 
 def read_logins(text: str, realm: str) -> Mapping[str, SipLogin]:
-    """Return name -> login of a file: a line is `name:password`, or `name:realm:hash` as htdigest writes it. `#` begins a remark.
+    """Return name -> login. A line is `name:password`, or `name:realm:hash` as htdigest writes it. `#` begins a comment.
 
     Raises:
-        ValueError: a line is none; the message names it by its number and repeats nothing of it.
+        ValueError: a line is invalid; the message has its number but not its text.
     """
     found: dict[str, SipLogin] = {}
     hashes: defaultdict[str, dict[str, str]] = defaultdict(dict)
@@ -44,15 +44,15 @@ def read_logins(text: str, realm: str) -> Mapping[str, SipLogin]:
             continue
         name, colon, secret = line.strip().partition(":")
         if not colon or not secret or not _NAME.fullmatch(name):
-            raise ValueError(f"Line {number} is no login: it must be name:password, or name:realm:hash.")
+            raise ValueError(f"Line {number} is no login: it must be name:password or name:realm:hash.")
         hashed = _HASHED.fullmatch(secret)
         if hashed is None:
             if name in found:
-                raise ValueError(f"Line {number} has a name that another line has too.")
+                raise ValueError(f"Line {number} repeats the name of another line.")
             found[name] = SipLogin(password=secret)
             continue
         if hashed[1] != realm:
-            raise ValueError(f"Line {number} has a hash of another realm than SipServer.Realm.")
+            raise ValueError(f"Line {number} has a hash for a realm that is not SipServer.Realm.")
         hashes[name][_ALGORITHMS[len(hashed[2])]] = hashed[2].lower()
         found[name] = SipLogin(hashes=MappingProxyType(hashes[name]))
         if len(found) > MOST_LOGINS:
@@ -63,10 +63,10 @@ def read_logins(text: str, realm: str) -> Mapping[str, SipLogin]:
 
 
 def read_lists(text: str) -> Mapping[str, tuple[str, ...]]:
-    """Return name -> colleagues of a file: a line is `name = ada, 1002, ben@contoso.example`. `#` begins a remark.
+    """Return name -> colleagues. A line is `name = ada, 1002, ben@contoso.example`. `#` begins a comment.
 
     Raises:
-        ValueError: a line is none; the message names it by its number.
+        ValueError: a line is invalid; the message has its number.
     """
     found: dict[str, tuple[str, ...]] = {}
     for number, line in enumerate(text.splitlines(), start=1):
@@ -77,7 +77,7 @@ def read_lists(text: str) -> Mapping[str, tuple[str, ...]]:
         if not equals or not _LIST.fullmatch(key):
             raise ValueError(f"Line {number} is no list: it must be name = colleague, colleague.")
         if key in found:
-            raise ValueError(f"Line {number} has a name that another list has too.")
+            raise ValueError(f"Line {number} repeats the name of another list.")
         found[key] = tuple(dict.fromkeys(word.strip() for word in re.split(r"[,;]", members) if word.strip()))
         if len(found) > MOST_LISTS:
             raise ValueError(f"There are more than {MOST_LISTS:,} lists.")

@@ -1,4 +1,4 @@
-"""Collisions of SIP's settings: two sockets of the agent on one port, or a SIP server to ask that is the agent itself. Pure."""
+"""Conflicts of SIP's settings: two sockets of the agent on one port, or the agent's own server as its SIP source. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _EVERY: Final = ("0.0.0.0", "::")  # noqa: S104  compared, not listened on
 
 
 def sip_collisions(api: ApiSettings, source: SipSimpleSettings, server: SipServerSettings) -> Iterator[tuple[str, str]]:
-    """Yield setting and sentence for each collision of the SIP server's ports with others of the agent.
+    """Yield setting and sentence for each conflict of the SIP server's ports with other ports of the agent.
 
     Args:
         api: the local API.
@@ -44,5 +44,5 @@ def sip_collisions(api: ApiSettings, source: SipSimpleSettings, server: SipServe
 
 
 def _meet(one: str, other: str) -> bool:
-    """Return whether one port cannot be had on both addresses."""
+    """Return whether the same port on both addresses conflicts."""
     return one == other or one in _EVERY or other in _EVERY

@@ -1,4 +1,4 @@
-"""Notice a new version of the settings. A broken one leaves the old one in force, and is told once."""
+"""Notice a new version of the settings. A broken one is reported once, and the old one stays in force."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class SettingsWatch:
-    """The settings in force, and the file that they are from. Somebody calls `look` every `LOOK_EVERY_S`.
+    """The settings in force, and the files that they are from. Call `look` every `LOOK_EVERY_S`.
 
     Attributes:
-        in_force: the newest version that could be used.
+        in_force: the newest version that can be used.
     """
 
     def __init__(self, path: Path, loaded: LoadedSettings) -> None:
@@ -27,9 +27,9 @@ class SettingsWatch:
         self._files = FileWatch((path, *loaded.files))
 
     def look(self) -> LoadedSettings | None:
-        """Look at the files, and return what they say now; None when that is what they said before.
+        """Check the files, and return their new content; None when it is unchanged.
 
-        The result has no settings when the new version is broken; `in_force` is then as before.
+        The result has no settings when the new version is broken; `in_force` then stays as it was.
         """
         if not self._files.is_due():
             return None
@@ -44,8 +44,8 @@ class SettingsWatch:
 
 
 def _not_emptied(loaded: LoadedSettings, before: LoadedSettings) -> LoadedSettings:
-    """Refuse a file that lost all its settings: whoever writes it may have stopped halfway. Switching off is `Enable = 0`."""
+    """Refuse a file that lost all its settings: an editor may be writing it. `Enable = 0` switches Teams presence off."""
     if loaded.settings is None or loaded.lines or not before.lines:
         return loaded
-    emptied = LineFault(0, "It has no setting any more. To switch Teams presence off, write Enable = 0.", breaks=True)
+    emptied = LineFault(0, "It has no settings any more. To switch Teams presence off, write Enable = 0.", breaks=True)
     return replace(loaded, settings=None, faults=(emptied, *loaded.faults))

@@ -1,7 +1,7 @@
-"""The doors of the SIP server: networks first, then a login or a certificate.
+"""Access control of the SIP server: networks first, then a digest challenge or a client certificate.
 
-An address that a datagram comes from can be forged, and NOTIFYs go back there. So nobody outside of the networks is answered more than a
-refusal, and with logins nobody who cannot read the challenge.
+The sender address of a datagram can be forged, and NOTIFYs are sent to it. So a client outside of the networks receives a refusal only, and
+where logins are set, a client that cannot read the digest challenge receives no NOTIFY.
 """
 
 from __future__ import annotations
@@ -26,50 +26,50 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_TOLD_KEPT: Final = 256
+_LOGGED_KEPT: Final = 256
 SILENT_S: Final = 10.0
 
 
 class _Admitted(Protocol):
-    """Something that was admitted: a subscription."""
+    """A subscription that was admitted."""
 
     flow: Flow
     user: str
 
 
 class SipAccess:
-    """Lets in who may watch, and who may publish, by the settings of the moment."""
+    """Admits watchers and publishers by the current settings."""
 
     def __init__(self, settings: SipServerSettings, silent_s: float = SILENT_S) -> None:
         """Take the first settings.
 
         Args:
-            settings: who may watch, and who may publish.
-            silent_s: time after which the log says that a phone does not answer when it is asked to log in.
+            settings: networks and logins of watchers and publishers.
+            silent_s: seconds after which a phone that does not answer digest challenges is logged.
         """
         self._settings = settings
         self._watchers = DigestServer(realm=settings.realm, password_of=self._watcher)
         self._publishers = DigestServer(realm=settings.realm, password_of=self._publisher)
-        self._told: OrderedDict[tuple[str, str], None] = OrderedDict()
-        """Address and reason of refusals that the log has."""
+        self._logged: OrderedDict[tuple[str, str], None] = OrderedDict()
+        """Address and reason of refusals that were logged, the oldest first."""
         self._silent_s = silent_s
         self._unanswered: OrderedDict[str, float] = OrderedDict()
         """Address -> the time of its first challenge since it last sent a login."""
         self._changed_logins: frozenset[str] = frozenset()
-        """Logins of the settings of the moment that were others in those before."""
+        """User names whose login is new or changed in the current settings."""
         self.use(settings)
 
     def use(self, settings: SipServerSettings) -> None:
-        """Go on with other settings. Challenges that were sent stay answerable."""
+        """Apply new settings. Challenges that were sent stay valid."""
         before, self._settings = self._settings.logins, settings
         self._changed_logins = frozenset(name for name, login in settings.logins.items() if before.get(name) != login)
         for door in (self._watchers, self._publishers):
             door.realm, door.algorithms = settings.realm, settings.algorithms
-        self._told.clear()
+        self._logged.clear()
         self._unanswered.clear()
 
     def watch(self, incoming: Incoming) -> Refusal | None:
-        """Refuse a SUBSCRIBE of somebody who may not watch; ask for a login where one is needed."""
+        """Return the refusal or digest challenge of a SUBSCRIBE or REGISTER; None admits it."""
         address, settings = incoming.flow.peer[0], self._settings
         if self.is_server(address):
             return None
@@ -80,7 +80,7 @@ class SipAccess:
         return self._challenged(incoming, self._watchers, "watching")
 
     def publish(self, incoming: Incoming) -> Refusal | None:
-        """Refuse a PUBLISH of somebody who may not publish; ask for a login where one is needed."""
+        """Return the refusal or digest challenge of a PUBLISH; None admits it."""
         address, publishers = incoming.flow.peer[0], self._settings.publishers
         if not _is_in(address, publishers.networks):
             return self._refused(address, "it publishes, and is not in SipServer.PublishNetworks")
@@ -91,7 +91,7 @@ class SipAccess:
         return _is_in(address, self._settings.servers)
 
     def ended(self, watcher: _Admitted) -> str:
-        """Return the reason for which a subscription that was admitted by other settings must end; empty if it may go on."""
+        """Return the reason (RFC 6665 4.1.3) for which the current settings end an admitted subscription; empty if it may continue."""
         address, settings = watcher.flow.peer[0], self._settings
         if self.is_server(address):
             return ""
@@ -100,7 +100,7 @@ class SipAccess:
         is_logged_in = watcher.user in settings.logins and watcher.user not in self._changed_logins
         if not settings.logins or self._has_certificate(watcher.flow) or is_logged_in:
             return ""
-        return "deactivated"  # it subscribes again, and is asked for a login
+        return "deactivated"  # the phone subscribes again, and is challenged then
 
     def _has_certificate(self, flow: Flow) -> bool:
         return flow.has_certificate and self._settings.client_ca_pem is not None
@@ -111,35 +111,35 @@ class SipAccess:
             self._unanswered.pop(incoming.flow.peer[0], None)
             incoming.user = found.name
             return None
-        self._tell_of_challenge(incoming, door, what)
+        self._log_challenge(incoming, door, what)
         return 401, "Unauthorized", tuple(found)
 
-    def _tell_of_challenge(self, incoming: Incoming, door: DigestServer, what: str) -> None:
-        """Tell of a wrong login, and of a phone that does not answer challenges. Each phone is challenged first, and again when its nonce is old."""
+    def _log_challenge(self, incoming: Incoming, door: DigestServer, what: str) -> None:
+        """Log a wrong login, and a phone that does not answer challenges. A first challenge, and one for a stale nonce, are normal."""
         address, now = incoming.flow.peer[0], asyncio.get_running_loop().time()
         if incoming.request.headers.lines("authorization"):
             self._unanswered.pop(address, None)
             if door.is_wrong(incoming.request):
-                self.tell(address, f"its user name or password for {what} is wrong")
+                self.log_refusal(address, f"its user name or password for {what} is wrong")
             return
         first = self._unanswered.setdefault(address, now)
-        if len(self._unanswered) > _TOLD_KEPT:
+        if len(self._unanswered) > _LOGGED_KEPT:
             self._unanswered.popitem(last=False)
         if now - first >= self._silent_s:
             algorithms = "" if self._settings.algorithms == ("MD5",) else ". If it has both, set SipServer.Digest = MD5"
-            self.tell(address, f"it does not log in. Check that it has a user name and password{algorithms}")
+            self.log_refusal(address, f"it does not log in. Check that it has a user name and password{algorithms}")
 
     def _refused(self, address: str, why: str) -> Refusal:
-        self.tell(address, why)
+        self.log_refusal(address, why)
         return 403, "Forbidden", ()
 
-    def tell(self, address: str, why: str) -> None:
-        """Write a refusal to the log, once for an address and reason until many others came."""
-        if (address, why) in self._told:
+    def log_refusal(self, address: str, why: str) -> None:
+        """Log a refusal, once for each address and reason. The last `_LOGGED_KEPT` are remembered."""
+        if (address, why) in self._logged:
             return
-        self._told[address, why] = None
-        if len(self._told) > _TOLD_KEPT:
-            self._told.popitem(last=False)
+        self._logged[address, why] = None
+        if len(self._logged) > _LOGGED_KEPT:
+            self._logged.popitem(last=False)
         log.warning("sip server: %s is refused: %s", address, why)
 
     def _watcher(self, name: str) -> str | HashedPassword | None:

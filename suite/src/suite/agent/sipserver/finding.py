@@ -1,4 +1,4 @@
-"""The colleague whom a URI names: by SIP address or UPN, or by extension or login at a domain of ours."""
+"""The colleague whom a URI names: by SIP address or UPN, or by extension or login at a domain of the SIP server."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _BETWEEN_DIGITS: Final = re.compile(r"(?<=[0-9*#+])[-.()](?=[0-9*#(])")
 
 
 def find_colleague(board: Board, uri: str, domains: Sequence[str]) -> tuple[Key, BoardEntry] | None:
-    """Return the colleague of a SIP or tel URI; None for nobody.
+    """Return the colleague of a SIP or tel URI; None if there is none.
 
     Args:
         board: all colleagues.
-        uri: as a request names it.
-        domains: whose users are colleagues by extension or login; empty for every domain. An IP address counts in any case, because
-            it is the agent's own, or that of a telephone system before it.
+        uri: of the request.
+        domains: domains whose users are found by extension or login; empty for every domain. An IP address is always accepted, because
+            it is the agent's own, or that of a telephone system in front of it.
     """
     try:
         read = parse_uri(uri)
@@ -43,26 +43,26 @@ def find_colleague(board: Board, uri: str, domains: Sequence[str]) -> tuple[Key,
     return board.find(user.partition(";")[0])
 
 
-def why_nobody(uri: str, domains: Sequence[str]) -> str:
-    """Return why a URI names no colleague, for the log: it has the domain, and no user."""
+def not_found_reason(uri: str, domains: Sequence[str]) -> str:
+    """Return the reason for which a URI names no colleague, for the log. It names the domain, never the user."""
     try:
         read = parse_uri(uri)
     except MalformedMessage:
-        return "it asks for a URI that cannot be read"
+        return "it requests a URI that cannot be read"
     if read.scheme != "tel" and not is_ours(read.host, domains):
-        return f"it asks for somebody at {read.host[:80]}, which is not in SipServer.Domains"
-    return "it asks for somebody who is neither a colleague nor a list"
+        return f"it requests a user at {read.host[:80]}, which is not in SipServer.Domains"
+    return "it requests a user who is neither a colleague nor a list"
 
 
 def entity_of(uri: str) -> str:
-    """Return a URI as documents name who is watched: as the phone wrote it, without parameters."""
+    """Return the entity of a document: the URI as the phone wrote it, without parameters."""
     scheme, colon, rest = uri.partition(":")
     user, at, host = rest.rpartition("@")
     return f"{scheme}{colon}{user}{at}{re.split('[;?]', host)[0]}"
 
 
 def is_ours(host: str, domains: Sequence[str]) -> bool:
-    """Return whether a URI's host is a domain of ours, or an IP address."""
+    """Return True if a host is in these domains or is an IP address; without domains, for every host."""
     if not domains or host.lower().rstrip(".") in domains:
         return True
     try:

@@ -1,4 +1,4 @@
-"""The addresses on which the SIP server listens: opened as the settings say, closed when they do not say so any more."""
+"""The addresses on which the SIP server listens, opened and closed as the settings change."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ class SipListening:
     """The open addresses of a user agent.
 
     Attributes:
-        open: those that it listens on.
-        trouble: a sentence about an address that cannot be had; empty when all are open.
+        open: the addresses on which it listens.
+        trouble: a sentence about the addresses that cannot be opened; empty when all are open.
     """
 
     def __init__(self, agent: UserAgent, again_s: float, over: Callable[[SipAddress, bool], Awaitable[None]]) -> None:
-        """Take the user agent.
+        """Open no address yet.
 
         Args:
             agent: the user agent.
-            again_s: time between two tries of an address that cannot be had.
-            over: called and awaited before an address is closed; True says that its connections are closed too.
+            again_s: seconds between two attempts to open an address.
+            over: awaited before an address is closed; its second argument is True if the connections are closed too.
         """
         self.open: dict[SipAddress, bytes | None] = {}
-        """Address -> the CA that its clients must have a certificate of."""
+        """Address -> PEM of the CA that must have issued the clients' certificates; None for no certificates."""
         self.trouble = ""
         self._agent = agent
         self._again_s = again_s
@@ -47,7 +47,7 @@ class SipListening:
         self._contexts: dict[SipAddress, ssl.SSLContext] = {}
 
     def changed(self) -> None:
-        """Look at the settings soon: they are others."""
+        """Notify `run` that the settings changed."""
         self._changed.set()
 
     async def run(self, settings: Callable[[], SipServerSettings]) -> None:
@@ -64,7 +64,7 @@ class SipListening:
                 continue
 
     async def _close(self, wanted: SipServerSettings) -> None:
-        """Close what is not wanted. A TLS address with another CA of its clients is opened anew, and its connections showed no certificate of it."""
+        """Close addresses that are not wanted, and a TLS address with a new client CA, against which its connections were not checked."""
         for address, client_ca in list(self.open.items()):
             is_another_ca = address.protocol == "tls" and client_ca != wanted.client_ca_pem
             if address not in wanted.addresses or is_another_ca:
@@ -93,15 +93,15 @@ class SipListening:
             log.info("sip server: listening on %s", address)
         before, self.trouble = self.trouble, "; ".join(troubles)
         if self.trouble and self.trouble != before:
-            log.error("sip server: cannot listen on %s. It is tried again.", self.trouble)
+            log.error("sip server: cannot listen on %s. The agent tries again.", self.trouble)
 
     def _renew(self, address: SipAddress, wanted: SipServerSettings) -> None:
-        """Go on with another certificate from the next connection on."""
+        """Use a renewed certificate for new connections."""
         context = self._contexts.get(address)
         if context is not None and wanted.certificate is not None:
             try:
                 load_certificate(context, wanted.certificate)
-            except ValueError as error:  # it could be used a moment ago: there is no room for it any more
+            except ValueError as error:  # it was valid when it was read: the temporary file could not be written
                 log.warning("sip server: the certificate stays as it was. %s", error)
 
     @staticmethod
@@ -116,7 +116,7 @@ class SipListening:
 
 
 def needs(flow: Flow, address: SipAddress, *, connections: bool = False) -> bool:
-    """Return whether a flow ends when an address is closed: a UDP socket is one with its address, connections stay unless they are closed too."""
+    """Return True if a flow ends when an address is closed. UDP ends with its socket, connections only if they are closed too."""
     if isinstance(flow, DatagramFlow):
         return flow.endpoint.address == (address.host, address.port)
     return connections and flow.is_of(address.protocol, address.host, address.port)

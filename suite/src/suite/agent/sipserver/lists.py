@@ -1,4 +1,4 @@
-"""Lists of colleagues that phones watch as one resource (RFC 4662): those of the settings, and everybody."""
+"""Lists of colleagues that phones watch as one resource (RFC 4662): those of the settings, and `everyone`."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 EVERYONE: Final = "everyone"
 MOST_MEMBERS: Final = 1500
-"""Of a list; one NOTIFY names all of them."""
+"""Members of a list: one NOTIFY names all of them."""
 MOST_MEMBERS_OVER_UDP: Final = 200
 """A datagram has no room for more."""
 _IN_URIS: Final = "+*$!'()&=,;?/"
-"""Characters that a URI's user may have as they are (RFC 3261 25.1)."""
+"""Characters that are not escaped in the user part of a URI (RFC 3261 25.1)."""
 
 
 class ColleagueLists:
@@ -37,12 +37,12 @@ class ColleagueLists:
         self._of: dict[Key, list[str]] = {}
 
     def use(self, lists: Mapping[str, Sequence[str]]) -> None:
-        """Go on with other lists."""
+        """Apply new lists."""
         self._lists = lists
         self.settle()
 
     def settle(self) -> None:
-        """Look anew who is on the board."""
+        """Forget the members, so that they are looked up on the board again."""
         self._listed = self._board.listed
         self._members.clear()
         self._of.clear()
@@ -59,7 +59,7 @@ class ColleagueLists:
 
     def members(self, name: str) -> Mapping[Key, None]:
         """Return the members of a list, in its order, that are on the board."""
-        if self._listed is not self._board.listed:  # other colleagues, of whom nobody told yet
+        if self._listed is not self._board.listed:  # the colleagues changed, and `settle` was not called yet
             self.settle()
         members = self._members.get(name)
         if members is None:
@@ -69,7 +69,7 @@ class ColleagueLists:
         return members
 
     def having(self, key: Key) -> Sequence[str]:
-        """Return the lists that have a colleague, of those whose members somebody asked for."""
+        """Return the lists that have a colleague, among those whose members were read."""
         return self._of.get(key, ())
 
     def _found(self, name: str) -> Iterable[Key]:

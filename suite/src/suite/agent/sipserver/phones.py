@@ -1,4 +1,4 @@
-"""The state of the SIP server, for the agent's page. This module alone of the SIP server needs no other packages."""
+"""The state of the SIP server, for the agent's page. Only this module of the SIP server works without `presence-suite[sip]`."""
 
 from __future__ import annotations
 
@@ -29,4 +29,4 @@ class ServesPhones(Protocol):
 
     @property
     def phones(self) -> PhonesState:
-        """Return its state."""
+        """Return the state of the SIP server."""

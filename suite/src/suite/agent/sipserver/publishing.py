@@ -1,4 +1,4 @@
-"""The rules of PUBLISH: who may tell the state of whose phone, and how it comes to the board."""
+"""The rules of PUBLISH (RFC 3903): who may publish the state of a phone, and how it reaches the board."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from suite.agent.core.values import PhoneSource, TelephonyState, TelephonyStatement
 from suite.agent.sipserver.finding import find_colleague
-from suite.agent.sipserver.telephony import most, published_phone
+from suite.agent.sipserver.telephony import published_phone, winning_state
 from suite.sip.errors import BadDocument, MalformedMessage
 from suite.sip.headers import parameters
 from suite.sip.uris import parse_uri
@@ -30,14 +30,14 @@ class PhonePublishing:
         self._board = board
         self._access = access
         self._states: dict[str, Counter[TelephonyState]] = {}
-        """Resource -> the states that are published of it, by several devices."""
+        """Resource -> its published states, each with the number of publications."""
         self._resources: dict[Key, dict[str, None]] = {}
-        """Colleague -> resources that are published and name the colleague."""
+        """Colleague -> published resources that name the colleague."""
 
-    # What the door asks
+    # Called by `PublishDoor`
 
     def admit(self, incoming: Incoming) -> Refusal | None:
-        """Refuse who may not publish, a URI that is nobody's, and a document of somebody else."""
+        """Refuse a client that may not publish, a URI of no colleague, and a document of another user."""
         refused = self._access.publish(incoming)
         if refused is not None:
             return refused
@@ -55,7 +55,7 @@ class PhonePublishing:
         return None if self._is_of(entity, request.uri, found[0]) else (403, "Document Of Another Entity", ())
 
     def published(self, state: PublishedState, replaced: PublishedState | None) -> None:
-        """Take a state, instead of one before it."""
+        """Add a published state in place of the one that it replaces."""
         states = self._states.setdefault(state.resource, Counter())
         if replaced is not None:
             states[published_phone(replaced.event, replaced.body)[1]] -= 1
@@ -63,7 +63,7 @@ class PhonePublishing:
         self._find(state.resource)
 
     def withdrawn(self, state: PublishedState) -> None:
-        """Forget a state that is over."""
+        """Remove a state that expired or was removed by its publisher."""
         states = self._states.get(state.resource, Counter())
         states[published_phone(state.event, state.body)[1]] -= 1
         self._find(state.resource)
@@ -73,7 +73,7 @@ class PhonePublishing:
     # The board
 
     def settle(self) -> None:
-        """Find anew whose phones are published: other colleagues are on the board."""
+        """Map the published resources to the colleagues who are on the board now."""
         before, self._resources = self._resources, {}
         for resource in self._states:
             self._find(resource)
@@ -92,19 +92,19 @@ class PhonePublishing:
             self._state(found[0])
 
     def _state(self, key: Key) -> None:
-        """State on the board what is published of a colleague; nothing when nothing is."""
+        """Put the published state of a colleague on the board, or withdraw it."""
         said = [state for each in self._resources.get(key, ()) for state in +self._states.get(each, Counter())]
         entry = self._board.entries.get(key)
         before = entry.telephony.get(PhoneSource.PUBLISHED) if entry is not None else None
         if not said:
             self._resources.pop(key, None)
             self._board.state_telephony(key, PhoneSource.PUBLISHED, None)
-        elif before is None or before.state is not most(said):
-            statement = TelephonyStatement(state=most(said), since=datetime.now(UTC))
+        elif before is None or before.state is not winning_state(said):
+            statement = TelephonyStatement(state=winning_state(said), since=datetime.now(UTC))
             self._board.state_telephony(key, PhoneSource.PUBLISHED, statement)
 
     def _is_of(self, entity: str, uri: str, key: Key) -> bool:
-        """Return whether a document is of the URI that it is published for: of the same colleague, or of the same user at another host."""
+        """Return True if a document belongs to the URI of its PUBLISH: same colleague, or same user at another host."""
         named = f"sip:{entity[5:]}" if entity.lower().startswith("pres:") else entity
         found = find_colleague(self._board, named, self.settings.domains)
         if found is not None:

@@ -1,6 +1,6 @@
-"""Registrations of phones: answered, so that a phone with an account of its own at the agent watches colleagues, and kept nowhere.
+"""Registrations of phones, accepted and not stored.
 
-Many phones subscribe only for an account that is registered. The agent sends no calls, so it need not know where a phone is.
+Many phones subscribe only for an account that is registered. The agent routes no calls, so it needs no contact address of a phone.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _MOST_CONTACTS: Final = 10
 
 
 class PhoneRegistering:
-    """Answers REGISTER requests of those who may watch."""
+    """Accepts REGISTER requests of phones that may watch."""
 
     def __init__(self, access: SipAccess) -> None:
         self._access = access
 
     def registered(self, incoming: Incoming) -> None:
-        """Answer with the contacts of the request, each with the time until it must be said again; refuse who may not watch."""
+        """Answer with the contacts of the request and their lifetimes (RFC 3261 10.3); refuse a phone that may not watch."""
         refused = self._access.watch(incoming)
         if refused is not None:
             incoming.respond(refused[0], refused[1], *refused[2])

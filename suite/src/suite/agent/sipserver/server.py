@@ -1,4 +1,4 @@
-"""The SIP server as a part of the agent: it follows its settings while it runs, and tells its subscriptions when it ends."""
+"""The SIP server as a part of the agent: it applies new settings while it runs, and ends its subscriptions when it stops."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from suite.agent.sipserver.watching import NoteOf
 
 COME_BACK_S: Final = 15
-"""Phones are asked to subscribe again after so long when the agent stops: it may be started again."""
+"""Retry-after of subscriptions, in seconds, when the agent stops: it may be started again."""
 SHORTEST_S: Final = 30
-"""Of a subscription or publication; phones can be set to no shorter time than this."""
+"""Shortest lifetime of a subscription or publication, in seconds: the shortest that phones can be set to."""
 
 SHOW_EVERY_S: Final = 2.0
 
@@ -49,16 +49,16 @@ class PhoneServer:
         shortest_s: int = SHORTEST_S,
         show_every_s: float = SHOW_EVERY_S,
     ) -> None:
-        """Take the settings.
+        """Prepare the server.
 
         Args:
-            settings: the first ones.
+            settings: the first settings.
             board: all colleagues.
-            note_of: returns the note about somebody.
-            listen_again_s: time between two tries of an address that cannot be had.
+            note_of: returns the note about a colleague.
+            listen_again_s: seconds between two attempts to open an address.
             user_agent: timers and bounds of the user agent.
-            shortest_s: the shortest subscription or publication.
-            show_every_s: time between two looks whether consoles must be told another state.
+            shortest_s: shortest lifetime of a subscription or publication, in seconds.
+            show_every_s: seconds between two checks whether the state that consoles show has changed.
         """
         self._settings = settings
         self._board = board
@@ -78,12 +78,12 @@ class PhoneServer:
 
     @property
     def is_listening(self) -> bool:
-        """Return True when it listens on all its addresses, and on no others."""
+        """Return True when the server listens on the addresses of its settings, and on no others."""
         return self._listening.open.keys() == set(self._settings.addresses)
 
     @property
     def phones(self) -> PhonesState:
-        """Return its state."""
+        """Return the state of the SIP server."""
         trouble = self._listening.trouble
         if trouble:
             state = Connector.CONNECTION_ERROR
@@ -101,16 +101,16 @@ class PhoneServer:
         return len(self._notifier)
 
     def adjust(self, settings: SipServerSettings) -> bool:
-        """Go on with other settings. Subscriptions stay as far as they are still allowed, and reachable.
+        """Apply new settings. Subscriptions that are still allowed and reachable continue.
 
         Returns:
-            True: nothing must be begun anew.
+            True, because the server needs no restart.
         """
         before, self._settings = self._settings, settings
         self._access.use(settings)
         self._publishing.settings = settings
         if settings.publishers != before.publishers or settings.realm != before.realm:
-            # Whoever may still publish does it again when its next refresh is answered 412.
+            # A client that may still publish does so again when its next refresh is answered 412.
             self._publications.clear()
             self._publishing.clear()
         self._watching.use(settings)
@@ -133,7 +133,7 @@ class PhoneServer:
                 await self._notifier.close("probation", COME_BACK_S)
 
     async def _show(self) -> None:
-        """Let consoles show the state when it is another one."""
+        """Notify consoles when the state has changed."""
         shown = PhonesState()
         while True:
             if shown != (shown := self.phones):
@@ -145,7 +145,7 @@ class PhoneServer:
         return NotifierLimits(shortest_s=self._shortest_s, watchers=most, watchers_of_an_address=most)
 
     async def _closing(self, address: SipAddress, connections: bool) -> None:  # noqa: FBT001 - called by position
-        """Ask those who subscribed over a socket that is about to be closed to subscribe again."""
+        """End the subscriptions over a socket that is about to be closed, so that their phones subscribe again."""
         await self._notifier.end(
             [each for each in self._notifier if needs(each.flow, address, connections=connections)], "deactivated"
         )

@@ -1,7 +1,7 @@
-"""The states that phones are told: for each state that consoles show, a presence document's content and a lamp. Pure.
+"""The states that phones show: for each state of consoles, the content of a presence document and a lamp. Pure.
 
-A lamp is a dialog of RFC 4235. It is `early` only while a telephone system says that the phone rings: nothing is ever told as ringing
-that is not, because phones blink then, and offer to take the call.
+A lamp is a dialog of RFC 4235. It is `early` only while a telephone system reports that the phone rings, because phones then blink and
+offer to pick up the call.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Lamp = Literal["terminated", "early", "confirmed"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhoneState:
-    """One state as phones are told.
+    """One state as phones show it.
 
     Attributes:
         is_open: False when the colleague cannot be reached.
@@ -69,11 +69,11 @@ STATES: Final = {
         _state(ShownStatus.ON_THE_PHONE, "on-the-phone", lamp="confirmed", call=True),
     )
 }
-"""Absent are unknown, which no document can say, and a forwarded phone, which is told by rich presence and a note."""
+"""Status -> state of phones. Absent are unknown, which no document can express, and a forwarded phone: see `phone_state`."""
 
 
 def phone_state(shown: Aggregation, lamps: LampKinds) -> PhoneState | None:
-    """Return the state that phones are told of a colleague; None when nothing is known."""
+    """Return the state that phones show of a colleague; None if it is unknown. A forwarded phone shows rich presence, and a note."""
     status = shown.status
     if status in (ShownStatus.FORWARDED_TO_VOICEMAIL, ShownStatus.FORWARDED_TO_NUMBER):
         known = shown.rich if shown.rich is not RichState.UNKNOWN else RichState.AVAILABLE

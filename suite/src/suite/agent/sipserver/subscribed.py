@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from suite.sip.notifier import Watcher
 
 BODY_BYTES: Final = 400_000
-"""Documents of colleagues in one NOTIFY; the others follow in the next one."""
+"""Bytes of colleagues' documents in one NOTIFY; further documents follow in the next one."""
 BODY_BYTES_OVER_UDP: Final = 24_000
 """Leaves room in a datagram for the list itself."""
 _PART_BYTES: Final = 300
-"""Of the lines around a document, and of its place in the list."""
+"""Estimated bytes of a document's MIME headers, and of its entry in the list."""
 
 
 class ColleagueStates(Protocol):
@@ -32,7 +32,7 @@ class ColleagueStates(Protocol):
         """Return a colleague on the board."""
 
     def document(self, key: Key, event: str, entity: str, version: int, *, was_told: bool) -> bytes | None:
-        """Return the document of a colleague's state; None when there is nothing to tell."""
+        """Return the document of a colleague's state; None when there is nothing to send."""
 
 
 class OneSubscribed:
@@ -51,7 +51,7 @@ class OneSubscribed:
 
 
 class ListSubscribed:
-    """A subscription to a list. The first NOTIFY, and the first after a refresh, name all; others those that changed.
+    """A subscription to a list. The first NOTIFY, and the first after a refresh, name all members; others name the changed ones.
 
     Documents that do not fit into one NOTIFY follow in the next ones.
     """
@@ -59,21 +59,21 @@ class ListSubscribed:
     def __init__(self, name: str) -> None:
         self.name = name
         self._newest: object = None
-        """The SUBSCRIBE that the list was told for."""
+        """The SUBSCRIBE that was last answered with all members."""
         self._is_full = True
         self._changed: dict[Key, None] = {}
         self._told: set[Key] = set()
 
     def change(self, keys: Iterable[Key]) -> None:
-        """Note that these changed."""
+        """Add these colleagues to the next NOTIFY."""
         self._changed.update(dict.fromkeys(keys))
 
     def renew(self) -> None:
-        """Name all again: other colleagues are in the list."""
+        """Name all members in the next NOTIFY, because the members changed."""
         self._is_full = True
 
     def body(self, watcher: Watcher, states: ColleagueStates, members: Mapping[Key, None]) -> NotifyBody:
-        """Return the body of the next NOTIFY. What has no room asks for another one."""
+        """Return the body of the next NOTIFY. If documents are left over, another NOTIFY is requested."""
         if self._newest is not watcher.request:
             self._newest, self._is_full = watcher.request, True
         if self._is_full:

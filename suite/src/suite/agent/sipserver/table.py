@@ -1,4 +1,4 @@
-"""The states that phones are told as a table, for the documentation: each cell is what `document_of` makes."""
+"""The states that phones show as a table, for the documentation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The documents that telephone systems publish, as the state of a phone: read as those that the agent subscribes to. Pure."""
+"""The state of a phone in a document that a telephone system publishes. Pure."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _ORDER: Final = (TelephonyState.BUSY, TelephonyState.RINGING, TelephonyState.IDLE, TelephonyState.UNKNOWN)
-"""Of several devices, the state that counts."""
+"""States by precedence, for a resource that several devices publish."""
 
 
 def published_phone(event: str, body: bytes) -> tuple[str, TelephonyState]:
     """Return the entity of a document and the state of its phone.
 
     Raises:
-        BadDocument: it cannot be read.
+        BadDocument: the document cannot be read.
     """
     if event == "dialog":
         info = read_dialog_info(body)
@@ -29,6 +29,6 @@ def published_phone(event: str, body: bytes) -> tuple[str, TelephonyState]:
     return document.entity, phone_of(document)
 
 
-def most(states: Iterable[TelephonyState]) -> TelephonyState:
-    """Return the state that counts among those of several devices."""
+def winning_state(states: Iterable[TelephonyState]) -> TelephonyState:
+    """Return the state of several devices by precedence; UNKNOWN without any."""
     return min(states, key=_ORDER.index, default=TelephonyState.UNKNOWN)

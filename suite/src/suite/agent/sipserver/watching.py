@@ -1,12 +1,12 @@
-"""The rules of subscriptions: who may watch whom, and what each is told. They follow the board, and the settings."""
+"""The rules of subscriptions: admission, and the body of each NOTIFY. Changes of the board and of the settings are applied at once."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from suite.agent.sipserver.documents import Telling, document_of
-from suite.agent.sipserver.finding import find_colleague, why_nobody
+from suite.agent.sipserver.documents import DocumentOptions, document_of
+from suite.agent.sipserver.finding import find_colleague, not_found_reason
 from suite.agent.sipserver.lists import MOST_MEMBERS, MOST_MEMBERS_OVER_UDP, ColleagueLists
 from suite.agent.sipserver.subscribed import ListSubscribed, OneSubscribed
 from suite.sip.watchers import supports_lists
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from suite.sip.watchers import NotifyBody
 
     NoteOf = Callable[[Key], str]
-    """Returns the text of the note about somebody, by the name under which notes are kept; empty without one."""
+    """Returns the note about a colleague, by the key under which notes are kept; empty if there is none."""
 
 MOST_UNANSWERED: Final = 4
-"""Lists over UDP that are sent to an address that has answered none."""
+"""Lists over UDP that are sent to an address before it has answered one."""
 _Name = TypeVar("_Name")
 _PORTION: Final = 100
-"""Subscriptions that are told before everything else in the agent has its turn."""
+"""Subscriptions that are notified before other tasks of the agent run."""
 
 
 class PhoneWatching:
@@ -39,7 +39,7 @@ class PhoneWatching:
 
     Attributes:
         count_of: returns the number of subscriptions of an address.
-        on_colleagues: called when other colleagues are on the board.
+        on_colleagues: called when the colleagues on the board changed.
     """
 
     def __init__(self, settings: SipServerSettings, board: Board, access: SipAccess, note_of: NoteOf) -> None:
@@ -52,32 +52,34 @@ class PhoneWatching:
         self._lists = ColleagueLists(board, settings.lists)
         self._subscribed: dict[DialogId, tuple[Watcher, OneSubscribed | ListSubscribed]] = {}
         self._watchers: dict[Key, dict[DialogId, None]] = {}
-        """Colleague -> subscriptions to this one."""
+        """Colleague -> subscriptions to the colleague."""
         self._list_watchers: dict[str, dict[DialogId, None]] = {}
         self._colleagues: dict[Key, Colleague] = {key: entry.colleague for key, entry in board.entries.items()}
-        """Everybody as they were at the last look, to notice another file of colleagues."""
+        """The colleagues at the last check, to detect a changed file of colleagues."""
 
-    # What the notifier asks
+    # Called by `Notifier`
 
     def admit(self, incoming: Incoming) -> Refusal | None:
-        """Refuse who may not watch, whoever asks for nobody of ours, and who watches too many."""
+        """Refuse a client that may not watch, a URI that names no colleague or list, and too many subscriptions of an address."""
         refused = self._access.watch(incoming)
         if refused is not None:
             return refused
         address, uri = incoming.flow.peer[0], incoming.request.uri
         if not self._access.is_server(address) and self.count_of(address) >= self._settings.subscriptions_per_address:
-            self._access.tell(address, "it has as many subscriptions as SipServer.SubscriptionsPerAddress allows")
+            self._access.log_refusal(
+                address, "it has as many subscriptions as SipServer.SubscriptionsPerAddress allows"
+            )
             return 503, "Too Many Subscriptions", (("Retry-After", "60"),)
         if self._found(uri) is not None:
             return None
         name = self._lists.named_by(uri, self._settings.domains)
         if name is not None:
             return self._list_refused(incoming, name)
-        self._access.tell(address, why_nobody(uri, self._settings.domains))
+        self._access.log_refusal(address, not_found_reason(uri, self._settings.domains))
         return 404, "Not Found", ()
 
     def admit_again(self, incoming: Incoming) -> Refusal | None:
-        """Refuse a subscription that goes on from where nobody may watch, and ask for a login where one is needed."""
+        """Return the refusal or digest challenge of a refresh; None admits it."""
         return self._access.watch(incoming)
 
     def _list_refused(self, incoming: Incoming, name: str) -> Refusal | None:
@@ -94,7 +96,7 @@ class PhoneWatching:
         return None
 
     def _is_silent(self, address: str) -> bool:
-        """Return whether an address has answered none of several lists: it may be forged, and a list is a thousand times its SUBSCRIBE."""
+        """Return True if an address has answered none of several lists: it may be forged, and a list is much larger than a SUBSCRIBE."""
         if self._access.is_server(address):
             return False
         ids = (dialog for dialogs in self._list_watchers.values() for dialog in dialogs)
@@ -106,11 +108,11 @@ class PhoneWatching:
         return self._found(uri) is None and self._lists.named_by(uri, self._settings.domains) is not None
 
     def pace(self, watcher: Watcher) -> float:
-        """Return how many notifications a second the phone is sent."""
+        """Return the most notifications per second to the phone; 0 for no limit."""
         return 0.0 if self._access.is_server(watcher.flow.peer[0]) else float(self._settings.per_s)
 
     def body(self, watcher: Watcher) -> NotifyBody | None:
-        """Return what a subscription is told now."""
+        """Return the body of the next NOTIFY of a subscription; None if there is none."""
         subscribed = self._subscribed[watcher.id][1] if watcher.id in self._subscribed else self._begin(watcher)
         if isinstance(subscribed, ListSubscribed):
             return subscribed.body(watcher, self, self._lists.members(subscribed.name))
@@ -124,7 +126,7 @@ class PhoneWatching:
         elif subscribed is not None:
             _take_out(self._watchers, subscribed.key, watcher.id)
 
-    # What documents are made of
+    # The states for documents: `ColleagueStates`
 
     def colleague(self, key: Key) -> Colleague | None:
         """Return a colleague on the board."""
@@ -132,18 +134,18 @@ class PhoneWatching:
         return entry.colleague if entry is not None else None
 
     def document(self, key: Key, event: str, entity: str, version: int, *, was_told: bool) -> bytes | None:
-        """Return the document of a colleague's state; None when there is nothing to tell."""
+        """Return the document of a colleague's state; None when there is nothing to send."""
         entry = self._board.entries.get(key)
         if entry is None:
             return None
         note = self._note_of(entry.subject) if self._settings.notes and event == "presence" else ""
-        telling = Telling(lamps=self._settings.lamp_for, language=self._settings.language)
-        return document_of(event, entity, entry.shown, note, telling, version=version, was_told=was_told)
+        options = DocumentOptions(lamps=self._settings.lamp_for, language=self._settings.language)
+        return document_of(event, entity, entry.shown, note, options, version=version, was_told=was_told)
 
-    # What the board and the settings tell
+    # Changes of the settings and of the board
 
     def use(self, settings: SipServerSettings) -> None:
-        """Go on with other settings: end subscriptions that they do not allow, and tell all others anew."""
+        """Apply new settings: end subscriptions that they do not allow, and notify all others."""
         self._settings = settings
         self._lists.use(settings.lists)
         for watcher, _ in list(self._subscribed.values()):
@@ -155,7 +157,7 @@ class PhoneWatching:
         self._find_anew()
 
     async def follow(self) -> None:
-        """Tell subscriptions of each change on the board, until cancelled."""
+        """Notify subscriptions of changes on the board, until cancelled."""
         with self._board.listening(None, (self._board.epoch, self._board.revision), is_console=False) as listener:
             while True:
                 await listener.wait()
@@ -166,15 +168,15 @@ class PhoneWatching:
         others = False
         for key in keys:
             others |= self._is_another(key, self._board.entries.get(key))
-        await self._tell(keys)
+        await self._notify(keys)
         if self._settings.notes:
-            await self._tell(notes, event="presence")
+            await self._notify(notes, event="presence")
         if others:
             self._find_anew()
             self.on_colleagues()
 
-    async def _tell(self, keys: Iterable[Key], event: str = "") -> None:
-        told = 0
+    async def _notify(self, keys: Iterable[Key], event: str = "") -> None:
+        notified = 0
         for key in keys:
             for watcher, subscribed in list(self._watching(key)):
                 if event and watcher.event != event:
@@ -182,8 +184,8 @@ class PhoneWatching:
                 if isinstance(subscribed, ListSubscribed):
                     subscribed.change((key,))
                 watcher.changed()
-                told += 1
-                if told % _PORTION == 0:
+                notified += 1
+                if notified % _PORTION == 0:
                     await asyncio.sleep(0)
 
     def _watching(self, key: Key) -> Iterator[tuple[Watcher, OneSubscribed | ListSubscribed]]:
@@ -194,7 +196,7 @@ class PhoneWatching:
                 yield self._subscribed[dialog]
 
     def _is_another(self, key: Key, entry: BoardEntry | None) -> bool:
-        """Return whether the board has somebody else under a key than at the last look, and take note of it."""
+        """Return True if the colleague of a key changed since the last check, and store the new one."""
         if entry is None:
             return self._colleagues.pop(key, None) is not None
         if self._colleagues.get(key) == entry.colleague:
@@ -203,7 +205,7 @@ class PhoneWatching:
         return True
 
     def _find_anew(self) -> None:
-        """Watch whom each URI names now, and end subscriptions to nobody."""
+        """Map each subscription to the colleague or list that its URI names now; end those without one."""
         self._lists.settle()
         for watcher, subscribed in list(self._subscribed.values()):
             if isinstance(subscribed, ListSubscribed):
@@ -223,7 +225,7 @@ class PhoneWatching:
                 watcher.changed()
 
     def _begin(self, watcher: Watcher) -> OneSubscribed | ListSubscribed | None:
-        """Keep a subscription that was admitted a moment ago."""
+        """Store a subscription that was just admitted."""
         found, name = self._found(watcher.uri), self._lists.named_by(watcher.uri, self._settings.domains)
         subscribed: OneSubscribed | ListSubscribed
         if found is not None:

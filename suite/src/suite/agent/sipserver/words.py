@@ -14,7 +14,7 @@ _UNCERTAIN: Final = {"en": "not confirmed", "it": "non confermato"}
 
 
 def word_of(status: ShownStatus, language: str, *, is_uncertain: bool = False) -> str:
-    """Return the name of a status as people read it."""
+    """Return the name of a status for display."""
     words = _words()
     word = words.get(f"status.{status.value}") or words[f"rich.{status.value}"]
     return f"{word[language]} ({_UNCERTAIN[language]})" if is_uncertain else word[language]

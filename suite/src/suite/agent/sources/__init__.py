@@ -1,11 +1,11 @@
-"""The sources of presence: each says what it knows of the colleagues on the board, and how it is connected.
+"""The sources of presence: each puts statements about colleagues on the board, and reports the state of its connection.
 
 teams.py         Microsoft Teams, from the relay
-statements.py    what the relay said of a name, as a statement
-doubt.py         how far the answers of the relay can be trusted now: certain, uncertain, unknown
-organisation.py  whether the relay can read the organisation, as a state of the connection
+statements.py    answers of the relay -> statements
+doubt.py         the doubt about the answers of the relay: certain, uncertain, unknown
+organisation.py  status of the organisation at the relay -> state of the connection
 sfb/             Skype for Business Server, by UCWA
 sip/             presence servers and telephone systems, by SIP
-local.py         telephony and rich presence that programs beside the agent tell it
-source.py        what every source has: a name, and the state of its connection
+local.py         telephony and rich presence that local programs send to the agent
+source.py        the interface of a source, and the states of its connection
 """

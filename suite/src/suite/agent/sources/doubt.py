@@ -1,9 +1,9 @@
-"""The doubt about the answers of the relay. Pure: the time is given.
+"""The doubt about the answers of the relay. Pure: the time is an argument.
 
 certain     a stream is open and complete, and the relay can read the organisation
 uncertain   the stream has been broken for `UNCERTAIN_AFTER_S`, or everything is being sent again: the last answers are
-            shown, marked; or the relay says itself that its answers are old
-unknown     there has been no stream for as long as the setting says, or the relay refuses: no answer is shown
+            shown, marked; or the relay reports that its answers are old
+unknown     there has been no stream for `Agent.UnknownAfter`, or the relay refuses the agent: no answer is shown
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 from suite.values import Status
 
 UNCERTAIN_AFTER_S: Final = 5.0
-"""A relay that restarts is back before; without this all consoles would be sent everybody twice for it."""
+"""Longer than a restart of the relay, which would otherwise send every colleague to all consoles twice."""
 
 
 class Doubt(enum.IntEnum):
@@ -26,7 +26,7 @@ class Doubt(enum.IntEnum):
 
 
 class Trust:
-    """The doubt that follows from what has been seen of the relay. Times are seconds of one clock that never jumps.
+    """Tracks the connection to the relay, and derives the doubt. Times are seconds of a monotonic clock.
 
     Attributes:
         refusal: the reason for which the relay refuses; empty when it does not.

@@ -1,7 +1,7 @@
-"""Telephony and rich presence that programs beside the agent tell it: PBX connectors, TAPI bridges, scripts.
+"""Telephony and rich presence that local programs send to the agent: PBX connectors, TAPI bridges, scripts.
 
-Each state has a sequence number of its connector, so that one that was overtaken on the way changes nothing, and it expires, so
-that nobody stays on the phone when the connector dies. Times are of the machine's monotonic clock: setting the clock changes nothing.
+Each state has its connector's sequence number, so that a delayed older state is ignored, and a lifetime, so that a colleague does not
+stay on the phone when the connector dies. Times are of the monotonic clock, so setting the machine's clock has no effect.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from suite.names import Key
 
 MOST_CONNECTORS: Final = 100
-"""Connectors whose sequence numbers are remembered; a hundred and first is refused."""
+"""Connectors whose sequence numbers are stored; further connectors are refused."""
 
 
 class Taken(enum.StrEnum):
-    """The outcome of one state that was told."""
+    """The outcome of one state that a connector sent."""
 
     ACCEPTED = "accepted"
     OUTDATED = "outdated"
@@ -42,11 +42,11 @@ class Taken(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToldState:
-    """One state that a connector told.
+    """One state that a connector sent.
 
     Attributes:
         user: login, UPN, SIP address or extension.
-        sequence: greater than that of every state that the connector told of this user before.
+        sequence: greater than in every earlier state of this user from the connector.
         lifetime: time after which the state is withdrawn, unless another one comes.
     """
 
@@ -57,11 +57,11 @@ class ToldState:
 
 
 class TooManyConnectors(Exception):
-    """More connectors than the agent remembers the sequence numbers of."""
+    """More than `MOST_CONNECTORS` connectors send states."""
 
 
 class LocalStates:
-    """The states that connectors told, and when each ends."""
+    """The states that connectors sent, and their expiry."""
 
     def __init__(self, board: Board, clock: Callable[[], float]) -> None:
         self._board = board
@@ -76,7 +76,7 @@ class LocalStates:
         """Take one state.
 
         Raises:
-            TooManyConnectors: there is no place for another connector.
+            TooManyConnectors: `MOST_CONNECTORS` other connectors have sent states.
         """
         found = self._board.find(told.user)
         if found is None:
@@ -96,7 +96,7 @@ class LocalStates:
         return Taken.ACCEPTED
 
     def expire(self) -> None:
-        """Withdraw the states whose time is over."""
+        """Withdraw the states whose lifetime has ended."""
         now = self._clock()
         while self._ends and self._ends[0][0] <= now:
             _, number, key, kind = heapq.heappop(self._ends)
@@ -117,7 +117,7 @@ class LocalStates:
             self._board.state_rich(key, SourceName.LOCAL, RichStatement(state=state, reason=reason, since=now))
 
     def _drop_superseded(self) -> None:
-        """Keep the heap within twice the number of states that count, however often they are told."""
+        """Keep the heap within twice the number of current states, however often they are sent."""
         if len(self._ends) > 2 * len(self._latest) + 100:
             self._ends = [end for end in self._ends if self._latest.get((end[2], end[3])) == end[1]]
             heapq.heapify(self._ends)

@@ -37,5 +37,5 @@ _STATES: Final = {
 
 
 def connection_to(status: Status) -> ConnectorState:
-    """Return the state of the connection, by what the relay says of the organisation: NONE when it can read it."""
+    """Return the state of the connection for the relay's status of the organisation; NONE means that it can be read."""
     return _STATES.get(status, _STATES[Status.STALE])

@@ -42,7 +42,7 @@ class RichSource(Protocol):
     connector: ConnectorState
 
     def watch(self) -> None:
-        """Take note that other colleagues are on the board now."""
+        """Notify the source that the colleagues on the board changed."""
 
     async def run(self) -> None:
         """Run until cancelled."""

@@ -17,7 +17,7 @@ TOO_MANY: Final = RichStatement(reason="too_many_users")
 
 
 def statement_of(resolution: Resolution | None, answer: Answer | None) -> RichStatement:
-    """Return what the relay said of a name, before doubt."""
+    """Return the relay's answer about a name as a statement, before doubt is applied."""
     if answer is not None and answer.presence is not None:
         presence = answer.presence
         state = RichState(presence.console_status.label)
@@ -28,7 +28,7 @@ def statement_of(resolution: Resolution | None, answer: Answer | None) -> RichSt
 
 
 def doubted(said: RichStatement, doubt: tuple[Doubt, str]) -> RichStatement:
-    """Return what may be shown of a statement."""
+    """Return a statement with doubt applied."""
     degree, reason = doubt
     if degree is Doubt.UNKNOWN:
         return RichStatement(reason=reason)

@@ -40,9 +40,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TICK_S: Final = 1.0
-"""The time between two looks at doubt, and between two writes to the store."""
+"""Seconds between two checks of the doubt, and between two writes to the store."""
 REFUSED_WAIT_S: Final = 60.0
-"""When the relay refuses, a person must act there; the agent asks again, so that nobody has to restart it."""
+"""Seconds between a refusal and the next attempt: after a person has acted at the relay, the agent needs no restart."""
 _OF_THE_KEY: Final = frozenset({"ERROR_REASON_SUITE_KEY_UNKNOWN", "UNAUTHENTICATED"})
 """Reasons of the relay for a key that it does not know. A revoked key is known, and forbidden."""
 
@@ -76,9 +76,9 @@ class TeamsSource:
         self._version = version
         self._backoff = backoff
         self._keys: dict[str, list[Key]] = {}
-        """Each name that is watched -> the board's keys of those whose UPN it is."""
+        """Watched name -> the board's keys of the colleagues with this UPN."""
         self._said: dict[str, RichStatement] = {}
-        """Each name that is watched -> what the relay said of it, before doubt."""
+        """Watched name -> the relay's last statement, before doubt is applied."""
         self._others = asyncio.Event()
         self._trust = Trust(0.0, 0.0)
         self._doubt: tuple[Doubt, str] = self._trust.doubt(0.0)
@@ -86,14 +86,14 @@ class TeamsSource:
         self._stored_token = ""
         self._is_complete = False
         self._organisation = Status.NONE
-        """What the relay said last of the organisation. It says so anew on each stream."""
+        """The last status of the organisation. The relay sends it on each stream."""
 
     def watch(self) -> None:
-        """Take note that other colleagues are on the board now."""
+        """Notify the source that the colleagues on the board changed."""
         self._others.set()
 
     async def run(self) -> None:
-        """Run until cancelled. What it said is then withdrawn."""
+        """Run until cancelled. The source's statements are then withdrawn."""
         try:
             idle = self._idle()
             while idle is None:
@@ -106,7 +106,7 @@ class TeamsSource:
             self._answers.renew()
 
     def _idle(self) -> ConnectorState | None:
-        """Return the state of a source that has nothing to do; None when it has."""
+        """Return the state of a source that is off or not configured; None when it can run."""
         if not self._settings.enabled:
             return ConnectorState(Connector.DISABLED)
         if not self._settings.address:
@@ -132,7 +132,7 @@ class TeamsSource:
                     self._take(event, client)
                     for task in beside:
                         if task.done():
-                            task.result()  # raises what broke it
+                            task.result()  # raises its exception
             except Refused as error:
                 self._refused(error)
             finally:
@@ -142,7 +142,7 @@ class TeamsSource:
                 await self._keep(client)
 
     async def _opened(self) -> PresenceClient:
-        """Return a client that holds what the store has, and show that as uncertain."""
+        """Return a client with the stored answers, and show them as uncertain."""
         settings, store = self._settings, self._store
         self._others.clear()
         self._keys = self._wanted()
@@ -165,14 +165,14 @@ class TeamsSource:
         self._pass_on_doubt()
         self._answers.find = client.find
         self._read_all(client)
-        # Those who are not watched any more leave the store together with the next token, which does not cover them.
+        # Names that are not watched any more are deleted from the store with the next token, which does not cover them.
         self._dirty.update(held.names if held is not None else ())
         return client
 
-    # Who is watched
+    # Names to watch
 
     def _wanted(self) -> dict[str, list[Key]]:
-        """Return the names to watch, as many as a stream takes -> the board's keys of those whose UPN it is."""
+        """Return the names to watch, up to the limit of a stream -> the board's keys of the colleagues with this UPN."""
         most = MAX_USERS_A_STREAM if self._settings.form == "watch" else MAX_USERS_A_MESSAGE
         spelled: dict[Key, str] = {}
         wanted: dict[str, list[Key]] = {}
@@ -191,7 +191,7 @@ class TeamsSource:
         return wanted
 
     async def _follow_board(self, client: PresenceClient) -> None:
-        """Watch whom the board has, whenever that changes."""
+        """Update the watched names when the colleagues on the board change."""
         while True:
             await self._others.wait()
             self._others.clear()
@@ -205,7 +205,7 @@ class TeamsSource:
             for name in self._keys:
                 self._say(name, self._said.get(name, PENDING))
 
-    # What the relay says
+    # Events of the relay
 
     def _take(self, event: ev.Event, client: PresenceClient) -> None:
         """Take one event."""
@@ -244,7 +244,7 @@ class TeamsSource:
             self._read(name, client)
 
     def _read(self, name: str, client: PresenceClient) -> None:
-        """Show what the client knows of a name."""
+        """Show the client's answer about a name."""
         if name in self._keys:
             self._dirty.add(name)
             found = client.find(name)
@@ -258,7 +258,7 @@ class TeamsSource:
             self._board.state_rich(key, self.name, shown)
 
     def _look(self, client: PresenceClient) -> None:
-        """Show everything anew when the doubt has changed."""
+        """Show all statements again when the doubt has changed."""
         doubt = self._trust.doubt(self._now())
         if doubt != self._doubt:
             self._doubt = doubt
@@ -266,7 +266,7 @@ class TeamsSource:
         self._pass_on_doubt()
 
     def _pass_on_doubt(self) -> None:
-        """Tell consoles of the relay's own API how far its answers can be trusted."""
+        """Report the doubt to clients of the relay's own API."""
         degree, _ = self._doubt
         status = self._organisation if degree is Doubt.UNCERTAIN else Status.NONE
         if degree is Doubt.UNCERTAIN and status is Status.NONE:
@@ -293,7 +293,7 @@ class TeamsSource:
             self.connector = connector
             self._on_connector()
 
-    # What is kept
+    # The store
 
     async def _tick(self, client: PresenceClient) -> None:
         while True:
@@ -304,7 +304,7 @@ class TeamsSource:
                 await self._keep(client)
 
     async def _keep(self, client: PresenceClient) -> None:
-        """Store what changed since the last time, together with the token that covers it."""
+        """Store the answers that changed since the last call, together with the token that covers them."""
         if self._store is None or not self._is_complete or client.has_events:
             return
         held = client.held(name for name in self._dirty if name in self._keys)
@@ -317,7 +317,7 @@ class TeamsSource:
         try:
             await asyncio.wait({writing})
         finally:
-            # A write is not cut short: the last one, when the agent stops, must come after it and know what became of it.
+            # A write is not cancelled: the last one, when the agent stops, must follow it and know its result.
             await asyncio.wait({writing})
             if writing.result():
                 self._stored_token = held.token

@@ -1,4 +1,4 @@
-"""The answers of the relay, and the resume token that goes with them, kept over a restart."""
+"""The answers of the relay and their resume token, kept over a restart."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ log = logging.getLogger(__name__)
 
 
 def owner_of(settings: TeamsSettings) -> str:
-    """Return whose answers these settings lead to: the relay, and the key's id, which belongs to one organisation."""
+    """Return an id of the source of answers: the relay's address and the key's id, which belongs to one organisation."""
     return f"{settings.address.strip().lower()} {settings.key.removeprefix('psk_').partition('_')[0]}"
 
 
 class AnswerStore:
-    """The kept answers. All methods may be called in a thread, one at a time; none raises for a disk that is full or broken.
+    """The stored answers. All methods may be called in a thread, one at a time. None raises when the disk is full or broken.
 
     Attributes:
-        instance_id: a word by which the relay knows this agent over restarts.
+        instance_id: the id by which the relay recognises this agent after a restart.
     """
 
     def __init__(self, database: Database) -> None:
@@ -38,18 +38,18 @@ class AnswerStore:
         self.instance_id = instance_id(database)
 
     def load(self, owner: str) -> Held:
-        """Return what is kept of an owner: nothing when the file has another's, which must never be shown."""
+        """Return the stored answers of an owner; nothing when the file has those of another owner, which must never be shown."""
         try:
             return self._load(owner)
         except (sqlite3.Error, ValueError) as error:
-            log.warning("store: what is kept cannot be read (%s), and is not used.", type(error).__name__)
+            log.warning("store: the stored answers cannot be read (%s), and are not used.", type(error).__name__)
             return Held()
 
     def save(self, owner: str, held: Held, gone: Collection[str]) -> bool:
-        """Keep these names and answers beside those kept before, and forget the names that are gone.
+        """Store these names and answers in addition to earlier ones, and delete the names in `gone`.
 
         Returns:
-            False when nothing could be written: what is kept is as before, and belongs together.
+            False when nothing could be written. The stored answers are then unchanged and consistent.
         """
         try:
             with self._database.transaction() as run:
@@ -57,7 +57,7 @@ class AnswerStore:
         except sqlite3.Error as error:
             if not self._is_failing:
                 log.warning(
-                    "store: it cannot be written (%s). Presence is shown all the same; a restart asks for all of it.",
+                    "store: it cannot be written (%s). Presence is still shown; after a restart the agent reads all presences again.",
                     error,
                 )
             self._is_failing = True

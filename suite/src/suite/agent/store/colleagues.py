@@ -1,4 +1,4 @@
-"""The colleagues that programs added, kept on the disk: who was acknowledged is there after a restart."""
+"""The colleagues that programs added, written to disk before they are acknowledged, and kept over a restart."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _COLUMNS = ("login", "upn", "sip", "extension", "voicemail")
 
 
 class ColleagueStore:
-    """The kept colleagues. All methods may be called in a thread."""
+    """The stored colleagues. All methods may be called in a thread."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def load(self) -> list[Colleague]:
-        """Return all colleagues. Rows that are none are left out.
+        """Return all colleagues. Invalid rows are left out.
 
         Raises:
             NotKept: the file cannot be read.
@@ -37,7 +37,7 @@ class ColleagueStore:
         return [one for row in rows if (one := _colleague(row)) is not None]
 
     def put(self, colleagues: Iterable[Colleague]) -> None:
-        """Write colleagues, in the place of those with the same id. When this returns, the disk has them.
+        """Write colleagues to disk, and replace those with the same id.
 
         Raises:
             NotKept: nothing was written.
@@ -50,7 +50,7 @@ class ColleagueStore:
             raise not_kept(error) from None
 
     def remove(self, key: Key) -> None:
-        """Take a colleague out.
+        """Delete a colleague from disk.
 
         Raises:
             NotKept: nothing was written.

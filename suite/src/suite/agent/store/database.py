@@ -1,7 +1,7 @@
 """One SQLite file for one agent.
 
-A damaged file is set aside under another name, and an empty one takes its place. A file that another agent has open is left
-alone: two agents would overwrite each other. Each change is one transaction, so an agent that is killed loses it or keeps it whole.
+A damaged file is renamed, and replaced with an empty one. A file that another agent has open is refused, because two agents would
+overwrite each other's data. Each change is one transaction, so if the agent is killed it is stored completely or not at all.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ CREATE TABLE IF NOT EXISTS notes (subject TEXT, stamp INTEGER, agent TEXT, text 
     lifetime_s INTEGER, ends_ms INTEGER, PRIMARY KEY (subject, stamp, agent)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS colleagues (id TEXT PRIMARY KEY, login TEXT, upn TEXT, sip TEXT, extension TEXT, voicemail TEXT) WITHOUT ROWID;
 """
-"""A later version adds tables, and leaves those that are: the file of an older agent is completed, and an older agent can still use it."""
+"""A later version only adds tables: it completes the file of an older agent, and an older agent can still use the file."""
 
 
 class StoreInUse(ConfigError):
@@ -43,18 +43,18 @@ class StoreInUse(ConfigError):
 
 
 class Database:
-    """The file of one agent, open. Transactions of several threads wait for each other.
+    """The open file of one agent. Transactions of several threads wait for each other.
 
     Attributes:
-        set_aside: the name under which a damaged file was kept when this one was opened; empty when there was none.
+        set_aside: the new name of a damaged file that was replaced on opening; empty when there was none.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open the file; it is made, and readable by its owner only, when there is none.
+        """Open the file. Create it, readable by its owner only, if it does not exist.
 
         Raises:
             StoreInUse: another agent has it open.
-            ConfigError: it can neither be opened nor made.
+            ConfigError: it can neither be opened nor created.
         """
         self.set_aside = ""
         self._lock = threading.Lock()
@@ -78,8 +78,8 @@ class Database:
         """Change the file, as a whole or not at all.
 
         Args:
-            durable: wait until the disk has it, so that it is there after the machine lost its power. Without, it is there after the
-                agent was killed.
+            durable: wait until the data is on disk, so that it survives a power failure. Without it, the data survives a kill of the
+                agent.
 
         Raises:
             sqlite3.Error: nothing was changed.
@@ -109,7 +109,7 @@ class Database:
             return self._connection.execute(query, values).fetchall()
 
     def meta(self, key: str) -> str:
-        """Return a word that the file keeps; empty when it keeps none."""
+        """Return the value of a key in the file; empty when there is none."""
         rows = self.rows("SELECT value FROM meta WHERE key = ?", key)
         return str(rows[0][0]) if rows else ""
 
@@ -120,7 +120,7 @@ class Database:
 
 
 def instance_id(database: Database) -> str:
-    """Return a word that stands for this agent over restarts."""
+    """Return the id of this agent, which stays the same over restarts. Create it on first use."""
     found = database.meta("instance_id")
     made = found or secrets.token_hex(16)
     if not found:
@@ -130,14 +130,14 @@ def instance_id(database: Database) -> str:
 
 
 def inspect_database(path: Path) -> bool:
-    """Return True when there is a file that an agent can open, and False when there is none. Nothing is written.
+    """Return True when the file exists and an agent can open it, and False when there is none. Writes nothing.
 
-    Never call it for a file that this process has open: it would lose its locks.
+    Never call it for a file that this process has open: the process would lose its locks.
 
     Raises:
         StoreInUse: another agent has it open.
         ConfigError: this account cannot use it.
-        OSError: it cannot be looked at.
+        OSError: it cannot be examined.
     """
     if not path.exists():
         return False
@@ -187,7 +187,7 @@ def _is_damage(error: sqlite3.OperationalError) -> bool:
 
 
 def _set_aside(path: Path) -> str:
-    """Give a file that cannot be read another name, without what SQLite keeps beside it, and return that."""
+    """Rename a damaged file, delete the files that SQLite keeps with it, and return the new name."""
     aside = path.with_name(f"{path.name}.damaged-{secrets.token_hex(3)}")
     replace_file(path, aside)
     for beside in ("-wal", "-shm", "-journal"):

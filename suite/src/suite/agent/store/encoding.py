@@ -1,4 +1,4 @@
-"""Presences as JSON, field by field. A field that a later version added is left out when it is read, and one that is missing is empty."""
+"""Presences as JSON, field by field. On reading, unknown fields of a later version are ignored, and missing ones are empty."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def decode_presence(text: str) -> Presence:
     """Return the presence of a JSON text.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a presence.
     """
     try:
         values = dict(json.loads(text))

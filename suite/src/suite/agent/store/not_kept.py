@@ -1,4 +1,4 @@
-"""The error of a store that could not keep what somebody wrote."""
+"""The error of a store that failed to read or write."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sqlite3
 
 
 class NotKept(Exception):
-    """Something could not be written or read; nothing was changed.
+    """A read or write failed; nothing was changed.
 
     Attributes:
         is_full: True when there is no room on the disk.
@@ -18,6 +18,6 @@ class NotKept(Exception):
 
 
 def not_kept(error: sqlite3.Error) -> NotKept:
-    """Return what SQLite says in the words of this error."""
+    """Convert an error of SQLite into this error."""
     is_full = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
     return NotKept("the disk is full" if is_full else str(error), is_full=is_full)

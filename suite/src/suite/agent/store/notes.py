@@ -1,4 +1,4 @@
-"""The notes, kept on the disk: what was acknowledged is there after the agent was killed, and after the machine lost its power."""
+"""The notes on disk. Acknowledged notes survive a kill of the agent and a power failure."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _MS: Final = 1000
 
 
 class NoteStore:
-    """The kept notes. All methods may be called in a thread.
+    """The stored notes. All methods may be called in a thread.
 
-    Times are given by the machine's clock, which may be set, in milliseconds since 1970, and by the monotonic clock that the rules use.
+    `now_ms` is the machine's wall clock in milliseconds since 1970, which the file uses; `now` is the monotonic clock of the rules.
 
     Attributes:
-        agent: the id of this agent, which its notes carry.
-        set_aside: the name under which a damaged file was kept at the start; empty when there was none.
+        agent: the id of this agent, which is part of its notes.
+        set_aside: the new name of a damaged file that was replaced at the start; empty when there was none.
     """
 
     def __init__(self, database: Database) -> None:
@@ -38,7 +38,7 @@ class NoteStore:
         self._database = database
 
     def load(self, now_ms: int, now: float) -> list[Kept]:
-        """Return all versions. Rows that are none are left out, and told.
+        """Return all versions. Invalid rows are logged and left out.
 
         Raises:
             NotKept: the file cannot be read.
@@ -55,7 +55,7 @@ class NoteStore:
         return found
 
     def save(self, put: Iterable[Kept], gone: Iterable[VersionId], now_ms: int, now: float) -> None:
-        """Write versions, and take others out. When this returns, the disk has it.
+        """Write versions to disk, and delete others.
 
         Raises:
             NotKept: nothing was written.

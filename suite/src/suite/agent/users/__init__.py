@@ -1,6 +1,6 @@
-"""The colleagues whose presence consoles show: a CSV file, as a directory's export or Excel writes it.
+"""The colleagues whose presence consoles show, read from a CSV file, such as an export of a directory or of Excel.
 
 watching.py   notice a new version of the file
 directory.py  find a colleague by login, UPN, SIP address or extension
-reading.py    the file -> colleagues, with what is wrong by line
+reading.py    the file -> colleagues, and faults by line
 """

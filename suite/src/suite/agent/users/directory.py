@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Directory:
-    """Colleagues, never changed. Names are compared without case, as the relay compares them. Of two with the same id the first counts."""
+    """An immutable set of colleagues. Names are compared without case, as the relay does. Of two with the same id, the first counts."""
 
     def __init__(self, colleagues: Iterable[Colleague] = ()) -> None:
         self._by_id: dict[Key, Colleague] = {}
@@ -21,7 +21,7 @@ class Directory:
         for colleague in colleagues:
             if self._by_id.setdefault(key_of(colleague.id), colleague) is not colleague:
                 continue
-            # A name that two colleagues have, such as a shared extension, is the first one's.
+            # A name that two colleagues share, such as an extension, finds the first one.
             for name in (colleague.login, colleague.upn, colleague.sip_uri, colleague.extension):
                 if name:
                     self._by_name.setdefault(key_of(name), colleague)
@@ -33,6 +33,6 @@ class Directory:
         return iter(self._by_id.values())
 
     def find(self, name: str) -> Colleague | None:
-        """Return the colleague with this login, UPN, SIP address or extension; a login counts before another's extension."""
+        """Return the colleague with this login, UPN, SIP address or extension. A login takes precedence over other names."""
         key = key_of(name)
         return self._by_id.get(key) or self._by_name.get(key)

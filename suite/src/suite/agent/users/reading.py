@@ -1,7 +1,7 @@
-"""Read the file of colleagues: five columns, with or without a row of titles, with whatever separator and encoding.
+"""Read the file of colleagues: five columns, with or without a row of titles, with any common separator and encoding.
 
-A row that is wrong is left out and told by its number; the others count. The separator is the one that the first row has: comma,
-semicolon (Excel, in most of Europe) or tab; Excel's line `sep=;` names it. One row is one line.
+Invalid rows are left out and reported by line number; the others are used. The separator is the one of the first row: comma,
+semicolon (Excel, in most of Europe) or tab; Excel's line `sep=;` names it. Each row is one line.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MOST_BYTES: Final = 64 * 1024 * 1024
-"""Limit of the file, six times what `MOST_COLLEAGUES` rows have."""
+"""Limit of the file: six times the size of `MOST_COLLEAGUES` rows."""
 MOST_COLLEAGUES: Final = 100_000
-"""As many as one stream of the relay may watch. A file with more is refused as a whole, because nobody would know whom it lacks."""
+"""The limit of one stream of the relay. A larger file is refused as a whole, because nobody would notice which colleagues are missing."""
 
 _SEPARATORS: Final = ";,\t"
 _COLUMNS: Final = ("login", "upn", "sip", "extension", "voicemail")
@@ -46,7 +46,7 @@ _AS_TEXT: Final = re.compile(r'="(.*)"')
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Colleague:
-    """One colleague. What is not known is empty; at least a login or a UPN is.
+    """One colleague. Unknown fields are empty; there is at least a login or a UPN.
 
     Attributes:
         login: the name in the vendor's suite.
@@ -64,33 +64,33 @@ class Colleague:
 
     @property
     def id(self) -> str:
-        """Return the name by which the agent tells colleagues apart: the login, or the UPN where there is none."""
+        """Return the name by which the agent identifies a colleague: the login, or the UPN if there is no login."""
         return self.login or self.upn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsersFile:
-    """The outcome of reading a file of colleagues. `colleagues` is None when it cannot be used at all."""
+    """The result of reading a file of colleagues. `colleagues` is None when the file cannot be used at all."""
 
     colleagues: tuple[Colleague, ...] | None
     faults: tuple[LineFault, ...] = ()
 
 
 def load_users(path: Path) -> UsersFile:
-    """Read a file of colleagues. Nothing is raised: what is wrong is in the faults."""
+    """Read a file of colleagues. Raises nothing: errors become faults."""
     try:
         return read_colleagues(decode(read_bounded(path, "file of colleagues", MOST_BYTES)))
     except ConfigError as error:
         return UsersFile(colleagues=None, faults=(LineFault(0, str(error), breaks=True),))
     except UnicodeDecodeError:
         damaged = LineFault(
-            0, f"The file of colleagues {path} is not the UTF-8 or UTF-16 that it begins as.", breaks=True
+            0, f"The file of colleagues {path} begins as UTF-8 or UTF-16, but has another encoding.", breaks=True
         )
         return UsersFile(colleagues=None, faults=(damaged,))
 
 
 def read_colleagues(text: str, most: int = MOST_COLLEAGUES) -> UsersFile:
-    """Return the colleagues of a text, `most` at most. Nothing is raised, whatever the text is."""
+    """Return the colleagues of a text, at most `most`. Raises nothing."""
     found: dict[str, Colleague] = {}
     lines: dict[str, int] = {}
     faults: list[LineFault] = []
@@ -115,12 +115,12 @@ def read_colleagues(text: str, most: int = MOST_COLLEAGUES) -> UsersFile:
 
 
 def _rows(text: str, faults: list[LineFault]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield each row with the number of its line, as column -> cell. Lines that are no row are added to the faults."""
+    """Yield line number and column -> cell of each row. Lines that are not rows become faults."""
     separator = ""
     columns: tuple[str, ...] = ()
     for number, line in enumerate(
         _LINE.finditer(text), start=1
-    ):  # one after another: a list of a million would be a copy
+    ):  # without a list of all lines, which would be a second copy of the file in memory
         bare = line[1].strip("\ufeff")
         if number == 1 and bare.lower().startswith("sep=") and len(bare) == len("sep=") + 1:
             separator = bare[-1]
@@ -148,7 +148,7 @@ def _rows(text: str, faults: list[LineFault]) -> Iterator[tuple[int, dict[str, s
 
 
 def _titles(cells: list[str], number: int, faults: list[LineFault]) -> tuple[tuple[str, ...], bool]:
-    """Return the columns that a first row names, and True; the columns in their own order, and False, when it is no row of titles."""
+    """Return the columns named by a row of titles, and True; for another first row, the default columns and False."""
     named = [_TITLES.get("".join(filter(str.isalnum, cell)).lower()) for cell in cells]
     if not any(named):
         return _COLUMNS, False
@@ -168,7 +168,7 @@ def colleague_of(cells: Mapping[str, str]) -> Colleague:
         cells: column -> text. The columns are `login`, `upn`, `sip`, `extension` and `voicemail`; any may be missing.
 
     Raises:
-        ValueError: the row is wrong; the message is a sentence that says why.
+        ValueError: the row is invalid; the message is a sentence with the reason.
     """
     login, upn, sip = cells.get("login", ""), cells.get("upn", ""), cells.get("sip", "")
     if not login and not upn:
@@ -192,7 +192,7 @@ def colleague_of(cells: Mapping[str, str]) -> Colleague:
 def _number(text: str, what: str) -> str:
     digits = _BETWEEN_DIGITS.sub("", text)
     if digits and not (digits.isascii() and _NUMBER.fullmatch(digits)):
-        raise ValueError(f"The {what} must have digits only: a spreadsheet may have made another number of it.")
+        raise ValueError(f"The {what} must have digits only: a spreadsheet may have changed it.")
     return digits
 
 

@@ -1,4 +1,4 @@
-"""Notice a new version of the file of colleagues. One that cannot be used leaves the old one in force."""
+"""Notice a new version of the file of colleagues. If it cannot be used, the old one stays in force."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class UsersWatch:
-    """The file of colleagues. Somebody calls `look` now and then, in a thread: a large file takes a second."""
+    """The file of colleagues. Call `look` regularly, in a thread, because a large file takes a second."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -24,13 +24,13 @@ class UsersWatch:
         self._digest = self._digest_now()
 
     def load(self) -> UsersFile:
-        """Read the file, whether or not it changed."""
+        """Read the file, even if it has not changed."""
         return load_users(self.path)
 
     def look(self) -> UsersFile | None:
-        """Return what the file says when its content changed; None otherwise.
+        """Return the new content of the file; None when it is unchanged.
 
-        A file that was emptied cannot be used: everybody would vanish from the consoles.
+        A file that was emptied is refused, because all colleagues would vanish from the consoles.
         """
         if not self._files.is_due():
             return None
@@ -40,7 +40,7 @@ class UsersWatch:
         self._digest = digest
         found = self.load()
         if found.colleagues == ():
-            emptied = LineFault(0, "The file of colleagues has nobody any more.", breaks=True)
+            emptied = LineFault(0, "The file of colleagues has no colleagues any more.", breaks=True)
             return replace(found, colleagues=None, faults=(emptied, *found.faults))
         return found
 

@@ -1,4 +1,4 @@
-// The connections of the sources, in the words of the vendor's settings page, each with what to do.
+// The connections of the sources, named as on the vendor's settings page, each with what to do.
 
 import { sourceName } from "./explain.js";
 import { maybe, name, number, say } from "./words.js";
@@ -9,8 +9,8 @@ const TONES = {
 };
 const list = document.getElementById("connections");
 
-/** Writes them anew: sources, source -> { state, detail }; feeds, the same of those that are told; where notes are kept and shared, if the agent
- * has notes; and phones, if it serves any. */
+/** Draws the list. sources: source -> { state, detail }; feeds: the same for feeds; notes: the store and sharing of notes, if the agent has
+ * notes; phones: the SIP server, if there is one. */
 export function drawConnections(sources, feeds, notes, phones) {
   const rows = Object.entries(sources).map(([source, one]) => item(source, sourceName(source), one));
   rows.push(...Object.entries(feeds).map(([feed, one]) => item(feed, say(`feed.${feed}`), one)));

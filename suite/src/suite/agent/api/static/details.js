@@ -1,4 +1,4 @@
-// Everything about one colleague, beside the list.
+// The details of one colleague, next to the list.
 
 import { doubt, nameOf, reason, since, sourceName, statusName, why, winner } from "./explain.js";
 import { drawIcon, look, makeIcon, phoneLook } from "./looks.js";
@@ -11,10 +11,10 @@ const more = document.getElementById("details-more");
 let shown = "";
 let closed = () => {};
 
-/** The user whom the details are about; empty when they are closed. */
+/** The user whose details are open; empty when they are closed. */
 export const about = () => (dialog.open ? shown : "");
 
-/** Opens them. whenClosed(user): called when they are closed. */
+/** Opens the details. whenClosed(user): called when they are closed. */
 export function openDetails(user, sources, note, whenClosed) {
   shown = user.user;
   closed = whenClosed;
@@ -29,7 +29,7 @@ dialog.addEventListener("click", (event) => {
   if (event.target === dialog) dialog.close(); // beside it
 });
 
-/** Writes them anew; `undefined` when the agent has taken the colleague off. */
+/** Draws the details again; the user is `undefined` when the agent has removed the colleague. */
 export function drawDetails(user, sources) {
   if (!user) {
     facts.replaceChildren(paragraph(say("details.gone")));
@@ -60,7 +60,7 @@ export function drawDetails(user, sources) {
   );
 }
 
-/** What each source says. */
+/** Returns the state from each source. */
 function said(sources) {
   return list(
     Object.entries(sources).map(([source, one]) => [
@@ -72,7 +72,7 @@ function said(sources) {
   );
 }
 
-/** Names and values: [key of the name, value, what stands below, name instead of a key]; those without a value are left out. */
+/** Returns names and values from [key of the name, value, text below, name instead of a key]; those without a value are left out. */
 function list(rows) {
   const made = document.createElement("dl");
   made.className = "facts";

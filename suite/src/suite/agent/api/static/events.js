@@ -1,10 +1,10 @@
-// The agent's stream of events: read, kept alive, and resumed where it was.
+// The agent's stream of events: reads it, detects a dead connection, and resumes.
 
 const SILENT_MS = 40000; // the agent says something every 15 s
 const FIRST_WAIT_MS = 1000;
 const LONGEST_WAIT_MS = 10000;
 
-/** An answer of the agent that is an error: `code` for programs, `message` for a person. */
+/** An error response of the agent: `code` for programs, `message` for users. */
 export class Refusal extends Error {
   constructor(status, code, message) {
     super(message);
@@ -13,7 +13,7 @@ export class Refusal extends Error {
   }
 }
 
-/** Throws the refusal that an answer of the agent is, if it is one. */
+/** Throws a Refusal if a response of the agent is an error. */
 export async function check(answer) {
   if (answer.ok) return answer;
   const { error } = await answer.json().catch(() => ({}));
@@ -23,8 +23,8 @@ export async function check(answer) {
 /**
  * One stream, from `start` to `stop`.
  *
- * take(events): called with what came together, as [name, data] pairs.
- * changed(state, problem, retryMs): called with "connecting", "live" or "lost"; `problem` is a Refusal, or null when nobody answers.
+ * take(events): called with the events that arrived together, as [name, data] pairs.
+ * changed(state, problem, retryMs): called with "connecting", "live" or "lost"; `problem` is a Refusal, or null without an answer.
  */
 export class Stream {
   #address;
@@ -52,7 +52,7 @@ export class Stream {
     this.#wake();
   }
 
-  /** Tries again at once instead of at the end of the wait. */
+  /** Retries at once instead of at the end of the wait. */
   retry() {
     this.#waitMs = FIRST_WAIT_MS;
     this.#wake();
@@ -72,7 +72,7 @@ export class Stream {
     }
   }
 
-  /** Waits before the next try; a little longer each time, and not as long as all the others. */
+  /** Waits before the next try, with backoff and jitter. */
   async #wait() {
     const waitMs = this.#waitMs * (0.8 + 0.4 * Math.random());
     this.#waitMs = Math.min(LONGEST_WAIT_MS, 2 * this.#waitMs);

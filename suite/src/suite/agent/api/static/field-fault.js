@@ -1,4 +1,4 @@
-// What is wrong with what was typed into a field, said beside it and in the language of the page.
+// An error message next to an input field, in the language of the page.
 
 import { onLanguage, say } from "./words.js";
 
@@ -7,14 +7,14 @@ export class FieldFault {
   #text;
   #key = "";
 
-  /** input: the field; text: the element that says what is wrong with it. */
+  /** input: the field; text: the element for the message. */
   constructor(input, text) {
     this.#input = input;
     this.#text = text;
     onLanguage(() => this.#draw());
   }
 
-  /** Says what is wrong, and leads to the field; an empty key takes it back. */
+  /** Shows the message and focuses the field; an empty key removes it. */
   say(key) {
     this.#key = key;
     this.#draw();

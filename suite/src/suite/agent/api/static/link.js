@@ -1,4 +1,4 @@
-// The connection of this page to the agent: whether what is shown is of now.
+// The connection of this page to the agent: whether the shown states are current.
 
 import { clock, onLanguage, say } from "./words.js";
 
@@ -10,13 +10,13 @@ export class Link {
   #problem = null;
   #seen = "";
 
-  /** retry(): called when a person wants the connection now. */
+  /** retry(): called when the user asks to reconnect now. */
   constructor(retry) {
     at("retry").addEventListener("click", retry);
     onLanguage(() => this.#draw());
   }
 
-  /** Takes the state of the stream: "live", or "lost" with the agent's refusal, if it was one. */
+  /** Sets the state of the stream: "live", or "lost" with the agent's Refusal, if any. */
   set(state, problem) {
     if (this.#state === "live") this.#seen = new Date().toISOString();
     this.#state = state;

@@ -1,4 +1,4 @@
-// Shape and colour of each state. The shapes are symbols of the page.
+// Shape and colour of each state. The shapes are SVG symbols in the page.
 
 const OF_PHONES = { idle: "phone_free", ringing: "phone_ringing", busy: "on_the_phone" };
 const SAME_SHAPE = { on_the_phone: "in_a_call", busy_idle: "available_idle" };
@@ -9,10 +9,10 @@ const TONES = {
   do_not_disturb: "red", presenting: "red", focusing: "red",
   forwarded_to_voicemail: "blue", forwarded_to_number: "blue",
 };
-/** Shape and colour of what is not known. */
+/** Shape and colour of an unknown state. */
 export const UNKNOWN = { shape: "#icon-unknown", tone: "grey" };
 
-/** Returns shape and colour of a rich state, or of the status that is shown; of one that is not known yet, those of unknown. */
+/** Returns shape and colour of a rich state or a shown status; for a new one, those of unknown. */
 export function look(state) {
   if (state === "unknown") return UNKNOWN;
   const shape = `icon-${SAME_SHAPE[state] ?? state}`;
@@ -22,14 +22,14 @@ export function look(state) {
 /** Returns shape and colour of a phone's state. */
 export const phoneLook = (state) => look(OF_PHONES[state] ?? state);
 
-/** Draws them with an `<svg class="icon"><use>`. */
+/** Draws shape and colour with an `<svg class="icon"><use>`. */
 export function drawIcon(icon, { shape, tone }) {
   if (icon.dataset.tone === tone && icon.firstElementChild.getAttribute("href") === shape) return;
   icon.dataset.tone = tone;
   icon.firstElementChild.setAttribute("href", shape);
 }
 
-/** Returns a new icon, which says nothing to screen readers: the word stands beside it. */
+/** Returns a new icon, hidden from screen readers because the word is next to it. */
 export function makeIcon() {
   const icon = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   icon.setAttribute("class", "icon");

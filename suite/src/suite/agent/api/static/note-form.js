@@ -14,7 +14,7 @@ let about = "";
 let note = null;
 let asked = 0;
 
-/** Shows whether notes can be written at all: agents before they could have none. */
+/** Shows whether notes can be written. Old agents have no notes. */
 export const offerNotes = (can) => {
   section.hidden = !can;
 };
@@ -29,7 +29,7 @@ export function openNote(user, found) {
   drawNote(found);
 }
 
-/** Writes anew what is in force, and leaves alone what is being typed. */
+/** Draws the current note again, but keeps text that is being typed. */
 export function drawNote(found) {
   note = found;
   at("note-now").hidden = !note;
@@ -39,7 +39,7 @@ export function drawNote(found) {
   drawHistory();
 }
 
-/** Returns who wrote a note, when, and until when it stands. */
+/** Returns the author of a note, its time, and its end. */
 export function byline(one) {
   const ends = one.expires_at ? say("note.ends", { time: clock(one.expires_at) }) : "";
   return [one.author, clock(one.written_at), ends].filter(Boolean).join(", ");
@@ -57,7 +57,7 @@ async function drawHistory() {
     at("note-history").replaceChildren(...notes.map(entry));
     at("note-history-none").hidden = notes.length > 0;
   } catch {
-    // The stream of events tells that the agent does not answer.
+    // The stream of events reports that the agent does not answer.
   }
 }
 
@@ -92,7 +92,7 @@ async function remove() {
   text.focus();
 }
 
-/** Sends a change, says what came of it, and returns true when the agent has made it. */
+/** Sends a change, shows the result, and returns true when it succeeded. */
 async function send(done, options, where) {
   const whose = about;
   try {
@@ -107,7 +107,7 @@ async function send(done, options, where) {
   }
 }
 
-/** Says what came of it. */
+/** Shows the result. */
 function tell(key, { isFault = false, detail = "" } = {}) {
   const said = at("note-said");
   said.dataset.key = key;
@@ -120,7 +120,7 @@ function keep(name) {
   try {
     localStorage.setItem(KEPT, name);
   } catch {
-    // The browser keeps nothing: the name is typed again next time.
+    // The browser does not store it: the name must be typed again next time.
   }
 }
 

@@ -1,4 +1,4 @@
-// Notes about colleagues: those in force, by user. A note may come before its colleague.
+// Current notes about colleagues, by user. A note may arrive before its colleague.
 
 export class Notes {
   #all = new Map();
@@ -14,12 +14,12 @@ export class Notes {
     this.#stale?.delete(id);
   }
 
-  /** Notes that the agent tells all notes anew. Those that it does not tell until `complete` are gone. */
+  /** Call it when the agent sends all notes again. Those that it has not sent at `complete` are removed. */
   forget() {
     this.#stale = new Set(this.#all.keys());
   }
 
-  /** Returns whose notes are gone. */
+  /** Returns the users whose notes were removed. */
   complete() {
     const gone = [...(this.#stale ?? [])];
     for (const id of gone) this.#all.delete(id);

@@ -1,4 +1,4 @@
-// The page of the agent: one stream of events, and what is drawn of it.
+// The page of the agent: it draws one stream of events.
 
 import { drawConnections } from "./connections.js";
 import { about, drawDetails, openDetails } from "./details.js";
@@ -31,7 +31,7 @@ let ofPhones = null; // the SIP server; null when the agent has none
 let isComplete = false;
 let listTimer = 0;
 
-/** Takes events in the order in which the agent sent them. */
+/** Applies events in the order in which the agent sent them. */
 function take(events) {
   for (const [kind, data] of events) {
     if (kind === "state") people.put(data);
@@ -84,7 +84,7 @@ function connected(state, problem) {
   signIn.ask();
 }
 
-/** Finds out soon who is shown: in the next frame, or now and then while everybody comes. */
+/** Schedules a new list: in the next frame, or less often while all colleagues are being sent. */
 function listSoon() {
   if (listTimer) return;
   listTimer = setTimeout(() => {
@@ -109,7 +109,7 @@ function open(id) {
   openDetails(people.find(id), sources, notes.find(id), (closed) => rows.focus(closed));
 }
 
-/** Says to screen readers how many are shown, when a person has changed a filter. */
+/** Announces the number of shown colleagues to screen readers after a change of a filter. */
 let sayTimer = 0;
 function filtered() {
   list();

@@ -1,4 +1,4 @@
-// Everybody whom the agent has told, in the order of their names, and those of them whom the filters let through.
+// All colleagues that the agent sent, in the order of their names, and those that match the filters.
 
 import { nameOf } from "./explain.js";
 import { compare } from "./words.js";
@@ -17,7 +17,7 @@ export class People {
     return this.#all.get(id)?.user;
   }
 
-  /** Notes that the agent tells everybody anew. Those whom it does not tell until `complete` are gone. */
+  /** Call it when the agent sends all colleagues again. Those that it has not sent at `complete` are removed. */
   forget() {
     this.#stale = new Set(this.#all.keys());
   }
@@ -40,12 +40,12 @@ export class People {
     if (this.#all.delete(id)) this.#isSorted = false;
   }
 
-  /** Sorts anew, because another language has another order. */
+  /** Sorts again, because each language has its own order. */
   resort() {
     this.#isSorted = false;
   }
 
-  /** Returns the ids of those whom the filters let through, in the order of their names. */
+  /** Returns the ids of colleagues that match the filters, in the order of their names. */
   shown({ text, rich, phone }) {
     if (!this.#isSorted) {
       const entries = [...this.#all.values()].sort((one, other) => compare(one.name, other.name));

@@ -5,7 +5,7 @@ import { UNKNOWN, drawIcon, look, makeIcon, phoneLook } from "./looks.js";
 import { byline } from "./note-form.js";
 import { name, say } from "./words.js";
 
-/** Returns a new row. open(id): called when somebody asks for all about a colleague. */
+/** Returns a new row. open(id): called when the user opens the details of a colleague. */
 export function makeRow(open) {
   const row = document.createElement("tr");
   row.role = "row";
@@ -40,7 +40,7 @@ function line(kind) {
   return made;
 }
 
-/** Writes a colleague into a row. Only what differs is touched. */
+/** Draws a colleague in a row. Only differences are written. */
 export function drawRow(row, user, sources, note) {
   const [who, status, rich, phone, because, noted] = row.cells;
   write(who, nameOf(user), otherNames(user));

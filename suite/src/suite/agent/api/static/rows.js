@@ -1,4 +1,4 @@
-// The table of colleagues. Only rows that can be seen are in the page, whoever many there are; a change is written into its row.
+// The table of colleagues. Only visible rows are in the page, however many there are; a change updates its row.
 
 const SPARE = 12; // rows above and below what can be seen
 const STEP = 6; // rows by which what is in the page moves
@@ -21,7 +21,7 @@ export class Rows {
   /**
    * list: the element around the table.
    * make(): returns a new row.
-   * draw(row, id): writes a colleague into a row.
+   * draw(row, id): draws a colleague in a row.
    */
   constructor(list, make, draw) {
     this.#list = list;
@@ -42,7 +42,7 @@ export class Rows {
     this.#later();
   }
 
-  /** Writes a colleague anew, if the row is in the page. */
+  /** Draws a colleague again, if the row is in the page. */
   changed(id) {
     if (this.#rows.has(id)) {
       this.#dirty.add(id);
@@ -50,13 +50,13 @@ export class Rows {
     }
   }
 
-  /** Writes every row anew. */
+  /** Draws all rows again. */
   redraw() {
     for (const id of this.#rows.keys()) this.#dirty.add(id);
     this.#later();
   }
 
-  /** Puts the focus on a colleague, if the row is in the page, or on the list. */
+  /** Focuses a colleague, if the row is in the page, else the list. */
   focus(id) {
     (this.#rows.get(id)?.querySelector("button") ?? this.#list).focus({ preventScroll: true });
   }
@@ -75,7 +75,7 @@ export class Rows {
     });
   }
 
-  /** Measures anew when the width has changed: narrow pages have other rows. */
+  /** Measures again when the width has changed, because narrow pages have other rows. */
   #resized() {
     if (this.#width === this.#list.clientWidth) return;
     this.#width = this.#list.clientWidth;
@@ -84,7 +84,7 @@ export class Rows {
     this.#later();
   }
 
-  /** Puts into the page the rows that can be seen, and keeps the room of all others. */
+  /** Puts the visible rows into the page, with padding for all others. */
   #place() {
     const [first, end] = this.#visible();
     const range = `${first} ${end}`;
@@ -115,7 +115,7 @@ export class Rows {
     if (this.#height) this.#range = range;
   }
 
-  /** Returns the places of the first row and behind the last one that belong into the page. */
+  /** Returns the index of the first row in the page, and the index after the last one. */
   #visible() {
     if (!this.#height) return [0, Math.min(this.#ids.length, 2 * SPARE)];
     const top = this.#list.getBoundingClientRect().top;
@@ -125,7 +125,7 @@ export class Rows {
     return [Math.max(0, Math.min(above, end - SPARE)), end];
   }
 
-  /** Takes the height of a row from those in the page: all have the same. The first time, others can be seen then. */
+  /** Measures the height of a row; all have the same. After the first measurement, the visible rows are determined again. */
   #measure() {
     if (this.#height || !this.#body.children.length) return;
     this.#height = this.#body.children[0].getBoundingClientRect().height;

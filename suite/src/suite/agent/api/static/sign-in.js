@@ -1,4 +1,4 @@
-// The sign-in, when the agent's settings have a token: the agent answers it with a cookie, which no script can read.
+// The sign-in, when the agent's settings have a token. The agent sets a cookie, which scripts cannot read.
 
 import { check } from "./events.js";
 import { FieldFault } from "./field-fault.js";
@@ -26,7 +26,7 @@ export class SignIn {
     this.#look();
   }
 
-  /** Asks for the token, in the place of everything else. */
+  /** Shows the form for the token instead of the page. */
   ask() {
     document.body.classList.add("is-out");
     section.hidden = false;
@@ -53,7 +53,7 @@ export class SignIn {
     this.#look();
   }
 
-  /** Offers to sign out, where there is something to sign out of. */
+  /** Shows the button to sign out, if the user is signed in. */
   async #look() {
     const found = await this.#session("GET");
     out.hidden = !(found?.token_needed && found.signed_in);
@@ -68,7 +68,7 @@ export class SignIn {
     location.reload(); // nothing of what was shown stays
   }
 
-  /** Asks the agent about the sign-in; null when it does not answer: the stream of events tells that. */
+  /** Requests the state of the sign-in; null when the agent does not answer, which the stream of events reports. */
   async #session(method) {
     try {
       return await (await check(await fetch(SESSION, { method, cache: "no-store" }))).json();

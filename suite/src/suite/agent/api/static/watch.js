@@ -1,4 +1,4 @@
-// Watch one person for a minute: a stream of its own, which the agent counts as a console that wants this name.
+// Watch one person for a minute, with a separate stream. The agent counts it as a console that watches this name.
 
 import { Stream } from "./events.js";
 import { below, nameOf, statusName, why, winner } from "./explain.js";
@@ -77,7 +77,7 @@ export class Watch {
     this.draw();
   }
 
-  /** Writes it anew. */
+  /** Draws it again. */
   draw() {
     if (!this.#stream) return;
     this.#tick();

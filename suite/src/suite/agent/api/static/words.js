@@ -1,4 +1,4 @@
-// The page's words, in the language of the browser or the one that was chosen. All are in words.json.
+// The texts of the page from words.json, in the browser's language or the chosen one.
 
 const LANGUAGES = { en: "English", it: "Italiano" };
 const KEPT = "presence-agent.language";
@@ -9,17 +9,17 @@ let language = kept() ?? navigator.languages.map((one) => one.slice(0, 2)).find(
 let collator;
 let clocks;
 
-/** Returns the words of a key, with {name} replaced by `values.name`; undefined when there are none. */
+/** Returns the text of a key, with {name} replaced by `values.name`; undefined when there is none. */
 export function maybe(key, values = {}) {
   return words[key]?.[language].replace(/\{(\w+)\}/g, (_, name) => values[name]);
 }
 
-/** Returns the words of a key, with {name} replaced by `values.name`. */
+/** Returns the text of a key, with {name} replaced by `values.name`. */
 export function say(key, values) {
   return maybe(key, values) ?? key;
 }
 
-/** Returns the words of one of the agent's values, such as a status; a value that is not known yet stands for itself. */
+/** Returns the text of a value from the agent, such as a status; a new value is returned unchanged. */
 export function name(kind, value) {
   return maybe(`${kind}.${value}`) ?? value.replaceAll("_", " ");
 }
@@ -33,20 +33,20 @@ export function values(kind) {
 export const number = (value) => value.toLocaleString(language);
 export const compare = (one, other) => collator.compare(one, other);
 
-/** Returns a moment as people write it: the time, and the day when it is another one than today. */
+/** Formats a moment for users: the time, and the date if it is not today. */
 export function clock(iso) {
   const at = new Date(iso);
   if (Number.isNaN(at.getTime())) return "";
   return clocks[at.toDateString() === new Date().toDateString() ? 0 : 1].format(at);
 }
 
-/** Calls `listener` now, and whenever another language is chosen. */
+/** Calls `listener` now and after each change of the language. */
 export function onLanguage(listener) {
   listeners.push(listener);
   listener();
 }
 
-/** Puts the words into the page wherever it names their keys. */
+/** Fills in the texts of all elements with a key. */
 function write() {
   document.documentElement.lang = language;
   collator = new Intl.Collator(language, { numeric: true, sensitivity: "base" });
@@ -64,7 +64,7 @@ function choose(chosen) {
   try {
     localStorage.setItem(KEPT, chosen);
   } catch {
-    // The browser keeps nothing: the language holds until the page is left.
+    // The browser does not store it: the language applies until the user leaves the page.
   }
   for (const listener of listeners) listener();
 }

@@ -1,10 +1,10 @@
-"""The settings by subject: each module has its settings, the value that they become, and how that is read.
+"""The settings by subject: each module has the settings, the class of their values, and the function that reads them.
 
-board.py  the colleagues, and the source that wins
-teams.py  the way to the relay
+board.py  the colleagues, and the winning source
+teams.py  the Teams source, and the connection to the relay
 api.py    the local API
 sfb.py    Skype for Business
-hub.py    the way to the agent through which notes are shared
+hub.py    the hub, through which agents share notes
 log.py    the log
 sip_server.py  the SIP server, through which phones watch colleagues
 asterisk.py  the feed to Asterisk

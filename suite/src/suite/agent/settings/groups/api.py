@@ -1,4 +1,4 @@
-"""The local API: its address, who may use it, and how it proves who it is."""
+"""The local API: its address, its access, and its certificate."""
 
 from __future__ import annotations
 
@@ -76,11 +76,11 @@ SETTINGS: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiSettings:
-    """The local API: its address, who may use it, and the most event streams at once.
+    """The local API: its address, its access, and the most event streams at once.
 
     Attributes:
         grpc_port: of the relay's own API; None when it is not served.
-        token: that every request must carry; empty when none must.
+        token: token that every request must have; empty when none is needed.
         certificate: None serves plain HTTP.
     """
 
@@ -114,6 +114,6 @@ def read_api(given: Given) -> ApiSettings:
     if api.grpc_port and api.token and not is_suite_key(api.token):
         given.warn(
             "Agent.TokenFile",
-            "Programs that were written for the relay take no token that does not begin with psk_.",
+            "Programs that were written for the relay accept only a token that begins with psk_.",
         )
     return api

@@ -1,4 +1,4 @@
-"""The feed to Asterisk or FreePBX: the manager, what is fed, and under which names."""
+"""The feed to Asterisk or FreePBX: the manager, the states that are fed, and their names."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ SETTINGS: Final = (
         kind=kinds.PATH,
         default="",
         meaning="File with the secret of the user. It is found and refused as `KeyFile` is.",
-        when_absent="`Asterisk.Secret` counts",
+        when_absent="`Asterisk.Secret` is used",
     ),
     Setting(
         section="Asterisk",
@@ -85,7 +85,7 @@ SETTINGS: Final = (
         name="Device",
         kind=kinds.TEXT,
         default="Custom:teams-{extension}",
-        meaning="Name of a colleague's device. `{extension}`, `{login}` and `{upn}` stand for the colleague's; whoever has none is not fed.",
+        meaning="Name of a colleague's device. `{extension}`, `{login}` and `{upn}` stand for the colleague's; a colleague without them is not fed.",
     ),
     Setting(
         section="Asterisk",
@@ -113,7 +113,7 @@ SETTINGS: Final = (
         name="ChangesPerSecond",
         kind=kinds.whole(1, 1000),
         default="100",
-        meaning="States that Asterisk is told in a second at most. After a restart of either side all of them are told at this pace.",
+        meaning="Most states that are sent to Asterisk per second. After a restart of either side all states are sent at this rate.",
     ),
 )
 
@@ -130,7 +130,7 @@ class AsteriskSettings:
         presence: template of a colleague's presence state; None when those are not fed.
         lamp_for: the states that light a lamp.
         language: of the texts of presence states.
-        per_s: states that are sent in a second at most.
+        per_s: most states that are sent per second.
     """
 
     enabled: bool = False
@@ -157,9 +157,9 @@ def read_asterisk(given: Given) -> AsteriskSettings:
     presence = _template(given, "Asterisk.Presence", "CustomPresence:")
     for setting, value in (("Asterisk.Address", host), ("Asterisk.User", get("Asterisk.User"))):
         if enabled and not value and not given.is_refused(setting):
-            given.warn("Asterisk.Enable", f"Asterisk is to be fed, but {setting} is not set.")
+            given.warn("Asterisk.Enable", f"The feed to Asterisk is on, but {setting} is not set.")
     if enabled and not secret and not given.line("Asterisk.SecretFile"):
-        given.warn("Asterisk.Enable", "Asterisk is to be fed, but Asterisk.SecretFile is not set.")
+        given.warn("Asterisk.Enable", "The feed to Asterisk is on, but Asterisk.SecretFile is not set.")
     return AsteriskSettings(
         enabled=enabled,
         host=host,
@@ -184,5 +184,8 @@ def _template(given: Given, setting: str, prefix: str) -> str:
             f"{setting} must begin with {prefix} and have letters, digits, . _ - + * # @, {{extension}}, {{login}} and {{upn}}.",
         )
     elif "{" not in text:
-        given.refuse(setting, f"{setting} needs {{extension}}, {{login}} or {{upn}}, or all colleagues were one.")
+        given.refuse(
+            setting,
+            f"{setting} needs {{extension}}, {{login}} or {{upn}}. Otherwise all colleagues would have one name.",
+        )
     return text

@@ -1,4 +1,4 @@
-"""The colleagues, what is kept of them, and the source of presence that wins."""
+"""The colleagues, the store of their presence, and the winning source."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SETTINGS: Final = (
             *(source.value for source in (SourceName.SIP, SourceName.TEAMS, SourceName.SFB, SourceName.LOCAL))
         ),
         default=SourceName.SIP.value,
-        meaning="The source that counts when several know a colleague's rich presence. One that knows nothing hides no other.",
+        meaning="The source that is used when several have a colleague's rich presence. A source without it does not hide the others.",
         anywhere=True,
     ),
     Setting(
@@ -25,13 +25,13 @@ SETTINGS: Final = (
         kind=kinds.PATH,
         default="",
         meaning="CSV file of the colleagues. It is read again when it changes.",
-        when_absent="colleagues are only those whom consoles ask for",
+        when_absent="only users whom consoles request are colleagues",
     ),
     Setting(
         section="Agent",
         name="Store",
         kind=kinds.PATH,
         default="presence-agent.db",
-        meaning="File in which the last answers are kept, so that a restart shows at once what was known.",
+        meaning="File in which the last answers are kept, so that they are shown at once after a restart.",
     ),
 )

@@ -1,4 +1,4 @@
-"""The settings of the agent through which notes are shared."""
+"""The hub: the agent through which several agents share notes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SETTINGS: Final = (
         name="Hub",
         kind=kinds.AGENT_URL,
         default="",
-        meaning="The agent through which several agents of one customer share their notes. On that agent itself it is left out.",
+        meaning="The agent through which several agents of one customer share their notes. Leave it out on that agent itself.",
         when_absent="this agent follows no other",
     ),
     Setting(
@@ -41,7 +41,7 @@ SETTINGS: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubSettings:
-    """The way to the agent through which notes are shared.
+    """The hub: the agent through which several agents share notes.
 
     Attributes:
         url: `https://host:port`; empty when this agent follows no other.

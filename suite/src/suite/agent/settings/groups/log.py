@@ -27,14 +27,14 @@ SETTINGS: Final = (
         name="LogMegabytes",
         kind=kinds.whole(1, 1000),
         default="10",
-        meaning="Size at which the log file is set aside as `.1`, and a new one begins.",
+        meaning="Size at which the log file is renamed to `.1`, and a new one begins.",
     ),
     Setting(
         section="Agent",
         name="LogFiles",
         kind=kinds.whole(1, 100),
         default="5",
-        meaning="Log files that were set aside and are kept; the oldest one goes.",
+        meaning="Renamed log files that are kept. The oldest one is deleted.",
     ),
 )
 

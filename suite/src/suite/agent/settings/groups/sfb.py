@@ -34,7 +34,7 @@ SETTINGS: Final = (
         name="Address",
         kind=kinds.TEXT,
         default="",
-        meaning="Server that does autodiscover: a host, `host:port` or an address that begins with `https://`.",
+        meaning="Autodiscover server: a host, `host:port` or an address that begins with `https://`.",
         when_absent="`lyncdiscoverinternal.` and then `lyncdiscover.` before `SfB.Domain`",
     ),
     Setting(
@@ -42,7 +42,7 @@ SETTINGS: Final = (
         name="Domain",
         kind=kinds.TEXT,
         default="",
-        meaning="The SIP domain, such as contoso.example. It is where the server is looked for when there is no `Address`.",
+        meaning="The SIP domain, such as contoso.example. The server is looked for there when `Address` is not set.",
         when_absent="the domain of `SfB.Uri`",
     ),
     Setting(
@@ -58,8 +58,8 @@ SETTINGS: Final = (
         name="Uri",
         kind=kinds.TEXT,
         default="",
-        meaning="SIP address of the user who reads presence, such as agent@contoso.example. The page tells when the server signed in somebody else.",
-        when_absent="whoever `UserName` is",
+        meaning="SIP address of the user who reads presence, such as agent@contoso.example. The page warns if the server signed in another user.",
+        when_absent="the user of `UserName`",
     ),
     Setting(
         section="SfB",
@@ -75,7 +75,7 @@ SETTINGS: Final = (
         kind=kinds.PATH,
         default="",
         meaning="File with the user's password. It is found and refused as `KeyFile` is.",
-        when_absent="`SfB.Password` counts",
+        when_absent="`SfB.Password` is used",
     ),
     Setting(
         section="SfB",
@@ -95,11 +95,11 @@ class SfbSettings:
 
     Attributes:
         address: of autodiscover, as it was set; empty when it follows from the domain.
-        domain: the SIP domain; empty when nothing says it.
+        domain: the SIP domain; empty when it is not known.
         uri: the user's SIP address without `sip:`; empty when it is not checked.
         user_name: the name to sign in with; empty when there is none.
         password: empty when there is none.
-        unknown_after: time without the server after which nothing that it said is shown.
+        unknown_after: time without the server after which its presence is unknown.
     """
 
     enabled: bool = False

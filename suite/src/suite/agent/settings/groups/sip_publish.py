@@ -1,4 +1,4 @@
-"""The feed to a presence server: the server, the login, whose states are published, and as which events."""
+"""The feed to a presence server: the server, the login, and the users and events that are published."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ SETTINGS: Final = (
         name="User",
         kind=kinds.TEXT,
         default="",
-        meaning="User name with which the agent answers when the server asks who it is.",
-        when_absent="the server must know the agent by its address",
+        meaning="User name with which the agent answers the server's digest challenge.",
+        when_absent="the server must trust the agent's address",
     ),
     Setting(
         section="SipPublish",
@@ -69,7 +69,7 @@ SETTINGS: Final = (
         kind=kinds.PATH,
         default="",
         meaning="File with the password of the user. It is found and refused as `KeyFile` is.",
-        when_absent="`SipPublish.Password` counts",
+        when_absent="`SipPublish.Password` is used",
     ),
     Setting(
         section="SipPublish",
@@ -86,7 +86,7 @@ SETTINGS: Final = (
         kind=kinds.TEXT,
         default="{sip}",
         meaning="SIP address whose presence is published. `{sip}` is the colleague's own; others are `{extension}@pbx.example`, `{login}@pbx.example` and "
-        "`{upn}`. Whoever has none is not published.",
+        "`{upn}`. A colleague without them is not published.",
     ),
     Setting(
         section="SipPublish",
@@ -100,7 +100,7 @@ SETTINGS: Final = (
         name="Expires",
         kind=kinds.SPAN,
         default="10m",
-        meaning="Time for which the server keeps a state that is not refreshed: after the end of the agent's machine, what it published last stays so long.",
+        meaning="Time for which the server keeps a state that is not refreshed, such as after a crash of the agent's machine.",
     ),
     Setting(
         section="SipPublish",
@@ -121,7 +121,7 @@ SETTINGS: Final = (
         name="RequestsPerSecond",
         kind=kinds.whole(1, 1000),
         default="50",
-        meaning="Requests to the server in a second at most. After a restart of either side everything is published at this pace.",
+        meaning="Most requests to the server per second. After a restart of either side all states are published at this rate.",
     ),
 )
 
@@ -132,14 +132,14 @@ class SipPublishSettings:
 
     Attributes:
         host: of the server; empty when none is set.
-        port: None where SRV records or the protocol say it.
+        port: None if it follows from SRV records or the protocol.
         user: empty when the agent has no login.
         user_template: SIP address whose presence is published.
         events: that are published.
-        expires: for which the server keeps a state.
+        expires: time for which the server keeps a state.
         lamp_for: the states that light a lamp.
         language: of the words in presence documents.
-        per_s: requests in a second at most.
+        per_s: most requests per second.
     """
 
     enabled: bool = False
@@ -166,14 +166,15 @@ def read_sip_publish(given: Given) -> SipPublishSettings:
     if enabled and not has_libraries():
         given.refuse("SipPublish.Enable", HOW_TO_INSTALL)
     if enabled and not host and not given.is_refused("SipPublish.Address"):
-        given.warn("SipPublish.Enable", "Presence is to be published, but SipPublish.Address is not set.")
+        given.warn("SipPublish.Enable", "The feed to a presence server is on, but SipPublish.Address is not set.")
     if not _USER.fullmatch(whose):
         given.refuse(
             "SipPublish.Whose", "SipPublish.Whose must be {sip}, {upn}, {extension}@pbx.example or {login}@pbx.example."
         )
     elif "{" not in whose:
         given.refuse(
-            "SipPublish.Whose", "SipPublish.Whose needs {sip}, {extension}, {login} or {upn}, or all were one."
+            "SipPublish.Whose",
+            "SipPublish.Whose needs {sip}, {extension}, {login} or {upn}. Otherwise all colleagues would have one address.",
         )
     if expires < LEAST_EXPIRES:
         given.refuse(

@@ -1,4 +1,4 @@
-"""The SIP server, through which phones and telephone systems watch colleagues: its addresses, who may use it, what it tells."""
+"""The SIP server, through which phones and telephone systems watch colleagues: its addresses, its access, and its documents."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ SETTINGS: Final = (
         kinds.DOMAINS,
         "",
         "Domains whose users are colleagues: `sip:1001@pbx.example` is the colleague with extension 1001 if `pbx.example` is one of them, or an "
-        "IP address is in its place. A colleague's own SIP address counts in any case.",
+        "IP address is in its place. A colleague's own SIP address is always accepted.",
         "every domain",
     ),
     _setting(
@@ -80,8 +80,8 @@ SETTINGS: Final = (
         "ServerNetworks",
         kinds.NETWORKS,
         "",
-        "Networks of telephone systems, proxies and presence servers that carry many phones, beside `Networks`. They need no login, are not "
-        "paced, and have no limit of subscriptions but that of all.",
+        "Networks of telephone systems, proxies and presence servers that carry many phones, beside `Networks`. They need no login, and "
+        "`NotifiesPerSecond` and `SubscriptionsPerAddress` do not apply to them.",
         "none",
     ),
     _setting(
@@ -89,30 +89,30 @@ SETTINGS: Final = (
         kinds.PATH,
         "",
         "File with the logins of phones, a line each: `name:password`, or `name:realm:hash` as htdigest writes it. It is found and refused as "
-        "`KeyFile` is. With it, everybody outside of `ServerNetworks` must log in.",
-        "no login is asked for",
+        "`KeyFile` is. With it, every client outside of `ServerNetworks` must log in.",
+        "no login is needed",
     ),
     _setting("Realm", kinds.TEXT, "presence", "The realm that phones log in to. Hashes belong to one realm."),
     _setting(
         "Digest",
         kinds.choice("both", "SHA-256", "MD5"),
         "both",
-        "Algorithms that are offered for a login. Many phones know `MD5` only, and some of those do not log in at all with `both`.",
+        "Algorithms of the digest challenge. Many phones support `MD5` only, and some of those do not log in at all with `both`.",
     ),
     _setting(
         "PublishNetworks",
         kinds.NETWORKS,
         "",
-        "Networks of telephone systems that may publish the state of phones (PUBLISH), such as Asterisk's. Prefer TCP or TLS: senders "
-        "of UDP can be forged.",
+        "Networks of telephone systems that may publish the state of phones (PUBLISH), such as Asterisk's. Prefer TCP or TLS: the "
+        "sender of a UDP datagram can be forged.",
         "nobody may publish",
     ),
     _setting(
         "PublishLoginsFile",
         kinds.PATH,
         "",
-        "File with the logins of those who may publish. With it, they must log in.",
-        "no login is asked for",
+        "File with the logins of publishers. With it, every publisher must log in.",
+        "no login is needed",
     ),
     _setting(
         "ListsFile",
@@ -128,7 +128,7 @@ SETTINGS: Final = (
         "busy",
         "States that light a phone's lamp: `calls` only, or meetings and everything else that is busy too.",
     ),
-    _setting("Notes", kinds.FLAG, "1", "Tell phones the operators' note about a colleague, behind the state."),
+    _setting("Notes", kinds.FLAG, "1", "Show the operators' note about a colleague on phones, after the state."),
     _setting(
         "Language",
         kinds.choice(*LANGUAGES),
@@ -139,7 +139,7 @@ SETTINGS: Final = (
         "NotifiesPerSecond",
         kinds.whole(0, 10_000),
         "10",
-        "Notifications that one phone is sent a second at most, because some lose more. The newest state always arrives. 0 is no limit.",
+        "Most notifications to one phone per second, because some phones lose more. The newest state always arrives. 0 is no limit.",
     ),
     _setting("Subscriptions", kinds.whole(1, 200_000), "20000", "Subscriptions at once; more are answered 503."),
     _setting(
@@ -165,11 +165,11 @@ class SipAddress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SipPublishers:
-    """Those who may publish the state of phones.
+    """The clients that may publish the state of phones.
 
     Attributes:
-        networks: from which it is taken; empty for nobody.
-        logins: name -> login, of which they need one; empty when none is asked for.
+        networks: networks of the clients; empty for no clients.
+        logins: name -> login; empty when no login is needed.
     """
 
     networks: tuple[Network, ...] = ()
@@ -187,11 +187,11 @@ class SipServerSettings:
         domains: whose users are colleagues; empty for every domain.
         networks: from which colleagues may be watched.
         servers: networks of telephone systems and proxies.
-        logins: name -> login, of which phones need one; empty when none is asked for.
-        algorithms: that a login is asked for with, the preferred one first.
+        logins: name -> login of phones; empty when no login is needed.
+        algorithms: algorithms of the digest challenge, the preferred one first.
         lists: name -> names of colleagues.
-        notes: True when operators' notes are told.
-        per_s: notifications that one phone is sent a second; 0 for no limit.
+        notes: True when phones show the operators' notes.
+        per_s: most notifications to one phone per second; 0 for no limit.
     """
 
     enabled: bool = False
@@ -254,7 +254,7 @@ def _addresses(given: Given) -> Iterator[SipAddress]:
 
 
 def _check(given: Given, settings: SipServerSettings) -> None:
-    """Refuse what cannot work, or what would be open to everybody."""
+    """Refuse settings that cannot work, or that would admit every client."""
     if not has_libraries():
         given.refuse("SipServer.Enable", HOW_TO_INSTALL)
     if not settings.addresses:
@@ -277,7 +277,8 @@ def _check(given: Given, settings: SipServerSettings) -> None:
                 "PublishNetworks": " without SipServer.PublishLoginsFile",
             }
             given.refuse(
-                f"SipServer.{name}", f"SipServer.{name} lets everybody in{needs.get(name, '')}. Name your own networks."
+                f"SipServer.{name}",
+                f"SipServer.{name} admits every client{needs.get(name, '')}. Name your own networks.",
             )
 
 

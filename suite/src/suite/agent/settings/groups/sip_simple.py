@@ -1,4 +1,4 @@
-"""The SIP source: whether it is on, its servers, its account, and whom it asks for what."""
+"""The SIP source: whether it is on, its servers, its account, and its subscriptions."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ SETTINGS: Final = (
         kind=Kind("host or host:port, several separated by commas", _servers),
         default="",
         meaning="Presence server or telephone system. Of several, the first is preferred; the next one is used while it cannot be reached. "
-        "A name without a port is looked for by SRV records. Without those the port is 5060, and 5061 for TLS.",
+        "A name without a port is looked up in SRV records. Without those the port is 5060, and 5061 for TLS.",
         when_absent="SIP is not configured",
     ),
     Setting(
@@ -87,7 +87,7 @@ SETTINGS: Final = (
         kind=kinds.PATH,
         default="",
         meaning="File with the password of the account. It is found and refused as `KeyFile` is.",
-        when_absent="`SipSimple.Password` counts",
+        when_absent="`SipSimple.Password` is used",
     ),
     Setting(
         section="SipSimple",
@@ -127,16 +127,16 @@ SETTINGS: Final = (
         name="PresenceServer",
         kind=kinds.FLAG,
         default="1",
-        meaning="1: there is a presence server. Colleagues are asked for by their SIP URI, for rich presence and their phone. 0: there is only a "
-        "telephone system. They are asked for by their first extension at `Domain`, for their phone.",
+        meaning="1: there is a presence server. The agent subscribes to colleagues' SIP URIs, for rich presence and phones. 0: there is only a "
+        "telephone system. The agent subscribes to colleagues' first extensions at `Domain`, for phones.",
     ),
     Setting(
         section="SipSimple",
         name="PhoneEvent",
         kind=kinds.choice("presence", "dialog"),
         default="",
-        meaning="Where the state of the phone comes from: `dialog` is what the lamps of phones show, `presence` is what presence documents say "
-        "of it. With a presence server, `dialog` makes a second subscription for each colleague.",
+        meaning="Event package for the state of the phone: `dialog`, as for the lamps of phones, or `presence`, from presence documents. "
+        "With a presence server, `dialog` adds a second subscription for each colleague.",
         when_absent="`presence` with a presence server, `dialog` without",
     ),
     Setting(
@@ -144,22 +144,22 @@ SETTINGS: Final = (
         name="ListUri",
         kind=Kind("sip:list@domain", _uri),
         default="",
-        meaning="A resource list that the server's administrator made: one subscription for all who are in it. Others are asked for one by one.",
-        when_absent="everybody is asked for one by one",
+        meaning="A resource list that the server's administrator made: one subscription for all its members. Other colleagues have one each.",
+        when_absent="one subscription for each colleague",
     ),
     Setting(
         section="SipSimple",
         name="SubscriptionsPerSecond",
         kind=kinds.whole(1, 1000),
         default="50",
-        meaning="Most subscriptions that are begun or refreshed in a second, so that a server that restarts is not flooded.",
+        meaning="Most subscriptions that are begun or refreshed per second, so that a server that restarts is not flooded.",
     ),
     Setting(
         section="SipSimple",
         name="Expires",
         kind=kinds.SPAN,
         default="1h",
-        meaning="Lifetime of a subscription that is asked for. It is refreshed before it ends; the server may shorten it.",
+        meaning="Requested lifetime of a subscription. It is refreshed before it ends; the server may shorten it.",
     ),
     Setting(
         section="SipSimple",
@@ -190,17 +190,17 @@ SETTINGS: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SipSimpleSettings:
-    """The SIP source: whether it is on, its servers, its account, and whom it asks for what.
+    """The SIP source: whether it is on, its servers, its account, and its subscriptions.
 
     Attributes:
         servers: `host`, `host:port` or `[IPv6]:port`, the preferred one first; empty when none is set.
         uri: of the agent itself; empty when it is not known.
         user: of the account; empty when none is set.
         domain: of extensions.
-        is_by_uri: True to ask a presence server for SIP URIs, False to ask a telephone system for extensions.
-        phone_event: the event package that tells the states of phones.
+        is_by_uri: True to subscribe to SIP URIs at a presence server, False to extensions at a telephone system.
+        phone_event: the event package for the states of phones.
         list_uri: empty for no list.
-        ignores_agents: True when this agent publishes presence itself: what agents published is then its own echo.
+        ignores_agents: True when this agent publishes presence itself, and must not read it back.
     """
 
     enabled: bool = False

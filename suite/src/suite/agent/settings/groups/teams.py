@@ -1,4 +1,4 @@
-"""The Teams source: whether it is on, and the way to the relay."""
+"""The Teams source: whether it is on, and the connection to the relay."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ SETTINGS: Final = (
         default="",
         meaning="File with the suite key, `psk_…`. A file that others can read is refused. A name without a folder is looked for among "
         "the credentials that systemd gives to the service, and then beside this file.",
-        when_absent="`Relay.Key` counts",
+        when_absent="`Relay.Key` is used",
     ),
     Setting(
         section="Relay",
@@ -89,20 +89,20 @@ SETTINGS: Final = (
         name="UnknownAfter",
         kind=kinds.SPAN,
         default="2m",
-        meaning="Without the relay for so long, Teams presence is unknown. The same holds for the servers of SIP and of Skype for Business, and what "
-        "they said. Until then the last answers are shown as uncertain.",
+        meaning="Time without the relay after which Teams presence is unknown. The same holds for the servers of SIP and of Skype for Business, and "
+        "their presence. Until then the last answers are shown as uncertain.",
     ),
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TeamsSettings:
-    """The Teams source: whether it is on, and the way to the relay.
+    """The Teams source: whether it is on, and the connection to the relay.
 
     Attributes:
         address: of the relay; empty when none is set.
         key: the suite key; empty when there is none.
-        proxy: None takes the environment's, empty connects directly.
+        proxy: None uses the environment's proxy, empty connects directly.
     """
 
     enabled: bool = False
@@ -161,7 +161,7 @@ def _checked_proxy(given: Given, text: str | None) -> str | None:
 
 
 def _key(given: Given) -> str:
-    """Return the suite key, of its file before that of the settings file itself."""
+    """Return the suite key: that of `KeyFile`, or else that of `Key`."""
     if named := given.value("Relay.KeyFile"):
         return _key_of(given, named)
     key = given.value("Relay.Key") or ""

@@ -5,13 +5,13 @@ requests and answers of the same pages: https://learn.microsoft.com/skype-sdk/uc
 
 skype.py        the source: sessions, waits between them, doubt, the connection's state
 session.py      one session: application and event channel, until something breaks
-subscriber.py   subscriptions, and those of whom nothing is said
+subscriber.py   subscriptions, and contacts whose presence the server does not send
 discovery.py    the way to the user's home server, and the application there
-fetching.py     the presence of those who changed
-sightings.py    colleagues by SIP address, what the server said of them, what the board shows
+fetching.py     the presence of contacts that changed
+sightings.py    colleagues by SIP address, with the server's last statements
 http.py         requests, each bounded in bytes and time
 tokens.py       tokens, each for the host that asked for one
-subscribing.py  what is to be subscribed to, extended and ended next
+subscribing.py  the plan: subscriptions to create, extend and end next
 pace.py         the times of a session
 answers.py      the server's answers as values
 hal.py          JSON with `_links` and `_embedded`, of bounded size
@@ -23,5 +23,5 @@ errors.py       the errors
                                           │
                                           └─► event channel, a long poll ─► who changed ─► contactPresence ─► the board
 
-The session never makes its user available, so nobody sees that user online and no call comes here.
+The session never makes its user available, so the user does not appear online and receives no calls here.
 """

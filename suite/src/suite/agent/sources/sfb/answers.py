@@ -1,4 +1,4 @@
-"""The server's answers as values. Pure. Each function names the page that it is written from; `UCWA` is https://learn.microsoft.com/skype-sdk/ucwa."""
+"""The server's answers as values. Pure. Each function names its source page; `UCWA` is https://learn.microsoft.com/skype-sdk/ucwa."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MOST_SUBSCRIPTIONS: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class TokenChallenge:
-    """The server's demand for a token: who issues it, and for which kinds of proof."""
+    """The server's request for a token: the address of the issuer, and the grant types that it accepts."""
 
     issuer: str
     grants: frozenset[str]
@@ -73,7 +73,7 @@ class ChannelEvents:
     Attributes:
         next: whole address to ask next.
         is_reset: True when subscriptions are gone: the response had `resume` or `resync` instead of `next`.
-        changed: contact -> presence, both as the server wrote them, of those whose presence changed. Nothing says yet that they may be followed.
+        changed: contact -> presence of contacts that changed: links as the server wrote them, whose hosts are not checked yet.
         ending: subscriptions that were updated: they may be about to end.
         ended: subscriptions that were deleted.
     """
@@ -97,11 +97,11 @@ def challenge_of(headers: Iterable[str]) -> TokenChallenge | None:
 
 
 def application_of(answer: Resource, whole: Callable[[str], str]) -> Application:
-    """Return the application of an answer to its making. UCWA/createanapplication, UCWA/applications_ref.
+    """Return the application that the server created. UCWA/createanapplication, UCWA/applications_ref.
 
     Args:
         answer: with `_embedded` `me` and `people`.
-        whole: turns a link into a whole address, and raises for one that is not to be followed.
+        whole: turns a link into a whole address, and raises for a link that must not be followed.
 
     Raises:
         UcwaBroken: a link is missing.
@@ -142,12 +142,12 @@ def events_of(answer: Resource, whole: Callable[[str], str]) -> ChannelEvents:
     """Return a response of the event channel. UCWA/eventchanneldetails, UCWA/eventsinucwa.
 
     Raises:
-        UcwaBroken: it does not say where to go on, or a link of it is not to be followed.
+        UcwaBroken: it has no next link, or one of its links must not be followed.
     """
     following = answer.link("next")
     reset = answer.link("resume") or answer.link("resync")
     if not (reset or following):
-        raise UcwaBroken("The event channel does not say where it goes on.")
+        raise UcwaBroken("The event channel's response has no next link.")
     more = MOST_SUBSCRIPTIONS
     changed: dict[str, str] = {}
     ending: set[str] = set()
@@ -165,7 +165,7 @@ def events_of(answer: Resource, whole: Callable[[str], str]) -> ChannelEvents:
 
 
 def bare_uri(uri: str) -> str:
-    """Return a SIP address without `sip:`; empty when it is none, such as a telephone number."""
+    """Return a SIP address without `sip:`; empty for other URIs, such as telephone numbers."""
     scheme, colon, rest = uri.partition(":")
     return rest.strip() if colon and scheme.strip().lower() in ("sip", "sips") and "@" in rest else ""
 

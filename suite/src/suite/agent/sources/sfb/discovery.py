@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from suite.agent.sources.sfb.http import UcwaHttp
 
 MOST_HOPS: Final = 6
-"""Addresses from the root to the home server. Microsoft's way has two, and one more for each redirection."""
+"""Most addresses from the root to the home server. Microsoft's sequence has two, and one more for each redirection."""
 CULTURE: Final = "en-US"
 USER_AGENT: Final = "presence-suite agent"
 
@@ -30,7 +30,7 @@ def roots_of(settings: SfbSettings) -> tuple[str, ...]:
 
 
 def hosts_of(settings: SfbSettings) -> KnownHosts:
-    """Return the hosts of a new session: the root's alone."""
+    """Return the hosts of a new session: the root's only."""
     return KnownHosts(roots_of(settings)[0])
 
 
@@ -50,7 +50,7 @@ async def applications_of(http: UcwaHttp, settings: SfbSettings) -> str:
 
 
 async def _follow(http: UcwaHttp, at: str) -> str:
-    """Follow the links of autodiscover. The user resource wants a token, and names the home server only to whoever has one."""
+    """Follow the links of autodiscover. The user resource, which names the home server, needs a token."""
     for _ in range(MOST_HOPS):
         answer = await http.get(at)
         if applications := answer.link("applications"):
@@ -58,10 +58,10 @@ async def _follow(http: UcwaHttp, at: str) -> str:
         following = answer.link("redirect") or answer.link("user")
         if not following:
             raise UcwaBroken(
-                "At SfB.Address there is no autodiscover of Skype for Business: its answer names no user resource."
+                "SfB.Address is not an autodiscover server of Skype for Business: its answer has no user resource."
             )
         at = http.hosts.named(at, following)
-    raise UcwaBroken("Autodiscover sends from one address to the next without end.")
+    raise UcwaBroken("Autodiscover redirects without end.")
 
 
 async def application_at(http: UcwaHttp, applications: str, endpoint_id: str) -> Application:
@@ -70,7 +70,7 @@ async def application_at(http: UcwaHttp, applications: str, endpoint_id: str) ->
     Args:
         http: the requests.
         applications: where to make it.
-        endpoint_id: tells this agent apart from the user's other applications.
+        endpoint_id: distinguishes this agent from the user's other applications.
 
     Raises:
         UcwaError: as of `UcwaHttp.send`.

@@ -1,13 +1,13 @@
 """The errors of a session with the server.
 
 UcwaError
-├── UcwaBroken           the connection, or an answer, is not as it must be: try again after a wait
+├── UcwaBroken           the connection failed, or an answer is not valid: try again after a wait
 │   ├── UcwaBusy         the server asks to wait
-│   ├── UcwaCut          the request took longer than somebody on the way waits: 408, 502 or 504
-│   ├── UcwaGone         the resource is not there: 404 or 410
-│   └── UcwaUnfit        what was sent is not accepted: 400 or 413
+│   ├── UcwaCut          the server, or a proxy, timed out: 408, 502 or 504
+│   ├── UcwaGone         the resource does not exist: 404 or 410
+│   └── UcwaUnfit        the request is invalid or too large: 400 or 413
 └── UcwaRefused          the server refuses; only a person can change that
-    └── UcwaDenied       it refuses this one thing: 403
+    └── UcwaDenied       it refuses this request: 403
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class UcwaError(Exception):
 
 
 class UcwaBroken(UcwaError):
-    """The connection, or an answer, is not as it must be. Trying again after a wait may help."""
+    """The connection failed, or an answer is not valid. A retry after a wait may help."""
 
 
 class UcwaBusy(UcwaBroken):
@@ -36,23 +36,23 @@ class UcwaBusy(UcwaBroken):
 
 
 class UcwaCut(UcwaBroken):
-    """The request took longer than a proxy, or the server, waits."""
+    """The server, or a proxy, timed out."""
 
 
 class UcwaGone(UcwaBroken):
-    """The resource is not there, or not any more."""
+    """The resource does not exist, or no longer."""
 
 
 class UcwaUnfit(UcwaBroken):
-    """The server does not accept what was sent: something in it is wrong, or it is too much at once."""
+    """The server rejects the request as invalid or too large."""
 
 
 class UcwaRefused(UcwaError):
     """The server refuses; only a person can change that.
 
     Attributes:
-        state: in the words of connections.
-        is_final: True when asking again could lock the account: nothing is sent until the settings change.
+        state: the state of the connection.
+        is_final: True when another attempt could lock the account: nothing is sent until the settings change.
     """
 
     def __init__(self, state: Connector, message: str, *, is_final: bool = False) -> None:
@@ -62,10 +62,10 @@ class UcwaRefused(UcwaError):
 
 
 class UcwaDenied(UcwaRefused):
-    """The server refuses this one thing to the user.
+    """The server refuses this request of the user.
 
     Attributes:
-        subcode: the server's word, such as `LimitExceeded`; empty when it gave none.
+        subcode: subcode of the error, such as `LimitExceeded`; empty if there is none.
     """
 
     def __init__(self, message: str, subcode: str) -> None:

@@ -1,4 +1,4 @@
-"""Fetch the presence of those who changed: an event names a contact and its presence, and says no more.
+"""Fetch the presence of contacts that changed: an event has only the links of the contact and of its presence.
 
 A contact's address is fetched once, its presence each time. Sources: https://learn.microsoft.com/skype-sdk/ucwa/contact_ref, /contactpresence_ref
 """
@@ -40,7 +40,7 @@ class PresenceFetcher:
         self._sightings = sightings
         self._pace = pace
         self._due: dict[str, str] = {}
-        """Contact -> its presence, both as the server wrote them."""
+        """Contact -> its presence, both links as the server wrote them."""
         self._at = ""
         """Address of the resource that named them; those of an application all have the same host."""
         self._tries: dict[str, int] = {}
@@ -50,7 +50,7 @@ class PresenceFetcher:
         self._is_fetching = False
 
     def changed(self, contacts: Mapping[str, str], at: str) -> None:
-        """Take note of contacts whose presence changed.
+        """Queue contacts whose presence changed.
 
         Args:
             contacts: contact -> presence, as the server wrote them; an empty presence is looked up.
@@ -58,14 +58,14 @@ class PresenceFetcher:
         """
         self._at = at
         for contact, presence in contacts.items():
-            # Nobody asked for more contacts than this: a server that names others for ever must not fill the memory.
-            # A colleague's own contact is never left out for them.
+            # Contacts beyond the limit were not subscribed to: a server that names ever more must not fill the memory.
+            # A colleague's own contact is always queued.
             if contact in self._due or len(self._due) < self._most or self._uris.get(contact, "") in self._sightings:
                 self._due[contact] = presence
         self._more.set()
 
     def look_up(self, uris: Collection[str]) -> None:
-        """Fetch these again, as far as their contacts are known."""
+        """Fetch the presence of these SIP addresses again, if their contacts are known."""
         keys = {key_of(uri) for uri in uris}
         self.changed({contact: "" for contact, uri in self._uris.items() if key_of(uri) in keys}, self._at)
 
@@ -82,7 +82,7 @@ class PresenceFetcher:
         """Fetch until cancelled.
 
         Raises:
-            UcwaRefused: the server refuses the user, and not only this or that.
+            UcwaRefused: the server refuses the user, and not only one request.
         """
         while True:
             await self._more.wait()
@@ -101,7 +101,7 @@ class PresenceFetcher:
             self._is_fetching = False
 
     async def _fetch(self, contact: str, presence: str) -> float:
-        """Fetch one, and return the seconds to wait before the next."""
+        """Fetch one contact, and return the seconds to wait before the next."""
         try:
             await self._fetch_once(contact, presence)
         except UcwaBusy as error:
@@ -137,10 +137,10 @@ class PresenceFetcher:
         self._sightings.say(uri, RichStatement(state=state, reason=reason, since=datetime.now(UTC)))
 
     def _make_room(self) -> None:
-        """Forget contacts of strangers when there are too many. Without its SIP address a colleague's would count as a stranger's."""
+        """Forget contacts of other users when there are too many. Colleagues' contacts stay, with the SIP address that identifies them."""
         if len(self._uris) >= self._most:
             self._uris = {contact: uri for contact, uri in self._uris.items() if uri in self._sightings}
-        if len(self._uris) >= self._most:  # only a server that gives its contacts ever new names comes here
+        if len(self._uris) >= self._most:  # only if the server keeps giving its contacts new links
             self._uris.clear()
 
     def _say(self, contact: str, statement: RichStatement) -> None:

@@ -1,4 +1,4 @@
-"""Read the server's JSON: properties, `_links` and `_embedded`. Whatever is not understood is absent. Pure.
+"""Read the server's JSON: properties, `_links` and `_embedded`. Values of another type than expected count as absent. Pure.
 
 Web links: https://learn.microsoft.com/skype-sdk/ucwa/weblinks
 """
@@ -14,7 +14,7 @@ from suite.agent.sources.sfb.errors import UcwaBroken
 MOST_BYTES: Final = 4 * 1024 * 1024
 """Limit of one answer. An event response with an embedded contact for each of 1,000 colleagues has about one megabyte."""
 MOST_EMBEDDED: Final = 10_000
-"""Limit of one list; what is behind it is not read."""
+"""Limit of one list; further entries are not read."""
 MOST_TEXT: Final = 4_096
 
 
@@ -25,12 +25,12 @@ class Resource:
     value: dict[str, Any] = field(default_factory=dict)
 
     def text(self, name: str) -> str:
-        """Return a property that is text; empty when it is absent, something else, or longer than any that is meant."""
+        """Return a text property; empty when it is absent, of another type, or longer than `MOST_TEXT`."""
         found = self.value.get(name)
         return found if isinstance(found, str) and len(found) <= MOST_TEXT else ""
 
     def seconds(self, name: str) -> float | None:
-        """Return a property that is a number of seconds from 0 to a year; None when it is none."""
+        """Return a property in seconds, from 0 to a year; None for any other value."""
         found = self.value.get(name)
         if isinstance(found, bool) or not isinstance(found, int | float) or not 0 <= found <= 366 * 86_400:
             return None
@@ -64,19 +64,19 @@ class Resource:
 
 
 def read_resource(body: bytes) -> Resource:
-    """Return the resource that a body is.
+    """Return the resource in a body.
 
     Raises:
-        UcwaBroken: it is no JSON object, or is larger or nests deeper than any that is meant.
+        UcwaBroken: the body is not a JSON object, is larger than `MOST_BYTES`, or is nested too deeply.
     """
     if len(body) > MOST_BYTES:
         raise UcwaBroken("The server's answer is too large.")
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
-        raise UcwaBroken("The server's answer is not the JSON that UCWA has.") from None
+        raise UcwaBroken("The server's answer is not a JSON object.") from None
     if not isinstance(value, dict):
-        raise UcwaBroken("The server's answer is not the JSON that UCWA has.")
+        raise UcwaBroken("The server's answer is not a JSON object.")
     return Resource(value)
 
 

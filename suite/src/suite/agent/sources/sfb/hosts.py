@@ -1,7 +1,7 @@
 """The hosts to which requests may go: those that the administrator set, and those that autodiscover named. Pure.
 
-A server's answers are full of addresses. A wrong one among them must not get the token, nor make the agent ask machines that it can
-reach and the server cannot. So only HTTPS is followed, and only to these hosts.
+A server's answers contain many addresses. A wrong one must not receive the token, nor make the agent send requests to machines that it can
+reach and the server cannot. So only HTTPS links to these hosts are followed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ MOST_HOSTS: Final = 20
 MOST_CHARS: Final = 4_096
 _HOST: Final = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?|[0-9a-f:.]*:[0-9a-f:.]*")
 _UNCLEAR: Final = re.compile(r"[\x00-\x20\x7f\\]")
-"""Characters that two parsers of addresses read differently."""
+"""Characters that URL parsers interpret differently."""
 
 
 class KnownHosts:
@@ -32,19 +32,19 @@ class KnownHosts:
         self.root = self.named("", root)
 
     def named(self, base: str, href: str) -> str:
-        """Return the whole address of a link of autodiscover. Its host may be asked from now on.
+        """Return the whole address of a link of autodiscover, and allow requests to its host from now on.
 
         Args:
             base: the address of the resource that has the link.
             href: the link, whole or relative.
 
         Raises:
-            UcwaBroken: it is no address by HTTPS, or autodiscover names more hosts than any deployment has.
+            UcwaBroken: it is not an HTTPS address, or autodiscover names more than `MOST_HOSTS` hosts.
         """
         whole = _whole(base, href)
         if origin_of(whole) not in self._origins:
             if len(self._origins) >= MOST_HOSTS:
-                raise UcwaBroken("Autodiscover names more hosts than any deployment has.")
+                raise UcwaBroken(f"Autodiscover names more than {MOST_HOSTS} hosts.")
             self._origins.append(origin_of(whole))
         return whole
 
@@ -56,7 +56,7 @@ class KnownHosts:
         """
         whole = _whole(base, href)
         if origin_of(whole) not in self._origins:
-            raise UcwaBroken("The server has a link to a host that autodiscover did not name. It is not followed.")
+            raise UcwaBroken("The server sent a link to a host that autodiscover did not name. It is not followed.")
         return whole
 
 
@@ -82,12 +82,12 @@ def root_of(address: str) -> str:
 
 
 def _whole(base: str, href: str) -> str:
-    """Return a link put together anew from its parts, so that whoever reads it next reads the same.
+    """Return the whole address of a link, rebuilt from its parts, so that every later parser reads it alike.
 
     Raises:
-        UcwaBroken: it is no address by HTTPS.
+        UcwaBroken: it is not an HTTPS address.
     """
-    wrong = UcwaBroken("The server has a link that is no address by HTTPS. It is not followed.")
+    wrong = UcwaBroken("The server sent a link that is not an HTTPS address. It is not followed.")
     if not href or len(href) > MOST_CHARS or _UNCLEAR.search(href):
         raise wrong
     try:

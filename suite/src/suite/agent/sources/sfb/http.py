@@ -29,7 +29,7 @@ CONNECT_S: Final = 10.0
 MOST_AT_ONCE: Final = 8
 """Requests at a time, the long poll beside them. A server allows about 100 for a user: https://learn.microsoft.com/skype-sdk/ucwa/batchingrequests"""
 MOST_COOKIES: Final = 50
-"""Balancers of load use a few. Python's jar has no limit of its own."""
+"""Load balancers use a few. Python's cookie jar has no limit of its own."""
 MOST_WAIT_S: Final = 600.0
 """The longest wait that a server may ask for."""
 _JSON: Final = {"accept": "application/json", "accept-encoding": "identity"}
@@ -38,7 +38,7 @@ _KEEP_ALIVE: Final = (
     ("TCP_KEEPIDLE", "IPPROTO_TCP", 20),
     ("TCP_KEEPINTVL", "IPPROTO_TCP", 5),
 )
-"""A long poll is silent for three minutes. A machine that vanished is noticed within one."""
+"""A long poll is silent for three minutes. With these options, a lost peer is detected within one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +80,17 @@ class UcwaHttp:
         return await self.send("GET", whole, limit_s=limit_s)
 
     async def send(self, method: str, whole: str, value: Any = None, *, limit_s: float | None = None) -> Resource:
-        """Send a request with the token of its host, getting one when the host asks for it, and return the answer.
+        """Send a request with the token of its host, and return the answer. After a 401 the agent signs in, and sends it once more.
 
         Args:
-            method: of HTTP.
+            method: HTTP method.
             whole: whole address, which `KnownHosts` returned.
             value: the body, to be sent as JSON; None sends none.
-            limit_s: the time that all of it may take.
+            limit_s: timeout of each attempt in seconds, to the last byte of the answer.
 
         Raises:
             UcwaRefused: the server refuses.
-            UcwaGone: there is no such resource, or not any more.
+            UcwaGone: the resource does not exist, or no longer.
             UcwaBusy: the server asks to wait.
             UcwaBroken: anything else.
         """
@@ -151,9 +151,9 @@ class UcwaHttp:
 
 
 async def _body(response: httpx.Response) -> bytes:
-    """Return the body, as far as it may be long. None was asked to be compressed: a small one could become a giant."""
+    """Return the body, of `MOST_BYTES` at most. A compressed body is refused, because a small one could expand without bound."""
     if response.headers.get("content-encoding", "identity").lower() != "identity":
-        raise UcwaBroken("The server compresses an answer that was to come as it is.")
+        raise UcwaBroken("The server compressed an answer, which the agent does not accept.")
     read = bytearray()
     async for chunk in response.aiter_raw():
         read += chunk
@@ -163,24 +163,24 @@ async def _body(response: httpx.Response) -> bytes:
 
 
 def _read(answer: _Answer) -> Resource:
-    """Return what an answer says, or raise what its status says. Statuses: UCWA/errorsandinformationalmessages."""
+    """Return the resource of an answer, or raise the error of its status. Statuses: UCWA/errorsandinformationalmessages."""
     status = answer.status
     if 200 <= status < 300:
         return read_resource(answer.body) if answer.body else Resource()
     subcode = _resource_or_none(answer.body).text("subcode")
     named = f"{status}, {subcode}" if subcode.isascii() and subcode.isalnum() else str(status)
     if status in (404, 410):
-        raise UcwaGone(f"The server does not have what was asked for (status {named}).")
+        raise UcwaGone(f"The server does not have the requested resource (status {named}).")
     if status in (429, 503):
         raise UcwaBusy(f"The server asks to wait (status {named}).", _wait_s(answer.retry_after))
     if status == 403:
         raise UcwaDenied(f"The server does not permit this to the user (status {named}).", subcode)
     if status in (408, 502, 504):
-        raise UcwaCut(f"The server, or a proxy before it, gave up waiting (status {named}).")
+        raise UcwaCut(f"The server, or a proxy in front of it, timed out (status {named}).")
     if status in (400, 413):
         raise UcwaUnfit(f"The server does not accept a request (status {named}).")
     if 300 <= status < 400:
-        raise UcwaBroken("The server sends elsewhere by a redirection. It is not followed: set SfB.Address.")
+        raise UcwaBroken("The server sent a redirection, which is not followed. Set SfB.Address.")
     raise UcwaBroken(f"The server answers with status {named}.")
 
 
@@ -192,7 +192,7 @@ def _resource_or_none(body: bytes) -> Resource:
 
 
 def _wait_s(retry_after: str) -> float:
-    """Return the seconds that a server asks to wait. A date counts as nothing said: clocks differ."""
+    """Return the seconds of Retry-After; 0 if there are none. A date is ignored, because clocks differ."""
     text = retry_after.strip()
     return min(float(text), MOST_WAIT_S) if text.isascii() and text.isdigit() and len(text) < 10 else 0.0
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Final
 
 POLL_S: Final = 180
-"""The server holds the event channel for so long: the least that it allows, and its default. UCWA/events_ref."""
+"""Seconds for which the server holds a poll of the event channel: its minimum and its default. UCWA/events_ref."""
 MEDIUM_S: Final = 5
-"""Presence is of medium urgency. The server gathers it for so long: the least that it allows, and its default."""
+"""Seconds for which the server collects events of medium urgency, such as presence: its minimum and its default."""
 LOW_S: Final = 15
 MOST_TRIES: Final = 3
 """Attempts at the event channel with the same `ack`, at a subscription, at a contact; and answers in a row that reset everything."""
@@ -24,8 +24,8 @@ class SessionPace:
         request: limit of one request, to the last byte of its answer.
         between_polls: the least time between two requests to the event channel.
         again: the wait before a request is sent again, doubled with each attempt.
-        late: an answer of the event channel counts as missing after so long.
-        quiet: the wait for the first word of those who were subscribed to, before the server is asked who they are.
+        late: timeout of a poll of the event channel.
+        quiet: the wait for the first presence after a subscription, before the agent requests the subscription's members.
     """
 
     request: float = 30.0
@@ -35,10 +35,10 @@ class SessionPace:
     quiet: float = 60.0
 
     def wait(self, attempt: int, asked_s: float = 0.0) -> float:
-        """Return the wait after an attempt that failed, from 1.
+        """Return the wait in seconds after a failed attempt.
 
         Args:
-            attempt: number of the attempt.
-            asked_s: the wait that the server asked for.
+            attempt: number of the attempt, from 1.
+            asked_s: the wait that the server requested, in seconds.
         """
         return max(asked_s, min(LONGEST_WAIT_S, self.again * 2.0 ** min(attempt - 1, 16)))

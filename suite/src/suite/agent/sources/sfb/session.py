@@ -1,7 +1,8 @@
 """One session: an application, its presence subscriptions and its event channel, until something breaks.
 
-The event channel is a long poll. Its answers name who changed; `PresenceFetcher` fetches them. A lost answer loses nothing: the next request has
-the same `ack`, and the server sends it again. Sources: https://learn.microsoft.com/skype-sdk/ucwa/eventchanneldetails, /eventsinucwa, /events_ref
+The event channel is a long poll. Its answers name the contacts that changed; `PresenceFetcher` fetches them. After a lost answer the next
+request has the same `ack`, and the server sends the answer again. Sources:
+https://learn.microsoft.com/skype-sdk/ucwa/eventchanneldetails, /eventsinucwa, /events_ref
 """
 
 from __future__ import annotations
@@ -28,10 +29,10 @@ if TYPE_CHECKING:
     from suite.agent.sources.sfb.sightings import Sightings
 
 SIGN_OUT_S: Final = 2.0
-"""An agent that stops waits so long for the server. An application that is left behind expires there."""
+"""Seconds that a stopping agent waits for the server. An application that is left behind expires there."""
 
 HELD_S: Final = 20.0
-"""An answer of a proxy that came so late was a poll that it held: 30 seconds are a usual limit."""
+"""A proxy's error after so many seconds is its timeout of a held poll, and no failure: 30 seconds are a usual limit."""
 
 
 class UcwaSession:
@@ -55,9 +56,9 @@ class UcwaSession:
 
         Args:
             http: the requests, open.
-            settings: where the server is.
-            sightings: whom to subscribe to, and where their presence goes.
-            on_flow: told "" when everybody is subscribed to and events flow, and why they do not when they do not any more.
+            settings: the address of the server, and the account.
+            sightings: the colleagues to subscribe to, which take the presence.
+            on_flow: called with "" when all colleagues are subscribed to and events arrive, and with the reason when events stop.
             pace: the times.
         """
         self.user = ""
@@ -68,7 +69,7 @@ class UcwaSession:
         self._on_flow = on_flow
         self._pace = pace
         self._fetcher = PresenceFetcher(http, sightings, self._pace)
-        self._subscriber = PresenceSubscriber(http, sightings, self._fetcher, self._pace, self._tell)
+        self._subscriber = PresenceSubscriber(http, sightings, self._fetcher, self._pace, self._report_flow)
         self._is_polling = True
 
     @property
@@ -77,14 +78,14 @@ class UcwaSession:
         return self._subscriber.left_out
 
     def watch(self) -> None:
-        """Take note that other colleagues are to be watched."""
+        """Note that the colleagues to watch have changed."""
         self._subscriber.watch()
 
     async def run(self, endpoint_id: str) -> None:
         """Run until something breaks, and sign the application out at the end.
 
         Raises:
-            UcwaError: the reason for which it broke.
+            UcwaError: the error that ended the session.
         """
         applications = await applications_of(self._http, self._settings)
         application = await application_at(self._http, applications, endpoint_id)
@@ -100,7 +101,7 @@ class UcwaSession:
                     await self._http.send("DELETE", application.address)
 
     async def _poll(self, events_at: str) -> None:
-        """Ask the event channel, again and again."""
+        """Poll the event channel until an error."""
         at, resets = _with_times(events_at), 0
         while True:
             began = _now()
@@ -108,13 +109,13 @@ class UcwaSession:
             self._take(events, at)
             resets = resets + 1 if events.is_reset else 0
             if resets > MOST_TRIES:
-                raise UcwaBroken("The event channel begins again and again.")
-            # The server remembers the times, unless it cleaned up.
+                raise UcwaBroken("The event channel resets again and again.")
+            # The server keeps the times, unless it reset the channel.
             at = _with_times(events.next) if events.is_reset else events.next
             await asyncio.sleep(max(0.0, began + self._pace.between_polls - _now()))
 
     async def _poll_at(self, at: str) -> ChannelEvents:
-        """Return the events at an address, asking again where that may help."""
+        """Return the events at an address, with retries where they may help."""
         attempt = 0
         while True:
             began = _now()
@@ -122,7 +123,7 @@ class UcwaSession:
                 answer = await self._http.get(at, limit_s=self._pace.late)
                 events = events_of(answer, lambda href: self._http.hosts.known(at, href))
             except UcwaCut as error:
-                # A proxy that holds a request for less time than the server cuts it, again and again, when nobody changes.
+                # A proxy with a shorter timeout than the server's ends every poll in which no presence changes.
                 attempt = 0 if _now() - began >= HELD_S else attempt + 1
                 if attempt >= MOST_TRIES:
                     raise UcwaBroken(str(error)) from None
@@ -136,7 +137,7 @@ class UcwaSession:
                 await asyncio.sleep(self._pace.wait(attempt, error.wait_s if isinstance(error, UcwaBusy) else 0.0))
             else:
                 self._is_polling = True
-                self._tell()
+                self._report_flow()
                 return events
 
     def _take(self, events: ChannelEvents, at: str) -> None:
@@ -145,7 +146,7 @@ class UcwaSession:
         self._subscriber.take(events)
         self._fetcher.changed(events.changed, at)
 
-    def _tell(self) -> None:
+    def _report_flow(self) -> None:
         if self._is_polling and self._subscriber.is_complete:
             self._on_flow("")
 
@@ -155,7 +156,7 @@ def _with_times(at: str) -> str:
 
 
 async def _first_to_end(*running: Coroutine[None, None, None]) -> None:
-    """Run these until one ends, and raise what ended it."""
+    """Run these until one ends, and raise its exception."""
     tasks = [asyncio.create_task(each) for each in running]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -1,6 +1,6 @@
-"""Colleagues by SIP address: what the server said of them last, and what the board shows of that.
+"""Colleagues by SIP address, with the server's last statement about each, which the board shows.
 
-A statement is uncertain until the server has said it anew after its subscriptions began again.
+After subscriptions begin again, each statement is uncertain until the server has confirmed it.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
 
 class Sightings:
-    """The colleagues with a SIP address who are on the board, and what the server said of each."""
+    """The colleagues on the board who have a SIP address, and the server's last statement about each."""
 
     def __init__(self, board: Board) -> None:
         self._board = board
         self._keys: dict[Key, list[Key]] = {}
-        """Each address, as addresses are compared -> the board's keys of those whose it is."""
+        """Normalised address -> the board's keys of the colleagues who have it."""
         self._spelled: dict[Key, str] = {}
         self._said: dict[Key, RichStatement] = {}
         self._old: set[Key] = set()
-        """Addresses of which nothing was said since subscriptions began."""
+        """Addresses without a statement since the subscriptions began."""
         self._doubt: tuple[Doubt, str] = (Doubt.UNCERTAIN, "")
 
     @property
@@ -60,29 +60,29 @@ class Sightings:
         self._show_all()
 
     def say(self, uri: str, statement: RichStatement) -> None:
-        """Take what the server says of an address. One that is nobody's is ignored."""
+        """Apply the server's statement about an address. An address of no colleague is ignored."""
         key = key_of(uri)
         if key in self._keys:
             before = self._said.get(key)
             if before is not None and before.state is statement.state and statement.is_known:
-                statement = before  # with the time since when it is so
+                statement = before  # it has the time since which the state holds
             self._said[key] = statement
             self._old.discard(key)
             self._show(key)
 
     def begin_anew(self) -> None:
-        """Note that subscriptions begin: everything that was said before is uncertain until it is said again."""
+        """Note that subscriptions begin: all earlier statements are uncertain until they are confirmed."""
         self._old = set(self._keys)
         self._show_all()
 
     def silent(self, uris: Iterable[str]) -> list[str]:
-        """Return those of these of whom nothing was said since subscriptions began."""
+        """Return the addresses among these without a statement since the subscriptions began."""
         return [
             uri for uri in uris if (key := key_of(uri)) in self._keys and (key in self._old or key not in self._said)
         ]
 
     def trust(self, doubt: tuple[Doubt, str]) -> None:
-        """Show everything as far as it can be trusted now."""
+        """Show all statements with this doubt applied."""
         if doubt != self._doubt:
             self._doubt = doubt
             self._show_all()

@@ -1,7 +1,7 @@
-"""The source Skype for Business: sessions one after the other, doubt about what they said, and the state of the connection.
+"""The source Skype for Business: consecutive sessions, the doubt about their statements, and the state of the connection.
 
-A user name and password that were refused are not sent again while the source runs. Another source is made when the settings, or the file of
-the password, change.
+A user name and password that were refused are not sent again while the source runs. A change of the settings, or of the password file,
+creates a new source.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ log = logging.getLogger(__name__)
 
 NOTICE: Final = "Written from Microsoft's documentation, and never seen against a real server."
 TICK_S: Final = 1.0
-"""The time between two looks at doubt."""
+"""Seconds between two checks of the doubt."""
 REFUSED_WAIT_S: Final = 600.0
-"""When the server refuses, a person must act there; the agent asks again, so that nobody has to restart it."""
+"""Seconds between a refusal and the next session: after a person has acted at the server, the agent needs no restart."""
 
 
 class SkypeSource:
@@ -74,14 +74,14 @@ class SkypeSource:
         self._endpoint_id = str(uuid.uuid4())
 
     def watch(self) -> None:
-        """Take note that other colleagues are on the board now."""
+        """Notify the source that the colleagues on the board changed."""
         if self._is_serving:
             self._sightings.follow()
         if self._session is not None:
             self._session.watch()
 
     async def run(self) -> None:
-        """Run until cancelled. What it said is then withdrawn."""
+        """Run until cancelled. The source's statements are then withdrawn."""
         ticking = asyncio.create_task(self._tick(), name="sfb doubt")
         try:
             if self._is_ready():
@@ -131,8 +131,8 @@ class SkypeSource:
                 self._connected(Connector.CONNECTION_ERROR, str(error))
             asked = timedelta(seconds=error.wait_s if isinstance(error, UcwaBusy) else 0.0)
         except Exception as error:
-            log.error("sfb: the session ended by a fault of this program, to be reported: %s", _place_of(error))  # noqa: TRY400
-            self._connected(Connector.CONNECTION_ERROR, "The agent could not cope with an answer. Its log says more.")
+            log.error("sfb: a bug of the agent ended the session. Report it: %s", _place_of(error))  # noqa: TRY400
+            self._connected(Connector.CONNECTION_ERROR, "A bug of the agent ended the session. See the agent's log.")
         finally:
             self._session = None
             self._trust.broke(_now())
@@ -142,10 +142,10 @@ class SkypeSource:
         lasted = timedelta(seconds=_now() - began)
         return self._backoff.after(lasted, at_least=asked or None).total_seconds()
 
-    # How it goes
+    # The state of the connection
 
     def _flows(self, why: str) -> None:
-        """Take note that events flow, or why they do not."""
+        """Note that events arrive, for an empty reason, or the reason for which they stopped."""
         if why:
             self._trust.broke(_now())
             self._connected(Connector.CONNECTION_ERROR, why)
@@ -155,13 +155,13 @@ class SkypeSource:
         self._look()
 
     def _remarks(self) -> str:
-        """Return what is odd although everything runs."""
+        """Return warnings about a session that runs."""
         session, remarks = self._session, []
         if session is not None and session.left_out:
             remarks.append(f"The server lets the user watch no more: {session.left_out} colleagues are left out.")
         user, uri = (session.user if session is not None else ""), self._settings.uri
         if user and uri and key_of(user) != key_of(uri):
-            remarks.append("The server signed in somebody else than SfB.Uri names.")
+            remarks.append("The server signed in another user than SfB.Uri names.")
         return " ".join(remarks)
 
     def _connected(self, state: Connector, detail: str) -> None:
@@ -183,7 +183,7 @@ class SkypeSource:
 
 
 def _place_of(error: Exception) -> str:
-    """Return the type of an error and the line of it. Its text may have what must not be in a log."""
+    """Return the type and line of an error. Its text may contain data that must not be logged."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__} in {last.name}, line {last.lineno}"
 

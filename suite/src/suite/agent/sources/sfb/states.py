@@ -33,8 +33,8 @@ _FINER: Final = {
     ("away", "berightback"): RichState.BE_RIGHT_BACK,
     ("away", "outofoffice"): RichState.OUT_OF_OFFICE,
 }
-"""What an activity adds. Do not disturb stays do not disturb in a conference; who is idle is idle, whatever the activity was before;
-`off-work` and `urgent-interruptions-only` add nothing to the availability with which they come."""
+"""Availability and activity -> a more precise state. Do not disturb stays do not disturb in a conference; an idle contact stays idle in
+every activity; `off-work` and `urgent-interruptions-only` do not change the state of their availability."""
 _NO_LETTER: Final = re.compile(r"[^a-z]")
 
 

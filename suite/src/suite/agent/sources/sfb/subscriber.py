@@ -1,7 +1,7 @@
-"""Subscribe to colleagues as the plan says, and listen for those of whom the server says nothing.
+"""Subscribe to colleagues by the plan, and detect contacts whose presence the server does not send.
 
-After a subscription began, the server names each of its contacts on the event channel. Of whom it does not, within a minute, it is asked for the
-members, and they are fetched; who is silent after that is not reported.
+After a subscription began, the server names each of its contacts on the event channel. If contacts are missing after a minute, the agent
+requests the members of their subscriptions, and fetches them; contacts that are still missing then are `not_reported`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 LIMIT: Final = "LimitExceeded"
 PAGES_A_POLL: Final = 10
-"""Requests to subscribe before the next answer of the event channel. It names everybody in them: 1,000 colleagues are about 700 kB."""
+"""Most subscription requests between two answers of the event channel, which name every contact: 1,000 are about 700 kB."""
 
 
 class PresenceSubscriber:
@@ -62,19 +62,19 @@ class PresenceSubscriber:
         self._was_accepted = False
         self._silence_ends = 0.0
         self._asked_for_members = True
-        self._is_hearing = False
+        self._awaits_presence = False
 
     @property
     def is_complete(self) -> bool:
-        """Return True when everybody is subscribed to, as far as the server allows."""
+        """Return True when all colleagues are subscribed to, up to the server's limit."""
         return self._plan.is_complete()
 
     def watch(self) -> None:
-        """Take note that other colleagues are to be watched."""
+        """Note that the colleagues to watch have changed."""
         self._wake.set()
 
     def take(self, events: ChannelEvents) -> None:
-        """Take what the event channel says of subscriptions."""
+        """Apply the event channel's events about subscriptions."""
         now, self._begun = _now(), 0
         self._polled.set()
         if events.is_reset:
@@ -87,20 +87,20 @@ class PresenceSubscriber:
             self._wake.set()
 
     async def run(self, at: str) -> None:
-        """Do what the plan says, whenever it says something.
+        """Carry out the steps of the plan, until an error.
 
         Args:
-            at: whole address at which subscriptions are made.
+            at: whole address at which subscriptions are created.
 
         Raises:
-            UcwaError: the server refuses, or trying again did not help.
+            UcwaError: the server refuses, or retries failed.
         """
         attempts = 0
         while True:
             self._wake.clear()
             if returned := self._plan.want(self._sightings.wanted):
                 self._fetcher.look_up(returned)
-                self._begin_hearing()
+                self._await_presence()
             step = self._plan.step(_now())
             if isinstance(step, Rest):
                 self._settle()
@@ -140,7 +140,7 @@ class PresenceSubscriber:
                 self._plan.ended(subscription)
 
     async def _begin(self, step: Create | Add, at: str, wanted: dict[str, object]) -> None:
-        """Subscribe to those of a step."""
+        """Subscribe to the contacts of a step."""
         if self._begun >= PAGES_A_POLL:
             self._polled.clear()
             with contextlib.suppress(TimeoutError):
@@ -156,7 +156,7 @@ class PresenceSubscriber:
         except UcwaUnfit:
             self._plan.rejected(step.uris)
             if not self._was_accepted and len(self._plan.unfit()) >= MOST_TRIES:
-                raise  # it is not the addresses that the server does not accept
+                raise  # the server rejects the request itself, not the addresses
         except UcwaGone:
             if isinstance(step, Create):
                 raise
@@ -168,26 +168,26 @@ class PresenceSubscriber:
             else:
                 self._plan.added(step.subscription, step.uris)
             self._was_accepted = True
-            self._begin_hearing()
+            self._await_presence()
 
-    # Those of whom nothing is said
+    # Contacts whose presence the server does not send
 
-    def _begin_hearing(self) -> None:
-        self._asked_for_members, self._is_hearing = False, True
+    def _await_presence(self) -> None:
+        self._asked_for_members, self._awaits_presence = False, True
         self._silence_ends = _now() + self._pace.quiet
 
     async def _rest(self, seconds: float) -> None:
         """Wait until there is something to do."""
-        if self._is_hearing:
+        if self._awaits_presence:
             seconds = min(seconds, max(0.0, self._silence_ends - _now()))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
-        if self._is_hearing and _now() >= self._silence_ends:
-            await self._hear()
+        if self._awaits_presence and _now() >= self._silence_ends:
+            await self._check_silent()
 
-    async def _hear(self) -> None:
-        """Ask for those of whom nothing was said; say so of those of whom there is nothing even then."""
+    async def _check_silent(self) -> None:
+        """Fetch the silent contacts once; mark those that stay silent as not reported."""
         self._silence_ends = _now() + self._pace.quiet
         if not self._fetcher.is_idle:
             return
@@ -199,7 +199,7 @@ class PresenceSubscriber:
             return
         for uri in silent:
             self._sightings.say(uri, NOT_REPORTED)
-        self._is_hearing = False
+        self._awaits_presence = False
 
     async def _fetch_members(self, members: str) -> None:
         if not members:
@@ -207,11 +207,11 @@ class PresenceSubscriber:
         try:
             answer = await self._http.get(members)
         except UcwaBroken:
-            return  # it is a second chance, and what is missing is said soon
+            return  # contacts that stay silent are marked at the next check
         self._fetcher.changed(dict.fromkeys(members_of(answer), ""), members)
 
     def _settle(self) -> None:
-        """Take note that there is nothing to subscribe to at the moment."""
+        """Mark the contacts that cannot be subscribed to, while the plan has no step."""
         for uri in self._plan.unfit():
             self._sightings.say(uri, NOT_FOUND)
         left_out = self._plan.left_out()

@@ -1,4 +1,4 @@
-"""The presence subscriptions of one application: what is to be made, extended and ended next. Pure: the time is given.
+"""The plan of one application's presence subscriptions: those to create, extend and end next. Pure: the time is an argument.
 
 A subscription lasts 30 minutes at most, and extending adds up to 30: https://learn.microsoft.com/skype-sdk/ucwa/presencesubscription_ref
 It is extended ten minutes before its end, and at once when the server says that it is about to end. A server limits both the
@@ -20,13 +20,13 @@ PAGE: Final = 100
 LASTS_MINUTES: Final = 30
 LASTS_S: Final = LASTS_MINUTES * 60.0
 LEAD_S: Final = 600.0
-"""A subscription is extended so long before its end: an outage of ten minutes loses none."""
+"""A subscription is extended so many seconds before its end: an outage of ten minutes loses none."""
 AT_REST_S: Final = 300.0
-"""Within this time of its beginning or extension an update of a subscription is no warning of its end: 10 minutes are the least."""
+"""Seconds after its start or extension in which an update of a subscription is no warning of its end: the least duration is 10 minutes."""
 AGAIN_S: Final = 60.0
-"""The wait after a subscription that ended before its time, so that a server that ends each at once is not asked without pause."""
+"""Seconds to wait after a subscription that ended early, so that a server that ends each at once is not flooded."""
 LIMITED_S: Final = 600.0
-"""The wait after the server said that its limit is reached."""
+"""Seconds to wait after the server reported that its limit is reached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Extend:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """End a subscription: nobody in it is wanted any more, or some are not."""
+    """End a subscription: none of its contacts is wanted any more, or some are not wanted when it expires."""
 
     subscription: PresenceSubscription
 
@@ -82,7 +82,7 @@ class _Page:
 
 
 class SubscriptionPlan:
-    """The subscriptions of one application. Times are seconds of one clock that never jumps."""
+    """The subscriptions of one application. Times are seconds of a monotonic clock."""
 
     def __init__(self) -> None:
         self._wanted: dict[str, None] = {}
@@ -93,7 +93,7 @@ class SubscriptionPlan:
         self._unfit: set[str] = set()
         """Addresses that the server does not accept."""
         self._size = PAGE
-        """Contacts of the next request: fewer while an address is looked for that the server does not accept."""
+        """Contacts of the next request: fewer while a rejected address is searched for."""
 
     @property
     def subscribed(self) -> set[str]:
@@ -101,15 +101,15 @@ class SubscriptionPlan:
         return {uri for page in self._pages.values() for uri in page.uris}
 
     def is_complete(self) -> bool:
-        """Return True when everybody who is wanted is in a subscription, as far as the server's limit allows."""
+        """Return True when all wanted contacts are in a subscription, up to the server's limit."""
         return self._is_limited or not self._missing()
 
     def left_out(self) -> list[str]:
-        """Return those who are wanted and beyond the server's limit."""
+        """Return the wanted contacts beyond the server's limit."""
         return self._missing() if self._is_limited else []
 
     def unfit(self) -> list[str]:
-        """Return those whose addresses the server does not accept."""
+        """Return the contacts whose addresses the server rejects."""
         return list(self._unfit)
 
     def subscriptions_of(self, uris: Iterable[str]) -> list[PresenceSubscription]:
@@ -118,7 +118,7 @@ class SubscriptionPlan:
         return [page.subscription for page in self._pages.values() if page.uris & wanted]
 
     def want(self, uris: Iterable[str]) -> set[str]:
-        """Replace those who are wanted, and return those who are wanted again and were never unsubscribed from."""
+        """Replace the wanted contacts; return the newly wanted ones that are still in a subscription."""
         before, self._wanted = self._wanted, dict.fromkeys(uris)
         self._unfit &= self._wanted.keys()
         new = self._wanted.keys() - before.keys()
@@ -154,10 +154,10 @@ class SubscriptionPlan:
         due = min((page.ends - LEAD_S for page in self._pages.values()), default=now + LASTS_S)
         return max(0.0, due - now)
 
-    # What became of it
+    # Results of the steps
 
     def created(self, subscription: PresenceSubscription, uris: Iterable[str], now: float) -> None:
-        """Note that a subscription was made. A server may give two the same address: then they are one."""
+        """Note that a subscription was created. Two with the same address are one."""
         before = self._pages.get(subscription.address)
         uris = {*uris, *(before.uris if before is not None else ())}
         self._pages[subscription.address] = _Page(subscription, uris, now, now + LASTS_S)
@@ -170,7 +170,7 @@ class SubscriptionPlan:
         self._size = min(PAGE, 2 * self._size)
 
     def rejected(self, uris: tuple[str, ...]) -> None:
-        """Note that the server does not accept these together. They are halved until it is known whose address it is."""
+        """Note that the server rejects these contacts together. Requests are halved until the wrong address is found."""
         if len(uris) == 1:
             self._unfit.update(uris)
         self._size = max(1, len(uris) // 2) if len(uris) > 1 or not self._pages else PAGE
@@ -191,7 +191,7 @@ class SubscriptionPlan:
         self._pages.pop(subscription.address, None)
 
     def lost(self, address: str, now: float) -> set[str]:
-        """Note that a subscription is not there any more, and return its contacts."""
+        """Note that a subscription has ended at the server, and return its contacts."""
         page = self._pages.pop(address, None)
         if page is None:
             return set()
@@ -200,12 +200,12 @@ class SubscriptionPlan:
         return page.uris
 
     def limited(self, now: float) -> None:
-        """Note that the server's limit is reached. It is asked again after a while."""
+        """Note that the server's limit is reached. The next attempt is after `LIMITED_S`."""
         self._is_limited = True
         self._not_before = now + LIMITED_S
 
     def pause(self, until: float) -> None:
-        """Begin no subscription before a time: the server asks to wait."""
+        """Begin no subscription before a time, because the server asks to wait."""
         self._not_before = max(self._not_before, until)
 
     def reset(self) -> None:

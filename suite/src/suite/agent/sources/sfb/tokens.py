@@ -1,7 +1,7 @@
-"""Tokens of the server, each for the host that asked for one, got with the user's name and password.
+"""Access tokens, one for each host that requires one, obtained with the user's name and password.
 
-A host that wants a token answers 401 with the issuer's address. The password goes to no issuer but one on a host that autodiscover named, and
-is not sent again once it was refused: an account that is tried again and again is locked by its directory.
+A host that requires a token answers 401 with the issuer's address. The password is sent only to an issuer on a host that autodiscover
+named, and never again after a refusal, because repeated attempts may lock the account.
 Source: https://learn.microsoft.com/skype-sdk/ucwa/authenticationinucwa
 """
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from suite.agent.sources.sfb.hal import Resource
 
 DEFAULT_LIFE_S: Final = 8 * 3600.0
-"""The lifetime of a token where the answer does not say."""
+"""Lifetime of a token in seconds, if the answer has none."""
 BETWEEN_S: Final = 30.0
-"""The least time between two tokens for a host. One that accepts none would otherwise be signed in to without pause."""
+"""Shortest time in seconds between two tokens for a host, so that a host that accepts no token does not cause sign-ins without pause."""
 EARLY_S: Final = 300.0
-"""A token is renewed so long before its end, so that none ends on the way."""
+"""A token is renewed so many seconds before it expires, so that none expires in transit."""
 MOST_SERVER_ERRORS: Final = 3
-"""After so many answers `server_error` in a row it counts as a refusal: each was an attempt to sign in."""
+"""Answers `server_error` in a row that count as a refusal: each was an attempt to sign in."""
 _TOKEN: Final = re.compile(r"[\x21-\x7e]{1,16384}")
 WRONG: Final = (
     "The server does not accept the user name and password. They are not tried again before SfB's settings, or the file of the "
@@ -40,7 +40,7 @@ class _Token:
 
 
 class UcwaTokens:
-    """The tokens that hosts gave. They outlive a session. Times are seconds of one clock that never jumps.
+    """The tokens of all hosts, kept across sessions. Times are seconds of a monotonic clock.
 
     Attributes:
         refusal: the refusal after which nothing is sent any more; None before.
@@ -60,28 +60,26 @@ class UcwaTokens:
         return token.value if token is not None and now < token.ends - EARLY_S else ""
 
     def drop(self, origin: str, value: str) -> None:
-        """Forget a token that its host did not accept. One that came meanwhile stays."""
+        """Forget a token that its host did not accept. A newer token stays."""
         token = self._tokens.get(origin)
         if token is not None and token.value == value:
             del self._tokens[origin]
 
     def checked(self, origin: str, challenge: TokenChallenge | None, now: float) -> TokenChallenge:
-        """Return a host's challenge, when it can be met with the password now.
+        """Return a host's challenge if it can be answered with the password now.
 
         Raises:
-            UcwaRefused: the server offers no signing in with a password, or has refused this one.
-            UcwaBroken: the host got a token a moment ago, and does not accept it.
+            UcwaRefused: the server does not offer sign-in with a password, or has refused this password.
+            UcwaBroken: the host does not accept a token that was just issued for it.
         """
         if self.refusal is not None:
             raise self.refusal
         if now < self._came.get(origin, -self._between_s) + self._between_s:
             raise UcwaBroken("The server does not accept the token that it gave a moment ago.")
         if challenge is None:
-            raise UcwaRefused(
-                Connector.FORBIDDEN, "The server wants a sign-in that is not the one of UCWA on premises."
-            )
+            raise UcwaRefused(Connector.FORBIDDEN, "The server requires another sign-in than that of UCWA on premises.")
         if challenge.grants and "password" not in challenge.grants:
-            raise UcwaRefused(Connector.FORBIDDEN, "The server does not offer signing in with a password.")
+            raise UcwaRefused(Connector.FORBIDDEN, "The server does not offer sign-in with a password.")
         return challenge
 
     def take(self, origin: str, status: int, answer: Resource, now: float) -> str:
@@ -95,7 +93,7 @@ class UcwaTokens:
 
         Raises:
             UcwaRefused: the issuer refuses.
-            UcwaBroken: it has a trouble of its own, or there is no token in its answer.
+            UcwaBroken: the issuer failed, or its answer has no token.
         """
         token = answer.value.get("access_token")
         if status == 200:
@@ -110,7 +108,7 @@ class UcwaTokens:
 
     def _refused(self, status: int, error: str) -> Exception:
         if error == "unsupported_grant_type":
-            return UcwaRefused(Connector.FORBIDDEN, "The server does not offer signing in with a password.")
+            return UcwaRefused(Connector.FORBIDDEN, "The server does not offer sign-in with a password.")
         if error == "server_error" or status in (429, 500, 502, 503, 504):
             self._server_errors += 1
             if self._server_errors < MOST_SERVER_ERRORS:

@@ -1,7 +1,7 @@
-"""Subscriptions for all resources, at one server after another, begun anew when they end.
+"""Subscriptions to single resources at the current server, started again when they end.
 
-A subscription that ends is followed by another one, after a pause that grows while it goes on ending soon. All that is begun and refreshed has
-turns, so that no server is flooded. With a planned change of the server, the old subscription ends when the new one has told something.
+A subscription that ends is started again after a pause, which grows while subscriptions keep ending soon. Starts and refreshes are paced,
+so that no server is flooded. After a planned change of the server, an old subscription ends at the first notification of the new one.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ if TYPE_CHECKING:
     from suite.sip.subscriber import Subscriber, Subscription, SubscriptionEvent
 
 PROVEN_S: Final = 60.0
-"""A subscription that lasted so long was a good one: the next pause is the shortest again."""
+"""After so many seconds a subscription counts as stable: the next pause is the shortest again."""
 LOOK_AT_ALL_S: Final = 300.0
-"""At least so long lies between two times that all subscriptions are refreshed because the server forgot one."""
+"""Shortest time in seconds between two refreshes of all subscriptions. The server's loss of one subscription causes them."""
 
 
 class SipAsking:
-    """All subscriptions for single resources.
+    """All subscriptions to single resources.
 
     Attributes:
-        resources: everything that is asked for.
-        changed: called with a resource of which something else is to be shown.
+        resources: the wanted resources.
+        changed: called with a resource whose state or doubt may have changed.
         alarm: called when the server may be gone, or may refuse the agent.
     """
 
@@ -76,10 +76,10 @@ class SipAsking:
                 settled=self._list_settled,
             )
 
-    # ---- what the source asks -------------------------------------------------------------------------------------------
+    # ---- called by the source -------------------------------------------------------------------------------------------
 
     def follow(self, colleagues: Iterable[tuple[Key, Colleague]]) -> list[Key]:
-        """Ask for these colleagues and for nobody else; return those of whom nothing is to be shown any more."""
+        """Subscribe to these colleagues and to no others; return the board's keys of the colleagues who were dropped."""
         found = wanted(colleagues, self._settings)
         before = {key for each in self.resources.values() for key in each.keys}
         for gone in self.resources.keys() - found.keys():
@@ -89,8 +89,8 @@ class SipAsking:
             if resource is None:
                 resource = self.resources[resource_id] = made(resource_id, uri, self._settings)
                 if self._list is not None:
-                    resource.is_listed = self._list.tells_of(resource)
-                    self._list.say_again(resource)
+                    resource.is_listed = self._list.covers(resource)
+                    self._list.replay(resource)
                 self._begin(resource)
             resource.keys = keys
         return list(before - {key for each in self.resources.values() for key in each.keys})
@@ -99,15 +99,15 @@ class SipAsking:
         """Subscribe at another server.
 
         Args:
-            server: the other one.
-            is_planned: True when the one before can be used still: what it said is not in doubt.
+            server: the new server.
+            is_planned: True when the previous server still works, so that its states are not in doubt.
         """
         self._server = server
         if self._list is not None:
             self._list.use(server)
         for resource in self.resources.values():
             before, resource.subscription = resource.subscription, None
-            resource.is_listed = self._list is not None and self._list.tells_of(resource)
+            resource.is_listed = self._list is not None and self._list.covers(resource)
             if before is not None and is_planned and resource.former is None and not resource.is_listed:
                 resource.former = before
             elif before is not None:
@@ -118,12 +118,12 @@ class SipAsking:
             self._begin(resource)
 
     def broke(self) -> None:
-        """Take note that nothing of what was said can be confirmed until the server answers again."""
+        """Mark all states as unconfirmed until the server answers again."""
         for resource in self.resources.values():
             resource.in_doubt(self._now())
 
     def server_is_back(self) -> None:
-        """Go on with the same server, which did not answer for a while."""
+        """Resume at the same server, which did not answer for a while."""
         if self._list is not None:
             self._list.server_is_back()
         waiting, self._waits_for_server = self._waits_for_server, set()
@@ -134,7 +134,7 @@ class SipAsking:
                 resource.subscription.refresh()
 
     def try_one(self) -> None:
-        """Refresh one subscription: a server that forgot them says so."""
+        """Refresh one subscription, to detect a server that lost its subscriptions."""
         if self._list is not None and self._list.try_it():
             return
         lasting = [each for each in self.resources.values() if _is_established(each.subscription)]
@@ -142,7 +142,7 @@ class SipAsking:
             chosen.refresh()
 
     async def close(self) -> None:
-        """End everything here, without a word to the server."""
+        """Drop all subscriptions without unsubscribing."""
         if self._list is not None:
             self._list.close()
         for timer in self._retries.values():
@@ -178,7 +178,7 @@ class SipAsking:
     def _take(self, resource: SipResource, subscription: Subscription, happened: SubscriptionEvent) -> None:
         if subscription is resource.former:
             if isinstance(happened, Notification) and not happened.is_end:
-                self._told(resource, happened)
+                self._notified(resource, happened)
             elif isinstance(happened, SubscriptionEnd):
                 resource.former = None
             return
@@ -187,7 +187,7 @@ class SipAsking:
         match happened:
             case Notification() if not happened.is_end:
                 self._drop_former(resource)
-                if not self._told(resource, happened):
+                if not self._notified(resource, happened):
                     resource.subscription = None
                     subscription.abandon()
                     self._ended(resource, SubscriptionEnd(reason="deactivated"))
@@ -200,8 +200,8 @@ class SipAsking:
             case _:
                 pass
 
-    def _told(self, resource: SipResource, told: Notification) -> bool:
-        whole = resource.told(told.content_type, told.body, datetime.now(UTC), is_pending=told.state == "pending")
+    def _notified(self, resource: SipResource, told: Notification) -> bool:
+        whole = resource.apply(told.content_type, told.body, datetime.now(UTC), is_pending=told.state == "pending")
         self.changed(resource)
         return whole
 
@@ -214,12 +214,12 @@ class SipAsking:
         resource.failures += 1
         reason = reason_of(end)
         if reason == ERROR:
-            # One failure is no reason to take back what is known: if it lasts, trust does it.
+            # One failure does not withdraw the known state; `ServerTrust` does, if failures last.
             resource.failing_since = resource.failing_since if resource.failing_since is not None else now
             if resource.reason == REQUESTING:
-                resource.knows_nothing(ERROR)
+                resource.set_unknown(ERROR)
         elif reason:
-            resource.knows_nothing(reason)
+            resource.set_unknown(reason)
         resource.in_doubt(now)
         self._retry(resource, pause)
         self.changed(resource)
@@ -232,7 +232,7 @@ class SipAsking:
             self._forgot(now)
 
     def _forgot(self, now: float) -> None:
-        """Begin anew what the server forgot too; where that is not known, ask it."""
+        """Restart the unconfirmed subscriptions, and refresh the others: the server lost one, and may have lost all."""
         lasting = [each for each in self.resources.values() if _is_established(each.subscription)]
         for resource in lasting:
             if resource.unconfirmed_since is not None:
@@ -245,10 +245,10 @@ class SipAsking:
                     resource.subscription.refresh()
 
     def _list_settled(self) -> None:
-        """Ask alone for whom the list does not have, and not for whom it has."""
+        """Subscribe to the resources that the list does not have, and unsubscribe from those that it has."""
         assert self._list is not None
         for resource in self.resources.values():
-            was_listed, resource.is_listed = resource.is_listed, self._list.tells_of(resource)
+            was_listed, resource.is_listed = resource.is_listed, self._list.covers(resource)
             if was_listed and not resource.is_listed:
                 self._begin(resource)
             elif resource.is_listed and not was_listed:
@@ -258,7 +258,7 @@ class SipAsking:
                     self._run(self._leave(before))
 
     def _anew(self, resource: SipResource) -> None:
-        """Begin another subscription instead of the one that is there."""
+        """Replace the subscription of a resource by a new one."""
         before, resource.subscription = resource.subscription, None
         if before is not None:
             before.abandon()
@@ -290,7 +290,7 @@ class SipAsking:
             self._run(self._leave(former))
 
     async def _leave(self, subscription: Subscription) -> None:
-        """Unsubscribe at the next turn."""
+        """Unsubscribe, at the pace of all requests."""
         if _is_established(subscription):
             await self._subscriber.turns.take()
         await subscription.unsubscribe()

@@ -1,4 +1,4 @@
-"""One question to a server: does it know the agent? It is asked for the presence of the agent's own URI, once."""
+"""The self-check: one fetch of the agent's own URI (RFC 6665 4.4.3) shows if a server accepts the agent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 async def check(subscriber: Subscriber, server: SipServer, settings: SipSimpleSettings) -> SelfCheck:
-    """Ask a server. It takes 64 seconds at most: an answer that does not come, and a notification that does not."""
+    """Check a server. It takes 64 seconds at most: the timeouts of the response and of the notification."""
     error: SipError | None = None
     event: SipEvent = "presence" if settings.is_by_uri else settings.phone_event
     wish = SubscriptionWish(
@@ -30,7 +30,7 @@ async def check(subscriber: Subscriber, server: SipServer, settings: SipSimpleSe
         elif told.reason == "rejected":
             error = SipRefusal(403, told.reason)
     except SipRefusal as refused:
-        # Asterisk takes the login, and then answers 400 to every fetch: "Expires of 0 is invalid" (res_pjsip_pubsub.c).
+        # Asterisk accepts the login, and then answers 400 to every fetch: "Expires of 0 is invalid" (res_pjsip_pubsub.c).
         is_of_the_form = refused.status == 400 and (server.digest.has_answered or not settings.password)
         error = None if is_of_the_form else refused
     except SipError as failed:
@@ -39,6 +39,6 @@ async def check(subscriber: Subscriber, server: SipServer, settings: SipSimpleSe
         error,
         settings.uri,
         has_password=bool(settings.password),
-        # A telephone system asks for the password first. Then it looks for an extension, which the agent need not have.
+        # A telephone system challenges first. Then it looks for an extension, which the agent need not have.
         is_known=not settings.is_by_uri and server.digest.has_answered,
     )

@@ -1,7 +1,7 @@
-"""One subscription for the resources of a list that the server's administrator made (RFC 4662).
+"""One subscription to a resource list that the server's administrator made (RFC 4662).
 
-The server tells who is in the list. Who is not is asked for alone, and so is everybody when the server has no such list. A list that could not
-be read, or of which a notification was lost, is begun anew, and given up when that does not help.
+The server's notifications name the members. All other resources get subscriptions of their own; without such a list, all resources do.
+After an unreadable document or a lost notification the subscription is started again; after repeated failures the list is given up.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 PROVEN_S: Final = 60.0
-"""A subscription that lasted so long was a good one: the next pause is the shortest again."""
+"""After so many seconds a subscription counts as stable: the next pause is the shortest again."""
 MOST_FAILURES: Final = 2
-"""A list that fails more often, one time soon after the other, is given up at this server."""
+"""Failures in a row that are retried; one more, and the list is given up at this server."""
 
 
 class SipList:
@@ -46,9 +46,9 @@ class SipList:
 
     Attributes:
         is_refused: True when the server has no such list.
-        changed: called with a resource of which something else is to be shown.
+        changed: called with a resource whose state may have changed.
         alarm: called when the server may be gone.
-        settled: called when it is known who is in the list, and when it is another set.
+        settled: called when the members become known, and when they change.
     """
 
     def __init__(
@@ -78,8 +78,8 @@ class SipList:
         self._retry: asyncio.TimerHandle | None = None
         self._waits_for_server = False
 
-    def tells_of(self, resource: SipResource) -> bool:
-        """Return True for a resource that needs no subscription of its own, or of which that is not known yet."""
+    def covers(self, resource: SipResource) -> bool:
+        """Return True for a resource in the list, and for all of its event package while the members are not known."""
         if self.is_refused or resource.id.event != self._event:
             return False
         return self._members is None or resource.id.uri in self._members
@@ -90,7 +90,7 @@ class SipList:
         self._begin()
 
     def server_is_back(self) -> None:
-        """Go on with the same server, which did not answer for a while."""
+        """Resume at the same server, which did not answer for a while."""
         if self._waits_for_server:
             self._begin()
         elif self._subscription is not None:
@@ -103,15 +103,15 @@ class SipList:
         return self._subscription is not None
 
     def close(self) -> None:
-        """End it here, without a word to the server."""
+        """Drop the subscription without unsubscribing."""
         self._cancel_retry()
         self._abandon()
 
-    def say_again(self, resource: SipResource) -> None:
-        """Tell a resource that came after the list what the list said of it."""
+    def replay(self, resource: SipResource) -> None:
+        """Apply the list's last state to a resource that was added later."""
         held = self._held.resources.get(resource.id.uri)
-        if held is not None and self.tells_of(resource):
-            self._tell(resource, held)
+        if held is not None and self.covers(resource):
+            self._apply(resource, held)
 
     # ---- inside ---------------------------------------------------------------------------------------------------------
 
@@ -140,9 +140,9 @@ class SipList:
     def _take(self, happened: SubscriptionEvent) -> None:
         match happened:
             case SubscriptionAccepted(lists=False) if self._members is None:
-                self._refused("The server says nothing of a list.")
+                self._refused("The server's answer does not confirm a list.")
             case Notification() if not happened.is_end and happened.body:
-                self._told(happened)
+                self._notified(happened)
             case SubscriptionTrouble():
                 self._in_doubt()
                 self.alarm()
@@ -151,7 +151,7 @@ class SipList:
             case _:
                 pass
 
-    def _told(self, told: Notification) -> None:
+    def _notified(self, told: Notification) -> None:
         try:
             news = read_list(told.content_type_line, told.body)
             taken = self._held.take(news)
@@ -168,24 +168,24 @@ class SipList:
             resource = self._resources.get(ResourceId(uri, self._event))
             held = self._held.resources.get(uri)
             if resource is not None and held is not None:
-                self._tell(resource, held)
+                self._apply(resource, held)
         members = frozenset(self._held.resources)
         if members != self._members:
             self._members = members
             self.settled()
 
-    def _tell(self, resource: SipResource, held: ListedResource) -> None:
-        """Take what the list says of a resource."""
+    def _apply(self, resource: SipResource, held: ListedResource) -> None:
+        """Apply the list's state of a resource."""
         if held.state == "terminated":
             reason = reason_of(SubscriptionEnd(reason=held.reason)) or REQUESTING
             resource.confirmed()
-            resource.knows_nothing(reason)
+            resource.set_unknown(reason)
         elif not held.state:
-            resource.confirmed()  # the server has not asked for it yet
-        elif not resource.told(
+            resource.confirmed()  # the server has no state of it yet
+        elif not resource.apply(
             held.content_type, held.body or b"", datetime.now(UTC), is_pending=held.state == "pending"
         ):
-            resource.knows_nothing(ERROR)
+            resource.set_unknown(ERROR)
         self.changed(resource)
 
     def _ended(self, end: SubscriptionEnd) -> None:
@@ -205,8 +205,10 @@ class SipList:
             self.alarm()
 
     def _refused(self, why: str) -> None:
-        """Ask for everybody alone, at this server."""
-        log.warning("sip: there is no list %s: %s Colleagues are asked for one by one.", self._settings.list_uri, why)
+        """Give up the list at this server, so that all resources get subscriptions of their own."""
+        log.warning(
+            "sip: the list %s is not used: %s Each colleague gets a subscription.", self._settings.list_uri, why
+        )
         self._abandon()
         self.is_refused, self._members = True, None
         self.settled()
@@ -214,7 +216,7 @@ class SipList:
     def _in_doubt(self) -> None:
         now = asyncio.get_running_loop().time()
         for resource in self._resources.values():
-            if self.tells_of(resource):
+            if self.covers(resource):
                 resource.in_doubt(now)
 
     def _abandon(self) -> None:

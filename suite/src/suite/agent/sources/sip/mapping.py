@@ -1,9 +1,9 @@
 """Documents of servers -> rich presence and the state of a phone. Pure.
 
-Presence (PIDF with RPID): the activity that keeps a colleague busiest counts, whatever else is said beside it. Asterisk writes the states of phones
-as presence too, with the same activity, or none, for a phone that rings and one that talks; its English note tells them apart.
+Presence (PIDF with RPID): the busiest of several activities wins. Asterisk writes the states of phones as presence too, with the same
+activity, or none, for a ringing phone and one in a call; only its English note differs.
 
-Dialogs (dialog-info): a phone with a call is busy, whatever else rings there; one that is called rings; one that calls is busy.
+Dialogs (dialog-info): a phone in a call is busy, even if another call rings; a called phone rings; a calling phone is busy.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _ON_THE_PHONE: Final = "on-the-phone"
 _BY_ACTIVITY: Final = (
-    (RichState.DO_NOT_DISTURB, frozenset({"do-not-disturb", "dnd"})),  # of no standard, but written
+    (RichState.DO_NOT_DISTURB, frozenset({"do-not-disturb", "dnd"})),  # not standard, but in use
     (RichState.PRESENTING, frozenset({"presentation"})),
     (RichState.IN_A_CALL, frozenset({_ON_THE_PHONE})),
     (RichState.IN_A_MEETING, frozenset({"meeting"})),
@@ -31,12 +31,12 @@ _BY_ACTIVITY: Final = (
         frozenset({"away", "breakfast", "dinner", "meal", "sleeping", "in-transit", "travel", "shopping", "worship"}),
     ),
 )
-"""The activities of RFC 4480 3.2, the busiest first. Those that say nothing of whether somebody can be reached are absent."""
+"""The activities of RFC 4480 3.2, the busiest first. Activities that do not affect availability are absent."""
 _IDLE: Final = {RichState.AVAILABLE: RichState.AVAILABLE_IDLE, RichState.BUSY: RichState.BUSY_IDLE}
 
 
 def rich_of(document: PidfDocument) -> RichState:
-    """Return the rich state that a presence document says; UNKNOWN when it says none."""
+    """Return the rich state in a presence document; UNKNOWN if it has none."""
     state = next((state for state, words in _BY_ACTIVITY if words & document.activities), None)
     if state in (None, RichState.AWAY) and document.is_open is False:
         return RichState.OFFLINE
@@ -48,9 +48,9 @@ def rich_of(document: PidfDocument) -> RichState:
 
 
 def phone_of(document: PidfDocument) -> TelephonyState:
-    """Return the state of the phone that a presence document says; UNKNOWN when it says none.
+    """Return the state of the phone in a presence document; UNKNOWN if it has none.
 
-    A document that is open and says nothing of a call is of a free phone. One that is closed is of a phone that cannot be reached.
+    Without a call, `open` is a free phone, and `closed` is a phone that cannot be reached.
     """
     notes = {note.strip().lower() for note in document.notes}
     if _ON_THE_PHONE in document.activities or notes & _NOTES_OF_CALLS:
@@ -73,7 +73,7 @@ def phone_with(dialogs: Iterable[PhoneDialog]) -> TelephonyState:
 
 
 def _rings(state: str, direction: str) -> bool:
-    """Return True for a call that comes in. Asterisk gives no direction to one that rings."""
+    """Return True for an incoming call that rings. Asterisk writes no direction for it."""
     if state == "confirmed" or direction == "initiator":
         return False
     return direction == "recipient" or state == "early"

@@ -1,4 +1,4 @@
-"""The SIP source, or a word that its libraries are missing."""
+"""The SIP source, or a placeholder when its libraries are missing."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def sip_source(
 
 
 class _WithoutLibraries:
-    """A source that says that its libraries are missing."""
+    """A placeholder that reports the missing libraries."""
 
     name: SourceName = SourceName.SIP
 
@@ -38,7 +38,7 @@ class _WithoutLibraries:
         self.connector = ConnectorState(Connector.NOT_CONFIGURED, HOW_TO_INSTALL)
 
     def watch(self) -> None:
-        """Take note of nobody."""
+        """Do nothing."""
 
     async def run(self) -> None:
         """Run until cancelled."""

@@ -1,4 +1,4 @@
-"""The resources that are asked for, and what was said of each. Pure: documents and the time go in."""
+"""The resources that the agent subscribes to, and their states. Pure: documents and the time are arguments."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _NO_PHONE: Final = TelephonyStatement(state=TelephonyState.UNKNOWN)
 
 @dataclass(frozen=True, slots=True)
 class ResourceId:
-    """The name of a resource: its URI as URIs are compared, and the event package."""
+    """The identity of a resource: its normalised URI, and the event package."""
 
     uri: str
     event: SipEvent
@@ -41,22 +41,22 @@ class ResourceId:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class SipResource:
-    """One colleague, or several with the same address, as one event package tells of them.
+    """The state of one colleague, or of several with the same address, in one event package.
 
     Attributes:
         uri: to subscribe to.
         says_rich: True when rich presence is taken from it.
         says_phone: True when the state of the phone is taken from it.
-        says_why: True when it says why nothing is known. Each colleague has one such resource.
-        ignores_agents: True when what agents published does not count, because this one publishes too.
+        says_why: True when its `reason` goes on the board. Each colleague has one such resource.
+        ignores_agents: True to ignore states that agents published, because this agent publishes too.
         keys: the board's keys of the colleagues.
-        reason: why nothing is known; empty when something is.
-        unconfirmed_since: time since which the server has not confirmed what it said; None when it has.
-        failing_since: time since which subscriptions have failed for this one.
-        failures: subscriptions that ended soon, one after the other.
-        subscription: its own; None while it has none.
-        former: its own at another server, which ends when the new one has told something.
-        is_listed: True when a list tells of it.
+        reason: the reason of an unknown state; empty when the state is known.
+        unconfirmed_since: time since which the server has not confirmed the state; None when it has.
+        failing_since: time since which subscriptions to this resource have failed.
+        failures: number of subscriptions in a row that ended soon.
+        subscription: its own subscription; None while it has none.
+        former: its subscription at the previous server, which ends at the first notification of the new one.
+        is_listed: True when a list covers it.
         shown: the doubt with which it is shown.
     """
 
@@ -80,23 +80,23 @@ class SipResource:
     _phone: TelephonyStatement = _NO_PHONE
     _dialogs: DialogsHeld = field(default_factory=DialogsHeld)
 
-    def told(self, content_type: str, body: bytes, now: datetime, *, is_pending: bool = False) -> bool:
-        """Take a notification; return False when something between it and the last one was lost.
+    def apply(self, content_type: str, body: bytes, now: datetime, *, is_pending: bool = False) -> bool:
+        """Apply a notification; return False if one before it was lost.
 
         Args:
-            content_type: of the body, in small letters.
+            content_type: of the body, in lower case.
             body: empty when the server sent no document.
-            now: time of a state that is another one than before.
-            is_pending: True while the user has not agreed.
+            now: time of a changed state.
+            is_pending: True while the subscription waits for the user's consent.
         """
         self.confirmed()
         if not body:
-            self.knows_nothing(REQUESTING if is_pending else NOTHING_KNOWN)
+            self.set_unknown(REQUESTING if is_pending else NOTHING_KNOWN)
             return True
         try:
             return self._read(content_type, body, now)
         except BadDocument:
-            self.knows_nothing(ERROR)
+            self.set_unknown(ERROR)
             return True
 
     def _read(self, content_type: str, body: bytes, now: datetime) -> bool:
@@ -128,27 +128,27 @@ class SipResource:
         if phone is not self._phone.state:
             self._phone = TelephonyStatement(state=phone, since=now)
 
-    def knows_nothing(self, reason: str) -> None:
-        """Forget what was said: the server says that it knows nothing, or the user cannot be asked for."""
+    def set_unknown(self, reason: str) -> None:
+        """Forget the state: the server has none, or refuses the subscription."""
         self.reason = reason
         self._rich, self._phone = _NOTHING, _NO_PHONE
         self._dialogs = DialogsHeld()
 
     def confirmed(self) -> None:
-        """Note that the server has told the state now."""
+        """Note that the server has confirmed the state."""
         self.unconfirmed_since = self.failing_since = None
 
     def in_doubt(self, now: float) -> None:
-        """Note that what was said is not confirmed any more."""
+        """Note that the state is not confirmed any more."""
         if self.unconfirmed_since is None:
             self.unconfirmed_since = now
 
     def begun_anew(self) -> None:
-        """Note that another subscription begins: versions of documents begin anew."""
+        """Note that a new subscription starts, whose documents have versions of their own."""
         self._dialogs = DialogsHeld()
 
     def statements(self, doubt: tuple[Doubt, str]) -> tuple[RichStatement | None, TelephonyStatement | None]:
-        """Return what the board is told of its colleagues: rich presence, and the phone. None withdraws."""
+        """Return the statements for the board: rich presence, and the phone. None withdraws."""
         degree, why = doubt
         reason = why if degree is Doubt.UNKNOWN else self.reason
         if reason:
@@ -164,7 +164,7 @@ class SipResource:
 def wanted(
     colleagues: Iterable[tuple[Key, Colleague]], settings: SipSimpleSettings
 ) -> dict[ResourceId, tuple[str, set[Key]]]:
-    """Return the resources to ask for -> the URI, and the board's keys of the colleagues. Who has no address is absent."""
+    """Return the resources to subscribe to -> URI, and the board's keys of the colleagues. Colleagues without an address are left out."""
     found: dict[ResourceId, tuple[str, set[Key]]] = {}
     events: list[SipEvent] = ["presence"] if settings.is_by_uri else [settings.phone_event]
     if settings.is_by_uri and settings.phone_event == "dialog":
@@ -185,7 +185,7 @@ def _uri_of(colleague: Colleague, settings: SipSimpleSettings) -> str:
 
 
 def made(resource_id: ResourceId, uri: str, settings: SipSimpleSettings) -> SipResource:
-    """Return a resource of which nothing has been said."""
+    """Return a new resource, whose state is not known yet."""
     event = resource_id.event
     return SipResource(
         id=resource_id,

@@ -1,4 +1,4 @@
-"""The choice among servers: the one that is used, and the time at which another one is looked at. Pure: the time is given."""
+"""The choice of a server, and the times of checks of the others. Pure: the time is an argument."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 LOOKS_BEFORE_RETURN: Final = 2
-"""A preferred server that comes and goes is used again when it has answered twice in a row."""
+"""Checks in a row that a preferred server must pass before it is used again, in case it comes and goes."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -14,9 +14,9 @@ class ServerChoice:
     """The choice among servers, the preferred one first.
 
     Attributes:
-        count: of servers.
-        look_every_s: time between two looks at preferred servers while another one is used.
-        current: the number of the one that is used; None when there is none.
+        count: number of servers.
+        look_every_s: seconds between two checks of preferred servers while another one is used.
+        current: number of the server in use; None when there is none.
     """
 
     count: int
@@ -27,7 +27,7 @@ class ServerChoice:
     _not_before: dict[int, float] = field(default_factory=dict)
 
     def candidates(self, now: float) -> list[int]:
-        """Return the servers to look at now, in order: the first one that can be used is the one to use."""
+        """Return the servers to check now, in order: the first that passes is to be used."""
         everyone = [number for number in range(self.count) if self._not_before.get(number, now) <= now]
         if self.current is None:
             return everyone
@@ -37,7 +37,7 @@ class ServerChoice:
         return [self.current, *(number for number in everyone if number != self.current)]
 
     def answers(self, number: int, now: float) -> bool:
-        """Take note that a server can be used, and return True to use it; False to look at the next one."""
+        """Note that a server passed its check; return True to use it, False to check the next one."""
         if self.current is not None and number < self.current:
             self._good_looks += 1
             if self._good_looks < LOOKS_BEFORE_RETURN:
@@ -48,7 +48,7 @@ class ServerChoice:
         return True
 
     def fails(self, number: int, not_before: float | None = None) -> None:
-        """Take note that a server cannot be used; `not_before` is the time before which it is not looked at again."""
+        """Note that a server failed its check; `not_before` is the earliest time of the next one."""
         if not_before is not None:
             self._not_before[number] = not_before
         if number == self.current:

@@ -1,4 +1,4 @@
-"""Presence and the states of phones by SIP, from the server that can be reached.
+"""Presence and the states of phones by SIP, from the preferred server that can be used.
 
     check ──► a server that answers ──► asking ──► what it said ──► trust applied ──► the board
       ▲                                   │
@@ -42,11 +42,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 TICK_S: Final = 1.0
-"""The time between two looks at doubt."""
+"""Seconds between two checks of the doubt."""
 SHORTEST_PAUSE_S: Final = 1.0
-"""Between two looks at a server that answers, whatever happens to subscriptions."""
+"""Shortest time in seconds between two checks of a server that answers."""
 _ORDER: Final = (Connector.FORBIDDEN, Connector.CREDENTIALS_NOT_FOUND, Connector.CONNECTION_ERROR)
-"""Of several servers that cannot be used, the state that is shown: the one that a person must end first."""
+"""States by precedence, when several servers cannot be used: those that a person must resolve come first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ class SipTiming:
     check_every: float = 30.0
     look_at_preferred_every: float = 60.0
     refused_again: float = 600.0
-    """A server that refused the login is asked again after this: more often could lock the account."""
+    """Pause after a server refused the login: more frequent attempts could lock the account."""
 
 
 class SipSource:
@@ -91,18 +91,18 @@ class SipSource:
         self._trust = ServerTrust(0.0, 0.0)
         self._asking: SipAsking
         self._found: dict[int, SelfCheck] = {}
-        """The number of a server -> the outcome of the last look at it."""
+        """Number of a server -> result of its last check."""
         self._is_broken = False
         self._used: int | None = None
-        """The server at which there are subscriptions."""
+        """Number of the server that has the subscriptions."""
         self._peers: frozenset[tuple[str, int]] = frozenset()
 
     def watch(self) -> None:
-        """Take note that other colleagues are on the board now."""
+        """Notify the source that the colleagues on the board changed."""
         self._others.set()
 
     async def run(self) -> None:
-        """Run until cancelled. What it said is then withdrawn."""
+        """Run until cancelled. The source's statements are then withdrawn."""
         try:
             idle = self._idle()
             if idle is None:
@@ -115,7 +115,7 @@ class SipSource:
             self._board.withdraw_telephony(PhoneSource.SIP)
 
     def _idle(self) -> ConnectorState | None:
-        """Return the state of a source that has nothing to do; None when it has."""
+        """Return the state of a source that is not configured; None when it can run."""
         if not self._settings.servers:
             return ConnectorState(Connector.NOT_CONFIGURED, "SipSimple.Address is not set.")
         if not self._settings.uri:
@@ -123,7 +123,7 @@ class SipSource:
         return None
 
     async def _serve(self) -> None:
-        """Ask servers until cancelled."""
+        """Subscribe at servers until cancelled."""
         settings = self._settings
         self._trust = ServerTrust(self._now(), settings.unknown_after.total_seconds())
         servers = self._servers()
@@ -159,7 +159,7 @@ class SipSource:
         ]
 
     async def _bound(self, agent: UserAgent) -> None:
-        """Take the local address of the settings, and wait for it while it cannot be had."""
+        """Bind the local address of the settings, and retry until that succeeds."""
         settings = self._settings
         while settings.protocol == "udp" and (settings.local_address or settings.local_port):
             host = settings.local_address or "0.0.0.0"  # noqa: S104 - it takes what servers send
@@ -175,7 +175,7 @@ class SipSource:
     # ---- the server -----------------------------------------------------------------------------------------------------
 
     async def _keep_a_server(self, servers: list[SipServer], subscriber: Subscriber) -> None:
-        """Look for a server to use, in time and when something is wrong with the one that is used."""
+        """Check servers periodically, and at once after an alarm."""
         while True:
             self._alarmed.clear()
             began = self._now()
@@ -192,7 +192,7 @@ class SipSource:
                 await asyncio.sleep(self._backoff.after(timedelta(0)).total_seconds())
 
     async def _look(self, servers: list[SipServer], subscriber: Subscriber) -> SelfCheck:
-        """Look at servers until one can be used, and use it. Return what was found of it, or else of the one to tell of."""
+        """Check servers until one passes, and use it. Return its check, or else the failed check that decides the next pause."""
         spare: list[int] = []
         for number in self._choice.candidates(self._now()):
             found = self._found[number] = await check(subscriber, servers[number], self._settings)
@@ -217,7 +217,7 @@ class SipSource:
         return found
 
     def _without_server(self, subscriber: Subscriber) -> SelfCheck:
-        """Have everything wait, and return what is to be done about it."""
+        """Pause all subscriptions, and return the failed check that decides the next pause."""
         subscriber.turns.hold()
         failed = [each for each in self._found.values() if not each.is_usable]
         worst = min(failed, key=lambda each: _ORDER.index(each.state.state))
@@ -225,11 +225,11 @@ class SipSource:
         self._asking.broke()
         self._show_all()
         self._connected(worst.state)
-        # While one server refuses, another one may only be away.
+        # One server may refuse the agent while another is only unreachable: that one is checked again soon.
         return next((each for each in failed if not each.needs_a_person), worst)
 
     async def _use(self, number: int, server: SipServer) -> None:
-        """Have subscriptions at a server."""
+        """Start or resume the subscriptions at a server."""
         before, self._used = self._used, number
         was_lost = self._trust.down_since is not None or self._is_broken
         self._is_broken = False
@@ -251,20 +251,20 @@ class SipSource:
         if number == 0 or state.detail:
             return state
         return ConnectorState(
-            state.state, f"{servers[number]} is used, because {servers[0]}, which is preferred, cannot be."
+            state.state, f"{servers[number]} is used, because {servers[0]} is preferred but cannot be used."
         )
 
     def _closed(self, flow: Flow) -> None:
-        """Take note that a connection is gone."""
+        """Note that a connection was closed."""
         if flow.peer in self._peers:
             self._is_broken = True
             self._asking.broke()
             self._alarmed.set()
 
-    # ---- what is shown --------------------------------------------------------------------------------------------------
+    # ---- the board ------------------------------------------------------------------------------------------------------
 
     async def _follow_board(self) -> None:
-        """Ask for whom the board has, whenever that changes."""
+        """Subscribe to the colleagues on the board, whenever they change."""
         while True:
             self._others.clear()
             colleagues = [(key, entry.colleague) for key, entry in self._board.entries.items()]
@@ -287,7 +287,7 @@ class SipSource:
             self._show(resource)
 
     def _show(self, resource: SipResource) -> None:
-        """Put on the board what was said of a resource, as far as it can be trusted now."""
+        """Put the state of a resource on the board, with doubt applied."""
         resource.shown = self._trust.doubt(resource, self._now())
         rich, phone = resource.statements(resource.shown)
         for key in resource.keys:

@@ -2,18 +2,18 @@
 
 | the connector's state | by |
 | --- | --- |
-| up and running | the agent's own URI is answered |
-| credentials not found | the server knows nobody of that name, or wants a password and there is none |
+| up and running | the server accepts the subscription to the agent's own URI |
+| credentials not found | the server does not know the agent's URI, or requests a password and none is set |
 | forbidden | it refuses the agent, or its password |
 | connection error | no connection, no answer, an error of the server |
 
 | a user's state | by |
 | --- | --- |
-| `requesting` | nothing has been told yet, or the user has not agreed yet |
+| `requesting` | no notification yet, or the user has not consented yet |
 | `access_denied` | 401, 403, 407, `rejected` |
 | `not_found` | 404, 410, 604, `noresource` |
 | `error` | any other refusal, no answer, a document that cannot be read |
-| `presence_unknown` | a notification without a document: the server knows nothing of the user |
+| `presence_unknown` | a notification without a document: the server has no state of the user |
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ NOTHING_KNOWN: Final = "presence_unknown"
 
 FIRST_PAUSE_S: Final = 2.0
 LONGEST_PAUSE_S: Final = 300.0
-"""Between two subscriptions to a user that fail one after the other, unless the server asks for more."""
+"""Longest pause in seconds between subscriptions to one user that fail in a row, unless the server requests a longer one."""
 REFUSED_PAUSE_S: Final = 3600.0
-"""A refusal that only a person can end: asked again at this pace, so that nobody has to restart the agent. No server can ask for more."""
+"""Pause in seconds after a refusal that only a person can lift: the agent then needs no restart. No server can request a longer one."""
 
 _OF_THE_CONNECTION: Final = frozenset({"unreachable", "no_answer"})
 _GOES_ON: Final = frozenset({"deactivated", "timeout", "gone", "expired", "probation", "giveup", "unsubscribed"})
@@ -49,7 +49,7 @@ _NO_FETCH: Final = 400
 
 
 def reason_of(end: SubscriptionEnd) -> str:
-    """Return the user's state after the end of a subscription; empty when what was told before goes on counting meanwhile."""
+    """Return the user's state after the end of a subscription; empty if the last state stays valid meanwhile."""
     if end.status in _DENIED or end.reason in ("denied", "rejected"):
         return ACCESS_DENIED
     if end.status in _NOBODY or end.reason == "noresource":
@@ -60,17 +60,17 @@ def reason_of(end: SubscriptionEnd) -> str:
 
 
 def is_of_the_connection(end: SubscriptionEnd) -> bool:
-    """Return True when the server may be gone, and not only this user."""
+    """Return True when an end concerns the server, and not only this user."""
     return end.reason in _OF_THE_CONNECTION or end.status == 503
 
 
 def again_s(end: SubscriptionEnd, failures: int, draw: float) -> float:
-    """Return the time after which to subscribe again.
+    """Return the seconds after which to subscribe again.
 
     Args:
         end: of the subscription.
-        failures: subscriptions to this user that ended soon, one after the other, before this one.
-        draw: from 0 to 1, so that many do not come at once.
+        failures: earlier subscriptions to this user in a row that ended soon.
+        draw: random number from 0 to 1, which spreads the load.
     """
     at_least = retry_s(end)
     if at_least is None:
@@ -84,8 +84,8 @@ class SelfCheck:
     """The outcome of one self-check.
 
     Attributes:
-        is_usable: True when colleagues may be asked for.
-        needs_a_person: True when asking again soon is no use, and harms: it may lock the account.
+        is_usable: True when the agent may subscribe to colleagues.
+        needs_a_person: True when an early retry would not help, and may lock the account.
     """
 
     state: ConnectorState
@@ -94,14 +94,14 @@ class SelfCheck:
 
 
 def verdict_of(error: SipError | None, uri: str, *, has_password: bool, is_known: bool) -> SelfCheck:
-    """Return what follows from the answer to the self-check.
+    """Return the outcome of a self-check.
 
     Args:
-        error: None when the agent's own URI was answered.
+        error: None when the server accepted the subscription to the agent's own URI.
         uri: the agent's own.
-        has_password: whether there is a password.
-        is_known: True when nobody of that name is no fault: a telephone system took the login, and has no such extension. Asterisk takes it
-            and refuses to tell a state only once, with 400: https://github.com/asterisk/asterisk/blob/20/res/res_pjsip_pubsub.c
+        has_password: True if a password is set.
+        is_known: True if an unknown URI is no fault: a telephone system accepted the login, and only has no such extension. Asterisk
+            accepts it and refuses a fetch, with 400: https://github.com/asterisk/asterisk/blob/20/res/res_pjsip_pubsub.c
     """
     if error is None:
         return SelfCheck(ConnectorState(Connector.UP_AND_RUNNING), is_usable=True)
@@ -120,12 +120,12 @@ def _refused(error: SipRefusal, uri: str, *, is_known: bool) -> SelfCheck:
     if error.status in (*_NOBODY, _NO_FETCH) and is_known:
         return SelfCheck(ConnectorState(Connector.UP_AND_RUNNING), is_usable=True)
     if error.status in _NOBODY:
-        detail = f"The server knows nobody called {uri}. Check SipSimple.Uri."
+        detail = f"The server does not know {uri}. Check SipSimple.Uri."
         return SelfCheck(ConnectorState(Connector.CREDENTIALS_NOT_FOUND, detail), is_usable=True)
     if error.status == 489:
         detail = f"{error} Without a presence server, set SipSimple.PresenceServer = 0."
         return SelfCheck(ConnectorState(Connector.CONNECTION_ERROR, detail))
     if 300 <= error.status < 400:
-        detail = f"{error} It sends the agent to another server. Set the address of that one: SipSimple.Address."
+        detail = f"{error} It redirects the agent. Set SipSimple.Address to the other server."
         return SelfCheck(ConnectorState(Connector.CONNECTION_ERROR, detail))
     return SelfCheck(ConnectorState(Connector.CONNECTION_ERROR, str(error)))

@@ -1,9 +1,9 @@
-"""The trust in what a server said. Pure: the time is given, in seconds of one clock that never jumps.
+"""The doubt about the states that a server sent. Pure: times are arguments, in seconds of a monotonic clock.
 
-certain     the server is there, and confirmed it
-uncertain   it has not been confirmed for `UNCERTAIN_AFTER_S` since a connection broke, or a subscription ended
-unknown     there has been no server for as long as the setting says, or it refuses the agent, or it serves others and has refused or not
-            answered for this user for as long
+certain     the server can be used, and has confirmed the state
+uncertain   the state has not been confirmed for `UNCERTAIN_AFTER_S` since a connection broke, or a subscription ended
+unknown     no server has been usable for `Agent.UnknownAfter`, or it refuses the agent, or its subscriptions to this user have failed
+            for as long
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class ServerTrust:
-    """The trust in the server that is used, and in what was said of each resource.
+    """Tracks the server, and derives the doubt about each resource.
 
     Attributes:
         down_since: time since which there has been no server; None while there is one.
