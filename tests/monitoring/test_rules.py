@@ -17,7 +17,7 @@ from tests.monitoring.staged import BAD_MIN, GOOD_MIN, STAGED
 pytestmark = pytest.mark.long
 
 ROOT = Path(__file__).parents[2]
-HEADINGS = ["## What it means", "## See it", "## What to do", "## When to wake somebody"]
+HEADINGS = ["## What it means", "## See it", "## What to do", "## When to wake the on-call engineer"]
 
 
 def promtool(*arguments: str) -> str:

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 _HEAD: Final = """# Traces
 
-A trace shows the way of one change: from Microsoft's answer or notification through Redis to the write to a suite, with the time that each part took. One in
-a hundred is recorded, by default.
+A trace shows the path of one change: from Microsoft's answer or notification through Redis to the write to a suite, with the time that each part took. By default
+one in a hundred is recorded.
 
 ![One change, from the notification to two suites](trace.svg)
 
 The picture is made from the spans of a real run: `python -m tests.monitoring.waterfall`. A notification of Microsoft's reaches the webhook, which verifies it and puts
-it into the inbox. The worker opens it, finds by its number that it is newer than what it has, and stores the answer. An edge reads the change and writes it to its suites. The gaps between two
-processes are the ways through Redis.
+it into the inbox. The worker decrypts it, finds by its sequence number that it is newer than the stored answer, and stores it. An edge reads the change and writes it to its suites. The gaps between two
+processes are the time in Redis.
 
 ## Turn traces on
 
@@ -38,10 +38,10 @@ RELAY_TELEMETRY_TRACE_SHARE=0.01
 ```
 
 Traces go to the same collector as metrics, by OTLP over gRPC. Set both on all roles; a role without a collector makes no spans, and traces end there. `RELAY_TELEMETRY_TRACE_SHARE` is the share
-of reads of users, of requests to the webhook and the pages, and of new streams that are traced. The decision is made once, at the source, and travels with the change: everything
-after it is traced or nothing is. Onboardings are rare, so each is traced unless the share is 0. Set the share to 0 for a collector that takes no traces.
+of reads of users, of requests to the webhook and the pages, and of new streams that are traced. The decision is made once, at the source, and passed on with the change: either all later steps
+are traced or none. Onboardings are rare, so each is traced unless the share is 0. Set the share to 0 for a collector that takes no traces.
 
-Work that is not traced costs nothing that can be measured. A span costs some 50 microseconds of CPU with its sending, so a share of 1 is for a small relay, or for an hour.
+Work that is not traced has no measurable cost. A span costs some 50 microseconds of CPU with its sending, so use a share of 1 only for a small relay, or for an hour.
 
 ## Read a trace
 
@@ -50,9 +50,9 @@ Work that is not traced costs nothing that can be measured. A span costs some 50
 | Was it Microsoft? | the spans of calls, such as `POST /v1.0/communications/getPresencesByUserId`. `relay.microsoft.request_id` and `relay.microsoft.correlation_id` are what Microsoft's support asks for |
 | Was it Redis? | the spans that begin with `redis`, and the gap before `relay.edge.deliver` |
 | Was it a busy worker? | gaps before and between the children of `relay.worker.take_in` and `relay.worker.read` |
-| Was it the suite? | `relay.edge.write`: without `relay.wait`, the time that the write itself took, because the suite reads slowly or its network is slow |
+| Was it the suite? | `relay.edge.write`: without `relay.wait`, the time that the write itself took, because the suite or its network is slow |
 
-A poll is a trace from `relay.worker.read` on, a notification from `POST /notifications/{route_id}` on. A notification that is not surely newer causes a read, which goes on with its trace; several that were
+The trace of a poll begins with `relay.worker.read`, that of a notification with `POST /notifications/{route_id}`. A notification that is not certainly newer causes a read, which continues its trace; several that were
 read together are linked. A stream has no span of its own, because it lasts for days: `relay.edge.open` ends when the stream is joined, and the writes of the stream link to it.
 Of all streams that watch a user, at most four have a `relay.edge.write` in a trace.
 
@@ -60,13 +60,13 @@ The steps of an onboarding are one trace, even if an administrator comes back a 
 
 Times are by the clock of the machine that made the span. A child that begins before its parent means that two clocks differ.
 
-A line of the log that is written inside a traced piece of work has `trace_id` and `span_id`, so the log leads to the trace and back. Lines about failed calls have `request_id`,
-`correlation_id` and `microsoft_time` in any case.
+A log line that is written during traced work has `trace_id` and `span_id`, so you can find the trace from the log and the reverse. Lines about failed calls always have `request_id`,
+`correlation_id` and `microsoft_time`.
 
 ## What is in a span
 
-No user, no presence, no name, no address of a person, no secret and no text of an error: an error is its class. A tenant is in a span only if `RELAY_TELEMETRY_TENANTS` names it. Trace ids that a
-request from outside brings along are ignored.
+A span contains no user, presence, name, address of a person, secret or text of an error. An error is recorded as its class. A tenant is in a span only if `RELAY_TELEMETRY_TENANTS` names it. Trace ids in
+requests from outside are ignored.
 
 ## All spans
 """
@@ -74,8 +74,8 @@ _TAIL: Final = """Each span can have `error.type`, the class of the error or the
 
 ## When the collector does not work
 
-Spans are sent by a thread of their own, once a second. When the collector is away, slow or refuses, at most 2,048 spans wait; further ones are dropped. It is logged once
-(`spans_not_sent`), and once more when it works again. `relay_telemetry_spans_total` counts spans by outcome. At its end a process waits for the collector for three seconds at most.
+A separate thread sends spans once a second. When the collector is unavailable, slow or refuses, at most 2,048 spans wait; further ones are dropped. The relay logs this once
+(`spans_not_sent`), and once more when sending works again. `relay_telemetry_spans_total` counts spans by outcome. When a process stops, it waits for the collector for three seconds at most.
 """
 
 

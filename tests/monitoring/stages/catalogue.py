@@ -41,7 +41,7 @@ STAGES: Final = (
     ),
     Stage(
         "PresenceRelaySuitesRefused",
-        "the edge does not reach Redis, and suites come to it",
+        "the edge does not reach Redis, and suites connect to it",
         faults.suites_come_to_a_cut_edge,
         r"error_type=ERROR_REASON_STORE_UNAVAILABLE (0\.\d*)?[1-9]",
     ),
@@ -53,7 +53,7 @@ STAGES: Final = (
     ),
     Stage(
         "PresenceRelayTokensRefused",
-        "Entra takes the relay's client secret for wrong",
+        "Entra rejects the relay's client secret",
         faults.secret_refused,
         r"outcome=credential_rejected (0\.\d*)?[1-9]",
     ),
@@ -95,13 +95,13 @@ STAGES: Final = (
     ),
     Stage(
         "PresenceRelayAdministratorsNotTold",
-        "the mail server is away, and a message has waited for a day",
+        "the mail server is unavailable, and a message has waited for a day",
         faults.mail_server_away,
         r"alert_not_sent",
     ),
     Stage(
         "PresenceRelayFilesNearLimit",
-        "somebody opens 55 idle connections to an edge that may have 60 more files",
+        "a client opens 55 idle connections to an edge that may have 60 more files",
         faults.idle_connections,
         r"instance=edge role=edge 0\.[89]",
     ),
