@@ -11,9 +11,9 @@ from bench.commands import BENCHMARKS
 from bench.processes import ChildFailed, quiet
 
 _ABOUT: Final = """\
-Benchmarks of the relay, each beside something comparable on the same machine. A benchmark prints tables and ends with one
-line of JSON: what was measured, what must hold, and whether it does. `python -m bench NAME --help` lists its arguments.
-The exit code is 0 if everything holds, 1 if something does not, and 2 if the benchmark could not run.
+Benchmarks of the relay, each compared with something similar on the same machine. A benchmark prints tables and ends with
+one line of JSON: the measurements, the conditions, and whether each is met. `python -m bench NAME --help` lists its arguments.
+The exit code is 0 if all conditions are met, 1 if one is not, and 2 if the benchmark could not run.
 
 """
 

@@ -1,6 +1,6 @@
-"""The benchmarks of the command line: their names, their arguments, and the options that these become.
+"""The benchmarks of the command line: their names and arguments, and the options made from them.
 
-Each benchmark imports its code when it runs, so that `--help` is quick.
+Each benchmark imports its code when it runs, so that `--help` is fast.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def _seconds(parser: argparse.ArgumentParser, default: float, text: str) -> None
 def _speed(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--speed", type=float, default=20.0, metavar="X",
-        help="run by a clock that is X times as fast; needs Debian's faketime unless 1 (default: 20)",
+        help="run with a clock that is X times as fast; needs Debian's faketime unless 1 (default: 20)",
     )  # fmt: skip
 
 
@@ -125,7 +125,7 @@ def _run_webhook(options: argparse.Namespace) -> int:
 
 def _emulator(parser: argparse.ArgumentParser) -> None:
     _quick(parser, "measure fewer reads")
-    parser.add_argument("--day", action="store_true", help="let everybody live a working day meanwhile")
+    parser.add_argument("--day", action="store_true", help="let people live a working day meanwhile")
 
 
 def _run_emulator(options: argparse.Namespace) -> int:
@@ -272,7 +272,7 @@ def _agent(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="consoles that connect at once at the end (default: 1000; 0 leaves it out)",
     )
-    add("--whole", action="store_true", help="have those ask for all colleagues, and not for 100 each")
+    add("--whole", action="store_true", help="let those request all colleagues instead of 100 each")
     add("--profile", default="", metavar="FILE", help="write a profile of the agent, by py-spy")
 
 
@@ -305,7 +305,7 @@ def _workers(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--tenants", type=int, default=30, metavar="N",
-        help="tenants of 600 users for each worker; so few that the largest number of workers finds CPU enough (default: 30)",
+        help="tenants of 600 users for each worker; few enough that CPU suffices for the largest number of workers (default: 30)",
     )  # fmt: skip
 
 
@@ -359,30 +359,30 @@ def _run_push_trouble(options: argparse.Namespace) -> int:
 
 
 BENCHMARKS: Final = (
-    Benchmark("fanout", "deliveries per CPU second, beside nats-server", _fanout, _run_fanout),
-    Benchmark("telemetry", "the CPU that metrics and traces cost an edge, beside an edge without them", _telemetry, _run_telemetry),
-    Benchmark("poll", "the CPU of reading a page, beside the HTTP call and the decoding alone", _poll, _run_poll),
+    Benchmark("fanout", "deliveries per CPU second, compared with nats-server", _fanout, _run_fanout),
+    Benchmark("telemetry", "the CPU that metrics and traces cost an edge, compared with an edge without them", _telemetry, _run_telemetry),
+    Benchmark("poll", "the CPU of reading a page, compared with the HTTP call and the decoding alone", _poll, _run_poll),
     Benchmark(
-        "webhook", "how fast notifications are answered and opened, beside the cryptography alone", _webhook, _run_webhook
+        "webhook", "how fast notifications are answered and opened, compared with the cryptography alone", _webhook, _run_webhook
     ),
-    Benchmark("emulator", "the CPU of a bulk read in the local cloud, beside a bare server", _emulator, _run_emulator),
-    Benchmark("cancelled", "the memory that an edge keeps of cancelled streams", _cancelled, _run_cancelled),
+    Benchmark("emulator", "the CPU of a bulk read in the local cloud, compared with a bare server", _emulator, _run_emulator),
+    Benchmark("cancelled", "the memory that an edge retains after streams were cancelled", _cancelled, _run_cancelled),
     Benchmark("scale", "100,000 watched users: gaps between reads, and the time to resume", _scale, _run_scale),
     Benchmark("answer", "the time until new users and changes are shown", _answer, _run_answer),
     Benchmark("slow-token", "what one tenant's slow token endpoint costs the others", _slow_token, _run_slow_token),
-    Benchmark("abuse", "how fresh a quiet tenant stays beside one that abuses its key", _abuse, _run_abuse),
-    Benchmark("fairness", "how fresh small tenants stay beside each kind of noisy neighbour", _fairness, _run_fairness),
+    Benchmark("abuse", "how fresh a quiet tenant stays next to one that abuses its key", _abuse, _run_abuse),
+    Benchmark("fairness", "how fresh small tenants stay next to each kind of noisy neighbour", _fairness, _run_fairness),
     Benchmark(
-        "takeover", "workers that join, stop and die: time until shares are fair and all is read, by distance to Redis", _takeover, _run_takeover
+        "takeover", "workers join, stop and die: the time until shares are fair and all is read, by distance to Redis", _takeover, _run_takeover
     ),
-    Benchmark("phones", "a change to the last NOTIFY of many SIP phones that watch a list, beside bare writes", _phones, _run_phones),
-    Benchmark("agent", "a change from the relay to the last of many consoles of an agent, beside bare Starlette", _agent, _run_agent),
-    Benchmark("sip-restart", "a SIP server with 10,000 users that restarts: when all are right again, and the rate of requests", _sip_restart, _run_sip_restart),
+    Benchmark("phones", "the time from a change to the last NOTIFY of many SIP phones, compared with bare writes", _phones, _run_phones),
+    Benchmark("agent", "the time from a change to the last of many consoles of an agent, compared with Starlette", _agent, _run_agent),
+    Benchmark("sip-restart", "a SIP server with 10,000 users restarts: the time until all are right again, and the request rate", _sip_restart, _run_sip_restart),
     Benchmark("workers", "the users that one, two and four workers read", _workers, _run_workers),
-    Benchmark("push-latency", "the time until a change that Graph announces is shown", _push_latency, _run_push_latency),
-    Benchmark("push-day", "a day with notifications, beside polling; by a faster clock", _push_day, _run_push_day),
+    Benchmark("push-latency", "the time until a change that Graph notifies is shown", _push_latency, _run_push_latency),
+    Benchmark("push-day", "a day with notifications, compared with polling; with a faster clock", _push_day, _run_push_day),
     Benchmark(
-        "push-trouble", "lost notifications, and notifications that fall silent; by a faster clock", _push_trouble,
+        "push-trouble", "lost notifications, and a subscription without notifications; with a faster clock", _push_trouble,
         _run_push_trouble,
     ),
 )  # fmt: skip

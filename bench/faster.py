@@ -1,7 +1,7 @@
-"""A clock that goes faster, for this process and all that it starts: hours of a relay's life in minutes.
+"""A faster clock for this process and its children, which simulates hours of operation in minutes.
 
-Debian's `faketime` does it, with a library between programs and the system's clock. The relay, its Valkey and the
-local cloud run unchanged, with their default settings. The machine's own computing time counts as many times.
+Debian's `faketime` provides it, with a library between programs and the system's clock. The relay, its Valkey and the
+local cloud run unchanged, with their default settings. Real computing time is multiplied by the same factor.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ _FASTER = "FAKETIME"
 
 
 def run_again(speed: float) -> None:
-    """Run this very command again by a clock that goes `speed` times as fast; returns when it does so already.
+    """Run this command again with a clock that is `speed` times as fast; return if it already has that clock.
 
     Raises:
-        ChildFailed: there is no faketime.
+        ChildFailed: faketime is not installed.
     """
     if speed == 1 or _FASTER in os.environ:
         return
     faketime = shutil.which("faketime")
     if faketime is None:
         raise ChildFailed("faketime is missing. Install it (apt-get install faketime), or wait: --speed 1")
-    # `-m`: all threads; and the processes that it starts share one beginning.
+    # `-m`: for all threads. All child processes share one start time.
     arguments = [faketime, "-m", "-f", f"+0 x{speed:g}", sys.executable, "-m", "bench", *sys.argv[1:]]
     os.execv(faketime, arguments)

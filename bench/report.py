@@ -19,8 +19,8 @@ class Verdict:
 
     Attributes:
         bench: its name.
-        ratios: what was measured.
-        must: what must hold, in words -> whether it does.
+        ratios: the measured figures.
+        must: condition, in words -> whether it is met.
     """
 
     bench: str
@@ -29,7 +29,7 @@ class Verdict:
 
     @property
     def ok(self) -> bool:
-        """Tell whether everything that must hold does."""
+        """True if every condition is met."""
         return all(self.must.values())
 
     def say(self) -> int:
@@ -56,18 +56,18 @@ def say(text: str) -> None:
 
 
 def load_before() -> float:
-    """Return the machine's load before the run: figures from a busy machine are worth less."""
+    """Return the machine's load before the run: figures from a busy machine are less reliable."""
     return round(os.getloadavg()[0], 2)
 
 
 def quantile(samples: Sequence[float], share: float) -> float:
-    """The value that `share` of the samples do not exceed; 0 without samples."""
+    """Return the value that `share` of the samples do not exceed; 0 without samples."""
     ordered = sorted(samples)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
 
 
 def median(samples: Sequence[float]) -> float:
-    """The middle of the samples, between the two middle ones of an even number; 0 without samples."""
+    """Return the median, for an even number of samples the mean of the two middle ones; 0 without samples."""
     return statistics.median(samples) if samples else 0.0
 
 

@@ -1,21 +1,21 @@
-"""The operator's console: pages of its own, on an address inside, made of the kit in `pages`.
+"""The operator's console: a separate site on an internal address, built on the package `pages`.
 
     app.py           the ASGI application, and the server
     settings.py      the address, and who may sign in
     sessions.py      sessions of operators
-    sign_ins.py      sign-ins at Entra, and the silent ones by which a role is looked at again
-    auth.py          lets operators in, request by request
+    sign_ins.py      sign-ins at Entra, and the silent sign-ins that check a role again
+    auth.py          authentication and authorisation of every request
     cookies.py       the names of its cookies
     layout.py        the layout of its pages: sections, and the operator
-    messages.py      these messages
+    messages.py      messages about the last step
     services.py      what the views share
-    troubles.py      what is wrong with a tenant, and what to do
+    troubles.py      the problems of a tenant, and their remedies
     names.py         names of states, acts and events
     views/           the pages
 
-    browser ── token or Entra ──► session ── every request: still there? role looked at lately? ──► view ──► use case, read model
+    browser ── token or Entra ──► session ── every request: still valid? role checked recently? ──► view ──► use case, read model
 
-It is served under a name that is not the public one, and refuses every other. Whoever is let in sees everything, and
-changes what it offers unless their role is for reading; so it asks Entra again after some minutes, and each act is logged with its author. What it shows comes from
-`relay.diagnosis`, what it does from `relay.administration`, as for the commands.
+It has its own host name, separate from the public one, and refuses requests for any other. An operator sees everything, and may
+make all changes unless their role is read-only. Therefore it checks the role at Entra again after some minutes, and logs each act
+with its author. Like the commands, it reads through `relay.diagnosis` and makes changes through `relay.administration`.
 """

@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 
 
 def create_app(settings: ConsoleSettings, pages: Pages, services: ConsoleServices) -> Starlette:
-    """Put the application together."""
+    """Return the ASGI application of the console."""
     sign_in = OperatorSignInViews(services)
     sections = (
         sign_in,
@@ -55,14 +55,14 @@ def create_app(settings: ConsoleSettings, pages: Pages, services: ConsoleService
 async def served(
     settings: ConsoleSettings, store: Store, ring: KeyRing, public: GraphSettings, entra: GraphSettings | None
 ) -> AsyncIterator[int]:
-    """Serve the console and yield its port; at the end, requests under way may finish.
+    """Serve the console and yield its port; on exit, requests in progress may finish.
 
     Args:
         settings: the address, TLS and who may sign in.
         store: the relay's store.
         ring: seals sessions.
-        public: how Microsoft's public documents are read.
-        entra: the console's app registration; None with the token of a trial.
+        public: reads Microsoft's public documents.
+        entra: the console's app registration; None if the console uses a trial token.
 
     Raises:
         OSError: the port is taken.
@@ -85,4 +85,4 @@ async def served(
 
 
 async def _not_recorded() -> None:
-    """Record nothing: operators see the proxy's warning in the console's own log."""
+    """Record nothing: operators see the warning about the proxy in the console's log."""

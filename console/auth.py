@@ -1,7 +1,7 @@
-"""Lets operators in, request by request.
+"""Authentication and authorisation of every request to the console.
 
-A view first calls `operator` (or `form`, for a form), which returns a `OperatorVisitor` or raises. Every operator sees everything that
-the console shows; a form is refused to those whose role is for reading, and so is a page that is nothing but a form.
+A view first calls `operator` (or `form`, for a form), which returns an `OperatorVisitor` or raises. Every operator sees everything
+that the console shows. Operators with a read-only role get neither forms nor pages that consist of a form.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _MAX_PATH_CHARS: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class OperatorVisitor:
-    """An operator who was let in.
+    """An operator who has signed in and has access.
 
     Attributes:
         session: the operator.
         token: the token of this session's forms.
-        held: the session as it was read.
+        held: the session as read from the store.
     """
 
     session: OperatorSession
@@ -48,7 +48,7 @@ class OperatorVisitor:
 
     @property
     def may_change(self) -> bool:
-        """False when the operator's role is for reading."""
+        """False if the operator's role is read-only."""
         return self.session.right is OperatorRight.CHANGE
 
     @property
@@ -58,23 +58,23 @@ class OperatorVisitor:
 
 
 class OperatorSignInRequired(Exception):
-    """Nobody is signed in, or not any more; answered with the sign-in page."""
+    """The visitor is not, or no longer, signed in; answered with the sign-in page."""
 
 
 class RecheckRequired(Exception):
-    """Entra must be asked again whether this operator still has the role; nothing was done.
+    """The operator's role must be checked at Entra again; the request had no effect.
 
     Attributes:
         name: the account's name.
     """
 
     def __init__(self, name: str) -> None:
-        super().__init__("the role was looked at too long ago")
+        super().__init__("the role was checked too long ago")
         self.name = name
 
 
 class OperatorAuthenticator:
-    """Lets operators in. Raises `StoreUnavailable` when sessions cannot be read."""
+    """Authenticates operators. Raises `StoreUnavailable` if sessions cannot be read."""
 
     def __init__(self, door: Door, sessions: OperatorSessions, settings: ConsoleSettings) -> None:
         self._door = door
@@ -83,16 +83,16 @@ class OperatorAuthenticator:
         self._token = None if settings.token is None else fingerprint(settings.token)
 
     async def operator(self, request: Request, *, to_change: bool = False) -> OperatorVisitor:
-        """Return the operator who asks for a page.
+        """Return the operator who requests a page.
 
         Args:
             request: the request.
             to_change: whether the page is for a change and shows nothing else.
 
         Raises:
-            ProblemError: it is, and the operator's role is for reading.
-            OperatorSignInRequired: nobody is signed in.
-            RecheckRequired: somebody is, and Entra must be asked about the role first.
+            ProblemError: the page is for a change, and the operator's role is read-only.
+            OperatorSignInRequired: the visitor is not signed in.
+            RecheckRequired: the operator is signed in, but the role must be checked at Entra first.
         """
         secret = COOKIES.session_secret(request)
         held = await self._sessions.load(secret)
@@ -111,17 +111,17 @@ class OperatorAuthenticator:
     async def form(
         self, request: Request, max_fields: int = forms.MAX_FIELDS
     ) -> tuple[OperatorVisitor, dict[str, str]]:
-        """Return the operator who sent a form of ours, and its fields. Counts it as a change.
+        """Return the operator who sent a form, and its fields. Counts it as a change.
 
         Raises:
-            ProblemError: it was sent from elsewhere, is no form, or is one too many; or the operator's role is for reading.
+            ProblemError: it was sent from elsewhere, is not a form, or exceeds the rate limit; or the operator's role is read-only.
             OperatorSignInRequired, RecheckRequired: see `operator`.
         """
         given = await self._door.form(request, max_fields)
         return await self.operator(request, to_change=True), given
 
     def _stands(self, session: OperatorSession) -> bool:
-        """Return whether the way in which somebody signed in is still one."""
+        """Return whether the console still accepts the method by which this session signed in."""
         if session.token:
             return self._token is not None and hmac.compare_digest(session.token, self._token)
         return self._settings.entra is not None

@@ -35,13 +35,13 @@ def tenant_address(tenant_id: str) -> str:
 
 
 class ConsoleLayout(VisitorLayout["OperatorVisitor"]):
-    """Renders the pages of the console, which are wide, for an operator who was let in."""
+    """Renders the pages of the console, which are wide, for an operator with access."""
 
     def __init__(self, pages: Pages, sessions: OperatorSessions) -> None:
         super().__init__(pages, sessions, MESSAGES, SECTIONS)
 
     def frame(self, visitor: OperatorVisitor, section: str, heading: str) -> dict[str, Any]:
-        """Return the values that `console.html` needs for a page without a message; who only reads is offered no change."""
+        """Return the values that `console.html` needs for a page without a message; read-only operators see no forms for changes."""
         found = {**super().frame(visitor, section, heading), "is_wide": True}
         if not visitor.may_change:
             found["sections"] = [one for one in found["sections"] if one[0] != INVITE]

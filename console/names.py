@@ -1,4 +1,4 @@
-"""Names of states, of parts of the list, and of operators' acts, as messages; and the tones of their chips."""
+"""Names of states, of parts of the list, and of operators' acts, as messages; and the colours of their chips."""
 
 from __future__ import annotations
 

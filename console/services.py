@@ -50,7 +50,7 @@ class ConsoleServices:
     auth: OperatorAuthenticator
     layout: ConsoleLayout
     sign_ins: SignIns | None
-    """None: who has the token of a trial is let in, and nobody else."""
+    """None: only holders of the trial token have access."""
     tenants: Tenants
     vault: Vault
     audit: AuditLog
@@ -68,15 +68,15 @@ class ConsoleServices:
         public: GraphSettings,
         entra: GraphSettings | None,
     ) -> AsyncIterator[Self]:
-        """Yield the services; connections to Microsoft are closed afterwards.
+        """Yield the services; close the connections to Microsoft on exit.
 
         Args:
             store: the relay's store.
-            ring: seals sessions, and shows which grants can be opened.
+            ring: seals sessions, and determines which grants can be decrypted.
             settings: of the console.
             pages: renders its templates.
-            public: how Microsoft's public documents are read.
-            entra: the console's app registration; None with the token of a trial.
+            public: reads Microsoft's public documents.
+            entra: the console's app registration; None if the console uses a trial token.
         """
         sessions = OperatorSessions(store, ring, settings.sessions)
         door = Door(pages, settings.public_url, COOKIES, sessions)
@@ -104,10 +104,10 @@ class ConsoleServices:
             )
 
     async def tenant(self, text: str) -> Tenant:
-        """Return the tenant that an address names.
+        """Return the tenant whose id is in an address.
 
         Raises:
-            ProblemError: there is none, or the text is no tenant's id.
+            ProblemError: there is no such tenant, or the text is not a tenant id.
         """
         tenant_id = names.tenant_id(text)
         found = None if tenant_id is None else await self.tenants.load(tenant_id)

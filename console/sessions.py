@@ -23,11 +23,11 @@ IDLE: Final = timedelta(minutes=30)
 LONGEST: Final = timedelta(hours=8)
 """Every session ends after this: a working day."""
 TRIAL: Final = "trial token"
-"""The name of whoever came with the token of a trial, in the logs."""
+"""The name in the logs for an operator who signed in with the trial token."""
 
 
 class OperatorRight(enum.StrEnum):
-    """The right of an operator, by their role."""
+    """An operator's right, from their role."""
 
     CHANGE = "change"
     """See everything, and change what the console offers."""
@@ -39,12 +39,12 @@ class OperatorSession(VisitorSession, frozen=True, kw_only=True):
     """An operator who signed in.
 
     Attributes:
-        name: the account's name; `TRIAL` for whoever came with the token.
-        account_id: the account's object id; empty for whoever came with the token.
-        checked_s: when Entra last said that the account has the role, in seconds since 1970; 0 with the token.
-        token: fingerprint of the token; empty with Entra. Another token ends the session.
-        right: what the account may do, as Entra said at `checked_s`; a session that an earlier release began may change.
-        link: an invitation that was just made, until it has been shown.
+        name: the account's name; `TRIAL` with the trial token.
+        account_id: the account's object id; empty with the trial token.
+        checked_s: the time when Entra last confirmed the role, in seconds since 1970; 0 with the trial token.
+        token: fingerprint of the trial token; empty with Entra. A new token ends the session.
+        right: the account's right, from Entra at `checked_s`; sessions of earlier releases have the right to make changes.
+        link: a new invitation, until it has been shown.
     """
 
     name: str
@@ -64,7 +64,7 @@ class OperatorSession(VisitorSession, frozen=True, kw_only=True):
 
 
 LoadedSession = Loaded[OperatorSession]
-"""A session as it was read."""
+"""A session as read from the store."""
 
 
 class OperatorSessions(SessionStore[OperatorSession]):
@@ -74,12 +74,12 @@ class OperatorSessions(SessionStore[OperatorSession]):
         super().__init__(store, ring, OperatorSession, "console-session", idle=IDLE, longest=LONGEST, quota=quota)
 
     async def begin(self, who: VerifiedIdentity, right: OperatorRight) -> str:
-        """Begin the session of somebody whom Entra vouched for just now; return the secret for its cookie."""
+        """Begin the session of an operator whom Entra has just identified; return the secret for its cookie."""
         now = time.time()
         name = who.upn or who.account_id
         session = OperatorSession(began_s=now, name=name, account_id=who.account_id, checked_s=now, right=right)
         return await self.put(session)
 
     async def begin_trial(self, token: str) -> str:
-        """Begin the session of somebody who has the token; return the secret for its cookie."""
+        """Begin the session of an operator who has the trial token; return the secret for its cookie."""
         return await self.put(OperatorSession(began_s=time.time(), name=TRIAL, token=fingerprint(token)))

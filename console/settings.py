@@ -23,10 +23,10 @@ class EntraAccess:
     """The accounts that may sign in with Entra.
 
     Attributes:
-        tenant_id: the operator's own tenant; an account of another one is refused.
-        role: value of the app role whose holders change tenants; empty: none does.
-        groups: object ids of the groups whose members do so too.
-        reader_role: value of the app role whose holders only look; empty: none does.
+        tenant_id: the operator's own tenant; accounts of other tenants are refused.
+        role: value of the app role whose holders may change tenants; empty: no role.
+        groups: object ids of the groups whose members may change tenants too.
+        reader_role: value of the app role whose holders may only read; empty: no role.
     """
 
     tenant_id: TenantId
@@ -37,15 +37,15 @@ class EntraAccess:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsoleSettings(PagesSettings):
-    """Settings of the role `console`, beside those of any pages.
+    """Settings of the role `console`, in addition to those of any pages.
 
     Attributes:
-        entra: who may sign in with Entra; None: only who has the token.
-        token: the token of a trial; None: there is none.
-        recheck: time after which Entra is asked again whether an operator still has the role.
-        pages_url: the address of the pages for tenants, which invitations lead to.
-        sessions: sessions at a time; beyond, the one that was idle for longest ends. Many more than an operator has people.
-        sign_ins: sign-ins under way at a time.
+        entra: the accounts that may sign in with Entra; None: only the trial token gives access.
+        token: the trial token; None: there is none.
+        recheck: time after which an operator's role is checked at Entra again.
+        pages_url: the address of the pages for tenants, which invitations link to.
+        sessions: sessions at a time; beyond, the one that was idle longest ends. Many more than an operator has people.
+        sign_ins: sign-ins in progress at a time.
     """
 
     ROLE: ClassVar[str] = "console"
@@ -64,12 +64,12 @@ class ConsoleSettings(PagesSettings):
 
 
 def console_settings(console: ConsoleConfig, web: WebConfig, http: HttpConfig) -> ConsoleSettings:
-    """Return the settings of the console, from the operator's; its address must be set.
+    """Return the console's settings from the operator's configuration; the console's address must be set.
 
     Args:
         console: the settings of the console.
         web: the settings of the pages, for their address and the operator's name.
-        http: bounds on strangers.
+        http: limits on unauthenticated clients.
     """
     entra = None
     if console.tenant is not None and console.client_id is not None:

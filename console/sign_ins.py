@@ -1,4 +1,4 @@
-"""Sign-ins of operators at Entra: one that a person begins, and silent ones by which a session is looked at again.
+"""Sign-ins of operators at Entra: those that a person begins, and silent ones that check a session's role again.
 
 begin ──► Entra: who, and with which roles? ──► POST to the callback ──► take, once ──► identify
 """
@@ -32,7 +32,7 @@ class PendingOperatorSignIn(BoundSignIn, frozen=True):
 
     Attributes:
         back: the path to go to afterwards.
-        session: fingerprint of the session that is looked at again; empty for a new one.
+        session: fingerprint of the session to check again; empty for a new session.
     """
 
     back: str
@@ -40,7 +40,7 @@ class PendingOperatorSignIn(BoundSignIn, frozen=True):
 
 
 class SignIns:
-    """Begins sign-ins and takes Entra's answers. Raises what `Flows` and `Consent` raise."""
+    """Begins sign-ins and takes Entra's answers. Raises the errors of `Flows` and `Consent`."""
 
     def __init__(self, flows: Flows, consent: Consent, settings: ConsoleSettings, access: EntraAccess) -> None:
         self._pending = PendingSignIns(flows, settings.sign_ins, PendingOperatorSignIn, "console-sign-in")
@@ -56,11 +56,11 @@ class SignIns:
         return await self._pending.begin(begun, PendingOperatorSignIn(fingerprint(return_secret), begun.kept, back))
 
     async def begin_recheck(self, return_secret: str, back: str, session: str, name: str) -> str:
-        """Begin to ask Entra about somebody who is signed in; it asks that person nothing. Return its address.
+        """Begin a silent sign-in that checks the role of a signed-in operator; return Entra's address for the browser.
 
         Args:
             return_secret: of the browser.
-            back: the path to go on to.
+            back: the path to go to afterwards.
             session: fingerprint of the session.
             name: the account's name.
         """
@@ -75,7 +75,7 @@ class SignIns:
         return await self._pending.begin(begun, pending)
 
     async def take(self, answer: Mapping[str, str], return_secret: str) -> PendingOperatorSignIn:
-        """Return the sign-in that Entra's answer ends. It cannot be taken again.
+        """Return the sign-in that Entra's answer belongs to. It cannot be taken again.
 
         Raises:
             SignInFailed: it was taken before, has expired, or was begun in another browser.
@@ -89,11 +89,11 @@ class SignIns:
     async def identify(
         self, pending: PendingOperatorSignIn, answer: Mapping[str, str]
     ) -> tuple[VerifiedIdentity, OperatorRight]:
-        """Return the identity of an operator of the right tenant, and what the role lets them do.
+        """Return the identity of an operator of the configured tenant, and the right that their role gives.
 
         Raises:
-            SignInFailed: nobody signed in, or somebody who is no operator.
-            Retryable, CredentialRejected: as of `Consent`.
+            SignInFailed: the sign-in failed, or the account is not an operator's.
+            Retryable, CredentialRejected: see `Consent`.
         """
         try:
             who = await self._consent.identify(pending.kept, answer)
@@ -114,7 +114,7 @@ class SignIns:
 
 
 def right_of(who: VerifiedIdentity, access: EntraAccess) -> OperatorRight | None:
-    """Return what somebody may do by their app roles and groups, the most that any of them gives; None: nothing."""
+    """Return the highest right that any app role or group of the account gives; None if it has no right."""
     if (access.role and access.role in who.app_roles) or access.groups.intersection(who.groups):
         return OperatorRight.CHANGE
     if access.reader_role and access.reader_role in who.app_roles:

@@ -1,4 +1,4 @@
-"""Finds the troubles of a tenant with their remedies, in the data of `tenants show`. Pure."""
+"""Finds the problems of a tenant and their remedies in the data of `tenants show`. Pure."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """One thing that is wrong.
+    """One problem of a tenant.
 
     Attributes:
-        text: what.
+        text: the problem.
         remedy: what to do.
-        kind: tone of a notice: `warn`, or empty for what stops presence.
-        sentence: the meaning of Microsoft's refusal; empty without one.
+        kind: style of the notice: `warn`, or empty if the problem stops presence.
+        sentence: the meaning of Microsoft's refusal; empty if there was none.
     """
 
     text: str | Sentence
@@ -35,7 +35,7 @@ class Trouble:
 
 
 def troubles(report: TenantReport) -> list[Trouble]:
-    """Return what is wrong with a tenant, the worst first; nothing when all is well."""
+    """Return the problems of a tenant, most severe first; empty if there are none."""
     state = report.tenant.state
     if state is TenantState.PENDING:
         return [_PENDING]

@@ -1,4 +1,4 @@
-"""A local Microsoft cloud: Entra ID, and Microsoft Graph's presence, with people who live in it.
+"""A local Microsoft cloud: Entra ID, and Microsoft Graph's presence, with simulated people.
 
 A program (`python -m emulator`) and a library:
 
@@ -8,21 +8,21 @@ A program (`python -m emulator`) and a library:
     app.py        the server: TLS, one ASGI application, start and stop
     cloud.py      the state that all surfaces share, and the operations on it
     config.py     the configuration that a cloud starts with
-    exchange.py   one request and its answer
+    exchange.py   the types of a request and its answer
     hosts.py      Microsoft's host names and clouds
-    proxy.py      the proxy that leads clients here under those names
-    tls.py        certificates of the own CA
+    proxy.py      the proxy that connects clients to the emulator under those names
+    tls.py        certificates by a private CA
 
     entra/        Entra ID: sign-in, consent, tokens
     graph/        Microsoft Graph: users, presences, subscriptions, $batch
-    notifications/  change notifications: what is sent to webhooks
+    notifications/  change notifications, sent to webhooks
     control/      the control surface under /_emulator/, and its page
 
     world.py      tenants, people, applications and their consents
     demo.py       the demo world
     generate.py   worlds of any size, made from a seed
     records.py    the file form of a world
-    life.py       people's actions, and the ways in which they end
+    life.py       people's actions, and how they end
     sessions.py   the presence that others see, aggregated from devices and choices
     presence.py   the written form of a presence
     day.py        drives people through their days
@@ -36,9 +36,9 @@ A program (`python -m emulator`) and a library:
     snapshots.py  snapshots of all state, under names
     journal.py    every request, and the gaps between two reads of a user
     history.py    every change of the presence that others see
-    state.py      the state that outlives the process
+    state.py      the state that is stored between runs
 
-It imports nothing of the relay, not even a constant, so that the two cannot be wrong together.
+It imports nothing from the relay, not even a constant, so that an error in one cannot hide the same error in the other.
 """
 
 from __future__ import annotations

@@ -24,16 +24,16 @@ from emulator.world import Application, World
 
 _EPILOG = """\
 When ready, the program prints one line of JSON: `url`, the address of Entra and Graph; `control`, the address of the
-control page; `proxy`, if there is one. Lead clients here that have Microsoft's host names built in with
+control page; `proxy`, if there is one. For clients with Microsoft's host names built in, set
     HTTPS_PROXY=<proxy> SSL_CERT_FILE=DIR/ca.pem REQUESTS_CA_BUNDLE=DIR/ca.pem
-or with the names in /etc/hosts and --port 443. Stop it with Ctrl-C.
+or add the names to /etc/hosts and use --port 443. Stop it with Ctrl-C.
 """
 _TLS_BUFFER_BYTES: Final = 32 * 1024
-"""The read buffer of each TLS connection, instead of asyncio's 256 KiB."""
+"""Size of the read buffer of each TLS connection; asyncio's default is 256 KiB."""
 
 
 def main() -> int:
-    """Run until stopped; returns the exit code."""
+    """Run until stopped; return the exit code."""
     options = _options()
     try:
         config = _config(options)
@@ -71,13 +71,13 @@ def _reach(group: argparse._ArgumentGroup) -> None:
         "--ca-dir",
         type=Path,
         metavar="DIR",
-        help="write the CA that clients have to trust to DIR (ca.pem, ca.key) and use it again",
+        help="store the CA that clients must trust in DIR (ca.pem, ca.key) and reuse it",
     )
     add(
         "--tls-cert",
         type=Path,
         metavar="FILE",
-        help="use this PEM certificate chain instead of the own CA; it must name 127.0.0.1,\n"
+        help="use this PEM certificate chain instead of the emulator's CA; it must name 127.0.0.1,\n"
         "and Microsoft's hosts if they are used",
     )
     add("--tls-key", type=Path, metavar="FILE", help="private key of --tls-cert, PEM")
@@ -85,7 +85,7 @@ def _reach(group: argparse._ArgumentGroup) -> None:
         "--notification-ca",
         type=Path,
         metavar="FILE",
-        help="trust webhooks with certificates by these PEM authorities, beside the own CA and the system's",
+        help="trust webhooks with certificates by these CAs (PEM), in addition to the emulator's and the system's",
     )
 
 
@@ -138,15 +138,15 @@ def _live(group: argparse._ArgumentGroup) -> None:
 def _start(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add("--ready-file", type=Path, metavar="FILE", help="also write the line that is printed when ready to FILE")
-    add("--parent-pid", type=int, metavar="PID", help="stop when this process ends, however it ends")
+    add("--parent-pid", type=int, metavar="PID", help="stop when this process ends, for any reason")
 
 
 def _config(options: argparse.Namespace) -> Config:
-    """Read the command line into a configuration.
+    """Return the configuration from the command line.
 
     Raises:
         OSError: a file cannot be read.
-        ValueError: something in it, or in a switch, is wrong.
+        ValueError: a file or a switch is invalid.
     """
     profile = read_file(options.profile) if options.profile is not None else None
     return Config(
@@ -185,7 +185,7 @@ async def _serve(config: Config, options: argparse.Namespace) -> None:
         _register(next(iter(cloud.world.applications.values()), None), options.redirect_uri)
         cloud.on_change()
         gc.collect()
-        gc.freeze()  # the world is here to stay; looking through 100,000 people takes the collector some 100 ms
+        gc.freeze()  # the world is permanent; otherwise each collection takes some 100 ms for 100,000 people
         line = ready_line(cloud)
         if options.ready_file is not None:
             _write_whole(options.ready_file, line)
@@ -195,10 +195,10 @@ async def _serve(config: Config, options: argparse.Namespace) -> None:
 
 
 def _watch_parent(pid: int, stop: asyncio.Event) -> bool:
-    """Stop when process `pid` ends; False when it has ended already.
+    """Stop when process `pid` ends; return False if it has already ended.
 
-    A descriptor of the process rather than the kernel's parent-death signal: that one is sent when the *thread* that
-    started us ends, and is lost when the parent ends before it is asked for.
+    Uses a descriptor of the process, not the kernel's parent-death signal: the kernel sends the signal when the *thread*
+    that started us ends, and never if the parent ended before the signal was requested.
     """
     try:
         descriptor = os.pidfd_open(pid)

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOST_BODY_BYTES: Final = 4 * 1024 * 1024
-"""Far above the largest request there is, a bulk read of 26 kB or a batch of 20 long filters."""
+"""Far above the largest real request, a bulk read of 26 kB or a batch of 20 long filters."""
 _WITHOUT_BODY: Final = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 
 _PORT_TROUBLE: Final = {
@@ -65,7 +65,7 @@ class Emulator:
         """Run a cloud while the context lasts, on a loopback port with TLS.
 
         Raises:
-            ValueError: the kept state cannot be read.
+            ValueError: the stored state cannot be read.
             OSError: the port is taken, or a certificate cannot be read.
         """
         config = config or Config()
@@ -96,7 +96,7 @@ class AsgiApplication:
         cloud.on_reset = self._graph.throttle.reset
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        """Answer one HTTP request and note it in the journal."""
+        """Answer one HTTP request and record it in the journal."""
         if scope["type"] != "http":
             return
         began = time.monotonic()
@@ -117,7 +117,7 @@ class AsgiApplication:
         await _send(send, answer)
 
     async def _answer(self, request: Request) -> Answer:
-        """Answer in any case: an error of the emulator is a 500, with its trace in the log."""
+        """Answer every request: an error of the emulator is a 500, with its traceback in the log."""
         if request.path.startswith(CONTROL):
             return self._control.handle(request)
         try:
@@ -130,7 +130,7 @@ class AsgiApplication:
             )
 
     async def _met(self, request: Request) -> Answer:
-        """Return the surface's answer, or that of a fault that meets the request."""
+        """Return the surface's answer, or that of a fault that applies to the request."""
         surface = self._surface(request)
         request.tenant_id = surface.tenant_of(request)
         self._settle_cloud(request)
@@ -159,7 +159,7 @@ class AsgiApplication:
         return self._graph if graph else self._entra
 
     def _settle_cloud(self, request: Request) -> None:
-        """Set the request's cloud to its tenant's where the host stands for several clouds."""
+        """Set the request's cloud to its tenant's if the host serves several clouds."""
         tenant = self._cloud.world.tenant(request.tenant_id) if request.tenant_id else None
         if tenant is not None and (not request.host or hosts.is_login_of(request.host, tenant.cloud)):
             request.cloud = tenant.cloud
@@ -174,7 +174,7 @@ class AsgiApplication:
 
 
 async def _body(receive: ASGIReceiveCallable) -> bytes | None:
-    """A request's body; None when it is too large."""
+    """Return a request's body; None if it is too large."""
     parts: list[bytes] = []
     size = 0
     while True:
@@ -200,7 +200,7 @@ async def _send(send: ASGISendCallable, answer: Answer) -> None:
 
 
 class _Protocol(HttpToolsProtocol):
-    """Lets the application tear a connection down."""
+    """Lets the application abort a connection."""
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -209,9 +209,9 @@ class _Protocol(HttpToolsProtocol):
 
 @contextlib.contextmanager
 def _listening(port: int) -> Iterator[socket.socket]:
-    # asyncio spares connections Nagle's delay of 40 ms only when their listener names the protocol
+    # asyncio disables Nagle's algorithm (a delay of 40 ms) only if the listener names the protocol
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
-        if port:  # a port that the system chooses must be nobody else's, and with this option it may be
+        if port:  # not for a port that the system chooses: with this option, another process might share it
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         with _explained(port):
             listener.bind(("127.0.0.1", port))
@@ -220,7 +220,7 @@ def _listening(port: int) -> Iterator[socket.socket]:
 
 @contextlib.contextmanager
 def _explained(port: int) -> Iterator[None]:
-    """Explain why a port cannot be used, and what to do.
+    """Add an explanation and a remedy to the error for a port that cannot be used.
 
     Raises:
         OSError: the same error, with an explanation.
@@ -234,7 +234,7 @@ def _explained(port: int) -> Iterator[None]:
 
 @asynccontextmanager
 async def _proxying(cloud: Cloud, listener: socket.socket) -> AsyncIterator[None]:
-    """The proxy that leads here under Microsoft's names, if there is to be one."""
+    """Run the proxy for Microsoft's host names, if it is configured."""
     port = cloud.config.proxy_port
     if port is None:
         yield
@@ -270,8 +270,8 @@ async def _serving(
 async def _stop(server: uvicorn.Server, ticking: asyncio.Task[None]) -> None:
     """Stop at once, requests in progress included.
 
-    Not `serve` and its shutdown: they take the process's signals, and wait for the TLS goodbye of clients that keep
-    their connections open.
+    uvicorn's `serve` and its shutdown are not used: they handle the process's signals, and wait for the TLS shutdown of clients
+    that keep their connections open.
     """
     for listening in server.servers:
         listening.close()
@@ -285,10 +285,10 @@ async def _stop(server: uvicorn.Server, ticking: asyncio.Task[None]) -> None:
 
 @asynccontextmanager
 async def _tasks(cloud: Cloud, keeper: state.Keeper | None) -> AsyncIterator[None]:
-    """The world's clock and the keeper of the state, while the context lasts."""
+    """Run the world's clock and the keeper of the state while the context lasts."""
     running = [asyncio.create_task(cloud.clock.run(), name="emulator-clock")]
     if keeper is not None:
-        keeper.close()  # what was just made up is kept before anybody relies on it
+        keeper.close()  # store a new state before clients rely on it
         running.append(asyncio.create_task(keeper.run(), name="emulator-state"))
     try:
         yield

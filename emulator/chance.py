@@ -14,11 +14,11 @@ _MASK: Final = 2**64 - 1
 
 
 class Chance:
-    """A sequence of numbers for what the names stand for, for example one person's one day.
+    """A sequence of random numbers for a set of names, for example for one person and one day.
 
-    Knuth's linear congruential generator of 64 bits, of which the upper half is used. It stands in place of `random.Random`
-    because each plan of a day seeds several: seeding takes a third of the time (5 µs against 14 µs), the state is eight bytes
-    instead of 2.5 kB, and the numbers are the same in every version of Python, which `random` promises for `random()` alone.
+    Knuth's linear congruential generator of 64 bits, of which the upper half is used. It replaces `random.Random` because each plan
+    of a day seeds several: seeding takes a third of the time (5 µs against 14 µs), the state is eight bytes instead of 2.5 kB, and
+    the numbers are the same in every version of Python, which `random` guarantees for `random()` only.
     """
 
     __slots__ = ("_state",)
@@ -28,12 +28,12 @@ class Chance:
         self._state = int.from_bytes(blake2b(key, digest_size=8).digest(), "big")
 
     def number(self) -> int:
-        """A number of 32 bits."""
+        """Return a number of 32 bits."""
         self._state = state = (self._state * 6364136223846793005 + 1442695040888963407) & _MASK
         return state >> 32
 
     def share(self) -> float:
-        """A number from 0 up to, but not, 1."""
+        """Return a number from 0 to below 1."""
         return self.number() / 2**32
 
     def happens(self, probability: float) -> bool:
@@ -41,7 +41,7 @@ class Chance:
         return self.number() < probability * 2**32
 
     def between(self, least: int, most: int) -> int:
-        """A whole number from `least` to `most`, both included."""
+        """Return a whole number from `least` to `most`, both included."""
         self._state = state = (self._state * 6364136223846793005 + 1442695040888963407) & _MASK
         return least + ((state >> 32) * (most - least + 1) >> 32)
 

@@ -1,4 +1,4 @@
-"""A clock that can be scaled, stopped and stepped, and its queue of due work."""
+"""A clock that can be scaled, stopped and stepped, and its queue of scheduled work."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 BATCH = 500
-"""How many due things are done before others get the event loop: some 5 ms of work."""
+"""Number of due entries to run before yielding to the event loop: some 5 ms of work."""
 
 
 TICK_S = 0.01
-"""How long the queue rests at least: with 100,000 people something is always due, and waking up costs more than doing it."""
+"""Shortest pause of the queue: with 100,000 people an entry is always due, and waking up costs more than running it."""
 
 
 SWEEP_AT = 10_000
-"""From how many things in the queue on those that were cancelled are looked for: when they may be half of it."""
+"""Length of the queue from which cancelled entries are swept, when they may be half of it."""
 
 
 def written(utc: float) -> str:
-    """A time in seconds since 1970 as Graph writes it, with seven digits."""
+    """Return a time (seconds since 1970) as Graph writes it, with seven digits."""
     return f"{datetime.fromtimestamp(utc, UTC):%Y-%m-%dT%H:%M:%S.%f}0Z"
 
 
 class Due:
-    """One thing to do at a time of the world. `cancel` may be called at any time."""
+    """One scheduled call at a time of the world. `cancel` may be called at any time."""
 
     __slots__ = ("call",)
 
@@ -38,19 +38,19 @@ class Due:
         self.call: Callable[[], None] | None = call
 
     def cancel(self) -> None:
-        """Do not do it. The queue forgets it when its time comes, or when it has grown by half."""
+        """Cancel the call. The queue drops it when its time comes, or when the queue has grown by half."""
         self.call = None
 
 
 class Clock:
-    """The world's time in seconds, and one queue for everything that happens in it.
+    """The world's time in seconds, and one queue for all its events.
 
-    World time is wall time multiplied by `speed`, plus what was stepped. One task (`run`) serves the queue, however many
-    people there are; `advance` serves it at once, in order, which makes tests exact.
+    World time is wall time multiplied by `speed`, plus all steps. One task (`run`) serves the queue, for any number of
+    people; `advance` serves it at once, in order, which makes tests exact.
 
     Attributes:
-        ahead_s: by how much the cloud's calendar is ahead of this machine's (less than 0: behind), for clients whose clock is wrong.
-            Dates of subscriptions and validation tokens follow it.
+        ahead_s: seconds by which the cloud's calendar is ahead of this machine's (negative: behind), to simulate clients with a
+            wrong clock. Dates of subscriptions and validation tokens follow it.
     """
 
     def __init__(self, speed: float = 1.0) -> None:
@@ -74,11 +74,11 @@ class Clock:
 
     @property
     def course(self) -> tuple[float, ...]:
-        """Return all that turns world time into dates; it changes with speed, steps and calendar only."""
+        """Return the values that map world time to dates; they change only with speed, steps and calendar."""
         return self._base, self._anchor, self._speed, self.ahead_s
 
     def utc(self) -> float:
-        """Return the present by the cloud's calendar, in seconds since 1970."""
+        """Return the current time by the cloud's calendar, in seconds since 1970."""
         return time.time() + self.ahead_s
 
     def set_speed(self, speed: float) -> None:
@@ -89,11 +89,11 @@ class Clock:
         self._changed.set()
 
     def after(self, delay_s: float, call: Callable[[], None]) -> Due:
-        """Do `call` when `delay_s` of the world's seconds have passed."""
+        """Schedule `call` after `delay_s` of the world's seconds."""
         return self.at(self.now() + delay_s, call)
 
     def at(self, when: float, call: Callable[[], None]) -> Due:
-        """Do `call` at a time of the world; at once when it is over."""
+        """Schedule `call` at a time of the world; if that has passed, it is due at once."""
         due = Due(call)
         if len(self._queue) >= self._sweep_at:
             self._sweep()
@@ -103,7 +103,7 @@ class Clock:
         return due
 
     def advance(self, seconds: float) -> None:
-        """Step the world forward, doing everything that falls due on the way in its order."""
+        """Step the world forward, and run everything that becomes due, in order."""
         target = self.now() + seconds
         while self._queue and self._queue[0][0] <= target:
             self._base += max(0.0, self._queue[0][0] - self.now())
@@ -112,9 +112,9 @@ class Clock:
         self._changed.set()
 
     def snapshot(self) -> Callable[[], None]:
-        """Remember the time and all that is due; returns what restores both.
+        """Save the time and the queue; return a function that restores both.
 
-        The holder of a `Due` can still cancel it after restoring; one that was done or cancelled since is due again.
+        After restoring, a `Due` can still be cancelled; one that has run or was cancelled since is due again.
         """
         now, speed, ahead_s = self.now(), self._speed, self.ahead_s
         queue = [(*entry, entry[2].call) for entry in self._queue]
@@ -122,7 +122,7 @@ class Clock:
         def restore() -> None:
             self._base, self._anchor, self._speed, self.ahead_s = now, time.monotonic(), speed, ahead_s
             self._queue = []
-            for when, number, due, call in queue:  # in the order of the heap, and therefore one again
+            for when, number, due, call in queue:  # in heap order, so the copy is a heap too
                 due.call = call
                 self._queue.append((when, number, due))
             self._changed.set()
@@ -130,7 +130,7 @@ class Clock:
         return restore
 
     def _sweep(self) -> None:
-        """Forget what was cancelled: what ends in a week is often overtaken within the hour."""
+        """Drop cancelled entries: an end scheduled in a week is often superseded within the hour."""
         self._queue = [entry for entry in self._queue if entry[2].call is not None]
         heapq.heapify(self._queue)
         self._sweep_at = max(SWEEP_AT, 2 * len(self._queue))
@@ -154,7 +154,7 @@ class Clock:
         return max(TICK_S, (self._queue[0][0] - self.now()) / self._speed)
 
     def _do_due(self) -> bool:
-        """Do a batch of what is due; True when more may be."""
+        """Run a batch of due entries; return True if more may be due."""
         now = self.now()
         for _ in range(BATCH):
             if not self._queue or self._queue[0][0] > now:

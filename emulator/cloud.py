@@ -1,4 +1,4 @@
-"""The state that all surfaces share, and the operations on it: methods for tests, which the control surface calls too."""
+"""The state that all surfaces share, and the operations on it, for tests and for the control surface."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class Cloud:
     """One local Microsoft cloud. Each operation applies to the next request.
 
     Attributes:
-        url: where it is reached, `https://127.0.0.1:PORT`.
-        ca_pem: the certificate that proves its TLS; empty when a certificate was given to it.
-        world: who there is.
-        proxy_url: the proxy that leads here under Microsoft's host names, `http://127.0.0.1:PORT`; empty: there is none.
-        on_change: called whenever something changed that is to outlive the process.
+        url: its address, `https://127.0.0.1:PORT`.
+        ca_pem: the CA certificate to trust; empty if the configuration provides a certificate.
+        world: the tenants, people and applications.
+        proxy_url: the proxy for Microsoft's host names, `http://127.0.0.1:PORT`; empty: there is none.
+        on_change: called after each change of the state that is stored between runs.
     """
 
     def __init__(self, config: Config, world: World, url: str, ca_pem: bytes, key: SigningKey, seal: bytes) -> None:
@@ -80,19 +80,19 @@ class Cloud:
         """Return the person with this UPN or object id.
 
         Raises:
-            LookupError: nobody has this UPN or object id.
+            LookupError: there is no such person.
         """
         return self.world.person(who, tenant)
 
-    # What people do
+    # Actions of people
 
     def act(
         self, who: str | Person, action: str, *, device: str = "", text: str = "", for_s: float | None = None
     ) -> Person:
         """Let a person do one of `life.ACTIONS`. The person stops living the day until `live` is called.
 
-        `switch_off` switches all devices off, `come` the desktop on, unless `device` says otherwise. With `for_s` it ends by
-        itself after so many of the world's seconds: `life.ENDING` lists what can.
+        Without `device`, `switch_off` switches all devices off and `come` switches the desktop on. With `for_s` the action ends
+        automatically after so many of the world's seconds: `life.ENDING` lists the actions that can.
         """
         person = self.person(who)
         person.living = False
@@ -111,8 +111,8 @@ class Cloud:
     ) -> Person:  # fmt: skip
         """Show exactly this presence of a person, until the person does something.
 
-        Published values are spelled as the switches say; others are sent as they are. An argument of None changes nothing; an
-        activity that is not given is the availability.
+        Published values are spelled as the switches specify; others are sent unchanged. An argument of None changes nothing; the
+        default of the activity is the availability.
         """
         person = self.person(who)
         person.living = False
@@ -167,7 +167,7 @@ class Cloud:
         return person
 
     def remove_person(self, who: str | Person) -> None:
-        """Delete a person: the id is unknown from now on, and grants of the account are dead."""
+        """Delete a person: the id becomes unknown, and grants of the account become invalid."""
         person = self.person(who)
         person.living = False
         person.tenant.remove(person)
@@ -176,10 +176,10 @@ class Cloud:
     # The cloud itself
 
     def set_switches(self, **changes: Any) -> Switches:
-        """Set some switches; the rest stays.
+        """Set some switches; the others do not change.
 
         Raises:
-            msgspec.ValidationError: a name or value is none.
+            msgspec.ValidationError: a name or value is invalid.
         """
         self.switches = self.switches.changed(**changes)
         for person in self.world.people():
@@ -187,12 +187,12 @@ class Cloud:
         return self.switches
 
     def load_profile(self, profile: Profile) -> None:
-        """Set every switch as a checked profile says."""
+        """Set every switch from a checked profile."""
         self.set_switches(**profile.switches)
         self.profile = profile
 
     def present_profile(self) -> Profile:
-        """Return the present switches as a profile, named as the last one loaded while no switch differs from it."""
+        """Return the current switches as a profile, with the name of the last loaded profile if no switch differs from it."""
         switches = msgspec.to_builtins(self.switches)
         return self.profile if self.profile.switches == switches else Profile(switches=switches)
 
@@ -209,10 +209,9 @@ class Cloud:
         return self.notifications.faults.add(fault)
 
     def end_subscription(self, subscription_id: str, *, haunts_s: float = 0.0) -> None:
-        """End a live subscription unannounced, as if it had expired; with `haunts_s` leave a ghost of it.
+        """End a live subscription without notice, as if it had expired; with `haunts_s` leave a ghost of it.
 
-        A ghost cannot be found, renewed or deleted, yet is in the way of a new subscription for so many of the world's
-        seconds.
+        A ghost cannot be found, renewed or deleted, but blocks a new subscription for so many of the world's seconds.
 
         Raises:
             LookupError: there is no such subscription, or it is not live.
@@ -221,7 +220,7 @@ class Cloud:
         self.notifications.subscriptions.end(self._subscription(subscription_id), how, haunts_s=haunts_s)
 
     def release_ghosts(self) -> None:
-        """Let no ended subscription stand in the way of a new one any longer."""
+        """Remove all ghosts, so that they no longer block new subscriptions."""
         self.notifications.subscriptions.release_ghosts()
 
     def challenge_subscription(self, subscription_id: str) -> None:
@@ -264,7 +263,7 @@ class Cloud:
         self.on_change()
 
     def _snapshot(self) -> Callable[[], None]:
-        """Hold the switches, the profile, the keys, the faults and what is left to chance; return what restores them."""
+        """Save the switches, profile, keys, faults and random state; return a function that restores them."""
         switches, profile, keys = self.switches, self.profile, self.tokens.key.snapshot()
         faults, life = self.faults.snapshot(), self.life.snapshot()
 
@@ -285,7 +284,7 @@ class Cloud:
         self.notifications.changed(person)
 
     def _populate(self) -> None:
-        """Put everybody where their day, or the world, begins."""
+        """Put all people into their initial state: that of their day or of the world."""
         if self.config.day:
             self.day.begin(self.world.people())
             return

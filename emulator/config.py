@@ -19,39 +19,39 @@ _MOST_SPEED: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """A cloud's beginnings. Only loopback addresses are listened on, for the control surface asks for no credential.
+    """The initial configuration of a cloud. It listens on loopback only, because the control surface needs no credential.
 
     Raises:
-        ValueError: values that cannot be, or not together; it names them all.
+        ValueError: some values are invalid or conflict; the message names all of them.
     """
 
     world: World | None = None
-    """The people; None: the demo world. A kept state goes before it."""
+    """The world; None: the demo world. A stored state takes precedence."""
     port: int = 0
     """0: any free port."""
     proxy_port: int | None = None
-    """Address of a proxy that leads here under Microsoft's host names; 0: on any free port; None: there is none."""
+    """Port of a proxy for Microsoft's host names; 0: any free port; None: no proxy."""
     state: Path | None = None
-    """The folder in which accounts, consents and keys outlive the process; None: nowhere."""
+    """The file that stores accounts, consents and keys between runs; None: they are not stored."""
     tls_cert: Path | None = None
-    """A certificate chain for 127.0.0.1, and for Microsoft's host names where they are used; None: one is made for all of
-    them, by a CA of its own."""
+    """A certificate chain for 127.0.0.1, and for Microsoft's host names if they are used; None: a private CA makes one for
+    all of them."""
     tls_key: Path | None = None
     ca_dir: Path | None = None
-    """The folder in which that CA outlives the process; None: nowhere."""
+    """The folder that stores that CA between runs; None: it is not stored."""
     switches: Switches = field(default_factory=Switches)
     profile: Profile | None = None
-    """The profile that those switches come from, if they come from one."""
+    """The profile that the switches come from, if any."""
     notification_ca: Path | None = None
-    """Authorities, in PEM, that webhooks' certificates may come from, beside the cloud's own and the system's."""
+    """Trusted CAs for webhooks' certificates, in PEM, in addition to the cloud's own and the system's."""
     speed: float = 1.0
     """World seconds in one second."""
     day: bool = False
-    """Whether people live a working day; otherwise everybody is there and stays available until something is done."""
+    """Whether people live a working day; otherwise all people are present and stay available until an action."""
     nights: bool = False
-    """Whether that day has nights and weekends, and people's time zones count; otherwise office hours follow each other."""
+    """Whether that day has nights, weekends and time zones; otherwise office hours follow each other."""
     seed: int = 1
-    """Makes the same day again."""
+    """Seed of the days: the same seed gives the same days."""
     journal_size: int = 20_000
 
     def __post_init__(self) -> None:
@@ -64,7 +64,7 @@ class Config:
             if port is not None and not 0 <= port <= _LAST_PORT:
                 yield f"the {name} is {port}; give one from 1 to {_LAST_PORT}, or 0 for any free one"
         if self.port == self.proxy_port != 0:
-            yield f"port {self.port} is given twice; give the proxy a port of its own"
+            yield f"port {self.port} is given twice; give the proxy another port"
         if (self.tls_cert is None) != (self.tls_key is None):
             yield "a TLS certificate and its key go together; give both, or neither to have them made"
         if self.tls_cert is not None and self.ca_dir is not None:

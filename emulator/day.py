@@ -31,40 +31,40 @@ BEGINS_S: Final = DAY_S + 9.5 * 3600
 
 OFFICE_FROM_S: Final = 8 * 3600
 OFFICE_S: Final = 36_900
-"""Without nights a day lasts from eight in the morning until a quarter past six, and the next one follows at once; what is
-planned before happens at eight, what is planned after soon."""
+"""Without nights a day lasts from eight in the morning until a quarter past six, and the next one follows at once. Steps
+planned before eight happen at eight, steps planned later soon."""
 
 GONE_S: Final = 1800
 """People who switched off this long before the world began are offline when it begins."""
 
 
 class Nights:
-    """A calendar as in life: nights, weekends, and everybody's clock as far ahead of UTC as the person says."""
+    """A realistic calendar: nights, weekends, and a time zone for each person."""
 
     evenings = True
 
     def local(self, person: Person, moment_s: float) -> tuple[int, float]:
-        """A person's day and second of it, at a moment of the world."""
+        """Return a person's day and the second of that day, at a moment of the world."""
         day, second = divmod(BEGINS_S + moment_s + person.zone_s, DAY_S)
         return int(day), second
 
     def moment(self, person: Person, day: int, second: float) -> float:
-        """The moment of the world at which it is that second of a person's day."""
+        """Return the moment of the world for a second of a person's day."""
         return day * DAY_S + second - BEGINS_S - person.zone_s
 
     def wakes(self, chance: Chance) -> float:
-        """The second of the day at which the day is planned: some time at night, so that not all are planned at once."""
+        """Return the second of the day at which the day is planned: a random time at night, so that not all are planned at once."""
         return chance.share() * 5 * 3600
 
     def date(self, moment_s: float) -> datetime:
-        """The date and time, in UTC."""
+        """Return the date and time, in UTC."""
         return MONDAY + timedelta(seconds=BEGINS_S + moment_s)
 
 
 class NoNights(Nights):
     """A calendar for demonstrations, in which office hours follow each other.
 
-    Everybody's begin at another time, so that the world never sleeps; meetings of a team are not at the same time then.
+    Each person's office hours begin at a different time, so that there is always activity. Meetings of a team do not coincide.
     """
 
     evenings = False
@@ -88,7 +88,7 @@ class NoNights(Nights):
         return OFFICE_FROM_S + chance.share()
 
     def date(self, moment_s: float) -> datetime:
-        """The date and time for those who are ahead of nobody."""
+        """Return the date and time for people without an offset."""
         number, second = divmod(moment_s, OFFICE_S)
         week, weekday = divmod(int(number), 5)
         return MONDAY + timedelta(days=week * 7 + weekday, seconds=OFFICE_FROM_S + second)
@@ -111,7 +111,7 @@ class Day:
         return self._calendar.date(self._clock.now())
 
     def begin(self, people: Iterable[Person]) -> None:
-        """Put everybody where their plan has them now, and let them go on from there until `living` is unset."""
+        """Put all people into the current state of their plan, and let them continue it until `living` is unset."""
         for person in people:
             if person.licensed and not person.living:
                 person.living = True
@@ -127,12 +127,12 @@ class Day:
         )
 
     def today(self, person: Person) -> tuple[int, array[int]]:
-        """A person's present day and what is planned for it."""
+        """Return a person's current day and its plan."""
         day, _ = self._calendar.local(person, self._clock.now())
         return day, self.plan(person, day)
 
     def _step_in(self, person: Person) -> None:
-        """Join the present day where it is by now."""
+        """Join the current day at the current time."""
         day, now = self._calendar.local(person, self._clock.now())
         entries = self.plan(person, day)
         done = bisect_right(entries, int(now + 1) * plan.CODES - 1)
@@ -145,7 +145,7 @@ class Day:
         self._await(person, day, entries, done)
 
     def _await(self, person: Person, day: int, entries: array[int], index: int) -> None:
-        """Plan the next step, or at the day's end the next day."""
+        """Schedule the next step, or at the day's end the next day."""
         if index < len(entries):
             second, _ = plan.step_of(entries[index])
             when, call = self._calendar.moment(person, day, second), lambda: self._take(person, day, entries, index)
@@ -176,7 +176,7 @@ class Day:
 
 
 def _in_force(entries: Iterable[int]) -> list[plan.Step]:
-    """The steps of the past that still matter: those since somebody last began anew, and what is said beside the state."""
+    """Return the past steps that still matter: those since the state last restarted, and additions to the state."""
     steps: list[plan.Step] = []
     for entry in entries:
         _, step = plan.step_of(entry)

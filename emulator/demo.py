@@ -1,4 +1,4 @@
-"""The world to try things in: three organisations, a few personal accounts, and one app registration for the relay."""
+"""The demo world: three organisations, a few personal accounts, and one app registration for the relay."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _CONTOSO = (
     "Ines Ito", "Jonas Jansen", "Kira Keller", "Leo Lindqvist",
 )  # fmt: skip
 _VISITORS = {"emma@contoso.example": "call", "farid@contoso.example": "available"}
-"""Who shows BusyIdle and AvailableIdle all the time, where people live their days."""
+"""The people who repeatedly show BusyIdle and AvailableIdle if people live their days."""
 _FABRIKAM = ("Mia Moreau", "Noah Novak", "Olga Olsen", "Paul Petit")
 _LITWARE = ("Quinn Quist", "Rosa Rossi", "Sven Sand")
 
 
 def demo() -> World:
-    """Three tenants; every account's password is `PASSWORD`. First names are UPNs: ada@contoso.example.
+    """Return three tenants; every account's password is `PASSWORD`. First names are UPNs: ada@contoso.example.
 
     In Litware only administrators may consent. Mia of Fabrikam is a guest of Contoso. Pat has a personal account.
     """
@@ -49,7 +49,7 @@ def _tenant(key: str, name: str, people: tuple[str, ...]) -> Tenant:
     for full_name in people:
         _add(tenant, full_name.split()[0].lower(), full_name)
     _add(tenant, "admin", f"{name} Administrator", role="admin", licensed=False)
-    # A service account without any licence is enough to read presence, and its own presence is never reported.
+    # A service account without a licence can read presence; its own presence is never reported.
     _add(tenant, "presence-relay", "Presence relay service account", licensed=False)
     return tenant
 

@@ -1,4 +1,4 @@
-"""One request and its answer, as every surface sees them; `$batch` makes inner ones of the same kind."""
+"""The types of a request and its answer, for all surfaces; the parts of a `$batch` have the same types."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ HTML = b"text/html; charset=utf-8"
 class Request:
     """One HTTP request. Handlers fill in `tenant_id`, `app_id`, `reason` and `ids` for the journal.
 
-    `path` is percent-decoded; header names are lower case. `base` is how links to the same host begin, `host` is
-    Microsoft's host name that the request was sent to, empty for a loopback address. `cloud` is that host's, or the
-    tenant's where the host leaves it open.
+    `path` is percent-decoded; header names are lower case. `base` is the beginning of links to the same host, `host` the
+    Microsoft host name that the request was sent to, empty for a loopback address. `cloud` is that host's, or the
+    tenant's if the host serves several clouds.
     """
 
     method: str
@@ -42,7 +42,7 @@ class Request:
     reason: str = ""
     ids: Sequence[str] = ()
     utc: float = field(default_factory=time.time)
-    """When it was received by the cloud's clock, in seconds since 1970."""
+    """The time of receipt by the cloud's clock, in seconds since 1970."""
 
     @property
     def authority(self) -> str:
@@ -50,19 +50,19 @@ class Request:
         return f"https://{CLOUDS[self.cloud].logins[0]}" if self.host else self.base
 
     def header(self, name: bytes) -> str:
-        """A header's value, empty when absent."""
+        """Return a header's value, empty if absent."""
         return self.headers.get(name, b"").decode("latin-1")
 
     def queries(self) -> dict[str, str]:
-        """The query's parameters; of a repeated one the last."""
+        """Return the query's parameters; of a repeated one the last."""
         return dict(parse_qsl(self.query.decode("latin-1"), keep_blank_values=True))
 
     def form(self) -> dict[str, str]:
-        """The body as a form; of a repeated field the last."""
+        """Return the body's form fields; of a repeated field the last."""
         return dict(parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True))
 
     def cookie(self, name: str) -> str:
-        """A cookie's value, empty when absent."""
+        """Return a cookie's value, empty if absent."""
         for part in self.header(b"cookie").split(";"):
             key, _, value = part.strip().partition("=")
             if key == name:
@@ -72,7 +72,7 @@ class Request:
 
 @dataclass(slots=True)
 class Answer:
-    """One HTTP answer; `content-length` is added by the server. `reset` tears the connection down instead."""
+    """One HTTP answer; `content-length` is added by the server. `reset` aborts the connection instead."""
 
     status: int = 200
     body: bytes = b""
@@ -82,18 +82,18 @@ class Answer:
 
 
 def json_answer(value: Any, status: int = 200) -> Answer:
-    """An answer whose body is `value` as JSON."""
+    """Return an answer whose body is `value` as JSON."""
     return Answer(status, msgspec.json.encode(value))
 
 
 def html_answer(text: str, status: int = 200) -> Answer:
-    """An answer that is a page. It is not to be stored or framed, as a sign-in page should not be."""
+    """Return an HTML page that must not be stored or framed, like a sign-in page."""
     guards = [(b"cache-control", b"no-store"), (b"x-frame-options", b"DENY"), (b"referrer-policy", b"no-referrer")]
     return Answer(status, text.encode(), HTML, guards)
 
 
 def redirect(location: str) -> Answer:
-    """An answer that sends the browser on."""
+    """Return a redirect."""
     return Answer(
         302, b"", HTML, [(b"location", location.encode("latin-1", "replace")), (b"cache-control", b"no-store")]
     )

@@ -1,4 +1,4 @@
-"""Injected faults: status, latency, broken bodies, torn connections, by path, tenant, application and probability."""
+"""Injected faults: status, latency, broken bodies, aborted connections, by path, tenant, application and probability."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from emulator.exchange import Request
 
 MOST: Final = 1000
-"""Faults in force at once; each request looks at all of them."""
+"""Maximum number of faults in force; each request checks all of them."""
 
 ConditionText = Annotated[str, msgspec.Meta(max_length=2048)]
 HeaderName = Annotated[str, msgspec.Meta(max_length=200, pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")]
@@ -28,10 +28,10 @@ HeaderValue = Annotated[str, msgspec.Meta(max_length=4096, pattern="^[\\x20-\\x7
 
 
 class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A failure made to order, and the requests that it meets. Empty conditions hold for every request.
+    """A fault, and conditions for the requests that it applies to. Empty conditions match every request.
 
-    With `status` the request never reaches its handler; `damage` spoils the handler's own answer; `latency_ms` comes on
-    top of either.
+    With `status` the request never reaches its handler; `damage` spoils the handler's answer; `latency_ms` applies in
+    addition to either.
     """
 
     path: ConditionText = ""
@@ -39,20 +39,20 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     contains: ConditionText = ""
     """Text that the path contains, for paths that begin with a tenant."""
     in_body: ConditionText = ""
-    """Text that the request's body contains, for what goes wrong because of one name or id among many."""
+    """Text that the request's body contains, for faults that depend on one name or id among many."""
     method: ConditionText = ""
     """HTTP method, in capitals."""
     tenant: ConditionText = ""
     """Tenant id."""
     app: ConditionText = ""
-    """Client id of the application that asks."""
+    """Client id of the application that sends the request."""
     account: ConditionText = ""
     """Object id of the caller, as in the access token."""
     probability: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
     count: Annotated[int, msgspec.Meta(ge=1)] | None = None
     """How often it happens; None: until removed."""
     for_s: Annotated[float, msgspec.Meta(gt=0, le=31_536_000)] | None = None
-    """For how many real seconds, from when it is put in force; None: until removed."""
+    """Duration in real seconds, from when it is put in force; None: until removed."""
     status: Annotated[int, msgspec.Meta(ge=200, le=599)] | None = None
     headers: Annotated[dict[HeaderName, HeaderValue], msgspec.Meta(max_length=50)] = msgspec.field(default_factory=dict)
     body: str = ""
@@ -61,14 +61,14 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """`truncated`: half of the body; `malformed`: its JSON, broken; `not_json`: a page; `no_value`: an object without its
     contents; `wrong_type`: the body as it is, under the content type of a page; `empty`: none."""
     reset: bool = False
-    """Tear the connection down without an answer."""
+    """Abort the connection without an answer."""
     id: int = 0
-    """Given by the emulator."""
+    """Set by the emulator."""
     until: float | None = None
-    """Given by the emulator: when `for_s` is over, in seconds since 1970."""
+    """Set by the emulator: the time when `for_s` ends, in seconds since 1970."""
 
     def concerns(self, request: Request) -> bool:
-        """Tell whether a request meets the conditions, probability apart."""
+        """Return whether a request meets the conditions, without regard to the probability."""
         if self.tenant and self.tenant != request.tenant_id:
             return False
         if self.method and self.method != request.method:
@@ -82,7 +82,7 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         return request.path.startswith(self.path) and self.contains in request.path
 
     def answer(self) -> Answer | None:
-        """Return the answer in place of the handler's; None when the handler is to answer."""
+        """Return the answer that replaces the handler's; None if the handler answers."""
         if self.reset:
             return Answer(reset=True)
         if self.status is None:
@@ -91,7 +91,7 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         return Answer(self.status, self.body.encode(), JSON, headers)
 
     def spoil(self, answer: Answer) -> None:
-        """Damage the handler's answer as asked."""
+        """Damage the handler's answer as `damage` specifies."""
         if self.damage == "truncated":
             answer.body = answer.body[: len(answer.body) // 2]
         elif self.damage == "not_json":
@@ -107,7 +107,7 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 def asking(request: Request) -> str:
-    """The client id, in lower case, of the application that sends a request: as it says, for nothing is verified yet."""
+    """Return the client id, in lower case, that a request claims; it is not verified yet."""
     authorization = request.header(b"authorization")
     kind, _, said = authorization.partition(" ")
     if kind.lower() == "bearer":
@@ -119,7 +119,7 @@ def asking(request: Request) -> str:
 
 
 def _account(request: Request) -> str:
-    """The object id, in lower case, that the access token of a request names; nothing is verified yet."""
+    """Return the object id, in lower case, in the access token of a request; it is not verified yet."""
     return str(_claims(request.header(b"authorization").rpartition(" ")[2]).get("oid", "")).lower()
 
 
@@ -142,7 +142,7 @@ _FROM_URL: Final = str.maketrans("-_", "+/")
 
 
 class Faults:
-    """The faults in force, oldest first; the first that concerns a request happens to it."""
+    """The faults in force, oldest first; the first that matches a request applies to it."""
 
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance
@@ -173,7 +173,7 @@ class Faults:
         return list(self._faults)
 
     def meet(self, request: Request) -> Fault | None:
-        """Return the fault that meets this request, and count it; None when there is none."""
+        """Return the fault that applies to this request, and count it; None if there is none."""
         now = time.time() if self._faults else 0.0
         for fault in self._faults:
             if fault.until is not None and fault.until <= now:
@@ -184,7 +184,7 @@ class Faults:
         return None
 
     def snapshot(self) -> Callable[[], None]:
-        """Remember the faults and their chances; returns what restores both."""
+        """Save the faults and their random state; return a function that restores both."""
         faults, state = [copy.copy(fault) for fault in self._faults], self._chance.getstate()
 
         def restore() -> None:

@@ -1,4 +1,4 @@
-"""Worlds of any size, made from a seed, and the stable ids of made-up worlds."""
+"""Worlds of any size, generated from a seed, and their stable ids."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ _SURNAMES = ("Adler", "Brandt", "Costa", "Dahl", "Eriksen", "Fontaine", "Garcia"
 BENCH_CLIENT_ID = "00000000-0000-4000-8000-00000000be0c"
 BENCH_SECRET = "bench-secret"
 PASSWORD = "Pa55word!"
-"""Everybody's, in every made-up world."""
+"""The password of all people in every generated world."""
 
 
 def stable_guid(name: str) -> str:
-    """The GUID that this name always has."""
+    """Return the GUID for a name, always the same."""
     return str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{name}.emulator.example"))
 
 
 def generate_world(*, tenants: int = 200, people: int = 500, seed: int = 1) -> World:
     """Make `tenants` tenants with `people` people and a service account (`relay@…`) each, and one application.
 
-    Tenants are spread over time zones, which count where days have nights.
+    Tenants are spread over time zones, which matter if days have nights.
     """
     chance = random.Random(seed)
     world = World()
@@ -77,6 +77,6 @@ _ZONES_H = (-8, -6, -5, -5, 0, 0, 1, 1, 1, 1, 2, 3, 5, 8, 9)
 
 
 def _guid(chance: random.Random) -> str:
-    """A version 4 GUID in lower case."""
+    """Return a version 4 GUID in lower case."""
     text = f"{chance.getrandbits(128):032x}"
     return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-8{text[17:20]}-{text[20:]}"

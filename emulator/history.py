@@ -19,10 +19,10 @@ SIZE: Final = 200_000
 
 
 class PresenceChange(msgspec.Struct, gc=False):
-    """Somebody is seen otherwise from now on."""
+    """A change of the presence that others see of a person."""
 
     number: int
-    """How many changes were noted until this one, since the history was cleared."""
+    """Number of changes up to and including this one since the history was cleared."""
     at_s: float
     """The world's seconds."""
     utc: float
@@ -36,7 +36,7 @@ class PresenceChange(msgspec.Struct, gc=False):
 
 
 class History:
-    """The newest changes, as many as fit, noted while `enabled`."""
+    """The newest changes, up to a maximum, recorded while `enabled`."""
 
     def __init__(self, clock: Clock, size: int = SIZE) -> None:
         self.enabled = False
@@ -45,7 +45,7 @@ class History:
         self._changes: deque[PresenceChange] = deque(maxlen=size)
 
     def write(self, person: Person, seen: Shown) -> None:
-        """Note that a person is seen so from now on."""
+        """Record a new presence of a person."""
         self.total += 1
         self._changes.append(
             PresenceChange(self.total, self._clock.now(), time.time(), person.tenant.tenant_id, person.oid, seen.availability,
@@ -55,13 +55,13 @@ class History:
     def search(
         self, *, tenant: str = "", person: str = "", after: int = 0, limit: int | None = None
     ) -> list[PresenceChange]:
-        """The changes for which all of this holds, oldest first; of many the oldest `limit`, to go on after.
+        """Return the changes that match all conditions, oldest first; at most the oldest `limit`.
 
         Args:
             tenant: tenant id.
             person: object id.
-            after: a number; noted after that one.
-            limit: how many at most.
+            after: the number of a change; only later ones match.
+            limit: maximum number of changes.
         """
         found: list[PresenceChange] = []
         for change in self._after(after):

@@ -1,7 +1,7 @@
-"""Microsoft's host names, and which of its clouds each belongs to.
+"""Microsoft's host names, and the cloud that each belongs to.
 
-The emulator answers under all of them as well as under 127.0.0.1. A request's host says which cloud it was meant for, and
-the links in its answer are that host's. Under 127.0.0.1 there is one place for all clouds, told apart by the tenant.
+The emulator answers under all of them and under 127.0.0.1. A request's host determines its cloud, and the links in the answer
+use that host. 127.0.0.1 serves all clouds; the tenant determines the cloud.
 
 https://learn.microsoft.com/graph/deployments and https://learn.microsoft.com/entra/identity-platform/authentication-national-cloud
 """
@@ -16,7 +16,7 @@ CloudName = Literal["global", "us_gov", "us_dod", "china"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class National:
-    """One of Microsoft's clouds. Each has directories, applications and tokens of its own."""
+    """One of Microsoft's clouds. Each has separate directories, applications and tokens."""
 
     logins: tuple[str, ...]
     """Entra's host names; the first is the one that issuers name."""
@@ -67,7 +67,7 @@ class Place(NamedTuple):
     """The cloud, host and base address that a request was sent to."""
 
     base: str
-    """How a link to the same host begins: `https://graph.microsoft.com`."""
+    """Beginning of links to the same host: `https://graph.microsoft.com`."""
     host: str = ""
     """Microsoft's host name; empty: a loopback address."""
     cloud: CloudName = "global"
@@ -93,10 +93,10 @@ _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost"})
 
 
 def place(host_header: str, origin: str) -> Place:
-    """Return the place that a request with this `Host` header was sent to.
+    """Return the place that a request was sent to, from its `Host` header.
 
     Args:
-        host_header: as the client sent it. Links lead back to it when it is a loopback address too: a port may be forwarded.
+        host_header: as the client sent it. Links use it even if it is a loopback address, because a port may be forwarded.
         origin: the cloud's own address.
     """
     name, _, port = host_header.lower().partition(":")
@@ -109,5 +109,5 @@ def place(host_header: str, origin: str) -> Place:
 
 
 def is_login_of(host: str, cloud: CloudName) -> bool:
-    """Tell whether a host is a cloud's Entra; the two American clouds share one."""
+    """Return whether a host is a cloud's Entra; the two American clouds share one."""
     return host in CLOUDS[cloud].logins

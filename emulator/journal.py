@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Entry(msgspec.Struct, gc=False):
-    """One request. Of Entra's requests the query and body are left out, for they hold codes and tokens."""
+    """One request. For Entra's requests, query and body are omitted because they contain codes and tokens."""
 
     at: float
     """Monotonic seconds."""
@@ -32,19 +32,19 @@ class Entry(msgspec.Struct, gc=False):
     count: int
     """Ids in a bulk read."""
     reason: str
-    """Why it was refused, empty when it was not."""
+    """The reason for a refusal; empty if it was not refused."""
     ids: list[str] | None = None
-    """The ids of a bulk read, when the journal keeps them."""
+    """The ids of a bulk read, if the journal keeps them."""
     number: int = 0
-    """How many requests were noted until this one, since the journal was cleared."""
+    """Number of requests up to and including this one since the journal was cleared."""
 
 
 MOST_IDS: Final = 1_000_000
-"""How many ids of bulk reads are kept, some 100 MB; of older reads only their number."""
+"""Maximum number of ids of bulk reads that are kept, some 100 MB; for older reads only their number."""
 
 
 class Journal:
-    """The newest requests, as many as fit."""
+    """The newest requests, up to a maximum."""
 
     def __init__(self, size: int = 20_000) -> None:
         self.keep_ids = False
@@ -54,7 +54,7 @@ class Journal:
         self.total = 0
 
     def write(self, request: Request, answer: Answer, began: float) -> None:
-        """Note one request that is answered now; `began` is monotonic."""
+        """Record one request with its answer; `began` is by the monotonic clock."""
         now = time.monotonic()
         shown = request.query.decode("latin-1") if request.path.startswith("/v1.0/") else ""
         ids = list(request.ids) if self.keep_ids and request.ids else None
@@ -70,7 +70,7 @@ class Journal:
         self, *, path: str = "", method: str = "", tenant: str = "", app: str = "", status: int | None = None,
         reason: str = "", since: float | None = None, after: int = 0, limit: int | None = None,
     ) -> list[Entry]:  # fmt: skip
-        """The entries for which all of this holds, oldest first.
+        """Return the entries that match all conditions, oldest first.
 
         Args:
             path: text that the path contains.
@@ -80,8 +80,8 @@ class Journal:
             status: HTTP status.
             reason: text that the reason contains, in any case.
             since: seconds since 1970; answered then or later.
-            after: a number; noted after that one.
-            limit: of many only the newest.
+            after: the number of an entry; only later ones match.
+            limit: maximum number of entries; the newest are returned.
         """
         wanted = [(name, value) for name, value in (("method", method), ("tenant", tenant), ("app", app)) if value]
         found: list[Entry] = []
@@ -119,7 +119,7 @@ class Journal:
 
 
 BUCKET_S = 0.01
-"""Width of a bucket of the gap histogram: fine enough to tell 6.00 s from 6.05 s."""
+"""Width of a bucket of the gap histogram: fine enough to distinguish 6.00 s from 6.05 s."""
 BUCKETS = 12_000
 """Two minutes; longer gaps share the last bucket, and `max_s` is exact."""
 
@@ -127,8 +127,8 @@ BUCKETS = 12_000
 class Gaps:
     """A histogram of the gaps between two reads of a user, all users together.
 
-    Kept up as reads happen, so that it costs the same after an hour as at the start. The first read of a user since the
-    last reset opens its first gap and counts as none.
+    Updated on each read, so its cost does not grow with time. The first read of a user since the last reset opens its
+    first gap and does not count as one.
     """
 
     def __init__(self) -> None:
@@ -137,13 +137,13 @@ class Gaps:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all gaps and begin again; enabled or not stays as it is."""
+        """Delete all gaps and restart; `enabled` does not change."""
         self._since = time.monotonic()
         self._buckets = [0] * (BUCKETS + 1)
         self._max_s = 0.0
 
     def read(self, people: Iterable[Person]) -> None:
-        """Note that these people are read now."""
+        """Record a read of these people."""
         now = time.monotonic()
         since, buckets, longest = self._since, self._buckets, self._max_s
         for person in people:
@@ -156,7 +156,7 @@ class Gaps:
         self._max_s = longest
 
     def report(self, people: Iterable[Person]) -> dict[str, Any]:
-        """The figures; `open_max_s` is the longest gap that is still open, of anybody read since the reset."""
+        """Return the figures; `open_max_s` is the longest gap that is still open, of all people read since the reset."""
         now = time.monotonic()
         last = min((person.last_read for person in people if person.last_read >= self._since), default=now)
         count = sum(self._buckets)
@@ -172,7 +172,7 @@ class Gaps:
         }
 
     def _quantile(self, share: float, count: int) -> float | None:
-        """The upper edge of the bucket in which the share is reached, never above the exact maximum."""
+        """Return the upper edge of the bucket that reaches the share, never above the exact maximum."""
         below = 0
         for index, size in enumerate(self._buckets):
             below += size

@@ -1,4 +1,4 @@
-"""People's actions, and the ways in which they end or fade by themselves.
+"""People's actions, and how they end or fade automatically.
 
     come ──► Available ──► call, meeting, present, focus (Teams knows) · dnd, brb, away, busy (chosen) ──► available
       ▲          │ lock / unlock: Away, unless in a call or presenting · idle: Away after a while without a key pressed
@@ -7,7 +7,7 @@
 
     app_session ──► Available ── 5 min ──► Available/AvailableInactive ── 5 min ──► Away          until it expires
 
-`sessions.py` computes the presence that others then see. The strings are those of the older pages' table
+`sessions.py` computes the presence that others see. The strings are those in the table of Microsoft's older pages
 (https://learn.microsoft.com/graph/cloud-communications-manage-presence-state).
 """
 
@@ -30,18 +30,18 @@ __all__ = ["ACTIONS", "ENDING", "Life"]
 
 DAY_S: Final = 86_400.0
 PREFERRED_S: Final = {"busy": DAY_S, "dnd": DAY_S, "urgent_only": DAY_S}
-"""How long a choice holds when nobody says; the others a week: https://learn.microsoft.com/graph/api/presence-setuserpreferredpresence"""
+"""Default duration of these choices; all others last a week: https://learn.microsoft.com/graph/api/presence-setuserpreferredpresence"""
 APP_SESSION_S: Final = 300.0
-"""How long an application's session lasts when nobody says, and the least: see the page in the module's docstring."""
+"""Default and minimum duration of an application's session: see the page in the module's docstring."""
 APP_SESSION_FADES_S: Final = 300.0
-"""After how long without a word an application's Available becomes inactive, and after how long again Away."""
+"""Time without an update until an application's Available becomes inactive, and then until it becomes Away."""
 
 
 class Life:
-    """Carries out what people do. Every visible change gets a new sequence number.
+    """Carries out people's actions. Every visible change gets a new sequence number.
 
-    `changes` counts everything that control can show; a person's `changed` is the count at the person's last change.
-    `on_shown` is called with a person and what was seen before whenever something else is seen.
+    `changes` counts all changes that the control surface can show; a person's `changed` is the count at their last change.
+    `on_shown` is called with the person and the previous presence whenever the presence that others see changes.
     """
 
     def __init__(self, world: World, clock: Clock, switches: Callable[[], Switches], seed: int) -> None:
@@ -55,21 +55,21 @@ class Life:
     def act(
         self, person: Person, action: str, *, device: str = "desktop", text: str = "", for_s: float | None = None
     ) -> None:
-        """Let a person do something.
+        """Let a person do an action.
 
         Args:
-            person: who.
+            person: the person.
             action: one of ACTIONS.
             device: `desktop` or `mobile`, for `come`; for `switch_off` also `all`.
             text: the message, for `out_of_office` and `status_message`; for `app_session` one of APPLICATIONS.
-            for_s: after how many of the world's seconds it ends by itself, for one of ENDING; None: by itself only what
-                Microsoft lets expire.
+            for_s: the world's seconds after which it ends automatically, for one of ENDING; None: only what Microsoft lets
+                expire ends automatically.
 
         Raises:
-            ValueError: nobody can do that.
+            ValueError: the action or its arguments are invalid.
         """
         if for_s is not None and action not in ENDING:
-            raise ValueError(f"{action} does not end by itself; for_s is for {', '.join(ENDING)}")
+            raise ValueError(f"{action} does not end automatically; for_s is for {', '.join(ENDING)}")
         self.changes += 1
         person.changed = self.changes
         if action in DOING:
@@ -86,19 +86,19 @@ class Life:
             raise ValueError(f"there is no action {action}; there are {', '.join(ACTIONS)}")
 
     def show(self, person: Person, shown: Shown) -> None:
-        """Have others see exactly this from now on, until the person does something."""
+        """Show exactly this presence to others, until the person's next action."""
         self._stop_fading(person)
         self._set(person, shown)
 
     def touch(self, person: Person) -> None:
-        """Give the presence a new sequence number and have it encoded again."""
+        """Give the presence a new sequence number, and encode it again at the next read."""
         self.changes += 1
         person.changed = self.changes
         person.sequence = self._world.next_sequence()
         person.fragment = b""
 
     def forget(self, person: Person) -> None:
-        """Nothing that ends by itself is under way any more, and nobody is out of office."""
+        """Cancel everything of a person that ends automatically, and the out-of-office state."""
         self._stop_fading(person)
         for due in (person.timers or {}).values():
             due.cancel()
@@ -107,7 +107,7 @@ class Life:
         person.out_of_office_message = person.status_message = ""
 
     def snapshot(self) -> Callable[[], None]:
-        """Remember nothing, for what people are is theirs; what is returned has everybody count as changed."""
+        """Save nothing, because the state belongs to the people; return a function that marks all people as changed."""
 
         def restore() -> None:
             self.changes += 1
@@ -165,7 +165,7 @@ class Life:
         self._be_there(person)
 
     def _idle(self, person: Person, _device: str, _text: str) -> None:
-        """Nobody touches the desktop from now on; after a while Teams takes its person for away."""
+        """Leave the desktop without input; after a while Teams shows the person as away."""
         self._be_there(person)
         if person.desktop:
             self._end(person, "idle", self._switches().inactive_s, "go_idle")
@@ -190,7 +190,7 @@ class Life:
         person.fade = self._clock.after(self._time(person, self._switches().linger_s), lambda: self._fade(person))
 
     def _fade(self, person: Person) -> None:
-        """Microsoft finds out that nobody is there any more."""
+        """Let the lingering state fade after the last device was switched off."""
         person.fade = None
         idle = IDLE.get(person.shown.availability)
         if idle is None:
@@ -208,7 +208,7 @@ class Life:
             person.fade.cancel()
             person.fade = None
 
-    # What is said beside the state
+    # Additions to the state
 
     def _out_of_office(self, person: Person, _device: str, text: str) -> None:
         person.oof_event, person.out_of_office, person.out_of_office_message = False, True, text
@@ -235,7 +235,7 @@ class Life:
         self.touch(person)
 
     def _refresh(self, person: Person) -> None:
-        """Show again what is to be seen, when something beside the two strings changed."""
+        """Update the visible presence after a change other than of the two strings."""
         self.touch(person)
         if there(person):
             self._set(person, seen(person))
@@ -271,7 +271,7 @@ class Life:
         elif person.fade is None:
             self._set(person, OFFLINE)
 
-    # What ends by itself
+    # Automatic ends
 
     def _unchosen(self, person: Person, _device: str, _text: str) -> None:
         person.preferred = ""
@@ -279,7 +279,7 @@ class Life:
             self._be_there(person)
 
     def _end(self, person: Person, name: str, after_s: float, then: str) -> None:
-        """Have `then` happen later, in place of what was to happen under this name."""
+        """Schedule the action `then`, replacing the one that was scheduled under this name."""
         self._stop(person, name)
 
         def due() -> None:
@@ -300,7 +300,7 @@ class Life:
                 due.cancel()
 
     def _time(self, person: Person, span: Span) -> float:
-        """A time out of a span: of one person and one occasion always the same, whatever others do meanwhile."""
+        """Return a random time out of a span, always the same for one person and occasion, independent of others."""
         least, most = span
         return (
             least + (most - least) * Chance(self._seed, person.oid, "fade", person.faded, len(person.shown[0])).share()
@@ -338,6 +338,6 @@ ENDING: Final = {
     **dict.fromkeys(PREFERRED, "unchosen"), "out_of_office": "in_office", "out_of_office_event": "event_ends",
     "status_message": "status_message", "app_session": "app_session_end",
 }  # fmt: skip
-"""Actions that can end by themselves, and what happens then."""
+"""Action that can end automatically -> the action that ends it."""
 
 ACTIONS: Final = (*_SIMPLE, *DOING, *PREFERRED)

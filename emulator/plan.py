@@ -20,7 +20,7 @@ HOUR: Final = 12
 
 
 class Step(NamedTuple):
-    """One thing that a plan can contain: an action of `life` with what goes with it."""
+    """One step of a plan: an action of `life` with its arguments."""
 
     action: str
     device: str = "desktop"
@@ -28,7 +28,7 @@ class Step(NamedTuple):
     for_s: float | None = None
 
 
-# A plan holds numbers of this table, so that 100,000 people's days fit in 20 MB.
+# A plan contains indexes into this table, so that 100,000 people's days fit in 20 MB.
 STEPS: Final = (
     Step("available"), Step("come"), Step("switch_off"), Step("switch_off", "all"), Step("come", "mobile"),
     Step("switch_off", "mobile"), Step("call"), Step("conference"), Step("meeting"), Step("present"), Step("focus"), Step("dnd"),
@@ -41,19 +41,19 @@ STEPS: Final = (
 _CODE: Final = {(step.action, step.device): code for code, step in reversed(list(enumerate(STEPS)))}
 _NOTES: Final = tuple(code for code, step in enumerate(STEPS) if step.action == "status_message")
 CODES: Final = 64
-"""More than there are numbers of steps."""
+"""Greater than every index of a step."""
 
 Plan = array
-"""Second of the day * 64 + number of the step, in the order of the day."""
+"""Second of the day * 64 + index of the step, in the order of the day."""
 
 
 def steps(plan: Plan[int]) -> list[tuple[int, Step]]:
-    """A plan's steps, each with its second of the day."""
+    """Return a plan's steps, each with its second of the day."""
     return [(entry // CODES, STEPS[entry % CODES]) for entry in plan]
 
 
 def step_of(entry: int) -> tuple[int, Step]:
-    """One entry of a plan: its second of the day, and the step."""
+    """Return the second of the day and the step of one entry of a plan."""
     return entry // CODES, STEPS[entry % CODES]
 
 
@@ -72,7 +72,7 @@ class Habits:
 
     @staticmethod
     def of(seed: int, oid: str, colleagues: int) -> Habits:
-        """The habits of a person in a tenant of that many people."""
+        """Return the habits of a person in a tenant with `colleagues` people."""
         chance = Chance(seed, oid)
         devices = chance.one_of(_DEVICES)
         arrives = chance.between(90, 110)
@@ -86,7 +86,7 @@ _DEVICES: Final = ("desktop",) * 24 + ("both",) * 21 + ("mobile",) * 4 + ("none"
 
 
 def make(seed: int, tenant_id: str, oid: str, day: int, colleagues: int, *, evenings: bool = True) -> Plan[int]:
-    """The plan of one person's day. Day 0 is a Monday; without evenings nothing happens after work."""
+    """Return the plan of one person's day. Day 0 is a Monday; without evenings nothing happens after work."""
     habits = Habits.of(seed, oid, colleagues)
     diary = _Diary(Chance(seed, oid, day), evenings=evenings)
     if habits.devices == "none":
@@ -103,15 +103,15 @@ def make(seed: int, tenant_id: str, oid: str, day: int, colleagues: int, *, even
 
 
 VISITS: Final = ("available", "call")
-"""What somebody who only visits does there. Who is available fades by AvailableIdle, who calls by BusyIdle."""
+"""The actions of people who only visit. An available person fades to AvailableIdle, a calling person to BusyIdle."""
 VISIT_EVERY_S: Final = 1_500
-"""More than a visit, the lingering and the idle state last together (`Switches.linger_s`, `Switches.idle_s`)."""
+"""Longer than a visit, the lingering and the idle state together (`Switches.linger_s`, `Switches.idle_s`)."""
 _VISIT_S: Final = 180
 
 
 @lru_cache(maxsize=len(VISITS))
 def visits(doing: str) -> Plan[int]:
-    """The plan of somebody who shows an idle state in every 25 minutes of each day, for demonstrations.
+    """Return the plan of a person who shows an idle state in every 25 minutes of each day, for demonstrations.
 
     Args:
         doing: one of VISITS.
@@ -124,9 +124,9 @@ def visits(doing: str) -> Plan[int]:
     return entries
 
 
-@lru_cache(maxsize=20_000)  # a team's is asked for by each of its people
+@lru_cache(maxsize=20_000)  # each person of a team requests the team's
 def _series(seed: int, tenant_id: str, team: int, day: int) -> list[tuple[int, int, bool]]:
-    """The meetings that come again: first slot, slots, and whether somebody of the team presents."""
+    """Return the recurring meetings: first slot, number of slots, and whether a member of the team presents."""
     ours = Chance(seed, tenant_id, team)
     daily, weekly, weekday = ours.between(112, 122), ours.between(13 * HOUR, 15 * HOUR), ours.between(0, 4)
     everybody = Chance(seed, tenant_id).between(0, 4)
@@ -139,7 +139,7 @@ def _series(seed: int, tenant_id: str, team: int, day: int) -> list[tuple[int, i
 
 
 class _Diary:
-    """A day that fills up. `_free` has a bit for each slot that nothing is in yet."""
+    """A day that is being planned. `_free` has a bit for each free slot."""
 
     def __init__(self, chance: Chance, *, evenings: bool) -> None:
         self._chance = chance
@@ -151,7 +151,7 @@ class _Diary:
         return array("I", sorted(self._entries))
 
     def on_leave(self) -> None:
-        """An automatic reply all day; some look in, and are seen to be available, out of office."""
+        """Plan an automatic reply all day; some people look in, and are shown as available, out of office."""
         self._add(8 * HOUR, "out_of_office")
         if self._chance.happens(0.5):
             self._look_in(self._chance.between(9 * HOUR, 16 * HOUR))
@@ -163,7 +163,7 @@ class _Diary:
             self._look_in(self._chance.between(9 * HOUR, 19 * HOUR))
 
     def on_the_road(self, habits: Habits) -> None:
-        """A mobile that is in the hand now and then."""
+        """Plan a day with occasional use of the mobile."""
         for slot in range(habits.arrives, habits.leaves - HOUR, 18):
             begins = slot + self._chance.between(0, 9)
             self._add(begins, "come", "mobile")
@@ -172,7 +172,7 @@ class _Diary:
             self._add(begins + self._chance.between(3, 7), "switch_off", "all")
 
     def at_work(self, habits: Habits, series: list[tuple[int, int, bool]]) -> None:
-        """A day in the office or at the desk at home."""
+        """Plan a day in the office or at the desk at home."""
         chance = self._chance
         arrives, leaves = habits.arrives + chance.between(-3, 3), habits.leaves + chance.between(-4, 8)
         self._free = (1 << leaves) - (1 << arrives + 1)
@@ -200,7 +200,7 @@ class _Diary:
         self._put(begins, slots, away, "come" if away == "switch_off" else "available")
 
     def _now_and_then(self) -> None:
-        """Plan what does not happen every day."""
+        """Plan events that do not happen every day."""
         chance = self._chance
         for probability, action, least, most in _NOW_AND_THEN:
             if chance.happens(probability):
@@ -226,7 +226,7 @@ class _Diary:
         self._add(slot + self._chance.between(1, 6), "switch_off", "all")
 
     def _meet(self, slot: int, slots: int, *, presents: bool) -> None:
-        """A meeting, into which somebody comes up to two minutes late."""
+        """Plan a meeting, which the person joins up to two minutes late."""
         if self._take(slot, slots):
             self._add(slot, "meeting", latest_s=120)
             if presents:
@@ -235,7 +235,7 @@ class _Diary:
             self._add(slot + slots, "available", latest_s=180)
 
     def _try(self, action: str, slots: int, then: str = "available") -> None:
-        """Something at whatever time, if that is free."""
+        """Plan an action at a random time, if that is free."""
         self._put(self._chance.between(102, 206), slots, action, then)
 
     def _put(self, slot: int, slots: int, action: str, then: str) -> None:
@@ -244,7 +244,7 @@ class _Diary:
             self._add(slot + slots, then, latest_s=0)
 
     def _take(self, slot: int, slots: int) -> bool:
-        """Take slots and the one after, in which it ends; False when one is taken."""
+        """Take slots and the one after, in which the action ends; return False if one is taken."""
         wanted = ((1 << slots + 1) - 1) << slot
         if self._free & wanted != wanted:
             return False
@@ -260,4 +260,4 @@ _NOW_AND_THEN: Final = (
     (0.35, "focus", 9, 24), (0.12, "dnd", 4, 12), (0.12, "busy", 4, 12), (0.03, "urgent_only", 6, 12), (0.04, "away", 3, 9),
     (0.04, "appear_offline", 6, 15),
 )  # fmt: skip
-"""Probability, action, least and most slots."""
+"""(probability, action, minimum slots, maximum slots)"""

@@ -34,7 +34,7 @@ _SEQUENCE = re.compile(r"([A-Z])(\d{10})")
 
 
 def spell(shown: Shown, switches: Switches) -> Shown:
-    """The two strings as the switches want them; strings that nobody published pass as they are."""
+    """Return the two strings in the spelling of the switches; unpublished strings are returned unchanged."""
     if switches.out_of_office_activity == "never" and shown.activity == "OutOfOffice":
         shown = Shown(shown.availability, shown.availability)
     if not switches.idle_values and shown.availability in _BASE_OF_IDLE:
@@ -54,7 +54,7 @@ def _lower(word: str) -> str:
 
 
 def encode(person: Person, switches: Switches, *, own: bool = False) -> bytes:
-    """One person's presence as a JSON object, as another user reads it; `own`: as the person does."""
+    """Return one person's presence as a JSON object, as another user reads it; `own`: as the person does."""
     shown = spell(person.shown, switches)
     value: dict[str, Any] = {"id": person.oid, "availability": shown.availability, "activity": shown.activity}
     away = person.out_of_office
@@ -81,13 +81,13 @@ _PLAIN = {"available", "outofoffice", "offline", "offwork"}
 
 
 def encode_unknown(user_id: str, switches: Switches) -> bytes:
-    """The presence of an unknown user, where the switches want one."""
+    """Return the presence of an unknown user, if the switches specify one."""
     shown = spell(Shown("PresenceUnknown", "PresenceUnknown"), switches)
     return msgspec.json.encode({"id": user_id, "availability": shown.availability, "activity": shown.activity})
 
 
 def _status_message(person: Person, *, own: bool) -> dict[str, Any] | None:
-    """The status message. When it was set and when it expires only its owner learns; one without a timer never does.
+    """Return the status message. Only its owner sees when it was set and when it expires; without a timer it never does.
 
     https://learn.microsoft.com/graph/api/resources/presencestatusmessage
     """
@@ -102,7 +102,7 @@ def _status_message(person: Person, *, own: bool) -> dict[str, Any] | None:
 
 
 def _sequence(number: str, switches: Switches) -> str:
-    """A sequence number in the wanted form; one that was set by hand stays as it is."""
+    """Return a sequence number in the form of the switches; one that was set manually is unchanged."""
     found = _SEQUENCE.fullmatch(number)
     if found is None or switches.sequence_form == "letter_and_10_digits":
         return number

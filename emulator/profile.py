@@ -3,11 +3,11 @@
 name = "…"                        # optional, as are source, made and unanswered
 source = "…"                      # where the answers come from
 made = "2026-11-20"               # when they were found
-unanswered = ["…"]                # what the answers leave as it is by default, and why
-observed = {…}, answers = {…}     # what else was seen, for people; the emulator does nothing with it
+unanswered = ["…"]                # switches that keep their default, and why
+observed = {…}, answers = {…}     # further observations, for people; the emulator ignores them
 
 [switches]
-spelling = "pascal"               # all of them; a file that lacks one, or knows another, is refused
+spelling = "pascal"               # all switches; a file with a missing or unknown switch is refused
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TOML: Final = "application/toml"
 
 
 class Profile(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Every switch, and where the answers come from."""
+    """The values of all switches, and their source."""
 
     switches: dict[str, Any]
     name: str = ""
@@ -44,7 +44,7 @@ def read_file(path: Path) -> Profile:
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is not a profile; it says which file and what is wrong.
+        ValueError: it is not a profile; the message names the file and the fault.
     """
     try:
         return read(path.read_bytes())
@@ -56,7 +56,7 @@ def read(toml: bytes) -> Profile:
     """Read the profile in a TOML text.
 
     Raises:
-        ValueError: it is not a profile; it says what is wrong.
+        ValueError: it is not a profile; the message names the fault.
     """
     return checked(msgspec.convert(tomllib.loads(toml.decode()), Profile))
 
@@ -65,7 +65,7 @@ def checked(profile: Profile) -> Profile:
     """Return a profile after checking that it sets every switch to an allowed value.
 
     Raises:
-        ValueError: it does not; it names the switches.
+        ValueError: it does not; the message names the switches.
     """
     known, given = set(Switches.__struct_fields__), set(profile.switches)
     faults = [f"lacks {name}" for name in sorted(known - given)]
@@ -79,13 +79,13 @@ def switches_of(profile: Profile) -> Switches:
     """Return the switches of a profile.
 
     Raises:
-        msgspec.ValidationError: a value is none; it says which.
+        msgspec.ValidationError: a value is invalid; the message names it.
     """
     return msgspec.convert(profile.switches, Switches)
 
 
 def toml_answer(profile: Profile) -> Answer:
-    """Answer with a profile as the file that it can be loaded from."""
+    """Return an answer with a profile as a file that can be loaded."""
     return Answer(200, written(profile).encode(), f"{TOML}; charset=utf-8".encode())
 
 
@@ -98,7 +98,7 @@ def written(profile: Profile) -> str:
 
 
 def _value(value: Any) -> str:
-    """A value in TOML, whose strings, numbers and lists can be written as in JSON."""
+    """Return a value in TOML; strings, numbers and lists are written as in JSON."""
     if isinstance(value, dict):
         return f"{{{', '.join(f'{_value(str(name))} = {_value(each)}' for name, each in value.items())}}}"
     return msgspec.json.encode(value).decode()

@@ -1,8 +1,8 @@
-"""An HTTP proxy that leads to the emulator under Microsoft's host names, and nowhere else.
+"""An HTTP proxy that connects Microsoft's host names to the emulator and refuses all others.
 
-A client with `HTTPS_PROXY` set to it asks for `CONNECT graph.microsoft.com:443` and then speaks TLS to the emulator
-through the tunnel, as if to Microsoft. Every other request is refused and noted in the journal, so that no request through
-this proxy ever leaves the machine.
+A client with `HTTPS_PROXY` set to it sends `CONNECT graph.microsoft.com:443` and then speaks TLS to the emulator
+through the tunnel, as if to Microsoft. Every other request is refused and recorded in the journal, so that no request
+through this proxy ever leaves the machine.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
 MOST_HEAD_BYTES: Final = 16 * 1024
 """The maximum size of a CONNECT with its headers; clients send some hundred bytes."""
 HEAD_S: Final = 10
-"""How long it may take to arrive."""
+"""Time limit for its arrival."""
 MOST_TUNNELS: Final = 1_000
-"""Open at once; each holds two sockets. Further ones are refused with 503."""
+"""Maximum number of open tunnels; each uses two sockets. Further ones are refused with 503."""
 IDLE_S: Final = 900
-"""A tunnel through which nothing passed for so long is closed. Answers may be made to take up to ten minutes."""
+"""Time without traffic after which a tunnel is closed. Faults can delay answers by up to ten minutes."""
 LAST_S: Final = 10
-"""How long the last bytes of a connection may take to be fetched."""
+"""Time limit for the client to read the last bytes of a connection."""
 _PIECE_BYTES: Final = 64 * 1024
 
 
 @asynccontextmanager
 async def proxying(port: int, to_port: int, journal: Journal) -> AsyncIterator[int]:
-    """Run a proxy on 127.0.0.1 while the context lasts; gives its port. `to_port` is the emulator's own, there as well.
+    """Run a proxy on 127.0.0.1 while the context lasts; yield its port. `to_port` is the emulator's port on 127.0.0.1.
 
     Raises:
         OSError: the port is taken.
@@ -51,7 +51,7 @@ async def proxying(port: int, to_port: int, journal: Journal) -> AsyncIterator[i
 
 
 class _Proxy:
-    """The connections of one proxy, each a task."""
+    """The connections of one proxy, each in its own task."""
 
     def __init__(self, to_port: int, journal: Journal) -> None:
         self._to_port = to_port
@@ -59,7 +59,7 @@ class _Proxy:
         self._running: set[asyncio.Task[None]] = set()
 
     def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one connection until either side ends it, in a task of its own: `stop` may cancel it."""
+        """Serve one connection until either side ends it, in a separate task that `stop` may cancel."""
         task = asyncio.create_task(self._serve(reader, writer), name="emulator-proxy")
         self._running.add(task)
         task.add_done_callback(self._running.discard)
@@ -75,7 +75,7 @@ class _Proxy:
         try:
             await self._lead(reader, writer)
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
-            writer.transport.abort()  # gone, silent, or torn down on the other side: so is this one
+            writer.transport.abort()  # the other side is closed, silent or aborted: abort this side too
         finally:
             _close(writer)
 
@@ -88,9 +88,7 @@ class _Proxy:
             return await self._refuse(writer, 431, "", "", "The head of the request is too large.", began)
         method, target = _asked(head)
         if method != "CONNECT" or not _microsofts(target):
-            text = (
-                f"Only CONNECT to Microsoft's host names on port 443 leads anywhere here; {target or 'this'} does not."
-            )
+            text = f"This proxy accepts only CONNECT to Microsoft's host names on port 443, not {target or 'this'}."
             return await self._refuse(writer, 403, method, target, text, began)
         if len(self._running) > MOST_TUNNELS:
             return await self._refuse(writer, 503, method, target, f"{MOST_TUNNELS} tunnels are open already.", began)
@@ -114,14 +112,14 @@ class _Proxy:
 
 
 def _close(writer: asyncio.StreamWriter) -> None:
-    """Close a connection; a peer that does not read the rest in time is cut off."""
+    """Close a connection; abort it if the peer does not read the rest in time."""
     writer.close()
     if writer.transport.get_write_buffer_size():
         asyncio.get_running_loop().call_later(LAST_S, writer.transport.abort)
 
 
 def _asked(head: bytes) -> tuple[str, str]:
-    """Method and target of a request's first line, empty where there is none."""
+    """Return the method and target of a request's first line; empty if missing."""
     method, _, rest = head.partition(b"\r\n")[0].decode("latin-1").partition(" ")
     return method[:20], rest.partition(" ")[0][:300]
 
@@ -135,10 +133,10 @@ _End = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 async def _both_ways(one: _End, other: _End) -> None:
-    """Pass bytes on until one side ends; TLS has no use for a connection that is open in one direction only.
+    """Forward bytes until one side ends; TLS cannot use a connection that is open in one direction only.
 
     Raises:
-        ConnectionError: one side was torn down.
+        ConnectionError: one side was aborted.
         TimeoutError: nothing passed for too long.
     """
     async with asyncio.timeout(IDLE_S) as idle:
@@ -158,4 +156,4 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, idle
     while piece := await reader.read(_PIECE_BYTES):
         idle.reschedule(loop.time() + IDLE_S)
         writer.write(piece)
-        await writer.drain()  # who reads slowly is sent slowly
+        await writer.drain()  # backpressure for a slow reader

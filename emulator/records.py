@@ -11,7 +11,7 @@ from emulator.world import Application, ConsentRequest, Person, Tenant, UserCons
 
 
 class PersonRecord(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One person as the file holds it."""
+    """One person in the file."""
 
     oid: str
     upn: str
@@ -26,10 +26,10 @@ class PersonRecord(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omi
     home: str = ""
     mfa: bool = False
     visits: str = ""
-    """Comes, does this (a name of `plan.VISITS`) and switches off again and again, instead of living a day."""
+    """A name of `plan.VISITS`: instead of living a day, the person repeatedly comes, does this and switches off."""
     groups: list[str] = []
     utc_offset_s: int = 0
-    """How far the person's clock is ahead of UTC."""
+    """Offset of the person's clock from UTC."""
 
 
 class ConsentRecord(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -58,7 +58,7 @@ class TenantRecord(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omi
     people: list[PersonRecord] = []
     consents: list[ConsentRecord] = []
     admin_consent_only: bool = False
-    """Of older files: the same as `user_consent` off."""
+    """In older files: the same as `user_consent` off."""
     cloud: CloudName = "global"
     user_consent: UserConsent = "allowed"
     mfa_required: bool = False
@@ -71,7 +71,7 @@ class TenantRecord(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omi
 
 
 class ApplicationRecord(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One app registration as the file holds it."""
+    """One app registration in the file."""
 
     client_id: str
     name: str
@@ -91,7 +91,7 @@ class ApplicationRecord(msgspec.Struct, kw_only=True, forbid_unknown_fields=True
 
 
 class WorldRecord(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A whole world as the file holds it."""
+    """A whole world in the file."""
 
     tenants: list[TenantRecord] = []
     applications: list[ApplicationRecord] = []

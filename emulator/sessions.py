@@ -1,4 +1,4 @@
-"""The presence that others see of a person: the states of the sessions, aggregated as Teams does.
+"""The presence that others see of a person: the states of all sessions, aggregated as in Teams.
 
     chosen by the person  >  DoNotDisturb  >  Busy  >  Available  >  Away          https://learn.microsoft.com/graph/cloud-communications-manage-presence-state
 
@@ -36,8 +36,8 @@ PREFERRED: Final = {
 }
 """The states that a person can choose."""
 IDLE: Final = {"Available": Shown("AvailableIdle", "Inactive"), "Busy": Shown("BusyIdle", "Busy")}
-"""The state that follows when nobody is there any more. That these stand between switching off and Offline is reported,
-not documented; what the activity is called then is assumed."""
+"""The state after the last device was switched off. That these precede Offline is reported, not documented; the name
+of the activity is assumed."""
 
 APPLICATIONS: Final = {
     "Available": AVAILABLE, "Away": AWAY, "InACall": Shown("Busy", "InACall"),
@@ -51,7 +51,7 @@ _RANK: Final = {"DoNotDisturb": 4, "Busy": 3, "Available": 2, "Away": 1}
 
 
 def there(person: Person) -> bool:
-    """Tell whether a person has any session."""
+    """Return whether a person has any session."""
     return bool(person.desktop) or person.mobile or person.app_session is not None
 
 
@@ -66,7 +66,7 @@ def seen(person: Person) -> Shown:
 
 
 def _states(person: Person) -> list[Shown]:
-    """The state of each session. An activity takes place on the device that is in use."""
+    """Return the state of each session. An activity takes place on the device in use."""
     doing = DOING.get(person.doing, AVAILABLE)
     states = []
     if person.desktop:
@@ -86,7 +86,7 @@ _LOOKS: Final = {
 
 
 def teams_icon(person: Person) -> str:
-    """Return Teams' icon: available, busy, dnd, away, offline, out_of_office, or unknown as for people without a licence.
+    """Return Teams' icon: available, busy, dnd, away, offline, out_of_office, or unknown (for people without a licence).
 
     Teams is reported to draw AvailableIdle as Away: https://github.com/microsoftgraph/microsoft-graph-toolkit/issues/3336
     """

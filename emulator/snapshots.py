@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 SnapshotPart = Callable[[], Callable[[], None]]
-"""Holds a part of the cloud as it is now, and returns a function that restores it."""
+"""Saves the current state of a part of the cloud, and returns a function that restores it."""
 
 MOST: Final = 8
-"""Each holds every attribute of everybody: some 1 kB a person."""
+"""Maximum number of snapshots. Each contains all attributes of all people: some 1 kB a person."""
 
 _NAME: Final = re.compile(r"[\w.-]{1,64}")
 _READING: Final = {"fragment", "last_read"}
-"""Of people: how they are read, rather than how they are."""
+"""Attributes of people that concern reads, not state."""
 _ATTRIBUTES: Final = tuple(name for name in Person.__slots__ if name not in _READING)
 
 
@@ -33,7 +33,7 @@ class Snapshots:
     """The named snapshots of one cloud.
 
     Args:
-        parts: functions that each hold one part of the cloud and return a function that restores it.
+        parts: functions that each save one part of the cloud and return a function that restores it.
         on_restored: called after a snapshot was restored.
     """
 
@@ -47,10 +47,10 @@ class Snapshots:
         return list(self._taken)
 
     def take(self, name: str) -> None:
-        """Take a snapshot under a name, in place of one that has it.
+        """Take a snapshot under a name; it replaces an earlier one of that name.
 
         Raises:
-            ValueError: the name is none, or there are too many snapshots.
+            ValueError: the name is invalid, or there are too many snapshots.
         """
         if not _NAME.fullmatch(name):
             raise ValueError("a snapshot's name must be 1 to 64 letters, digits, dots, dashes or underscores")
@@ -59,7 +59,7 @@ class Snapshots:
         self._taken[name] = [part() for part in self._parts]
 
     def restore(self, name: str) -> None:
-        """Restore everything as it was; the snapshot stays.
+        """Restore the state of a snapshot; the snapshot stays.
 
         Raises:
             LookupError: there is none of that name.
@@ -84,7 +84,7 @@ class Snapshots:
 
 
 def snapshot_world(world: World) -> Callable[[], None]:
-    """Hold the tenants with their people, the applications and the sequence numbers; return what restores them."""
+    """Save the tenants with their people, the applications and the sequence numbers; return a function that restores them."""
     whole = _attributes(world)
     parts = [(part, _attributes(part)) for part in (*world.tenants.values(), *world.applications.values())]
     people = [(each, [_copied(getattr(each, name)) for name in _ATTRIBUTES]) for each in world.people()]
@@ -101,7 +101,7 @@ def snapshot_world(world: World) -> Callable[[], None]:
 
 
 def _attributes(part: Any) -> dict[str, Any]:
-    """The attributes of an object, of whatever kind, each copied."""
+    """Return copies of all attributes of an object of any type."""
     names = [field.name for field in dataclasses.fields(part)] if dataclasses.is_dataclass(part) else list(vars(part))
     return {name: _copied(getattr(part, name)) for name in names}
 
@@ -112,7 +112,7 @@ def _set(part: Any, attributes: dict[str, Any]) -> None:
 
 
 def _copied(value: Any) -> Any:
-    """A value that no later change reaches: containers are copied, what they hold at the bottom is not."""
+    """Return a copy that later changes do not affect: containers are copied recursively, their leaves are not."""
     if isinstance(value, dict):
         return {key: _copied(each) for key, each in value.items()}
     if isinstance(value, list):

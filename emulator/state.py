@@ -1,6 +1,6 @@
-"""The state that outlives the process: accounts, consents, applications and the keys that sign and seal tokens.
+"""The state that is stored between runs: accounts, consents, applications and the keys that sign and seal tokens.
 
-Refresh tokens are not part of it: each carries its own content, sealed.
+Refresh tokens are not part of it: each contains its own sealed content.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from emulator.world import World
 
 SETTLE_S = 0.1
-"""How long changes gather before they are written: a consent is followed by more within milliseconds."""
+"""Delay before changes are written: a consent is followed by more changes within milliseconds."""
 
 
 class StateRecord(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -35,7 +35,7 @@ class StateRecord(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Kept:
-    """A state that was read, or a new one."""
+    """A stored or new state."""
 
     def __init__(self, signing_key: str, seal: bytes, world: World) -> None:
         self.signing_key = signing_key
@@ -49,10 +49,10 @@ def fresh(world: World) -> Kept:
 
 
 def load(path: Path) -> Kept | None:
-    """The state of an earlier run; None when there is none.
+    """Return the state of an earlier run; None if there is none.
 
     Raises:
-        ValueError: the file is not a state; it says why. It is left as it is.
+        ValueError: the file is not a state; the message explains why. The file is not changed.
     """
     if not path.exists():
         return None
@@ -66,7 +66,7 @@ def load(path: Path) -> Kept | None:
 
 
 def save(path: Path, cloud: Cloud) -> None:
-    """Write the state, whole or not at all. Only its owner may read it."""
+    """Write the state atomically. Only its owner may read the file."""
     record = StateRecord(
         version=1, signing_key=cloud.tokens.key.pem, seal=cloud.tokens.seal, world=to_record(cloud.world)
     )
@@ -80,7 +80,7 @@ def save(path: Path, cloud: Cloud) -> None:
 
 
 class Keeper:
-    """Writes the state soon after each change; `run` until cancelled, `close` for the last time."""
+    """Writes the state soon after each change, in `run`, and a last time in `close`."""
 
     def __init__(self, path: Path, cloud: Cloud) -> None:
         self._path = path

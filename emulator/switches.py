@@ -1,4 +1,4 @@
-"""Switches for behaviour that Microsoft does not document, or that a test needs changed; all can be set at any time."""
+"""Switches for behaviour that Microsoft does not document, or that a test must change; all can be set at any time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Span = tuple[Seconds, Seconds]
 
 
 class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The cloud's open questions and their answers for now."""
+    """Undocumented or changeable behaviour of the cloud, with its current values."""
 
     spelling: Literal["pascal", "lower_camel", "third"] = "pascal"
     """The published set of values that is sent: the older pages' (`Busy`/`InACall`), the current page's
@@ -35,7 +35,7 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     duplicate_ids: Literal["once", "repeat", "refuse_400"] = "once"
     """The answer of a bulk read for an id that is named twice."""
     malformed_ids: Literal["refuse_400", "omit"] = "refuse_400"
-    """The answer of a bulk read for an id that is no GUID."""
+    """The answer of a bulk read for an id that is not a GUID."""
     empty_ids: Literal["refuse_400", "empty"] = "refuse_400"
     """The answer to a bulk read without ids."""
     too_many_ids: Literal["refuse_400", "refuse_413", "first_650"] = "refuse_400"
@@ -58,7 +58,7 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     sequence_form: Literal["letter_and_10_digits", "20_digits", "16_hex"] = "letter_and_10_digits"
     """The form of `sequenceNumber`: as in the published sample, or otherwise sortable as text."""
     work_locations: bool = False
-    """Presences carry `workLocation`, which the page names and no sample shows."""
+    """Presences have `workLocation`, which the page names but no sample shows."""
     count_bulk_as: Literal["one", "ids"] = "one"
     """The cost of one bulk read against the presence limit."""
     presence_limit: Annotated[int, msgspec.Meta(ge=0)] = 1500
@@ -79,11 +79,11 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     uncovered_properties: Literal["null", "absent"] = "null"
     """The value of a user's properties that the permissions do not cover."""
     app_user_read_basic: Literal["refuse_403", "admit"] = "refuse_403"
-    """The answer to an application by itself with `User.ReadBasic.All`; reported to be refused:
+    """The answer to an application without a user that has `User.ReadBasic.All`; reported to be refused:
     https://learn.microsoft.com/answers/questions/6019739"""
     personal_accounts: Literal["refused", "admitted"] = "refused"
-    """Personal accounts at `organizations` are refused or may sign in. Microsoft keeps them on its own page; a registration for
-    personal accounts as well, or an address with `common`, lets them through."""
+    """Personal accounts at `organizations` are refused or may sign in. Microsoft refuses them on its own page; a registration for
+    personal accounts too, or an address with `common`, admits them."""
     unverified_publishers: Literal["allowed", "admin_needed"] = "allowed"
     """Users may consent to applications of unverified publishers, or an administrator is needed. Microsoft's risk-based step-up consent stops them
     where it finds a request risky, and when it does is not published:
@@ -91,12 +91,12 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     auth_time_claim: Literal["with_max_age", "always", "never"] = "with_max_age"
     """Id tokens have the time of the password (`auth_time`): if the request has `max_age`, as reported of it
     (https://github.com/AzureAD/microsoft-authentication-library-for-python/issues/455), or also without, where the registration has
-    the optional claim (https://learn.microsoft.com/entra/identity-platform/optional-claims-reference); `never` is for trying."""
+    the optional claim (https://learn.microsoft.com/entra/identity-platform/optional-claims-reference); `never` is for tests."""
     directory_roles_claim: bool = False
-    """Id tokens have directory roles (`wids`), which the registration must ask for."""
+    """Id tokens have directory roles (`wids`), which the registration must request."""
     blocked_sign_in: Literal["redirect", "page"] = "redirect"
-    """The place of the error for a person stopped by a policy after the password: at the application, or on a page that goes no
-    further."""
+    """The place of the error for a person stopped by a policy after the password: at the application, or on a final
+    page."""
     strong_authentication_error: Literal["interaction_required", "invalid_grant"] = "interaction_required"
     """The token endpoint's error where a second factor is missing; both have been seen."""
     replayed_code_ends_grant: bool = False
@@ -120,7 +120,7 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Lifetime of an access token for applications with continuous access evaluation, in seconds: "up to 28 hours",
     https://learn.microsoft.com/entra/identity/conditional-access/concept-continuous-access-evaluation"""
     extra_fields: bool = False
-    """Presences carry fields that a reader does not expect, `workLocation` among them."""
+    """Presences have fields that a reader does not expect, `workLocation` among them."""
     graph_latency_ms: Milliseconds = 0.0
     """Latency of Graph, in milliseconds."""
     token_latency_ms: Milliseconds = 0.0
@@ -146,10 +146,10 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     second_subscription: Literal["conflict_409", "forbidden_403"] = "conflict_409"
     """The refusal of a second subscription: as reported for presence, or as Microsoft refuses what exceeds a quota."""
     subscription_unknown_ids: Literal["accept", "refuse_400"] = "accept"
-    """The answer to a subscription with an id that is unknown in the tenant; deleted accounts are reported to make it fail:
+    """The answer to a subscription with an id that is unknown in the tenant; reported: deleted accounts make it fail:
     https://github.com/microsoftgraph/msgraph-beta-sdk-dotnet/issues/352"""
     client_state_required: bool = False
-    """A subscription needs `clientState`; one of Microsoft's pages says so, another says not."""
+    """A subscription needs `clientState`; Microsoft's pages contradict each other."""
     renewal_status: Literal[200, 204] = 200
     """The status of a renewal; 204 without a body is that of the older text."""
     renewal_handshake: bool = False
@@ -170,18 +170,18 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     notification_sequence_numbers: bool = False
     """The documented content has `sequenceNumber` too."""
     notification_resource: Literal["presence", "user", "filter"] = "presence"
-    """The `resource` of a notification: `communications/presences/{id}`, `users/{id}/presence`, or whatever the
-    subscription asked for, as https://devblogs.microsoft.com/microsoft365dev/breaking-changes-to-microsoft-graph-presence-and-online-meeting-basic-change-notifications
+    """The `resource` of a notification: `communications/presences/{id}`, `users/{id}/presence`, or the
+    resource that the subscription requested, as https://devblogs.microsoft.com/microsoft365dev/breaking-changes-to-microsoft-graph-presence-and-online-meeting-basic-change-notifications
     announces."""
     validation_token_version: Literal["1.0", "2.0", "mixed"] = "1.0"
     """The form of validation tokens: the documented one, that of Microsoft's Java helper, or one after the other."""
     lifecycle_validation_tokens: bool = False
-    """Lifecycle notifications of rich subscriptions carry validation tokens; the documented payload has none."""
+    """Lifecycle notifications of rich subscriptions have validation tokens; the documented payload has none."""
     unauthorised_notifications: Literal["held", "lost"] = "held"
-    """Notifications while the subscription's access token is expired: tried for four hours, as the webhook page
+    """Notifications while the subscription's access token is expired: retried for four hours, as the webhook page
     says, or lost, as the lifecycle page says."""
     reauthorization_lead_s: Seconds = 900.0
-    """Time before the end of token or subscription at which its application is asked to reauthorise, in world seconds."""
+    """Time before the end of a token or subscription at which its application gets a request to reauthorise, in world seconds."""
     reauthorization_every_s: Annotated[float, msgspec.Meta(ge=1)] = 900.0
     """Time between two requests to reauthorise, in world seconds."""
     notification_timeout_s: Annotated[float, msgspec.Meta(gt=0, le=600)] = 3.0
@@ -195,13 +195,13 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """Return these switches with some of them changed.
 
         Raises:
-            msgspec.ValidationError: a name or value is none; it says which.
+            msgspec.ValidationError: a name or value is invalid; the message names it.
         """
         return msgspec.convert({**msgspec.structs.asdict(self), **changes}, Switches)
 
 
 class Described(NamedTuple):
-    """One switch in words: its name, what it decides, and its JSON Schema."""
+    """The description of one switch: its name, its effect, and its JSON Schema."""
 
     name: str
     about: str

@@ -1,4 +1,4 @@
-"""The certificate that the cloud shows: a given one, or one by a CA of its own."""
+"""The cloud's TLS certificate: from the configuration, or made by a private CA."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from emulator.config import Config
 
 NAMES = ("localhost", "127.0.0.1", "::1", *sorted(KNOWN))
-"""One certificate for all names that there are: its elliptic-curve key takes no time to make, and clients need no SNI."""
+"""One certificate for all names: its elliptic-curve key is fast to make, and clients need no SNI."""
 
 
 def server_context(config: Config) -> tuple[ssl.SSLContext, bytes]:
-    """The context to serve with, and the PEM of the CA (empty for a given certificate).
+    """Return the server's TLS context, and the PEM of the CA (empty for a configured certificate).
 
     Raises:
         OSError: a file cannot be read, or is not a certificate or key.
@@ -32,9 +32,9 @@ def server_context(config: Config) -> tuple[ssl.SSLContext, bytes]:
             context.load_cert_chain(config.tls_cert, config.tls_key)
         except OSError as error:
             text = (
-                f"the TLS certificate {config.tls_cert} or its key {config.tls_key} is of no use ({error}); both have"
+                f"the TLS certificate {config.tls_cert} or its key {config.tls_key} cannot be used ({error}); both must"
             )
-            raise OSError(f"{text} to be readable PEM files that belong together") from error
+            raise OSError(f"{text} be readable PEM files that belong together") from error
         return context, b""
     if config.ca_dir is None:
         authority, leaf = process_certificate()
@@ -43,21 +43,21 @@ def server_context(config: Config) -> tuple[ssl.SSLContext, bytes]:
     try:
         authority = _authority(config.ca_dir)
     except (OSError, ValueError) as error:
-        text = f"no CA can be kept in {config.ca_dir} ({error}); give a folder that can be written to, or remove its"
-        raise OSError(f"{text} ca.pem and ca.key to have them made anew") from error
+        text = f"no CA can be stored in {config.ca_dir} ({error}); give a writable folder, or remove its"
+        raise OSError(f"{text} ca.pem and ca.key to create new ones") from error
     authority.issue_cert(*NAMES).configure_cert(context)
     return context, authority.cert_pem.bytes()
 
 
 @functools.cache
 def process_certificate() -> tuple[trustme.CA, trustme.LeafCert]:
-    """A CA and a certificate of it for clouds without a folder for theirs: made once a process."""
+    """Return a CA and its certificate, for clouds that do not store a CA: made once a process."""
     authority = trustme.CA()
     return authority, authority.issue_cert(*NAMES)
 
 
 def _authority(folder: Path) -> trustme.CA:
-    """The CA that is kept in a folder, made when there is none."""
+    """Return the CA that is stored in a folder; make it if there is none."""
     certificate, key = folder / "ca.pem", folder / "ca.key"
     if certificate.exists() and key.exists():
         return trustme.CA.from_pem(certificate.read_bytes(), key.read_bytes())

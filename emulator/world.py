@@ -25,14 +25,14 @@ class Shown(NamedTuple):
 OFFLINE = Shown("Offline", "Offline")
 
 EVERYBODY = "*"
-"""In place of an object id in a consent: an administrator consented for the whole tenant."""
+"""Replaces the object id in a consent if an administrator consented for the whole tenant."""
 
 PERSONAL = "9188040d-6c67-4c5b-b112-36a304b66dad"
-"""The tenant that Microsoft keeps personal accounts in: https://learn.microsoft.com/entra/identity-platform/id-token-claims-reference"""
+"""Microsoft's tenant for personal accounts: https://learn.microsoft.com/entra/identity-platform/id-token-claims-reference"""
 
 
 class Person:
-    """One person: an account, devices, and what others see."""
+    """One person: an account, devices, and the presence that others see."""
 
     __slots__ = (
         "access_valid_from", "app_session", "changed", "cookies_valid_from", "desktop", "display_name", "doing", "enabled", "fade", "faded", "fragment", "groups", "home", "last_read", "licensed",
@@ -51,22 +51,22 @@ class Person:
         self.password = password
         self.role = role
         self.licensed = licensed
-        self.home = home  # of a guest, the UPN in the tenant where the account is at home; there is its password
-        self.mfa = mfa  # whether a second factor is registered; then every sign-in asks for it
+        self.home = home  # of a guest, the UPN in the home tenant, which also has the password
+        self.mfa = mfa  # whether a second factor is registered; then every sign-in requires it
         self.visits = (
-            visits  # instead of a day: comes, does this and switches off, again and again; a name of plan.VISITS
+            visits  # a name of plan.VISITS: instead of a day, the person repeatedly comes, does this and switches off
         )
         self.groups: list[str] = []  # object ids of the groups that the person is in
         self.enabled = True
-        self.refusal = ""  # a name of entra.refusals: why refresh tokens of this account are refused
-        self.tokens_valid_from = 0.0  # when `refusal` began, in seconds since 1970
+        self.refusal = ""  # a name of entra.refusals: the reason why refresh tokens of this account are refused
+        self.tokens_valid_from = 0.0  # the time when `refusal` began, in seconds since 1970
         self.access_valid_from = 0.0  # access tokens issued before are refused by Graph
-        self.cookies_valid_from = 0.0  # browser sessions of before are over, which refresh tokens may outlive
+        self.cookies_valid_from = 0.0  # earlier browser sessions have ended; refresh tokens may outlive them
         self.desktop = ""  # "" off, "active", "idle", "locked"
         self.mobile = False
-        self.app_session: Shown | None = None  # what an application's presence session says
-        self.doing = ""  # what Teams itself knows: a name of sessions.DOING
-        self.preferred = ""  # what the person chose: a name of sessions.PREFERRED
+        self.app_session: Shown | None = None  # the state of an application's presence session
+        self.doing = ""  # the activity that Teams detects: a name of sessions.DOING
+        self.preferred = ""  # the state that the person chose: a name of sessions.PREFERRED
         self.out_of_office = False
         self.oof_event = False  # a calendar event that is shown as out of office, rather than an automatic reply
         self.out_of_office_message = ""
@@ -76,9 +76,9 @@ class Person:
         self.shown = OFFLINE
         self.sequence = ""
         self.fade: Due | None = None
-        self.faded = 0  # how often it began to fade: each time takes another while
-        self.next_step: Due | None = None  # what the day has planned next
-        self.timers: dict[str, Due] | None = None  # what ends by itself: a name of `life.Life` -> when
+        self.faded = 0  # how often fading began: the duration differs each time
+        self.next_step: Due | None = None  # the next step of the day's plan
+        self.timers: dict[str, Due] | None = None  # automatic ends: a name of `life.Life` -> its entry in the queue
         self.zone_s = 0  # seconds that this person's clock is ahead of UTC
         self.changed = 0  # number of the last change that control shows
         self.fragment = b""  # the presence as JSON; empty: to be encoded at the next read
@@ -94,14 +94,14 @@ class Person:
 
 
 UserConsent = Literal["allowed", "verified_publishers_only", "off", "request_approval"]
-"""Whether users may consent for themselves: to everything that needs no administrator, to that of verified publishers only,
-or not at all, with or without a way to ask an administrator.
+"""Whether users may consent for themselves: to everything that needs no administrator, to verified publishers only,
+or not at all, with or without requests to an administrator.
 https://learn.microsoft.com/entra/identity/enterprise-apps/configure-user-consent"""
 
 
 @dataclass(slots=True, kw_only=True)
 class ConsentRequest:
-    """Somebody asked for an administrator's approval of an application."""
+    """A user's request for an administrator's approval of an application."""
 
     client_id: str
     oid: str
@@ -120,7 +120,7 @@ class Tenant:
     domain: str
     name: str
     cloud: CloudName = "global"
-    """The one of Microsoft's clouds that it is in: `hosts.CLOUDS`."""
+    """Its cloud, a name of `hosts.CLOUDS`."""
     people: dict[str, Person] = field(default_factory=dict)
     """Object id in lower case -> person."""
     upns: dict[str, Person] = field(default_factory=dict)
@@ -129,27 +129,27 @@ class Tenant:
     app_consents: dict[str, set[str]] = field(default_factory=dict)
     """Client id -> application permissions, as Graph spells them; only administrators give them."""
     consent_requests: list[ConsentRequest] = field(default_factory=list)
-    """Requests of users to an administrator that were not answered yet."""
+    """Unanswered requests of users to an administrator."""
     user_consent: UserConsent = "allowed"
     mfa_required: bool = False
-    """Whether everybody has to sign in with a second factor; who has none must register one."""
+    """Whether all people must sign in with a second factor; people without one must register one."""
     assignments: dict[str, set[str]] = field(default_factory=dict)
-    """Client id -> object ids in lower case of who may use the application; absent: everybody may."""
+    """Client id -> object ids, in lower case, of the people who may use the application; absent: all may."""
     given_roles: dict[str, dict[str, set[str]]] = field(default_factory=dict)
-    """Client id -> (object id in lower case -> values of the app roles that somebody was given):
+    """Client id -> (object id in lower case -> values of the person's app roles):
     https://learn.microsoft.com/entra/identity-platform/howto-add-app-roles-in-apps"""
     refusal: str = ""
-    """A name of entra.refusals.TENANT_DEATHS: why nobody gets a token here; empty: they do."""
+    """A name of entra.refusals.TENANT_DEATHS: the reason why the tenant gets no tokens; empty: it gets them."""
     app_refusals: dict[str, str] = field(default_factory=dict)
-    """Client id -> a name of entra.refusals.APPLICATION_DEATHS: why the application is refused in this tenant."""
+    """Client id -> a name of entra.refusals.APPLICATION_DEATHS: the reason why this tenant refuses the application."""
     deleted: set[str] = field(default_factory=set)
-    """Object ids in lower case of who was here once."""
+    """Object ids, in lower case, of deleted people."""
     unlicensed: int = 0
-    """How many of the people have no licence; when nobody, bulk reads need not look."""
+    """Number of people without a licence; if it is 0, bulk reads need not check."""
 
     @property
     def admin_consent_only(self) -> bool:
-        """Tell whether users may not consent for themselves."""
+        """True if users may not consent for themselves."""
         return self.user_consent in {"off", "request_approval"}
 
     @admin_consent_only.setter
@@ -171,7 +171,7 @@ class Tenant:
         return person
 
     def rename(self, person: Person, upn: str) -> None:
-        """Give a person another UPN; the old one belongs to nobody then."""
+        """Change the UPN of a person; the old one becomes free."""
         if self.upns.get(upn.lower(), person) is not person:
             raise ValueError(f"the UPN {upn} is taken")
         del self.upns[person.upn.lower()]
@@ -179,7 +179,7 @@ class Tenant:
         self.upns[upn.lower()] = person
 
     def remove(self, person: Person) -> None:
-        """Delete a person of the tenant."""
+        """Delete a person from the tenant."""
         del self.people[person.oid.lower()], self.upns[person.upn.lower()]
         self.deleted.add(person.oid.lower())
         self.unlicensed -= not person.licensed
@@ -190,25 +190,25 @@ class Tenant:
         return self.people.get(key) or self.upns.get(key)
 
     def guest(self, home: str) -> Person | None:
-        """The guest whose account is at home under this UPN elsewhere."""
+        """Return the guest whose account has this UPN in its home tenant."""
         return next((person for person in self.people.values() if person.home.lower() == home.lower() != ""), None)
 
     def consented(self, client_id: str, person: Person) -> set[str]:
-        """The scopes that an application has for a person, by itself or by an administrator, in lower case."""
+        """Return the scopes, in lower case, that the person or an administrator consented to for an application."""
         own = self.consents.get((client_id, person.oid.lower()), set())
         return own | self.consents.get((client_id, EVERYBODY), set())
 
     def knows(self, client_id: str) -> bool:
-        """Tell whether an application was ever consented to here, and so has a service principal."""
+        """Return whether an application was ever consented to here, and so has a service principal."""
         return client_id in self.app_consents or any(known == client_id for known, _ in self.consents)
 
     def may_use(self, client_id: str, person: Person) -> bool:
-        """Tell whether a person is assigned to an application, or nobody has to be."""
+        """Return whether a person is assigned to an application, or assignment is not required."""
         assigned = self.assignments.get(client_id)
         return assigned is None or person.oid.lower() in assigned
 
     def forget(self, client_id: str) -> None:
-        """Remove an application with everything that it was given."""
+        """Remove an application with all its consents and permissions."""
         for key in [key for key in self.consents if key[0] == client_id]:
             del self.consents[key]
         self.app_consents.pop(client_id, None)
@@ -219,7 +219,7 @@ class Tenant:
 class Application:
     """One app registration, for all tenants.
 
-    It may ask for a token for itself (`api://{client id}/.default`); `access_token_version` is of those.
+    It may request a token for itself (`api://{client id}/.default`); `access_token_version` applies to such tokens.
     """
 
     client_id: str
@@ -232,26 +232,26 @@ class Application:
     certificates: list[str] = field(default_factory=list)
     """PEM, public part."""
     scopes: list[str] = field(default_factory=list)
-    """The delegated permissions that it is registered for, which `.default` asks for; empty: `entra.scopes.UNREGISTERED`.
-    Others can be asked for at sign-in all the same."""
+    """The registered delegated permissions, which `.default` requests; empty: `entra.scopes.UNREGISTERED`. A sign-in can
+    request others too."""
     app_roles: list[str] = field(default_factory=list)
-    """The application permissions that it may ask for."""
+    """The application permissions that it may request."""
     access_token_version: int = 2
     refusal: str = ""
-    """A name of entra.refusals: why every credential of it is refused; empty: they are not."""
+    """A name of entra.refusals: the reason why all its credentials are refused; empty: they are accepted."""
     public: bool = False
-    """Whether it may be a public client, which keeps no secret: https://learn.microsoft.com/entra/identity-platform/msal-client-applications"""
+    """Whether it may be a public client, which has no secret: https://learn.microsoft.com/entra/identity-platform/msal-client-applications"""
     id_tokens: bool = False
     """Whether the authorize endpoint may send it id tokens: https://learn.microsoft.com/entra/identity-platform/v2-protocols-oidc"""
     groups_claim: bool = False
-    """Whether tokens tell the groups of a person (`groupMembershipClaims`):
+    """Whether tokens contain the groups of a person (`groupMembershipClaims`):
     https://learn.microsoft.com/entra/identity-platform/reference-app-manifest"""
     access_tokens: bool = False
     """Whether the authorize endpoint may send it access tokens: https://learn.microsoft.com/entra/identity-platform/v2-oauth2-implicit-grant-flow"""
 
 
 class World:
-    """All tenants and applications. Ids and domains are found in any case."""
+    """All tenants and applications. Ids and domains are case-insensitive."""
 
     def __init__(self) -> None:
         self.tenants: dict[str, Tenant] = {}
@@ -287,10 +287,10 @@ class World:
         return itertools.chain.from_iterable(tenant.people.values() for tenant in self.tenants.values())
 
     def person(self, who: str | Person, tenant: str = "") -> Person:
-        """Return the person with this object id or UPN, in one tenant or in any; a `Person` is returned as it is.
+        """Return the person with this object id or UPN, in one tenant or in any; a `Person` is returned unchanged.
 
         Raises:
-            LookupError: nobody has this object id or UPN.
+            LookupError: there is no such person.
         """
         if isinstance(who, Person):
             return who
@@ -302,14 +302,14 @@ class World:
         raise LookupError(f"there is no person {who}")
 
     def home_of(self, person: Person) -> Person:
-        """Return a guest's account in its home tenant; for everybody else, the person."""
+        """Return a guest's account in its home tenant; for all others, the person."""
         return (self.account(person.home) or person) if person.home else person
 
     def next_sequence(self) -> str:
-        """A sequence number greater than any before, also than those of an earlier run.
+        """Return a sequence number greater than all before, also than those of an earlier run.
 
-        Microsoft's sample is a letter and ten digits. Counting from quarters of seconds since 1970 grows over restarts
-        as long as people change less than four times a second on average, and reaches the eleventh digit in 2049.
+        Microsoft's sample is a letter and ten digits. A count that starts from quarters of seconds since 1970 grows over restarts
+        if people change less than four times a second on average, and reaches the eleventh digit in 2049.
         """
         number = next(self._sequence)
         return f"{chr(ord('A') + number // 10**10)}{number % 10**10:010d}"

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def opened(settings: WebSettings, store: Store, ring: KeyRing, graph: GraphSettings) -> AsyncIterator[Starlette]:
-    """Yield the application with everything that it needs; see `served`."""
+    """Yield the application and its resources; see `served`."""
     pages = Pages(
         settings,
         "onboarding",
@@ -48,7 +48,7 @@ async def opened(settings: WebSettings, store: Store, ring: KeyRing, graph: Grap
         running({"sign-ups-sweep": steps.sweep}),
     ):
         routes = [
-            *tenant.routes(),  # before the wizard's, where a flow's id stands in the place of their words
+            *tenant.routes(),  # before the wizard's, whose routes have a flow's id in the same place
             *WizardViews(steps, pages, settings, tenant.returned).routes(),
             *([identity_association.route(graph.client_id)] if settings.has_identity_association else []),
         ]
@@ -58,13 +58,13 @@ async def opened(settings: WebSettings, store: Store, ring: KeyRing, graph: Grap
 
 @asynccontextmanager
 async def served(settings: WebSettings, store: Store, ring: KeyRing, graph: GraphSettings) -> AsyncIterator[int]:
-    """Serve the pages and yield their port; at the end, requests under way may finish.
+    """Serve the pages and yield their port; on exit, requests in progress may finish.
 
     Args:
         settings: the address, TLS and limits.
         store: the relay's store.
         ring: encrypts flows, sessions and grants.
-        graph: how Microsoft is reached.
+        graph: settings of the connection to Microsoft.
 
     Raises:
         OSError: the port is taken.

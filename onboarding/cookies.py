@@ -7,5 +7,5 @@ from typing import Final
 from pages.cookies import SignInCookies
 
 FORM_COOKIE: Final = "__Host-onboarding"
-"""Of the first form of the wizard, and of the form that signs in: neither has a flow or a session yet."""
+"""The cookie of the wizard's first form and of the sign-in form, which have no flow or session yet."""
 TENANT_COOKIES: Final = SignInCookies(session="__Host-tenant", returning="__Host-tenant-return", form=FORM_COOKIE)

@@ -1,4 +1,4 @@
-"""The file by which Microsoft verifies that the domain of the pages is the publisher's.
+"""The file with which Microsoft verifies that the domain of the pages is the publisher's.
 
 Microsoft's description: https://learn.microsoft.com/entra/identity-platform/howto-configure-publisher-domain
 """
@@ -17,7 +17,7 @@ PATH: Final = "/.well-known/microsoft-identity-association.json"
 
 
 def route(client_id: str) -> Route:
-    """Return the route of the file, which names the application and nothing else."""
+    """Return the route of the file, which contains only the application's id."""
     content = {"associatedApplications": [{"applicationId": client_id}]}
 
     async def answer(_request: Request) -> JSONResponse:

@@ -1,4 +1,4 @@
-"""Settings of the wizard and of tenants' pages: addresses, limits, who may sign up."""
+"""Settings of the wizard and of tenants' pages: addresses, limits, the policy for sign-ups."""
 
 from __future__ import annotations
 
@@ -24,34 +24,34 @@ class Quotas:
     """The number of entries of each kind that may be in Redis at once. Beyond, the least recently used are dropped.
 
     Attributes:
-        most: onboardings that were begun; sign-ins; links. Each takes about 1 KB.
+        most: limit on onboardings at the first step, on sign-ins and on links, each. An entry takes about 1 KB.
     """
 
     most: int = 20_000
 
     @property
     def begun(self) -> Quota:
-        """Onboardings with nothing but the first form."""
+        """Onboardings that have completed only the first form."""
         return Quota("flows-begun", self.most)
 
     @property
     def waiting(self) -> Quota:
-        """Onboardings that wait for somebody else, for days."""
+        """Onboardings that wait for another person, for days."""
         return Quota("flows-waiting", self.most)
 
     @property
     def under_way(self) -> Quota:
-        """Onboardings with a consent that Microsoft gave: some 15 KB each, and only a signed-in person can have one."""
+        """Onboardings with a consent from Microsoft: some 15 KB each, and only after a sign-in."""
         return Quota("flows-under-way", max(self.most // 10, 1))
 
     @property
     def wizard_sign_ins(self) -> Quota:
-        """Sign-ins of the wizard under way."""
+        """Sign-ins of the wizard in progress."""
         return Quota("trips-onboarding", self.most)
 
     @property
     def tenant_sign_ins(self) -> Quota:
-        """Sign-ins of tenants' pages under way."""
+        """Sign-ins of tenants' pages in progress."""
         return Quota("trips-tenant", self.most)
 
     @property
@@ -61,32 +61,32 @@ class Quotas:
 
     @property
     def links(self) -> Quota:
-        """Links that onboardings made for somebody else."""
+        """Links that onboardings made for another person."""
         return Quota("links", self.most)
 
     @property
     def of_flows(self) -> tuple[Quota, ...]:
-        """The quotas that an onboarding moves through."""
+        """The quotas of an onboarding's successive stages."""
         return (self.begun, self.waiting, self.under_way)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebSettings(PagesSettings):
-    """Settings of the role `web`, beside those of any pages.
+    """Settings of the role `web`, in addition to those of any pages.
 
     Attributes:
-        suite_address: the address that suites connect to, `host:port`, for the lines to paste.
-        suite_ca_file: shown in the command to try, when suites must trust a CA of their own; empty: the system's.
+        suite_address: the address that suites connect to, `host:port`, for the example commands.
+        suite_ca_file: shown in the example command if suites must trust a private CA; empty: the system's CAs.
         manager_roles: directory roles whose holders manage their tenant, as Entra's role template ids; none: off.
         egress_addresses: addresses from which the relay reaches Microsoft, for an organisation's named location; empty: not shown.
-        has_identity_association: whether the file is served by which Microsoft verifies the domain of the pages.
-        push: for the subscription that the verification tries; None: the relay uses no change notifications.
-        heartbeat_timeout: time without a heartbeat after which a verification counts as dead: the delay for a person who waits for the
-            page when the process is killed.
+        has_identity_association: whether to serve the file with which Microsoft verifies the domain of the pages.
+        push: settings of the trial subscription during verification; None: the relay uses no change notifications.
+        heartbeat_timeout: time without a heartbeat after which a verification counts as dead: how long the page still
+            waits after the process was killed.
         quotas: limits on entries in Redis.
-        has_mail: whether workers send e-mail, so that the pages may promise it.
+        has_mail: whether workers send e-mail; only then do the pages mention it.
         sign_up: the policy for new tenants.
-        sign_up_limits: limits on tenants that come without an invitation.
+        sign_up_limits: limits on tenants that sign up without an invitation.
     """
 
     ROLE: ClassVar[str] = "web"
@@ -105,17 +105,17 @@ class WebSettings(PagesSettings):
 
     @property
     def redirect_uri(self) -> str:
-        """The redirect URI to register at Microsoft, type Web. It follows from `public_url` and from nothing else."""
+        """The redirect URI to register at Microsoft, type Web. It depends on `public_url` only."""
         return self.public_url + CALLBACK
 
 
 def web_settings(web: WebConfig, http: HttpConfig, *, push: PushSettings | None, has_mail: bool) -> WebSettings:
-    """Return the settings of the pages, from the operator's; the public address must be set.
+    """Return the pages' settings from the operator's configuration; the public address must be set.
 
     Args:
         web: the settings of the pages.
-        http: bounds on strangers.
-        push: what workers subscribe with, so that the pages try the same.
+        http: limits on unauthenticated clients.
+        push: the workers' settings for subscriptions, so that the pages test the same.
         has_mail: whether workers send e-mail.
     """
     return WebSettings(

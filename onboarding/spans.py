@@ -1,4 +1,4 @@
-"""The spans of an onboarding: one trace over all its steps, whoever serves them and however much later they come."""
+"""The spans of an onboarding: one trace over all its steps, across processes and any time between steps."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ def step(trace: bytes, name: str) -> TracedWork:
     """Return the span of a further step.
 
     Args:
-        trace: of the onboarding.
-        name: of the step.
+        trace: the onboarding's trace.
+        name: the step's name.
     """
     request = carried()
     return STEP.follows(trace, [request] if request else (), _NAME.format(step=name))
 
 
 def note_outcome(span: TracedWork, failure: FlowFailure | None) -> None:
-    """Note how a step ended."""
+    """Record the outcome of a step."""
     span.note("relay.outcome", failure.problem if failure is not None else "done")
     if failure is not None:
         span.fail(failure.problem)

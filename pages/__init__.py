@@ -1,7 +1,7 @@
-"""The kit of all web pages: what a site is made of, whoever opens it.
+"""The parts that all web sites of the relay share.
 
-Two sites are made of it, `onboarding` for tenants and `console` for operators. It has mechanism and no state: addresses, cookies'
-names, sessions, rights and views belong to the site, so nothing that one site knows opens the other.
+Two sites use it: `onboarding` for tenants and `console` for operators. It provides mechanisms and holds no state. Each site has its
+own addresses, cookie names, sessions, rights and views, so a session of one site gives no access to the other.
 
     site.py              a site as an ASGI application
     serving.py           serves a site
@@ -13,14 +13,14 @@ names, sessions, rights and views belong to the site, so nothing that one site k
     layout.py            renders templates
     language_switch.py   the form that chooses the language
 
-    forms.py             forms as they arrive
-    first_forms.py       forms that belong to no flow and no session yet
-    text_fields.py       lines of text that people type, checked
+    forms.py             checks the source of a form and parses its fields
+    first_forms.py       forms without a flow or a session
+    text_fields.py       checks and normalises lines of text that people type
     mapping_form.py      the form of the presence mapping
     cookies.py           cookies of this host
-    browser_secrets.py   the secrets in cookies, and the tokens that follow from them
+    browser_secrets.py   the secrets in cookies, and the tokens derived from them
 
-    door.py              the way in and out of a site behind a sign-in
+    door.py              sign-in and sign-out of a site
     pending_sign_ins.py  sign-ins that Microsoft has not answered yet
     session_store.py     sessions of signed-in people, sealed in Redis
     visitor_layout.py    the layout of pages behind a sign-in
@@ -28,7 +28,7 @@ names, sessions, rights and views belong to the site, so nothing that one site k
 
     audit_names.py       names of the audit log's events and authors
     status_names.py      names of console statuses
-    tones.py             words and tones of users and connections
+    tones.py             labels and colours of users and connections
     dates.py             formats of times, durations and numbers
 
     static/              style sheet and scripts

@@ -1,11 +1,11 @@
-"""Secrets that a browser holds in cookies, and the secrets that follow from them. The server keeps fingerprints only.
+"""Secrets that a browser holds in cookies, and the secrets derived from them. The server keeps fingerprints only.
 
     new_secret()       256 random bits, in a cookie
       ├─ form_token    in every form: proves that a page of this browser was the source
-      ├─ return_secret in the cookie that comes back with Microsoft's answer
-      └─ link_token    in a link to somebody else
+      ├─ return_secret in the cookie that the browser sends with Microsoft's answer
+      └─ link_token    in a link for another person
 
-A derived secret does not lead back to its source.
+A derived secret does not reveal its source.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def fingerprint(secret: str) -> str:
 
 
 def return_secret(secret: str) -> str:
-    """Return the secret of the return cookie that belongs to a flow's cookie."""
+    """Return the secret for the return cookie, derived from the secret in a flow's cookie."""
     return _derived(secret, "return")
 
 
@@ -41,7 +41,7 @@ def form_token(secret: str) -> str:
 
 
 def link_token(secret: str, number: int) -> str:
-    """Return the token of a flow's n-th link, so that its page can show the link again and the store cannot."""
+    """Return the token of a flow's n-th link. The page can show the link again; the store alone cannot produce it."""
     return _derived(secret, f"link {number}")
 
 

@@ -1,4 +1,4 @@
-"""Formats of times, durations and numbers. Times are in UTC and say so, because the server does not know the reader's zone."""
+"""Formats of times, durations and numbers. Times are in UTC, marked as such: the server does not know the reader's time zone."""
 
 from __future__ import annotations
 

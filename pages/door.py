@@ -1,8 +1,8 @@
-"""The way in and out of a site behind a sign-in: its forms, its cookies and the pages before a session.
+"""Sign-in and sign-out of a site: the forms, the cookies and the pages before a session.
 
     form that signs in ──► page on the way ──► Microsoft ──► callback of the site ──► entered ──► session ──► sign out
 
-What a session is, and who may have one, is the site's own.
+Each site defines its sessions and decides who may have one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Door:
-    """Lets browsers in and out, once the site has said who comes."""
+    """Signs browsers in and out, after the site has identified the person."""
 
     def __init__(
         self, pages: Pages, public_url: str, cookies: SignInCookies, sessions: SessionStore[Any], templates: str = ""
@@ -57,14 +57,14 @@ class Door:
         signed_out: bool = False,
         **values: Any,
     ) -> Response:
-        """Return the page that offers to sign in.
+        """Return the sign-in page.
 
         Args:
             request: the request.
-            problem: of the last try, a key of `PROBLEMS`; empty without one.
-            detail: what Microsoft said, shown if the problem shows it.
+            problem: of the last attempt, a key of `PROBLEMS`; empty if there was none.
+            detail: Microsoft's error text, shown if the problem shows it.
             status: the HTTP status.
-            signed_out: whether somebody has just signed out.
+            signed_out: whether the visitor has just signed out.
             values: everything else that the template needs.
         """
         found = PROBLEMS[problem] if problem else None
@@ -79,43 +79,43 @@ class Door:
         )
 
     def outside(self, request: Request, **values: Any) -> Response:
-        """Return the page for somebody who is not signed in, or not any more; a form of theirs was not carried out."""
+        """Return the page for a visitor who is not, or no longer, signed in. If the request was a form, it had no effect."""
         is_form = request.method == "POST"
         return self.page(request, "signed_out" if is_form else "", status=403 if is_form else 200, **values)
 
     def returning(self, request: Request) -> str:
-        """Return the secret that the browser brings back with Microsoft's answer; a new one if it has none."""
+        """Return the secret in the browser's return cookie; a new one if it has none."""
         return self.cookies.return_secret(request) or new_secret()
 
     def to_microsoft(self, url: str, returning: str, **values: Any) -> Response:
-        """Return the page that leads to Microsoft: a form of ours may not lead there itself, by our own policy."""
+        """Return the page that leads to Microsoft: our content security policy does not let a form lead there."""
         response = self._pages.page(f"{self._templates}to_microsoft.html", url=url, **values)
         self.cookies.set_return(response, returning)
         return response
 
     def entered(self, secret: str, address: str) -> Response:
-        """Send a browser on with a session that was just begun.
+        """Redirect a browser to `address` with its new session.
 
-        Always a new session: whatever cookie the browser had before means nothing from now on.
+        The session is always new: it replaces the session cookie that the browser had before.
         """
         response = RedirectResponse(address, status_code=303)
         self.cookies.set_session(response, secret, self._sessions.longest)
         return response
 
     async def form(self, request: Request, max_fields: int = forms.MAX_FIELDS) -> dict[str, str]:
-        """Return the fields of a form of a session's page, and count it as a change. Who holds the session is not looked at.
+        """Return the fields of a form on a session's page, and count it as a change. Does not check who holds the session.
 
         Raises:
-            ProblemError: it was not sent from a page of this session, is no form, or is one too many.
+            ProblemError: it was not sent from a page of this session, is not a form, or exceeds the rate limit.
         """
         given = await forms.ours(request, self._public_url, max_fields)
-        # Before Redis is asked; without a cookie the site offers to sign in, and asks nobody either.
+        # Before the first request to Redis. Without a cookie the site shows the sign-in page, which needs no Redis.
         if self._checked(request, given):
             count_request(request, RequestKind.CHANGE)
         return given
 
     async def sign_out(self, request: Request, **values: Any) -> Response:
-        """End the session, here and in the store. The form's token suffices; the visitor need not be let in."""
+        """End the session, in the browser and in the store. The form's token suffices; the visitor needs no access."""
         secret = self._checked(request, await forms.ours(request, self._public_url))
         await self._sessions.end(secret)
         response = self.page(request, signed_out=True, **values)
@@ -123,7 +123,7 @@ class Door:
         return response
 
     def _checked(self, request: Request, given: dict[str, str]) -> str:
-        """Return the session's secret, empty without one, if the form carries its token."""
+        """Return the session's secret, empty if there is none, after checking that the form carries its token."""
         secret = self.cookies.session_secret(request)
         if secret and not is_form_of(secret, given.get("token", "")):
             raise ProblemError("form_stale")

@@ -28,7 +28,7 @@ class ErrorPages:
         self._pages = pages
 
     def of_routes(self) -> dict[int, Callable[[Request, Exception], Awaitable[Response]]]:
-        """Return the handlers of requests that lead to no view."""
+        """Return the handlers of requests that match no view."""
         return {404: self.no_route, 405: self.no_route}
 
     async def problem(self, _request: Request, error: Exception) -> Response:
@@ -45,13 +45,13 @@ class ErrorPages:
         )
 
     async def relay_error(self, _request: Request, error: Exception) -> Response:
-        """Answer a `RelayError` that no view took."""
+        """Answer a `RelayError` that no view handled."""
         assert isinstance(error, RelayError)
         _logged(error)
         return self._pages.problem(problem_of(error), sentence=sentence_of(error), said=microsoft_error_of(error))
 
     async def no_route(self, _request: Request, error: Exception) -> Response:
-        """Answer a request that leads to no view."""
+        """Answer a request that matches no view."""
         http: HTTPException = error  # type: ignore[assignment]  # registered for these statuses only
         key = "wrong_method" if http.status_code == 405 else "not_found"
         return self._pages.problem(key, headers=http.headers)

@@ -1,4 +1,4 @@
-"""Forms that begin something: they belong to no flow and to no session yet, so they have a cookie of their own."""
+"""Forms that begin a flow or a session. They belong to neither yet, so they use a separate cookie."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class FirstForms:
-    """Shows such forms and takes them."""
+    """Shows the forms that begin a flow or a session, and reads them."""
 
     def __init__(self, pages: Pages, public_url: str, cookie: str) -> None:
         """Make the forms of a site.
@@ -33,17 +33,17 @@ class FirstForms:
         self._cookie = cookie
 
     def page(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:
-        """Return a page with such a form, whose token is `token` in the template, and the form's cookie."""
+        """Return a page with such a form, and set the form's cookie. The template gets the form's token as `token`."""
         secret = read_cookie(request, self._cookie) or new_secret()
         response = self._pages.page(template, status, token=form_token(secret), **values)
         set_cookie(response, self._cookie, secret, same_site="Lax")
         return response
 
     async def fields(self, request: Request, kind: RequestKind) -> dict[str, str]:
-        """Return the fields of such a form, and count it.
+        """Return the fields of such a form, and count it towards the rate limit.
 
         Raises:
-            ProblemError: it was not sent from a page of ours in this browser, or is one too many.
+            ProblemError: it was not sent from a page of ours in this browser, or exceeds the rate limit.
         """
         given = await forms.ours(request, self._public_url)
         secret = read_cookie(request, self._cookie)

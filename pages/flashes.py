@@ -29,7 +29,7 @@ class FlashMessage:
         text: what that means.
         remedy: what to do next, if anything.
         kind: good, quiet, warn, or empty for bad.
-        about: the person or thing that it is about, or Microsoft's sentence.
+        about: the person or thing concerned, or Microsoft's error text.
     """
 
     title: str
@@ -40,7 +40,7 @@ class FlashMessage:
 
 
 def message_in(messages: Mapping[str, FlashMessage], flash: Flash | None) -> FlashMessage | None:
-    """Return the message that a session holds; None when it holds none, or one that only another release knows.
+    """Return the message that a session holds; None if it holds none, or one that this release does not know.
 
     Args:
         messages: of the site, by key.

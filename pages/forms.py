@@ -1,4 +1,4 @@
-"""Forms as they arrive: checks that a form was sent from a page of ours, and parses its fields."""
+"""Checks that a form was sent from a page of ours, and parses its fields."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def ours(request: Request, public_url: str, max_fields: int = MAX_FIELDS) 
 
 
 async def fields_of(request: Request, max_fields: int = MAX_FIELDS) -> dict[str, str]:
-    """Return a form's fields, wherever it came from: field -> text.
+    """Return a form's fields as field -> text, without checking its source.
 
     Raises:
         ProblemError: it is not a form, or has more fields than `max_fields`, or one twice.
@@ -39,7 +39,7 @@ async def fields_of(request: Request, max_fields: int = MAX_FIELDS) -> dict[str,
 
 
 def query_of(request: Request, max_fields: int = MAX_FIELDS) -> dict[str, str]:
-    """Return the fields of an address: field -> text.
+    """Return the fields of a URL's query string as field -> text.
 
     Raises:
         ProblemError: see `fields_of`.
@@ -54,11 +54,11 @@ def _pairs(text: bytes, max_fields: int) -> dict[str, str]:
         raise ProblemError("bad_request") from None
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ProblemError("bad_request")  # a field that comes twice: two readers might take different ones
+        raise ProblemError("bad_request")  # a field that comes twice: two parsers might read different values
     return found
 
 
 def will_be_seen(request: Request) -> bool:
-    """Return whether somebody will see the page: the request is neither a HEAD nor a prefetch."""
+    """Return whether a person will see the page: the request is neither a HEAD nor a prefetch."""
     ahead = request.headers.get("sec-purpose", "") + request.headers.get("purpose", "")
     return request.method == "GET" and "prefetch" not in ahead

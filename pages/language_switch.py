@@ -26,7 +26,7 @@ class LanguageSwitch:
         self._settings = settings
 
     def route(self) -> Route:
-        """Return its route."""
+        """Return the route of the form."""
         return Route(f"{self._settings.HOME}/language", self.choose, methods=["POST"])
 
     async def choose(self, request: Request) -> Response:

@@ -37,8 +37,8 @@ class Pages:
 
         Args:
             settings: of the site.
-            package: has the site's templates, in which those of the kit can be used too.
-            own_page: the address of the page behind a sign-in, for problems on the way to it; empty: it is the first page.
+            package: the package with the site's templates, which can use those of `pages` too.
+            own_page: the address of the page behind the sign-in, for problems during the sign-in; empty: the first page.
             values: further values that its templates share, among them `strapline` and `promise`, two messages.
         """
         self.environment = environment(settings.HOME, package)
@@ -66,15 +66,15 @@ class Pages:
         sentence: str = "",
         said: MicrosoftError = NO_ERROR,
     ) -> HTMLResponse:
-        """Render a page that says what happened and leads back to the flow or to the first page.
+        """Render a page that explains a problem and links back to the flow or to the first page.
 
         Args:
             key: a key of `PROBLEMS`.
-            flow_id: the flow to lead back to; empty: the first page.
-            retry_after_s: seconds until another try makes sense, if known.
+            flow_id: the flow to link to; empty: the first page.
+            retry_after_s: seconds until a retry makes sense, if known.
             headers: more headers of the response.
-            sentence: the meaning of Microsoft's refusal, a message; empty without one.
-            said: Microsoft's own words.
+            sentence: the meaning of Microsoft's refusal, a message; empty if there was none.
+            said: Microsoft's error text.
         """
         problem = PROBLEMS[key]
         values = {"problem": problem, "flow_id": flow_id, "sentence": sentence, "said": said}
@@ -103,12 +103,12 @@ _COMPILED: Final = _Compiled()
 
 
 def static_path(home: str) -> str:
-    """Return the path below which a site's style sheet and scripts are."""
+    """Return the path under which a site serves its style sheet and scripts."""
     return f"{home}/static"
 
 
 def environment(home: str, package: str) -> Environment:
-    """Return the template engine of a site with everything that does not depend on the operator."""
+    """Return the template engine of a site, with all values that do not depend on the operator."""
     made = Environment(
         bytecode_cache=_COMPILED,
         loader=ChoiceLoader([PackageLoader(package), PackageLoader("pages")]),
@@ -140,18 +140,18 @@ def environment(home: str, package: str) -> Environment:
 
 
 def is_path(text: str) -> bool:
-    """Return whether a text is a path of this host, which no browser takes for another host's address."""
+    """Return whether a text is a path of this host that no browser interprets as another host's address."""
     return len(text) <= _MAX_PATH_CHARS and _PATH.fullmatch(text) is not None
 
 
 def page_address(method: str, path: str, query: str, home: str) -> str:
-    """Return the address at which the page of a request can be loaded again: for a form, the page above it.
+    """Return the address that loads the page of a request again: for a form, the page above it.
 
     Args:
         method: of the request.
         path: of the request.
         query: of the request.
-        home: the site's first page, for a request whose address is not one of ours.
+        home: the site's first page, used if the request's address is not a path of this host.
     """
     if method != "GET":
         path, query = (path if path == home else path.rpartition("/")[0]), ""

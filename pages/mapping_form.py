@@ -1,4 +1,4 @@
-"""The form of the presence mapping: the default console status of each row, and the tenant's choice instead."""
+"""The form of the presence mapping: the default console status of each row, and the tenant's override."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 MAX_FIELDS: Final = 100
-"""The form has 58 lists, and what they were shown with."""
+"""The form has 58 lists, and the fingerprint of the mapping that it was shown with."""
 PREFIX: Final = "map:"
 """Prefix of the settings."""
 
@@ -36,9 +36,9 @@ class MappingChoice:
     Attributes:
         setting: its setting, `map:` and the row in Microsoft's spelling.
         row: the row in Microsoft's spelling, without the out-of-office suffix.
-        is_out: whether it applies while somebody is out of office.
-        usual: the status of the built-in table.
-        chosen: the tenant's status in its place; None: the built-in one.
+        is_out: whether it applies while a user is out of office.
+        usual: the status in the built-in table.
+        chosen: the status that the tenant chose instead; None: the built-in one.
     """
 
     setting: str
@@ -49,7 +49,7 @@ class MappingChoice:
 
 
 def choices(settings: Mapping[str, str]) -> list[tuple[MappingChoice, MappingChoice | None]]:
-    """Return (usual, out of office) for every row of the table, in its order; None where out of office makes no difference."""
+    """Return (usual, out of office) for every row, in table order; None where out of office makes no difference."""
     chosen = overrides(settings)
     found = []
     for row in TABLE:
@@ -65,7 +65,7 @@ def shown(settings: Mapping[str, str]) -> dict[str, Any]:
 
 
 def overrides(settings: Mapping[str, str]) -> dict[RowKey, ConsoleStatus]:
-    """Return row -> status for the tenant's settings, however their rows are spelled."""
+    """Return row -> status for the tenant's settings, in either spelling of the rows."""
     return {
         key: ConsoleStatus[settings[name]]
         for name, key in _rows_of(settings)
@@ -74,13 +74,13 @@ def overrides(settings: Mapping[str, str]) -> dict[RowKey, ConsoleStatus]:
 
 
 def fingerprint(settings: Mapping[str, str]) -> str:
-    """Return a digest of the mapping that a form is shown with, so that somebody else's later change is noticed."""
+    """Return a digest of the mapping that a form is shown with, to detect a change that another person made since."""
     rows = sorted((name, value) for name, value in settings.items() if name.startswith(PREFIX))
     return hashlib.sha256(repr(rows).encode()).hexdigest()[:32]
 
 
 def changes_of(settings: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
-    """Return setting -> value for everything that the form changes; an empty value removes a setting.
+    """Return setting -> value for each change in the form; an empty value removes a setting.
 
     A setting in an operator's other spelling of the row is removed when the form sets the row.
 
@@ -119,4 +119,4 @@ def _rows_of(settings: Mapping[str, str]) -> Iterator[tuple[str, RowKey]]:
             try:
                 yield name, row_key(name.removeprefix(PREFIX))
             except ValueError:
-                continue  # of an older release; it is ignored everywhere
+                continue  # a row of an older release, which is ignored everywhere

@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 MAX_THROWN_AWAY_BYTES: Final = 8 * 1024 * 1024
-"""A client that sends more than this is not a browser with a form, and is cut off."""
+"""A client that sends more than this is not a browser with a form; its connection is closed."""
 
-# `form-action` names nobody but us: the way to Microsoft is a link that the page follows by itself, not a form, for a
-# policy for forms would have to name every identity provider that Microsoft may send people on to.
+# `form-action` allows this site only. The page follows a link to Microsoft automatically instead of sending a form:
+# a policy for forms would have to list every identity provider that Microsoft may redirect people to.
 _POLICY: Final = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -46,7 +46,7 @@ _HEADERS: Final = {
     "content-security-policy": _POLICY,
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
-    # Not no-referrer: browsers would then hide the origin of our own forms as well, which is looked at.
+    # Not no-referrer: browsers would then also hide the origin of our own forms, which we check.
     "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
@@ -95,7 +95,7 @@ class PagesMiddleware:
         self._record_proxy = record_proxy
         self._proxy_warned = -math.inf
         self._bodies = Bodies(settings.max_held_bytes)
-        # A browser keeps HSTS for a host whatever the port: it would break whatever else a developer has on localhost.
+        # Browsers apply HSTS to all ports of a host: it would break other services on a developer's localhost.
         self._hsts = not settings.is_local
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -124,7 +124,7 @@ class PagesMiddleware:
             await self._pages.problem("fault")(scope, receive, send_guarded)
 
     def _set_context(self, scope: Scope) -> None:
-        """Set the language and the address of the page for everything that this request renders."""
+        """Set the language and the page's address for all rendering during this request."""
         request = HTTPConnection(scope)
         languages.CURRENT.set(languages.preferred_language(request.headers, request.cookies.get(languages.COOKIE, "")))
         HERE.set(page_address(scope["method"], scope["path"], request.url.query, self._settings.HOME))
@@ -209,7 +209,7 @@ class PagesMiddleware:
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
-    """Return a `receive` that yields a body that was read already, then whatever follows."""
+    """Return a `receive` that yields a body that was already read, then passes on to the original."""
     given = False
 
     async def replayed() -> Message:

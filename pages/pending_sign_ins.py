@@ -1,4 +1,4 @@
-"""Sign-ins at Microsoft that were begun: each is sealed in Redis under its `state`, taken once, and bound to its browser."""
+"""Sign-ins at Microsoft that await its answer. Each is sealed in Redis under its `state`, usable once, and bound to its browser."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class SignInFailed(Exception):
 
     Attributes:
         problem: a key of `problems.PROBLEMS`.
-        detail: Microsoft's sentence, or the account, if that helps.
-        is_of_another_browser: whether it is known, and was begun in another browser.
+        detail: Microsoft's error text, or the account, if that helps.
+        is_of_another_browser: whether the sign-in exists but began in another browser.
     """
 
     def __init__(self, problem: str, detail: str = "", *, is_of_another_browser: bool = False) -> None:
@@ -40,7 +40,7 @@ class SignInFailed(Exception):
 
     @classmethod
     def of(cls, error: ConsentFailed | ConsentRequired) -> SignInFailed:
-        """Return a refusal of Microsoft's as a failure."""
+        """Return the failure for a refusal by Microsoft."""
         if isinstance(error, ConsentFailed):
             return cls(OF_CONSENT[error.problem], error.sentence)
         return cls("refused", str(error))
@@ -50,7 +50,7 @@ class BoundSignIn(msgspec.Struct, frozen=True):
     """The fields of a sign-in that belongs to one browser.
 
     Attributes:
-        returning: fingerprint of the secret that its browser brings back with the answer.
+        returning: fingerprint of the secret in its browser's return cookie.
         kept: the PKCE verifier and the nonce, for `Consent`.
     """
 
@@ -65,16 +65,16 @@ P = TypeVar("P", bound=msgspec.Struct)
 
 
 class PendingSignIns(Generic[P]):
-    """The sign-ins of a site that Microsoft has not answered yet. Raises what `Flows` raises."""
+    """The sign-ins of a site that Microsoft has not answered yet. Raises the errors of `Flows`."""
 
     def __init__(self, flows: Flows, quota: Quota, kind: type[P], prefix: str) -> None:
         """Make the sign-ins of a site.
 
         Args:
-            flows: keeps them.
+            flows: stores them.
             quota: how many there may be.
-            kind: their type. One that another release wrote and that does not fit is none.
-            prefix: of their names in the store.
+            kind: their type. A sign-in that another release wrote in another format counts as missing.
+            prefix: prefix of their names in the store.
         """
         self._flows = flows
         self._quota = quota
@@ -82,11 +82,11 @@ class PendingSignIns(Generic[P]):
         self._prefix = prefix
 
     async def keep(self, state: str, pending: P) -> None:
-        """Keep a sign-in until Microsoft answers."""
+        """Store a sign-in until Microsoft answers."""
         await self._flows.put(self._name(state), msgspec.json.encode(pending).decode(), quota=self._quota)
 
     async def begin(self, begun: ConsentFlow, pending: P) -> str:
-        """Keep a sign-in that `Consent` began; return Microsoft's address for the browser."""
+        """Store a sign-in that `Consent` began; return Microsoft's address for the browser."""
         await self.keep(begun.state, pending)
         return begun.authorize_url
 
@@ -108,12 +108,12 @@ B = TypeVar("B", bound=BoundSignIn)
 
 
 async def take_bound(pending: PendingSignIns[B], answer: Mapping[str, str], return_secret: str) -> B:
-    """Return the sign-in that an answer of Microsoft's ends. It cannot be taken again.
+    """Return the sign-in that an answer from Microsoft belongs to. It cannot be taken again.
 
     Args:
         pending: the site's.
         answer: Microsoft's.
-        return_secret: what the browser brought back; empty: nothing, and nobody asks Redis.
+        return_secret: the secret in the browser's return cookie; empty: there was none, and Redis is not read.
 
     Raises:
         SignInFailed: it was taken before, has expired, or was begun in another browser.

@@ -1,6 +1,6 @@
 """The problems that pages can show: what happened, and what to do next.
 
-Microsoft's own sentences are shown beside these where they say more; texts of exceptions are never shown.
+Pages add Microsoft's error text where it has more detail. They never show texts of exceptions.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Problem:
         text: what happened.
         remedy: what to do next.
         status: the HTTP status of a page that shows nothing else.
-        shows_detail: whether Microsoft's sentence is shown beside it.
+        shows_detail: whether the page also shows Microsoft's error text.
     """
 
     title: str
@@ -41,10 +41,10 @@ class ProblemError(Exception):
 
     Attributes:
         problem: a key of `PROBLEMS`.
-        flow_id: the flow that the page leads back to; empty: the first page.
-        retry_after_s: seconds until another try makes sense, if known.
-        sentence: the meaning of Microsoft's refusal, a message; empty where it refused nothing.
-        said: Microsoft's own words.
+        flow_id: the flow that the page links back to; empty: the first page.
+        retry_after_s: seconds until a retry makes sense, if known.
+        sentence: the meaning of Microsoft's refusal, a message; empty if there was none.
+        said: Microsoft's error text.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class ProblemError(Exception):
 
 
 def problem_of(error: RelayError) -> str:
-    """Return the key of the problem that a relay error means to a person."""
+    """Return the key of the problem that pages show for a relay error."""
     if isinstance(error, StoreUnavailable):
         return "store_away"
     if isinstance(error, NotSaved):
@@ -87,7 +87,7 @@ def sentence_of(error: RelayError) -> str:
 
 
 def microsoft_error_of(error: RelayError) -> MicrosoftError:
-    """Return Microsoft's own words behind an error."""
+    """Return Microsoft's error behind a relay error."""
     refusal = getattr(error, "refusal", None)
     return NO_ERROR if refusal is None else refusal.said
 
@@ -105,7 +105,7 @@ OF_CONSENT: Final[Mapping[ConsentProblem, str]] = {
 }
 
 PROBLEMS: Final[Mapping[str, Problem]] = {
-    # Of an operator's try to sign in to the console
+    # An operator's sign-in to the console
     "no_role": Problem(
         "This account is no operator’s",
         "You signed in, but the account has neither an app role nor a group that lets somebody in here.",
@@ -138,7 +138,7 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
         "Look for it in the list of tenants.",
         404,
     ),
-    # Of a try at Microsoft; shown on the page of the step, above the button to try again
+    # Attempts at Microsoft; shown on the page of the step, above the button to try again
     "declined": Problem(
         "The permissions were declined",
         "Microsoft reports that the request was cancelled. Nothing was granted and nothing was stored.",
@@ -230,7 +230,7 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
         "Our server stopped during the check. Completed steps are not lost.",
         "Try again.",
     ),
-    # Pages of their own
+    # Separate pages
     "domain_unknown": Problem("", "Microsoft knows no organisation with this domain. Is it spelled right?", ""),
     "domain_personal": Problem("", "This is a domain of personal accounts. Enter the domain of your organisation.", ""),
     "link_gone": Problem(

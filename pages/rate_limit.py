@@ -1,11 +1,11 @@
-"""Limits on the requests of one network. Counted in this process and nowhere else.
+"""Limits on the requests of one network, counted in this process only.
 
-Not in Redis: a flood must not reach it, and addresses are personal data that then need not be kept. With N replicas a
-network gets up to N times as far, which still does no harm.
+Not in Redis: a flood must not reach it, and addresses are personal data, which need not be stored this way. With N replicas
+a network may send up to N times as many requests, which still does no harm.
 
-Requests are counted when they arrive, before anything is done for them. Forms are counted after their token was checked, by
-what they begin: sign-ins go on while sign-ups are flooded. No count is shared by all networks, because one network could use it up and
-lock everybody out; what a flood from many networks leaves in Redis is bounded by `Quotas`.
+Requests are counted on arrival, before any work. Forms are counted after their token was checked, separately by kind: sign-ins
+continue while sign-ups are flooded. No count is shared by all networks, because one network could use it up and lock out all
+others. `Quotas` bounds the flows and sessions that a flood from many networks leaves in Redis.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _MAX_ADDRESS_CHARS: Final = 64
 
 
 class RequestKind(enum.Enum):
-    """The kinds of requests; each has a limit of its own."""
+    """The kinds of requests; each has a separate limit."""
 
     REQUEST = enum.auto()
     """Any request."""
@@ -66,14 +66,14 @@ class RateLimiter:
         return len(self._counts)
 
     def allows(self, address: str, now: float, kind: RequestKind = RequestKind.REQUEST) -> bool:
-        """Count a request and return whether it may go on.
+        """Count a request and return whether it is within the limit.
 
         A request that exceeds the limit of its network does not count for the block of networks around it.
         """
         return all(self._counted(key, now, kind) <= times * self._allowed[kind] for key, times in self._keys(address))
 
     def count(self, request: Request, kind: RequestKind) -> None:
-        """Count a form of ours.
+        """Count a form.
 
         Raises:
             ProblemError: there were too many.
@@ -109,6 +109,6 @@ class RateLimiter:
 
 
 def count_request(request: Request, kind: RequestKind) -> None:
-    """Count a form of ours; see `RateLimiter.count`. Call it after the form's token was checked, and before Redis is asked."""
+    """Count a form; see `RateLimiter.count`. Call it after the form's token was checked, before the first request to Redis."""
     limiter: RateLimiter = request.app.state.rate_limiter
     limiter.count(request, kind)

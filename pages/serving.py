@@ -33,7 +33,7 @@ def static_files(home: str) -> Mount:
 
 @asynccontextmanager
 async def serving_pages(app: Starlette, settings: PagesSettings) -> AsyncIterator[int]:
-    """Serve a site and yield its port; at the end, requests under way may finish.
+    """Serve a site and yield its port; on exit, requests in progress may finish.
 
     Raises:
         OSError: the port is taken.

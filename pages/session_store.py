@@ -1,4 +1,4 @@
-"""Sessions of people who signed in. Each is sealed in Redis under a name that only its cookie leads to."""
+"""Sessions of people who signed in. Each is sealed in Redis under a name derived from the secret in its cookie."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ S = TypeVar("S", bound=VisitorSession)
 
 @dataclass(frozen=True, slots=True)
 class LoadedSession(Generic[S]):
-    """A session as it was read."""
+    """A session as read from the store."""
 
     session: S
     kept: KeptFlow = field(repr=False)
@@ -46,7 +46,7 @@ class LoadedSession(Generic[S]):
 class SessionStore(Generic[S]):
     """The sessions of all browsers at one site.
 
-    Raises (from every method) `StoreUnavailable`: sessions cannot be read, and nobody is let in.
+    Every method raises `StoreUnavailable` if the store cannot be reached; then no visitor has access.
     """
 
     def __init__(
@@ -63,13 +63,13 @@ class SessionStore(Generic[S]):
         """Make the sessions of a site.
 
         Args:
-            store: where they are.
+            store: holds the sessions.
             ring: seals them.
-            kind: their type. A session that another release wrote and that does not fit is over.
-            prefix: of their names in the store.
+            kind: their type. A session that another release wrote in another format counts as ended.
+            prefix: prefix of their names in the store.
             idle: a session without a request ends after this.
             longest: every session ends after this.
-            quota: how many there may be; None: as many as come.
+            quota: limits their number; None: no limit.
         """
         self._flows = Flows(store, ring, idle)
         self._kind = kind
@@ -78,22 +78,22 @@ class SessionStore(Generic[S]):
         self.longest = longest
 
     async def put(self, session: S) -> str:
-        """Begin a session and return the secret for its cookie, which is always a new one."""
+        """Begin a session and return the secret for its cookie, always a new one."""
         secret = new_secret()
         await self._flows.put(self._name(fingerprint(secret)), _encode(session), quota=self._quota)
         return secret
 
     async def load(self, secret: str, *, renews: bool = True) -> LoadedSession[S] | None:
-        """Return the session of a cookie; None when it is over.
+        """Return the session of a cookie; None if it has ended.
 
         Args:
             secret: the cookie's secret.
-            renews: False for requests that an open page makes by itself; they keep no session alive.
+            renews: False for requests that an open page makes automatically; they do not extend the session.
         """
         return await self.named(fingerprint(secret), renews=renews) if secret else None
 
     async def named(self, name: str, *, renews: bool = True) -> LoadedSession[S] | None:
-        """Return a session by the fingerprint of its secret, for steps that end in a request without its cookie."""
+        """Return a session by the fingerprint of its secret, for steps whose last request comes without the cookie."""
         kept = await (self._flows.load(self._name(name)) if renews else self._flows.peek(self._name(name)))
         session = None if kept is None else self._decode(kept.content)
         if kept is None or session is None:
@@ -114,7 +114,7 @@ class SessionStore(Generic[S]):
         return None if kept is None else LoadedSession(session, kept)
 
     async def end(self, secret: str) -> None:
-        """End a session; one that is over already does no harm."""
+        """End a session; does nothing if it has already ended."""
         if secret:
             await self.end_named(fingerprint(secret))
 

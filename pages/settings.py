@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimits:
-    """Requests that one network may make, counted in each process by itself. A network is an IPv4 address or 64 bits of an IPv6 one.
+    """Requests that one network may make, counted separately in each process. A network is an IPv4 address or an IPv6 /64 prefix.
 
-    No limit is shared by all networks: one network could use it up and lock everybody out.
+    No limit is shared by all networks: one network could use it up and lock out all others.
 
     Attributes:
         requests: all requests in `window`. A whole onboarding takes about ten, style sheet included; waiting for the verification
@@ -26,9 +26,9 @@ class RateLimits:
         sign_ups: forms in `window` that begin an onboarding or make a link; each makes a flow in Redis.
         sign_ins: forms in `window` that lead from a tenant's page to Microsoft: a sign-in, a consent, or the password again.
         changes: other forms of a tenant's page in `window`.
-        block: multiple of these limits for an IPv6 network of 48 bits, the most that one customer of a provider has.
+        block: multiple of these limits for an IPv6 /48 prefix, the largest that one customer of a provider has.
         window: the length of the window.
-        networks: networks counted at once, some 300 bytes each; beyond, those that asked longest ago are dropped.
+        networks: networks counted at once, some 300 bytes each; beyond, the least recently active are dropped.
     """
 
     requests: int = 240
@@ -49,25 +49,25 @@ class PagesSettings:
         operator: the name of the operator on the pages.
         support: an e-mail or web address for people who need help; empty shows none.
         host: address to listen on.
-        port: its port; 0 takes a free one.
-        tls_cert_pem: certificate chain; None serves plain HTTP, which belongs behind a proxy that speaks TLS.
+        port: port to listen on; 0 picks a free one.
+        tls_cert_pem: certificate chain; None serves plain HTTP, only for use behind a proxy that terminates TLS.
         tls_key_pem: its private key.
-        tls_files: files of both, which are read again when they change.
-        trusted_proxies: addresses whose `X-Forwarded-For` is believed, as uvicorn's `forwarded_allow_ips`; empty: none.
+        tls_files: the files of both, reloaded when they change.
+        trusted_proxies: addresses whose `X-Forwarded-For` is trusted, as uvicorn's `forwarded_allow_ips`; empty: none.
         limits: of connections and requests.
-        rate_limits: limits on how often one network may ask.
+        rate_limits: limits on the requests of one network.
         max_body_bytes: longer bodies are refused with a page. Most forms have 1 KB, Microsoft's answer 3 KB, and the lists of
-            people some 150 KB at the most, as browsers spell them.
-        max_held_bytes: of all bodies together; beyond, the one that has been arriving for longest is refused. 16 MiB: 60 of the
+            people at most some 150 KB, as browsers encode them.
+        max_held_bytes: of all bodies together; beyond, the body that began to arrive first is refused. 16 MiB: 60 of the
             longest at once, or 10,000 ordinary forms.
-        request_time: for a request to arrive whole.
-        grace: for requests under way when the server stops. A sign-in takes a few seconds.
+        request_time: time for a request to arrive completely.
+        grace: time for requests in progress when the server stops. A sign-in takes a few seconds.
     """
 
     ROLE: ClassVar[str]
-    """Its role, in logs and metrics and in the names of its settings."""
+    """The role of the site in logs, metrics and names of settings."""
     HOME: ClassVar[str]
-    """The path of the first page, below which all others are."""
+    """The path of the first page; all other pages are below it."""
     public_url: str
     operator: str = "Presence relay"
     support: str = ""
@@ -96,7 +96,7 @@ class PagesSettings:
 
     @property
     def hosts(self) -> frozenset[str]:
-        """The accepted values of the Host header: with the port, and without when it is the scheme's own."""
+        """The accepted values of the Host header: with the port, and also without it if it is the scheme's default."""
         parts = urlsplit(self.public_url)
         netloc = parts.netloc.lower()
         own = {"https": 443, "http": 80}[parts.scheme]
@@ -107,5 +107,5 @@ class PagesSettings:
 
     @property
     def is_local(self) -> bool:
-        """True when the pages are for this machine only."""
+        """True if the pages are for this machine only."""
         return is_local(self.public_url)

@@ -1,4 +1,4 @@
-"""A site of pages as an ASGI application: what stands before its views, and what answers when they do not."""
+"""A site of pages as an ASGI application: the middleware before its views, and the handlers of errors."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def create_site(
     handlers: Mapping[type[Exception], Outside],
     record_proxy: Callable[[], Awaitable[None]],
 ) -> Starlette:
-    """Put a site together: the host's root, static files, the language switch and error pages come with it.
+    """Return a site's application, with the host's root, static files, the language switch and error pages.
 
     Args:
         settings: the address and the limits.

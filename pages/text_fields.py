@@ -9,15 +9,15 @@ from typing import Final
 from relay.locale.languages import Sentence, english
 
 _UNSEEN: Final = {"Cc", "Cf", "Cs", "Co", "Cn"}
-"""Control and format characters, lone surrogates, private use: nothing that a name needs, and much to fool a reader with."""
+"""Control and format characters, lone surrogates, private use: no name needs them, and they can deceive a reader."""
 _JOINERS: Final = {"\u200c", "\u200d"}
-"""Format characters that names in Persian and Indian scripts are spelled with."""
+"""Format characters that names in Persian and Indian scripts need."""
 
 EMPTY: Final = english("Enter something here.")
 
 
 def line(text: str, most: int, *, needed: bool = True, empty: str = EMPTY) -> tuple[str, Sentence | str]:
-    """Return the line in normal form, and its fault: empty when it has none.
+    """Return the line in normal form, and its fault; empty if it has none.
 
     Args:
         text: the typed text, of any length.

@@ -1,4 +1,4 @@
-"""Words and tones with which pages show a watched user and a tenant's connection."""
+"""Labels and colours with which pages show a watched user and a tenant's connection."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SOURCES: Final = {Source.POLL: english("poll"), Source.NOTIFICATION: english("ch
 
 
 def shown_connector(found: Connector) -> dict[str, Any]:
-    """Return a connection as templates show it."""
+    """Return the template values of a connection."""
     return {
         "state": found.state,
         "tone": CONNECTOR_TONES[found.state],
@@ -49,7 +49,7 @@ def shown_connector(found: Connector) -> dict[str, Any]:
 
 
 def shown_explanation(found: Explanation) -> dict[str, Any]:
-    """Return what is known about one user as templates show it."""
+    """Return the template values that explain one user's state."""
     presence, status = found.presence, None if found.presence is None else found.presence.console_status
     return {
         "said": found,

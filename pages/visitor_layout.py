@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 class LetIn(Protocol):
-    """Somebody who was let in."""
+    """A visitor who has signed in and has access."""
 
     @property
     def held(self) -> LoadedSession[Any]:
-        """The session as it was read."""
+        """The session as read from the store."""
 
     @property
     def token(self) -> str:
@@ -33,7 +33,7 @@ V = TypeVar("V", bound=LetIn)
 
 
 class VisitorLayout(Generic[V]):
-    """Renders the pages of a site for somebody who was let in."""
+    """Renders the pages of a site for a visitor with access."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class VisitorLayout(Generic[V]):
         Args:
             pages: renders its templates.
             sessions: of the site.
-            messages: what its sessions may say of the last step, by key.
+            messages: messages about the last step that its sessions may hold, by key.
             sections: (address, label) of each.
         """
         self._pages = pages
@@ -58,7 +58,7 @@ class VisitorLayout(Generic[V]):
     async def page(
         self, visitor: V, template: str, section: str, heading: str, *, status: int = 200, **values: Any
     ) -> Response:
-        """Render a page, with the message that the last step left.
+        """Render a page, with the message about the last step.
 
         Args:
             visitor: the person who looks at it.

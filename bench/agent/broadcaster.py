@@ -1,4 +1,4 @@
-"""The peer: whoever has Starlette and an hour writes this. It reads the same stream and broadcasts it, with no rule, store or check."""
+"""The peer, a minimal Starlette server: it reads the same stream and broadcasts it, with no rule, store or check."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from presence_api.v1 import presence_pb2 as pb
 
 _PADDING = "x" * 330
-"""So that an event is as long as the agent's."""
+"""Padding that makes an event as long as the agent's."""
 
 
 def broadcast(pipe: Connection, relay_port: int, ca_pem: bytes, names: list[str], port: int) -> None:
-    """Serve on a port; says so when all names are told."""
+    """Serve on a port; send a message when all names have a presence."""
     asyncio.run(_Broadcaster().run(pipe, relay_port, ca_pem, names, port))
 
 

@@ -1,4 +1,4 @@
-"""Consoles: each reads the event stream of an agent, and notes when the change of a stamp came to the last of them."""
+"""Consoles, which read the event stream of an agent and record when each stamped change reached the last of them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _STAMP: Final = len("2026-01-01T00:00:00.000000+00:00")
 
 
 def read(pipe: Connection, port: int) -> None:
-    """Open consoles and read what they are sent.
+    """Open consoles and read their event streams.
 
-    Messages: ("open", how many, query) is answered with the seconds until all were told everybody, and the bytes; ("came",) with
-    stamp -> how many consoles its change came to, and when to the last; ("close",) closes them all.
+    Messages: ("open", number, query) is answered with the seconds until all consoles had all colleagues, and the bytes; ("came",)
+    with stamp -> the number of consoles that its change reached, and the time of the last; ("close",) closes all.
     """
     asyncio.run(_read(pipe, port))
 
@@ -64,13 +64,13 @@ class _Console(asyncio.Protocol):
         self._request = f"GET /v1/events{query} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Ask for the events."""
+        """Request the events."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
-        """Note the stamps of changes, once everybody was told."""
+        """Record the stamps of changes, after the initial events of all colleagues."""
         self.received += len(data)
         if not self.told.is_set():
             self._rest = (self._rest + data)[-100:]
@@ -89,5 +89,5 @@ class _Console(asyncio.Protocol):
                     break
 
     def close(self) -> None:
-        """Leave."""
+        """Close the connection."""
         self._transport.close()

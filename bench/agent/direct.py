@@ -1,4 +1,4 @@
-"""A suite that reads the relay itself, by the bare generated client: what the relay takes without an agent."""
+"""A suite that reads the relay directly with the generated client, to measure the relay's own time without an agent."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def read(pipe: Connection, port: int, ca_pem: bytes, names: list[str]) -> None:
-    """Watch the names; says so when all are told. Each message is answered with stamp -> when it came, of the changes since."""
+    """Watch the names; send a message when all have a presence. Answer each message with stamp -> time, for the changes since."""
     asyncio.run(_read(pipe, port, ca_pem, names))
 
 
@@ -53,5 +53,5 @@ async def _read(pipe: Connection, port: int, ca_pem: bytes, names: list[str]) ->
 
 
 def stamp_of(presence: pb.UserPresence) -> str:
-    """Return the time of a presence, as the agent writes it."""
+    """Return the time of a presence in the agent's format."""
     return presence.observe_time.ToDatetime().isoformat() + "+00:00"

@@ -1,6 +1,6 @@
-"""A bare relay over TLS: it tells every stream everybody's presence, and then changes one person after another, on time.
+"""A bare relay over TLS: it sends all people's presence to every stream, then changes one person after another, on schedule.
 
-`observe_time` of an answer is the moment at which it is written, in microseconds: whoever shows it can tell how old it is.
+`observe_time` of an answer is the time at which it is written, in microseconds, so that a reader can compute its age.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def upn(number: int) -> str:
 
 
 def serve(pipe: Connection, certificate: bytes, key: bytes) -> None:
-    """Run the relay; says its port. Each message (rate, seconds) plays changes, and is answered with their number."""
+    """Run the relay and send its port. Each message (rate, seconds) plays changes, and is answered with their number."""
     asyncio.run(_serve(pipe, certificate, key))
 
 
@@ -48,7 +48,7 @@ async def _serve(pipe: Connection, certificate: bytes, key: bytes) -> None:
 
 
 class _Relay:
-    """Serves all streams alike."""
+    """Sends the same to all streams."""
 
     def __init__(self) -> None:
         self._streams: set[asyncio.Queue[Response]] = set()
@@ -65,7 +65,7 @@ class _Relay:
     async def _watch(
         self, requests: AsyncIterator[api.WatchPresenceRequest], _context: object
     ) -> AsyncIterator[Response]:
-        """Tell everything, then each change."""
+        """Send the presence of all people, then each change."""
         names: list[str] = []
         async for request in requests:
             names += request.start.subscribe_users
@@ -85,7 +85,7 @@ class _Relay:
             self._streams.discard(queue)
 
     async def play(self, rate: float, seconds: float) -> int:
-        """Change one person after another, evenly; returns how many."""
+        """Change one person after another, evenly; return the number of changes."""
         began, count = time.monotonic(), int(rate * seconds)
         for number in range(count):
             await asyncio.sleep(max(0.0, began + number / rate - time.monotonic()))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BEYOND_MS: Final = 100.0
-"""What the agent may add to the relay's own time, at the 99th percentile, to the last console."""
+"""Limit on the time that the agent adds to the relay's own, at the 99th percentile, to the last console."""
 CONNECT_S: Final = 10.0
 MANY: Final = 1000
 _CHOSEN: Final = 100
@@ -40,7 +40,7 @@ class AgentOptions:
     seconds: float = 15.0
     many: int = MANY
     whole: bool = False
-    """Whether the many consoles ask for everybody, and not for 100 colleagues each."""
+    """Whether each of the many consoles requests all colleagues instead of 100."""
     profile: str = ""
     """The file for a profile of the agent by py-spy, which must be installed."""
 
@@ -50,11 +50,11 @@ class Side:
     """The measurements of one side.
 
     Attributes:
-        direct_ms: of each change, from the relay to a suite that reads the relay itself.
+        direct_ms: of each change, from the relay to a suite that reads the relay directly.
         last_ms: from the relay to the last console.
         beyond_ms: the difference, of each change.
         rss_mb: memory with all colleagues, then with the consoles, then with the many consoles.
-        connect_s: until the many consoles were told everybody they asked for.
+        connect_s: until the many consoles had all requested colleagues.
     """
 
     direct_ms: list[float] = field(default_factory=list)
@@ -69,7 +69,7 @@ class Side:
 
 
 def run(options: AgentOptions) -> int:
-    """Measure both sides; returns the exit code."""
+    """Measure both sides; return the exit code."""
     load = report.load_before()
     authority = trustme.CA()
     certificate = authority.issue_cert("localhost")
@@ -119,7 +119,7 @@ def _measured(
 
 
 def _settled(reading: Child, suite: Child, side: Side, played: int, options: AgentOptions) -> None:
-    """Gather what came, once all of it had time to come."""
+    """Collect the results, after enough time for all changes to arrive."""
     time.sleep(_SETTLE_S)
     came = {stamp.decode(): counted for stamp, counted in reading.ask("came", timeout_s=_WAIT_S).items()}
     direct_came = suite.ask("came", timeout_s=_WAIT_S)
@@ -144,7 +144,7 @@ def _seconds(stamp: str) -> float:
 def _agent(
     folder: Path, relay_port: int, ca_pem: bytes, names: list[str], options: AgentOptions
 ) -> Iterator[tuple[int, int]]:
-    """A real agent, from its settings file on."""
+    """Run a real agent, from its settings file."""
     port = free_port()
     (folder / "ca.pem").write_bytes(ca_pem)
     key = folder / "suite.key"

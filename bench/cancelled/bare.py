@@ -1,4 +1,4 @@
-"""The same streams of a server that does nothing else, to measure the memory that gRPC itself keeps."""
+"""The same streams at a minimal server, to measure the memory that gRPC itself retains."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SERVICE: Final = pb.DESCRIPTOR.services_by_name["PresenceService"].full_name
 
 
 def serve(pipe: Connection) -> None:
-    """A process with such a server; says its port, and is asked what it keeps."""
+    """Run such a server; send its port, and answer each message with its memory."""
     loop.run(_serve(pipe))
 
 
@@ -45,7 +45,7 @@ class _Bare:
         self.writing = 0
 
     async def watch(self, requests: AsyncIterator[pb.WatchPresenceRequest], context: Any) -> None:
-        """Answer as many bytes as the edge does: the names that it refuses are sent back."""
+        """Send as many bytes as the edge, which returns the refused names."""
         self.streams += 1
         try:
             async for request in requests:

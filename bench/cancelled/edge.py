@@ -1,4 +1,4 @@
-"""An edge that measures the memory that it keeps."""
+"""An edge that measures the memory that it retains."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from relay.store.server.connection import StoreSettings
 
 _MOST: Final = 1_000_000
-"""More names a second than the suites ask for: this is not about the pace of starts."""
+"""More names a second than the suites request: the benchmark does not measure the pace of starts."""
 
 
 def serve(pipe: Connection, servers: StoreSettings, streams: int) -> None:
-    """A process with an edge, in plain text; says its port. It takes so many streams of a tenant, and is asked what it keeps."""
+    """Run an edge for `streams` streams of a tenant, in plain text; send its port, and answer each message with its memory."""
     loop.run(_serve(pipe, servers, streams))
 
 

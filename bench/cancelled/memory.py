@@ -13,7 +13,7 @@ from typing import Final
 import psutil
 
 _BLOCK_BYTES: Final = 64
-"""A small object of Python's, on average."""
+"""Average size of a small Python object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +21,9 @@ class Kept:
     """The memory of a server without streams.
 
     Attributes:
-        in_use: bytes that the C library has given away and not got back, and Python's small objects.
-        resident: bytes of the process in memory: pages that hold anything at all, so the most that was ever in use counts in.
-        objects: objects that the collector tracks, by type.
+        in_use: bytes that the C library has allocated and not freed, and Python's small objects.
+        resident: resident bytes of the process. They include pages in partial use, so they reflect the peak.
+        objects: number of objects that the garbage collector tracks, by type.
     """
 
     in_use: int
@@ -32,10 +32,10 @@ class Kept:
 
 
 async def kept() -> Kept:
-    """Return what this process keeps."""
+    """Return the memory that this process retains."""
     for _ in range(3):
         gc.collect()
-        await asyncio.sleep(0.5)  # gRPC's own threads let go
+        await asyncio.sleep(0.5)  # gRPC's threads release their memory
     libc = ctypes.CDLL(None)
     libc.malloc_trim(0)
     libc.mallinfo2.restype = _MallInfo

@@ -1,7 +1,7 @@
-"""Opens and cancels streams in batches, and compares the memory that the edge keeps.
+"""Opens and cancels streams in batches, and compares the memory that the edge retains.
 
-All streams are cancelled twice over. Bytes in use are counted over both halves; resident ones over the second, because the first also fills
-the allocators' reserves, which stay for the next streams. The same streams of a server that does nothing else show the memory that gRPC itself keeps.
+There are two equal halves of streams. Bytes in use are counted over both; resident bytes over the second, because the first also fills
+the allocators' reserves, which later streams reuse. The same streams at a minimal server show the memory that gRPC itself retains.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from bench.processes import Child, ChildFailed, valkey
 from relay.store.server.connection import StoreSettings
 
 MOST_BYTES: Final = 200
-"""That may be kept of a stream."""
+"""Limit on the bytes retained for each stream."""
 _BATCH: Final = 100
 _START_S: Final = 60.0
 _SHOWN: Final = 5
@@ -37,7 +37,7 @@ class CancelledOptions:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The memory that one server keeps: before, after the first half of the streams, and after all of them."""
+    """The memory that one server retains: before, after the first half of the streams, and after all of them."""
 
     before: memory.Kept
     halfway: memory.Kept
@@ -47,22 +47,22 @@ class Measured:
 
     @property
     def in_use(self) -> float:
-        """Bytes in use of each stream."""
+        """Bytes in use for each stream."""
         return round((self.after.in_use - self.before.in_use) / (2 * self.streams), 3)
 
     @property
     def resident(self) -> float:
-        """Bytes resident of each stream of the second half."""
+        """Resident bytes for each stream of the second half."""
         return round((self.after.resident - self.halfway.resident) / self.streams, 3)
 
     @property
     def objects(self) -> float:
-        """Python's objects of each stream."""
+        """Python objects for each stream."""
         return round((self.after.objects.total() - self.before.objects.total()) / (2 * self.streams), 3)
 
 
 def run(options: CancelledOptions) -> int:
-    """Measure; returns the exit code."""
+    """Measure; return the exit code."""
     report.say(f"load of the machine before: {report.load_before()}")
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, ExitStack() as stack:
         servers = StoreSettings(url=stack.enter_context(valkey(Path(folder)))[0])
@@ -73,7 +73,7 @@ def run(options: CancelledOptions) -> int:
 
 
 def _measure(serving: Child, key: str, streams: int) -> Measured:
-    """Cancel all streams of one server twice over."""
+    """Cancel both halves of the streams of one server."""
     with serving as server, Child(suites.cancel, server.hear(), key) as clients:
         _cancelled(server, clients, streams // 10)
         kept = [_kept(server, clients)]
@@ -86,14 +86,14 @@ def _measure(serving: Child, key: str, streams: int) -> Measured:
 
 
 def _kept(server: Child, clients: Child) -> memory.Kept:
-    """Return what the server keeps without streams and without connections."""
+    """Return the memory of the server without streams and connections."""
     clients.ask(suites.NEW_CONNECTIONS)
     kept: memory.Kept = server.ask("kept")
     return kept
 
 
 def _cancelled(server: Child, clients: Child, count: int) -> int:
-    """Open and cancel so many streams; returns how many were cancelled in a blocked write."""
+    """Open and cancel `count` streams; return how many were cancelled in a blocked write."""
     blocked = 0
     for start in range(0, count, _BATCH):
         batch = min(_BATCH, count - start)
@@ -107,13 +107,15 @@ def _cancelled(server: Child, clients: Child, count: int) -> int:
 
 
 def _until(server: Child, open_: int, blocked: int) -> int:
-    """Wait until so many streams are open, and so many of them at least in a write, twice in a row; returns how many are."""
+    """Wait until `open_` streams are open and at least `blocked` of them in a write, twice in a row; return how many are."""
     deadline, holds = time.monotonic() + _START_S, 0
     while holds < 2:
         streams, writing = server.ask("state")
         holds = holds + 1 if streams == open_ and writing >= blocked else 0
         if time.monotonic() > deadline:
-            raise ChildFailed(f"the server has {streams} streams and {writing} writes under way, and it stays so")
+            raise ChildFailed(
+                f"the server has {streams} streams and {writing} writes in progress, and this does not change"
+            )
         time.sleep(0.02)
     return int(writing)
 

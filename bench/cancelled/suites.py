@@ -20,22 +20,22 @@ _USERS: Final = 20
 """Users that each stream watches."""
 _ECHOED: Final = 200
 _ECHO_CHARS: Final = 1_000
-"""Names that are too long for anybody and are sent back: 200 KB, three times what HTTP/2 lets the edge send unread."""
+"""Names that are too long and are returned as refused: 200 KB, three times what HTTP/2 lets the edge send unread."""
 _CHANNELS: Final = 4
 _OPTIONS: Final = [
     ("grpc.enable_http_proxy", 0),
     ("grpc.use_local_subchannel_pool", 1),
-    ("grpc.http2.bdp_probe", 0),  # else the client takes 4 MB of a stream that it does not read
+    ("grpc.http2.bdp_probe", 0),  # otherwise the client buffers 4 MB of a stream that it does not read
     ("grpc.http2.lookahead_bytes", 4096),
 ]
 
 
 NEW_CONNECTIONS: Final = -1
-"""In place of a number of streams: close all connections."""
+"""Message instead of a number of streams: close all connections."""
 
 
 def cancel(pipe: Connection, port: int, key: str) -> None:
-    """A process that opens as many streams as it is told, half of them not read, and cancels them all when told 0."""
+    """Open as many streams as each message says, half of them unread; cancel all at the message 0."""
     loop.run(_cancel(pipe, port, key))
 
 
@@ -68,7 +68,7 @@ def _channels(port: int) -> list[grpc.aio.Channel]:
 
 
 async def _open(channel: grpc.aio.Channel, key: str, start: pb.WatchPresenceRequest, *, is_read: bool) -> Any:
-    """Return an open stream; one that is read has its whole snapshot."""
+    """Return an open stream; if it is read, its snapshot is complete."""
     stub = presence_service_pb2_grpc.PresenceServiceStub(channel)
     call: Any = stub.WatchPresence(metadata=[("authorization", f"Bearer {key}")])
     await call.write(start)

@@ -1,4 +1,4 @@
-"""Reads of 650 from one client, as many as it can; then the emulator's CPU for each, and its share of a core at 2,000 a minute."""
+"""Reads of 650 from one client at its maximum rate; the emulator's CPU for each, and its share of a core at 2,000 a minute."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PATH: Final = "/v1.0/communications/getPresencesByUserId"
 READS_A_MINUTE: Final = 2_000
 MOST_SHARE: Final = 0.5
-"""Of a core, at that rate: so there is room for the rest of what a test does."""
+"""Limit on the share of a core at that rate, which leaves room for the rest of a test."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +32,11 @@ class ReadCost:
 
     reads_s: float
     cpu_ms: float
-    """The server's, for one read."""
+    """CPU of the server for one read."""
 
 
 def run(options: EmulatorOptions) -> int:
-    """Measure; returns the exit code."""
+    """Measure; return the exit code."""
     report.say(f"load of the machine before: {report.load_before()}")
     verdict = report.Verdict("emulator")
     others = Others()
@@ -67,7 +67,7 @@ async def _measure(options: EmulatorOptions) -> dict[str, list[ReadCost]]:
                 for client, _ in sides.values():
                     await _read(client, body, options.at_once, 50)  # warm
                 costs: dict[str, list[ReadCost]] = {name: [] for name in sides}
-                for _ in range(options.rounds):  # taking turns, so that a disturbance meets both
+                for _ in range(options.rounds):  # in turn, so that a disturbance affects both
                     for name, (client, pid) in sides.items():
                         costs[name].append(await _round(client, body, pid, options))
                 return costs

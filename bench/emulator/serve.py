@@ -1,4 +1,4 @@
-"""The two servers, each in a process of its own: the emulator, and uvicorn with nothing behind it."""
+"""The two servers, each in a separate process: the emulator, and bare uvicorn."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class EmulatorOptions:
     rounds: int = 3
     at_once: int = 4
     day: bool = False
-    """Whether everybody lives a working day meanwhile."""
+    """Whether people live a working day meanwhile."""
 
 
 def emulator(pipe: Connection, options: EmulatorOptions) -> None:
-    """Run the emulator; tells its address, its certificate, an access token and the body of a bulk read."""
+    """Run the emulator; send its address, its certificate, an access token and the body of a bulk read."""
     asyncio.run(_emulator(pipe, day=options.day))
 
 
@@ -53,7 +53,7 @@ async def _emulator(pipe: Connection, *, day: bool) -> None:
 
 
 def bare(pipe: Connection) -> None:
-    """Run a bare server; told the bytes, it tells its address and certificate."""
+    """Run a bare server; it receives the bytes, then sends its address and certificate."""
     (answer,) = pipe.recv()
     asyncio.run(_bare(pipe, answer))
 

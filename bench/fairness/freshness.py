@@ -10,19 +10,19 @@ from bench import report
 
 @dataclass(slots=True)
 class Freshness:
-    """The freshness of the small tenants, without a neighbour or beside it.
+    """The freshness of the small tenants, without or with a neighbour.
 
     Attributes:
-        ages: seconds of each change when its suite had it.
-        unseen: changes that no suite had.
-        reads: of presence, of all small tenants.
-        due: how many there should have been.
-        busy_ms: name of a process -> CPU that its event loop used between two looks at it, at the most: what others waited for.
-        collection_ms: name of a process -> its longest collection of garbage, in milliseconds.
+        ages: age of each change when its suite received it, in seconds.
+        unseen: changes that no suite received.
+        reads: reads of presence, of all small tenants.
+        due: expected number of reads.
+        busy_ms: name of a process -> maximum CPU time of its event loop between two samples, for which others waited.
+        collection_ms: name of a process -> its longest garbage collection, in milliseconds.
         cpu_s: name of a process -> CPU seconds that it used.
-        took_s: seconds of all measurements.
-        idle_ms: how late an event loop with nothing to do was, of 95 % of all looks: what the machine adds to every process.
-        places: name of a process and where its event loop was when it was late -> how often.
+        took_s: duration of all measurements.
+        idle_ms: lateness of an idle event loop that 95 % of the samples do not exceed: the machine adds this to every process.
+        places: name of a process and the place in the code of its late event loop -> how often.
     """
 
     ages: list[float] = field(default_factory=list)
@@ -37,7 +37,7 @@ class Freshness:
     places: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def add(self, other: Freshness) -> None:
-        """Take in another measurement."""
+        """Add another measurement."""
         self.ages += other.ages
         self.unseen += other.unseen
         self.reads += other.reads
@@ -59,7 +59,7 @@ class Freshness:
 
 @dataclass(slots=True)
 class Compared:
-    """One neighbour: everything without it, and everything beside it."""
+    """One neighbour: the measurements without it, and with it."""
 
     alone: Freshness = field(default_factory=Freshness)
     beside: Freshness = field(default_factory=Freshness)
@@ -67,12 +67,12 @@ class Compared:
     reconnects: int = 0
 
     def ratio(self, share: float) -> float:
-        """Return how many times older changes are beside the neighbour, of those that `share` of all do not exceed."""
+        """Return the ratio of the ages with and without the neighbour, at the quantile `share`."""
         alone = report.quantile(self.alone.ages, share)
         return report.quantile(self.beside.ages, share) / alone if alone else float("inf")
 
     @property
     def reads(self) -> float:
-        """The reads for each that was due beside the neighbour, as a multiple of those without it."""
+        """The share of expected reads that happened with the neighbour, as a multiple of that without it."""
         alone, beside = (each.reads / each.due if each.due else 0.0 for each in (self.alone, self.beside))
         return beside / alone if alone else 0.0

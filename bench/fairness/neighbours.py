@@ -1,4 +1,4 @@
-"""The neighbours: tenants that are large, or failing at Graph, or whose suite is always changing."""
+"""The neighbours: tenants that are large, that fail at Graph, or whose suite always changes its list."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Neighbour:
         name: in tables and on the command line.
         is_large: whether it is the large tenant, measured from the moment its suite opens its stream; the others are measured once
             their users are shown.
-        fault: what all its requests of Graph meet, as the local cloud's control surface takes it; empty for nothing.
-        switches: of the whole cloud, while it is there.
+        fault: the fault for all its requests to Graph, in the format of the local cloud's control surface; empty: none.
+        switches: switches of the whole cloud while it is present.
         changes_a_second: how often its suite swaps one user of its list for another.
-        reconnect_s: seconds between two reconnects of its suite; 0: it stays.
+        reconnect_s: seconds between two reconnects of its suite; 0: it stays connected.
     """
 
     name: str
@@ -50,7 +50,7 @@ NEIGHBOURS: Final = (
 
 @contextmanager
 def in_trouble(control: httpx.Client, neighbour: Neighbour, each: Organisation) -> Iterator[None]:
-    """Let an organisation meet what this neighbour meets at Graph, while the context lasts."""
+    """Put the neighbour's fault and switches in force for an organisation while the context lasts."""
     before = {name: control.get("switches").raise_for_status().json()[name] for name in neighbour.switches}
     if neighbour.switches:
         control.put("switches", json=dict(neighbour.switches)).raise_for_status()

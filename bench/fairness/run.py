@@ -1,7 +1,7 @@
-"""Small tenants beside one noisy neighbour after the other, in one worker and one edge.
+"""Small tenants next to one noisy neighbour after the other, in one worker and one edge.
 
-People of the small tenants change all the time. How old a change is when the suite has it, and how often the worker reads these
-tenants, is measured without the neighbour and beside it, in turns, so that other load on the machine affects both.
+People of the small tenants change all the time. The age of a change when the suite receives it, and the number of reads of these
+tenants, are measured without and with the neighbour, in turn, so that other load on the machine affects both.
 The instants of changes and reads are the local cloud's own. One small tenant shares its partition with the neighbour.
 """
 
@@ -40,17 +40,17 @@ if TYPE_CHECKING:
 
 MOST_RATIO: Final = 1.1
 QUIET_MS: Final = 10.0
-"""A machine on which an idle process is later than this once in twenty looks says little of the relay: a tenth of a change's age is 50 ms."""
+"""If an idle process is later than this in one of twenty samples, the result is unreliable: a tenth of a change's age is 50 ms."""
 _PROCESSES: Final = ("edge", "worker", "valkey", "cloud")
 _INTERVAL_S: Final = 1.0
 _LINGER: Final = timedelta(seconds=1)
-"""After its suite has left, a neighbour is forgotten soon, so that the next measurement is without it."""
+"""Short, so that the relay drops a neighbour soon after its suite has left, before the next measurement."""
 _START_S: Final = 60.0
 _JOIN_S: Final = 240.0
 _FORGET_S: Final = 120.0
 _SETTLE_S: Final = 3.0
 _SWAPPED: Final = 10
-"""A suite that changes its list watches one user in so many of its organisation at a time."""
+"""A suite that changes its list watches one in this many users of its organisation at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,12 +58,12 @@ class FairnessOptions:
     """The options of the fairness benchmark.
 
     Attributes:
-        neighbours: which ones.
-        rounds: how often each is measured without and with it.
-        seconds: of each measurement.
-        large_seconds: of those beside the large tenant, which takes most of a minute to be resolved.
-        small: tenants that are measured, of `people` each.
-        users: of the large tenant.
+        neighbours: names of the neighbours.
+        rounds: number of measurements without and with each.
+        seconds: duration of each measurement.
+        large_seconds: duration of those with the large tenant, whose names take most of a minute to be resolved.
+        small: number of small tenants, of `people` each.
+        users: users of the large tenant.
         medium: users of the other neighbours.
         rate: changes a second of the small tenants' people.
     """
@@ -80,7 +80,7 @@ class FairnessOptions:
 
 
 def run(options: FairnessOptions) -> int:
-    """Measure; returns the exit code."""
+    """Measure; return the exit code."""
     report.say(f"load of the machine before: {report.load_before()}")
     found = measure(options)
     rows: list[list[object]] = []
@@ -133,7 +133,7 @@ def _judged(found: Mapping[str, Compared]) -> report.Verdict:
 
 
 def measure(options: FairnessOptions) -> dict[str, Compared]:
-    """Return what was seen without and beside each neighbour, by its name."""
+    """Return the measurements without and with each neighbour, by its name."""
     noisy = {True: Organisation(0, options.users), False: Organisation(1, options.medium)}
     small = _small(options, noisy.values())
     world = [*noisy.values(), *small]
@@ -160,7 +160,7 @@ def measure(options: FairnessOptions) -> dict[str, Compared]:
 
 
 def _small(options: FairnessOptions, noisy: Sequence[Organisation] | Any) -> list[Organisation]:
-    """Return small organisations, one in the partition of each noisy one, the others anywhere."""
+    """Return small organisations, one in the partition of each noisy one, the others in any."""
     shared = {keys.partition_of(each.tenant_id) for each in noisy}
     found: list[Organisation] = []
     number = 2
@@ -197,7 +197,7 @@ class _Bench:
         self._shown: dict[str, Sighting] = {}
 
     def compare(self, neighbour: Neighbour, each: Organisation, suite: NoisySuite) -> Compared:
-        """Measure without and beside a neighbour, in turns."""
+        """Measure without and with a neighbour, in turn."""
         found, options = Compared(), self._options
         for _ in range(options.rounds):
             found.alone.add(self._freshness(options.seconds))
@@ -220,7 +220,7 @@ class _Bench:
         return found
 
     def _freshness(self, seconds: float) -> Freshness:
-        """Measure for so many seconds."""
+        """Measure for `seconds`."""
         account = Account(self._site.control, self._users)
         account.begin()
         before = self._taken()
@@ -231,7 +231,7 @@ class _Bench:
         loop.run(change_people(self._site, people, self._options.rate, seconds))
         ended, after = time.time(), cpu_s(self._pids.values())
         idle_ms = self._idle.ask("lateness", timeout_s=_START_S).late_ms(0.95)
-        time.sleep(2 * _INTERVAL_S)  # for the last ones to be read
+        time.sleep(2 * _INTERVAL_S)  # until the last changes have been read
         account.follow()
         seen = ages(account.changes, [*before, *self._taken()], time.time())
         late: dict[str, Lateness] = {
@@ -249,13 +249,13 @@ class _Bench:
         )  # fmt: skip
 
     def _taken(self) -> list[Sighting]:
-        """Return what suites were shown since the last call, and first what they showed before."""
+        """Return the states that suites received since the last call, after the earlier ones."""
         before, new = list(self._shown.values()), self._recorder.take()
         self._shown.update((each.user, each) for each in new)
         return [*before, *new]
 
     def _reads(self, began: float, ended: float) -> int:
-        """Return how many bulk reads of the small tenants the cloud answered."""
+        """Return the number of bulk reads of the small tenants that the cloud answered."""
         count = 0
         for each in self._small:
             asked: dict[str, str | float] = {
@@ -270,7 +270,7 @@ class _Bench:
         return count
 
     def _until_forgotten(self, each: Organisation) -> None:
-        """Wait until the worker keeps nothing of a tenant any more, and what was late has come."""
+        """Wait until the worker has dropped a tenant, and late changes have arrived."""
         deadline = time.monotonic() + _FORGET_S
         while left := loop.run(self._left_of(each)):
             if time.monotonic() > deadline:

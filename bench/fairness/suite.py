@@ -1,4 +1,4 @@
-"""The suite of a neighbour, in a process of its own: it watches many users, changes its list, and reconnects."""
+"""The suite of a neighbour, in a separate process: it watches many users, changes its list, and reconnects."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ class NoisySuite(Child):
         self.tell("open", list(names), watched)
 
     def until_shown(self, users: int, timeout_s: float) -> None:
-        """Wait until so many users have a presence.
+        """Wait until `users` users have a presence.
 
         Raises:
-            ChildFailed: they have not.
+            ChildFailed: they do not have one in time.
         """
         deadline = time.monotonic() + timeout_s
         while (shown := self.shown()) < users:
@@ -48,15 +48,15 @@ class NoisySuite(Child):
             time.sleep(_LOOK_S)
 
     def shown(self) -> int:
-        """Return how many users have a presence."""
+        """Return the number of users with a presence."""
         return int(self.ask("shown", timeout_s=_ANSWER_S))
 
     def stir(self, changes_a_second: float, reconnect_s: float) -> None:
-        """Swap users, so many a second, and reconnect as often, until it is closed; 0: never."""
+        """Swap users at this rate, and reconnect every `reconnect_s` seconds, until it is closed; 0: never."""
         self.tell("stir", changes_a_second, reconnect_s)
 
     def close(self) -> tuple[int, int]:
-        """Close the stream; return how often the list was changed, and how often the suite reconnected."""
+        """Close the stream; return the number of changes of the list, and of reconnects."""
         changes, reconnects = self.ask("close", timeout_s=_ANSWER_S)
         return int(changes), int(reconnects)
 
@@ -83,9 +83,9 @@ class _Suite:
     """The state of the process: one stream, and the tasks that disturb it.
 
     Attributes:
-        stream: the present one.
-        changes: of the list, since the suite was opened.
-        reconnects: since then.
+        stream: the current stream.
+        changes: number of changes of the list since the suite was opened.
+        reconnects: number of reconnects since then.
     """
 
     def __init__(self, address: str, ca_pem: bytes, key: str) -> None:
@@ -118,7 +118,7 @@ class _Suite:
         await self._end()
 
     async def _change(self, pause_s: float) -> None:
-        """Swap the user watched for longest for the next of the list, by the clock: what was late is made up for."""
+        """Swap the user watched for longest for the next in the list, by the clock, which makes up for delays."""
         await self.stream.until(lambda: bool(self.stream.token))
         began = time.monotonic()
         for number in itertools.count():

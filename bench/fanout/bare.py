@@ -1,4 +1,4 @@
-"""gRPC streams that write the same bytes as the edge, at the same pace, and do nothing else: the minimum cost of gRPC."""
+"""gRPC streams that only write the same bytes as the edge, at the same pace: the minimum cost of gRPC."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PATH: Final = "/bench.Bare/Stream"
 
 
 def serve(pipe: Connection) -> None:
-    """A process with such a server; says its port. A message `(mark, seconds, begin, items, period)` has it write."""
+    """Run such a server and send its port. A message `(mark, seconds, begin, items, period)` makes it write."""
     loop.run(_serve(pipe))
 
 
@@ -42,7 +42,7 @@ async def _serve(pipe: Connection) -> None:
 
 
 def writes(seconds: float, period_s: float) -> int:
-    """Return how often a stream writes in this time."""
+    """Return the number of writes of a stream in this time."""
     return max(1, round(seconds / period_s))
 
 

@@ -18,7 +18,7 @@ def subject(tenant: int) -> str:
 
 
 def publish(pipe: Connection, port: int, point: Point) -> None:
-    """A process that publishes what the schedule brings."""
+    """Publish the changes of the schedule; the function of a process."""
     items = Items()
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

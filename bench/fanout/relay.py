@@ -1,4 +1,4 @@
-"""The relay's side: a process that accepts changes as a worker does, and one with an edge."""
+"""The relay's side: a process that accepts changes like a worker, and one with an edge."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ if TYPE_CHECKING:
 MARKS: Final = RingMarks(KeyRing.from_json('{"keys": [{"kty": "oct", "kid": "bench", "k": "%s"}]}' % (43 * "A")))
 """The same in each process."""
 _LANES: Final = 16
-"""Accepts under way at once, like the reads of many tenants."""
+"""Concurrent accepts, like the reads of many tenants."""
 _LEASE: Final = timedelta(hours=1)
 _CONTACT_S: Final = 1.0
 _NEVER: Final = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 def name(number: int) -> Name:
-    """The name under which suites ask for a user."""
+    """Return the name under which suites request a user."""
     return Name(f"person.number{number}@contoso.example")
 
 
@@ -59,7 +59,7 @@ def name(number: int) -> Name:
 def work(
     pipe: Connection, servers: StoreSettings, point: Point, gather_s: float, traces: TelemetrySettings | None = None
 ) -> None:
-    """A process that plays the worker; says the suite keys of all tenants when it is ready. With `traces` it begins some."""
+    """Act as the worker; send the suite keys of all tenants when ready. With `traces`, begin some traces."""
     with Telemetry(traces) if traces is not None else nullcontext():
         loop.run(_work(pipe, servers, point, gather_s))
 
@@ -80,7 +80,7 @@ async def _work(pipe: Connection, servers: StoreSettings, point: Point, gather_s
 
 
 class _Worker:
-    """Owns all partitions and accepts what the schedule brings."""
+    """Owns all partitions and accepts the changes of the schedule."""
 
     def __init__(self, store: Store, point: Point, gather_s: float) -> None:
         self._store = store
@@ -95,7 +95,7 @@ class _Worker:
         self.refused = 0
 
     async def prepare(self) -> list[str]:
-        """Take the partitions; have tenants, names, first answers and a suite key each."""
+        """Take the partitions; create the tenants, each with names, first answers and a suite key."""
         suite_keys = []
         for tenant in self._tenants:
             partition = keys.partition_of(tenant)
@@ -116,7 +116,7 @@ class _Worker:
         await self._accept(tenant, {n: self._items.item(n, INITIAL, 0) for n in range(USERS)})
 
     async def play(self, mark: str, seconds: float, begin_ns: int) -> None:
-        """Accept what is due, what belongs together in one call."""
+        """Accept due changes, in one call if they belong together."""
         async with asyncio.TaskGroup() as lanes:
             for first in range(min(_LANES, self._point.tenants)):
                 tenants = range(first, self._point.tenants, _LANES)
@@ -143,7 +143,7 @@ class _Worker:
             self.refused += len((await self._presences.accept(lease, tenant, observed, epoch)).refused)
 
     async def keep_saying(self) -> None:
-        """Say every second that all tenants are well, as a worker does."""
+        """Renew the contact time of all tenants every second, as a worker does."""
         while True:
             await asyncio.sleep(_CONTACT_S)
             await self._say()
@@ -165,9 +165,9 @@ class _Worker:
 
 
 def serve(pipe: Connection, servers: StoreSettings, port: int, profile: str = "") -> None:
-    """A process with an edge, in plain text, on a port that others may share; says it is there.
+    """Run an edge, in plain text, on a port that others may share; send a message when it is ready.
 
-    With `profile`, `begin` and `end` bound what is profiled.
+    With `profile`, the messages `begin` and `end` limit the profile.
     """
     loop.run(_serve(pipe, servers, port, profile))
 

@@ -26,12 +26,12 @@ STREAM_PATH: Final = "/relay.api.presence.v1.PresenceService/StreamPresence"
 P99_MS: Final = 150.0
 ARRIVED: Final = 0.999
 _LEAD_NS: Final = 200_000_000
-"""Between the order to begin and the first change."""
+"""Time between the message to begin and the first change."""
 _OPEN_S: Final = 60.0
 _DRAIN_S: Final = 3.0
 _OTHERS: Final = 0.1
-"""Cores that others may use meanwhile. A run with more is disturbed and repeated, on whichever side, before anybody looks at
-what it brought; of runs that are all disturbed the least is kept."""
+"""Cores that other processes may use meanwhile. A run with more is disturbed and repeated, on either side, regardless of its
+result; if all runs are disturbed, the least disturbed is kept."""
 _ATTEMPTS: Final = 3
 
 
@@ -44,13 +44,13 @@ class FanoutOptions:
     seconds: float = 6.0
     warm_s: float = 2.0
     durable: bool = False
-    """Whether Valkey syncs each write, as it must when it holds custody too; else custody has a server of its own."""
+    """Whether Valkey syncs each write, as it must if it stores custody too; otherwise custody has a separate server."""
     gather_s: float = 0.05
-    """For how long the relay's worker gathers a tenant's changes that come singly."""
+    """Time for which the relay's worker gathers a tenant's single changes."""
     patience_s: float = 0.0
-    """How long to wait for a quiet machine before each run."""
+    """Maximum wait for an idle machine before each run."""
     profile: str = ""
-    """The file for a profile of the edge, the first one of several; it slows the edge down."""
+    """The file for a profile of the edge (of several, the first); it slows the edge down."""
     processes: int = 1
     """Processes of the edge, which share a port."""
 
@@ -60,10 +60,10 @@ class Run:
     """The result of one run of one side.
 
     Attributes:
-        deliveries: that arrived, of `expected`.
+        deliveries: arrived deliveries, of `expected`.
         cost_s: name of a server process -> its CPU seconds.
         reading_s: CPU seconds of the readers, which do not count.
-        others: cores that processes which are none of ours used meanwhile.
+        others: cores that unrelated processes used meanwhile.
     """
 
     deliveries: int
@@ -80,23 +80,23 @@ class Run:
         return self.deliveries / max(sum(self.cost_s.values()), 0.01)
 
     def per_cpu_s_of(self, name: str) -> float:
-        """Deliveries per CPU second of one of them, or of several that have a number each."""
+        """Return the deliveries per CPU second of one server process, or of several numbered ones."""
         spent = sum(cost_s for each, cost_s in self.cost_s.items() if each.partition(" ")[0] == name)
         return self.deliveries / max(spent, 0.01)
 
     @property
     def p99_ms(self) -> float:
-        """The latency that 99 of 100 do not exceed."""
+        """The latency that 99 of 100 deliveries do not exceed."""
         return report.quantile(self.latencies_ms, 0.99)
 
     @property
     def is_valid(self) -> bool:
-        """Tell whether (nearly) everything arrived, and in time."""
+        """True if (nearly) all deliveries arrived, and in time."""
         return self.deliveries >= ARRIVED * self.expected and self.p99_ms <= P99_MS
 
 
 def run(options: FanoutOptions) -> int:
-    """Measure all points; returns the exit code."""
+    """Measure all points; return the exit code."""
     report.say(f"load of the machine before: {report.load_before()}")
     verdict = report.Verdict("fanout")
     for point in options.points:
@@ -105,7 +105,7 @@ def run(options: FanoutOptions) -> int:
 
 
 def measure(point: Point, options: FanoutOptions) -> dict[str, list[Run]]:
-    """All runs of one point, the sides in turn."""
+    """Return all runs of one point, the sides in turn."""
     found: dict[str, list[Run]] = {"nats": [], "relay": [], "bare": []}
     for number in range(options.runs):
         report.say(f"{point}: run {number + 1} of {options.runs}")
@@ -163,7 +163,7 @@ def _on_relay(point: Point, options: FanoutOptions) -> Run:
 
 
 def _on_bare(point: Point, options: FanoutOptions, like: Run) -> Run:
-    """The writes of a run of the relay, by streams that only write."""
+    """Repeat the writes of a run of the relay with streams that only write."""
     items = max(1, round(like.deliveries / max(like.writes, 1)))
     period_s = items * point.streams * options.seconds / like.deliveries
 
@@ -209,7 +209,7 @@ def _play(readers: Child, order: Callable[..., Any], mark: str, seconds: float, 
 
 
 def _until(readers: Child, expected: int, patience_s: float) -> int:
-    """Wait until so many items have come, or none comes any more; returns how many did."""
+    """Wait until `expected` items have arrived, or no more arrive; return their number."""
     count, moved = readers.ask("count"), time.monotonic()
     while count < expected and time.monotonic() - moved < patience_s:
         time.sleep(0.02)

@@ -17,10 +17,10 @@ MARK_CHARS: Final = 4
 INITIAL: Final = "~I~~"
 WARM: Final = "~W~~"
 MEASURED: Final = "~M~~"
-"""Begin the stamp inside an item's bytes: readers count these, and so know what they have received."""
+"""The beginning of the stamp inside an item's bytes, by which readers count received items."""
 
 USERS: Final = 500
-"""Watched users a tenant, enough that none changes twice within the time for which answers are gathered."""
+"""Watched users of a tenant, enough that none changes twice within the time for which answers are gathered."""
 PAGE_S: Final = 0.05
 """Between two pages of a tenant, when changes come in pages."""
 
@@ -33,10 +33,10 @@ class Point:
     """One load: tenants, suites of each, and changes a second.
 
     Attributes:
-        tenants: how many there are.
+        tenants: number of tenants.
         suites: streams of each, all watching all users of the tenant.
-        rate: deliveries a second, all together.
-        pages: whether changes of a tenant come several at once, every `PAGE_S`; else each comes by itself.
+        rate: total deliveries a second.
+        pages: whether several changes of a tenant come at once, every `PAGE_S`; otherwise each comes separately.
     """
 
     tenants: int
@@ -78,12 +78,12 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Changes of one tenant that are dealt with together.
+    """Changes of one tenant that are processed together.
 
     Attributes:
-        after_s: when they are.
-        tenant: whose.
-        due: user and when the change happened, for each.
+        after_s: the time when they are processed.
+        tenant: the tenant.
+        due: (user, time of the change) for each.
     """
 
     after_s: float
@@ -92,13 +92,13 @@ class Changes:
 
 
 def changes(point: Point, seconds: float, tenants: range, gather_s: float = 0.0) -> Iterator[Changes]:
-    """All changes of some tenants in the order of time; tenants are spread evenly over the period.
+    """Yield all changes of some tenants in the order of time; tenants are spread evenly over the period.
 
     Args:
         point: the load.
-        seconds: how long.
-        tenants: which.
-        gather_s: changes that come singly are dealt with together as often as this; 0: each at once.
+        seconds: the duration.
+        tenants: the tenants.
+        gather_s: interval at which single changes are processed together; 0: each at once.
     """
     at_once = 1 if point.pages else max(1, round(gather_s / point.period_s))
     for first in range(0, point.instants(seconds), at_once):
@@ -110,29 +110,29 @@ def changes(point: Point, seconds: float, tenants: range, gather_s: float = 0.0)
                 for step in steps
                 for n in range(point.together)
             ]
-            # What is gathered waits for the end of its time, the last change included.
+            # Gathered changes wait for the end of the interval, including the last one.
             wait = first + at_once if at_once > 1 else first
             yield Changes((wait + phase) * point.period_s, tenant, due)
 
 
 def tenant_id(number: int) -> TenantId:
-    """The id of a tenant."""
+    """Return the id of a tenant."""
     return TenantId(str(uuid.uuid5(uuid.NAMESPACE_DNS, f"tenant-{number}.bench")))
 
 
 def user_id(number: int) -> UserId:
-    """The id of a user; tenants have the same ones."""
+    """Return the id of a user; all tenants have the same user ids."""
     return UserId(f"aaaaaaaa-0000-4000-8000-{number:012x}")
 
 
 class Items:
-    """The encoded answers of all users, apart from the stamp that each change sets."""
+    """The encoded answers of all users, except for the stamp that each change sets."""
 
     def __init__(self) -> None:
         self._halves = [_item(number).split(_PLACE.encode()) for number in range(USERS)]
 
     def item(self, user: int, mark: str, due_ns: int) -> bytes:
-        """A user's answer, stamped with the instant (of the monotonic clock) at which it was due."""
+        """Return a user's answer, stamped with the instant (of the monotonic clock) at which it was due."""
         first, rest = self._halves[user]
         return first + f"{mark}{due_ns:0{_DIGITS}d}".encode() + rest
 

@@ -1,6 +1,6 @@
-"""Reads many streams in one process on raw sockets: counts items and samples their latency, nothing else.
+"""Reads many streams in one process on raw sockets; only counts items and samples their latency.
 
-A client library in Python would need more CPU than the servers that are measured. HTTP/2 is spoken as far as one
+A client library in Python would need more CPU than the measured servers. HTTP/2 is implemented only as far as one
 server-streaming call needs it: frames are split, pings and settings answered, windows renewed as gRPC's own clients do.
 """
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _RECEIVE_BYTES: Final = 1 << 18
 _SAMPLE_EVERY: Final = 4
-"""Reads of which one is looked at for latency, all items in it."""
+"""One of this many reads is sampled for latency, with all its items."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Target:
     """One stream to open, and the bytes that open it.
 
     Attributes:
-        port: on loopback.
+        port: the port on loopback.
         call: path, metadata and encoded request of a gRPC call; None for a NATS subscription.
         subject: of the subscription.
     """
@@ -41,14 +41,14 @@ class Target:
 
 
 class _Stream:
-    """One connection. `payload` takes what was received and gives the bytes that may hold items."""
+    """One connection. `payload` takes received bytes and returns those that may contain items."""
 
     def __init__(self, target: Target, first: bytes) -> None:
         self.socket = socket.create_connection(("127.0.0.1", target.port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.sendall(first)
         self.socket.settimeout(0)
-        self.carried = b""  # the end of the last bytes: an item's mark may be cut in two
+        self.carried = b""  # the end of the last bytes: an item's mark may be split
 
     def payload(self, data: bytes) -> tuple[bytes, int]:
         raise NotImplementedError
@@ -116,7 +116,7 @@ class _Grpc(_Stream):
         if kind in {_SETTINGS, _PING} and not flags & _ACK:
             self.socket.send(_frame(kind, _ACK, 0, content if kind == _PING else b""))
         elif kind == _GOAWAY and content[4:8] == bytes(4):
-            pass  # the connection takes no new stream from now on; this one goes on
+            pass  # the connection accepts no new streams; this one continues
         elif kind in {_RST, _GOAWAY} or (kind == _HEADERS and flags & _END_STREAM):
             raise RuntimeError(f"a stream was ended by the server: frame {kind}, {content!r}")
 
@@ -133,7 +133,7 @@ def _frame(kind: int, flags: int, stream: int, content: bytes) -> bytes:
 
 
 def _literal(name: str, value: str) -> bytes:
-    """A header field as HPACK writes it without any table."""
+    """Return a header field in HPACK without a table."""
     return b"\x00" + b"".join(_length(len(text)) + text.encode() for text in (name, value))
 
 
@@ -153,9 +153,9 @@ class Received:
     """The messages that arrived since the last `phase`.
 
     Attributes:
-        items: with the phase's mark.
-        writes: of the server, as far as they can be told apart.
-        latencies_ms: of a sample of the items.
+        items: number of items with the phase's mark.
+        writes: number of the server's writes, as far as they can be distinguished.
+        latencies_ms: latencies of a sample of the items.
     """
 
     items: int
@@ -164,7 +164,7 @@ class Received:
 
 
 def read(pipe: Connection, targets: list[Target]) -> None:
-    """Open the streams, then count what comes. Messages: `phase MARK` begins again; `count` and `samples` are answered."""
+    """Open the streams, then count items. Messages: `phase MARK` restarts the count; `count` and `samples` are answered."""
     reader = _Reader(targets)
     pipe.send("open")
     reader.poll.register(pipe.fileno(), select.EPOLLIN)

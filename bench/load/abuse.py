@@ -1,10 +1,10 @@
-"""One tenant abuses its suite key; a quiet tenant beside it must see changes as fresh as before.
+"""One tenant abuses its suite key; a quiet tenant must see changes as fresh as before.
 
     rotation   a stream that swaps 10,000 names for 10,000 others in each message, 60,000 names a second
-    made up    five streams that ask for 100,000 names each of people who do not exist, again as soon as they are refused
+    made up    five streams that each request 100,000 names of people who do not exist, again as soon as they are refused
 
-The quiet tenant's people change all the time. How old a change is when its suite has it is measured alone and beside the abuse, in
-one run and in turns, so that other load on the machine affects both.
+The quiet tenant's people change all the time. The age of a change when its suite receives it is measured without and with the abuse,
+in one run and in turn, so that other load on the machine affects both.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _STREAMS: Final = 5
 _STATES: Final = (("Busy", "InACall"), ("Available", "Available"))
 MOST_RATIO: Final = 1.1
 QUIET_MS: Final = 50.0
-"""A machine on which an idle process is later than this says nothing of the relay."""
+"""If an idle process is later than this, the machine is too busy for a valid result."""
 MOST_LATE_S: Final = 10.0
 
 
@@ -58,10 +58,10 @@ class AbuseOptions:
     """The options of the abuse benchmark.
 
     Attributes:
-        rounds: how often it is measured alone and beside the abuse.
-        seconds: of each measurement.
-        pause_s: between two changes of the quiet tenant's people.
-        names_a_second: that the rotation tries.
+        rounds: number of measurements without and with the abuse.
+        seconds: duration of each measurement.
+        pause_s: time between two changes of the quiet tenant's people.
+        names_a_second: rate that the rotation attempts.
     """
 
     rounds: int = 4
@@ -76,17 +76,17 @@ class AbuseResult:
 
     Attributes:
         alone: seconds until each change was shown, without abuse.
-        beside: the same beside it.
+        beside: the same with abuse.
         lost: changes that were never shown.
-        sent: names that the abuser could get rid of.
-        refused: its streams that were ended.
-        leases: that changed hands.
-        grown: bytes that the relay's process grew by, at the most.
+        sent: names that the abuser could send.
+        refused: streams of the abuser that the relay ended.
+        leases: leases that changed their owner.
+        grown: maximum growth of the relay's process, in bytes.
         store_grown: the same of Valkey.
-        late: of the relay's event loop under the abuse.
-        cores_alone: of CPU that the relay and Valkey use without abuse.
-        cores_beside: the same beside it.
-        idle_ms: how late an event loop with nothing to do was at the most.
+        late: lateness of the relay's event loop under abuse.
+        cores_alone: cores that the relay and Valkey use without abuse.
+        cores_beside: the same with abuse.
+        idle_ms: maximum lateness of an idle event loop.
     """
 
     alone: list[float] = field(default_factory=list)
@@ -109,7 +109,7 @@ class AbuseResult:
 
 
 def run(options: AbuseOptions) -> int:
-    """Measure; returns the exit code."""
+    """Measure; return the exit code."""
     report.say(f"load of the machine before: {report.load_before()}")
     seen = measure(options)
     rows = [[name, len(each), report.median(each), report.quantile(each, 0.99), max(each)] for name, each in
@@ -179,7 +179,7 @@ async def _measure(site: Site, relay: Relay, names: Sequence[str], abuser: Child
             seen.beside += beside
             seen.lost += lost_alone + lost_beside
             seen.sent, seen.refused = seen.sent + sent, seen.refused + refused
-            await asyncio.sleep(2)  # what is under way comes to its end
+            await asyncio.sleep(2)  # until work in progress has ended
         seen.leases = sum(a != b for a, b in zip(fences, await _fences(redis), strict=True))
         for task in (watching, reading):
             task.cancel()
@@ -195,7 +195,7 @@ def _has_begun(stream: Stream) -> bool:
 async def _changes(
     site: Site, stream: Stream, turns: Iterator[str], seconds: float, pause_s: float
 ) -> tuple[list[float], int]:
-    """Change one person after the other; returns how old each change was when it was shown, and how many never were."""
+    """Change one person after the other; return the age of each change when it was shown, and the number never shown."""
     until, waiting, lost = time.monotonic() + seconds, set[asyncio.Task[float]](), 0
     while time.monotonic() < until:
         await asyncio.sleep(random.uniform(0, 2 * pause_s))
@@ -214,7 +214,7 @@ async def _change(site: Site, stream: Stream, name: str) -> float:
 
 
 async def _fences(redis: Redis) -> list[object]:
-    """Of all partitions: a lease that changes hands, or is taken again, has another."""
+    """Return the fences of all partitions: a lease that changes its owner, or is taken again, gets another."""
     return list(await redis.mget([keys.fence(partition) for partition in range(keys.PARTITIONS)]))
 
 
@@ -231,7 +231,7 @@ async def _watch_memory(relay: Relay, seen: AbuseResult) -> None:
         await asyncio.sleep(0.2)
 
 
-# ---- the abuser, a process of its own
+# ---- the abuser, a separate process
 
 
 def _abuse(pipe: Connection, address: str, ca_pem: bytes, key: str, options: AbuseOptions) -> None:
@@ -253,7 +253,7 @@ async def _serve(pipe: Connection, address: str, ca_pem: bytes, key: str, option
 
 
 class _Abuser:
-    """The counts of one abuse: `sent` names that went out, `refused` streams that the relay ended."""
+    """The counts of one abuse: `sent` names, and `refused` streams that the relay ended."""
 
     def __init__(self, key: str, options: AbuseOptions) -> None:
         self.sent = self.refused = 0
@@ -277,7 +277,7 @@ class _Abuser:
             await self._is_over(running)
 
     async def make_up(self, connection: grpc.aio.Channel, number: int) -> None:
-        """Ask for people who are not there."""
+        """Request people who do not exist."""
         while True:
             names = [f"m{number}x{n}@{self._tag}.example" for n in range(_EACH)]
             self.sent += len(names)

@@ -37,7 +37,7 @@ class AnswerOptions:
 
 
 def run(options: AnswerOptions) -> int:
-    """Measure; returns the exit code."""
+    """Measure; return the exit code."""
     verdict = report.Verdict("answer")
     report.say(f"load of the machine before: {report.load_before()}")
     world = organisations([_BACKGROUND + options.tries + options.many])
@@ -70,7 +70,7 @@ async def _measure(rig: Rig, names: list[str], options: AnswerOptions) -> tuple[
 
 
 async def _asked(stream: Stream, names: list[str]) -> float:
-    """Seconds until all of these have a presence."""
+    """Return the seconds until all names have a presence."""
     want = len(stream.shown) + len(names)
     began = time.monotonic()
     await stream.subscribe(names)
@@ -78,7 +78,7 @@ async def _asked(stream: Stream, names: list[str]) -> float:
 
 
 async def _changed(rig: Rig, stream: Stream, name: str) -> float:
-    """Seconds until a change is shown."""
+    """Return the seconds until a change is shown."""
     await asyncio.sleep(random.uniform(0, 1))
     body = {"availability": "Busy", "activity": "InACall"}
     began = time.monotonic()

@@ -22,7 +22,7 @@ _AT_ONCE: Final = 16
 
 
 async def change_people(site: Site, names: Sequence[str], rate: float, seconds: float) -> None:
-    """Change everybody in turn, `rate` of them a second, each into another state than before."""
+    """Change all people in turn, `rate` a second, each to a different state."""
     people = list(names)
     random.Random(1).shuffle(people)
     turns: Counter[str] = Counter()

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
 _LOOK_S: Final = 0.005
-"""Between two looks at the event loop."""
+"""Time between two samples of the event loop."""
 _LATE_S: Final = 0.05
-"""Without a look for so long, it is noted where the loop is."""
+"""Time without a sample after which the place of the loop in the code is recorded."""
 _NOTED_FRAMES: Final = 3
 
 
 class Lag(NamedTuple):
-    """One look at an event loop, all in ms: how late it was, and the CPU that its thread and the process used meanwhile.
+    """One sample of an event loop, in ms: its lateness, and the CPU that its thread and the process used meanwhile.
 
     Late without CPU of the process: the machine was busy, or something blocked. Late with CPU of the process but not of the
     thread: other threads held the interpreter.
@@ -44,9 +44,9 @@ class Lateness:
     """The delays of one event loop.
 
     Attributes:
-        lags: every look.
-        places: where the loop was when it was late -> how often.
-        longest_collection_ms: of the garbage collector, which stops everything.
+        lags: all samples.
+        places: place in the code while the loop was late -> how often.
+        longest_collection_ms: longest run of the garbage collector, which stops everything.
     """
 
     lags: list[Lag] = field(default_factory=list)
@@ -54,12 +54,12 @@ class Lateness:
     longest_collection_ms: float = 0.0
 
     def late_ms(self, share: float = 1.0) -> float:
-        """The lateness that `share` of the looks do not exceed."""
+        """Return the lateness that `share` of the samples do not exceed."""
         return report.quantile([lag.late for lag in self.lags], share)
 
 
 async def look(pipe: Connection) -> None:
-    """Look at this event loop again and again; a message is answered with what was seen since the last."""
+    """Sample this event loop repeatedly; answer each message with the samples since the last."""
     watcher = _Watcher()
     asked = asyncio.create_task(message(pipe))
     while True:
@@ -75,12 +75,12 @@ async def look(pipe: Connection) -> None:
 
 
 def look_idly(pipe: Connection) -> None:
-    """A process with an event loop that has nothing to do: what it is late by, the machine adds to every process."""
+    """Run an idle event loop in a process: the machine adds its lateness to every process."""
     loop.run(look(pipe))
 
 
 class _Watcher:
-    """A thread that notes where the loop is while it is late."""
+    """A thread that records the place of the loop in the code while it is late."""
 
     def __init__(self) -> None:
         self.seen = Lateness()
@@ -113,7 +113,7 @@ class _Watcher:
 
 
 def tell(title: str, found: Mapping[str, Lateness]) -> None:
-    """Print how late event loops were, and where the first of them was then."""
+    """Print the lateness of event loops, and the places of the first one while it was late."""
     rows = []
     for name, each in found.items():
         worst = max(each.lags, default=Lag(0, 0, 0))

@@ -38,21 +38,21 @@ if TYPE_CHECKING:
     from bench.load.world import Organisation
 
 _START_S: Final = 900.0
-"""For a relay to be ready; long, because a clock that goes faster makes it so."""
+"""Time limit for a relay to be ready; long enough with a faster clock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """A local cloud at work.
+    """A running local cloud.
 
     Attributes:
-        url: of Entra and Graph.
-        ca_pem: what to trust there.
+        url: the address of Entra and Graph.
+        ca_pem: the CA to trust for it.
         control: its control surface.
         world: the tenants.
-        folder: for processes beside it; gone afterwards.
-        pid: of its process.
-        hooks: what webhooks' certificates must come from, for it to believe them.
+        folder: a temporary folder for related processes.
+        pid: its process id.
+        hooks: the CA that it trusts for webhooks' certificates.
     """
 
     url: str
@@ -66,14 +66,14 @@ class Site:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relay:
-    """A relay at work, with a Valkey of its own.
+    """A running relay, with its own Valkey.
 
     Attributes:
         address: where suites connect, with `ca_pem` to trust.
         suite_keys: one for each organisation.
-        child: its process, or that of the edge where each role has its own.
+        child: its process, or that of the edge if each role has its own.
         children: name of each process of the relay -> the process.
-        redis_url: of its Valkey.
+        redis_url: the URL of its Valkey.
         pids: name of a process -> its id.
     """
 
@@ -88,7 +88,7 @@ class Relay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rig:
-    """A relay at work against a local cloud.
+    """A running relay against a local cloud.
 
     Attributes:
         address: where suites connect, with `ca_pem` to trust.
@@ -106,23 +106,23 @@ class Rig:
     pids: dict[str, int] = field(default_factory=dict)
 
     def lateness(self) -> tuple[Lateness, Lateness]:
-        """Of the relay's event loop and of an idle process's, since the last call."""
+        """Return the lateness of the relay's event loop and of an idle process's, since the last call."""
         return self.relay.ask("lateness"), self.idle.ask("lateness")
 
     def cpu_s(self) -> dict[str, float]:
-        """CPU seconds of each process so far."""
+        """Return the CPU seconds of each process so far."""
         spent = cpu_s(self.pids.values())
         return {name: spent[pid] for name, pid in self.pids.items()}
 
 
 @contextmanager
 def at_work(world_of: Sequence[Organisation], *, day: bool = False, **switches: object) -> Iterator[Rig]:
-    """A relay that has taken in all tenants of a world.
+    """Run a cloud and a relay that has admitted all tenants of a world.
 
     Args:
         world_of: the tenants.
-        day: whether people live a working day; else nobody does anything.
-        switches: of the cloud.
+        day: whether people live a working day; otherwise they do nothing.
+        switches: switches of the cloud.
     """
     with ExitStack() as stack:
         site = stack.enter_context(cloud(world_of, "--day" if day else "", **switches))
@@ -140,8 +140,8 @@ def cloud(world_of: Sequence[Organisation], *flags: str, **switches: object) -> 
 
     Args:
         world_of: its tenants.
-        flags: further ones of its command line.
-        switches: of the cloud.
+        flags: further command-line options.
+        switches: switches of the cloud.
     """
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
@@ -176,14 +176,14 @@ def relay_beside(
     each_role: bool = False,
     groups: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> Iterator[Relay]:
-    """A relay that has taken in all tenants of a cloud.
+    """Run a relay that has admitted all tenants of a cloud.
 
     Args:
         site: the cloud.
         client_id: the relay's application.
-        push: whether it subscribes to change notifications, and runs the webhook that takes them in.
-        watched: whether its event loop is looked at all the time, to be asked for its lateness.
-        apart: whether presence has a server of its own, which need not sync each write.
+        push: whether it subscribes to change notifications, and runs the webhook that receives them.
+        watched: whether its event loop is sampled for its lateness.
+        apart: whether presence has a separate server, which need not sync each write.
         each_role: whether edge and worker have a process each.
         groups: further settings, by group.
     """
@@ -241,7 +241,7 @@ def _given(url: str, ring: str, site: Site, authority: trustme.CA, client_id: st
 
 
 def _hook(folder: Path, authority: trustme.CA) -> dict[str, Any]:
-    """The webhook's settings; the port is chosen here, because the workers must know the address before it is there."""
+    """Return the webhook's settings; the port is chosen here, because the workers need the address before it runs."""
     certificates, port = folder / "certificates", free_port()
     certificates.mkdir()
     (certificates / "bench.pem").write_bytes(make("bench", datetime.now(UTC)))

@@ -1,4 +1,4 @@
-"""100,000 watched users of 200 tenants: how long a user goes unread, and how fast a large suite resumes meanwhile."""
+"""100,000 watched users of 200 tenants: the gaps between reads of a user, and the time for a large suite to resume meanwhile."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GAP_S: Final = 6.0
 RESUME_S: Final = 3.0
 _RESUMES: Final = 5
 _SETTLE_S: Final = 6.0
-"""After the first answers: for the first regular reads."""
+"""Wait after the first answers, for the first regular reads."""
 _ANSWERED_S: Final = 180.0
 
 
@@ -34,7 +34,7 @@ class ScaleOptions:
 
 
 def run(options: ScaleOptions) -> int:
-    """Measure; returns the exit code."""
+    """Measure; return the exit code."""
     verdict = report.Verdict("scale")
     load = report.load_before()
     world = organisations(sizes(options))
@@ -55,7 +55,7 @@ def sizes(options: ScaleOptions) -> list[int]:
 
 
 def until_answered(watching: Child, users: int) -> float:
-    """Wait until every user has a presence; returns the seconds that took."""
+    """Wait until every user has a presence; return the seconds that took."""
     began = time.monotonic()
     while (shown := watching.ask("shown")) < users:
         if time.monotonic() - began > _ANSWERED_S:

@@ -1,4 +1,4 @@
-"""One tenant's token endpoint takes 5 s: the event loop must not wait for it, and the other tenants be read in time."""
+"""One tenant's token endpoint takes 5 s: the event loop must not wait for it, and the other tenants must be read in time."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class SlowTokenOptions:
     tenants: int = 20
     seconds: float = 60.0
     token_ms: int = 5000
-    """How long the slow endpoint takes."""
+    """Latency of the slow endpoint."""
     token_life_s: int = 20
-    """How long access tokens live, so that each tenant needs several."""
+    """Lifetime of access tokens, short enough that each tenant needs several."""
 
 
 @dataclass(slots=True)
@@ -48,7 +48,7 @@ class SlowTokenResult:
     Attributes:
         slow: seconds between two reads of the slow tenant.
         others: the same of all others together.
-        slow_ms: how long each call of the slow token endpoint took.
+        slow_ms: duration of each call of the slow token endpoint, in milliseconds.
     """
 
     relay: Lateness
@@ -59,9 +59,9 @@ class SlowTokenResult:
 
 
 def run(options: SlowTokenOptions) -> int:
-    """Measure; returns the exit code."""
+    """Measure; return the exit code."""
     report.say(f"load of the machine before: {report.load_before()}")
-    # A machine on which even an idle process is late says nothing of the relay: that run is repeated, whatever it brought.
+    # If even an idle process is late, the machine is too busy: the run is repeated, regardless of its result.
     for _ in range(_ATTEMPTS):
         seen = _attempt(options)
         if seen.idle.late_ms() <= LAG_MS:
@@ -114,7 +114,7 @@ def _judge(seen: SlowTokenResult, options: SlowTokenOptions) -> int:
 
 
 def _gaps(entries: Iterable[dict[str, Any]]) -> dict[str, list[float]]:
-    """Tenant -> seconds between its reads; its users fit into one."""
+    """Return tenant -> seconds between its reads; its users fit into one read."""
     last: dict[str, float] = {}
     gaps: dict[str, list[float]] = defaultdict(list)
     for entry in entries:

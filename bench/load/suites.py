@@ -1,4 +1,4 @@
-"""Suites' streams over TLS, with the generated classes: what they show, and when it came."""
+"""Suites' streams over TLS, with the generated classes: they record the shown presence and its time."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
     from bench.load.rig import Rig
 
 PART: Final = 10_000
-"""Users in one message."""
+"""Maximum number of users in one message."""
 
 Watching = tuple[str, list[str]]
-"""A suite key, and the names that it asks for."""
+"""A suite key, and the names that it requests."""
 
 
 class Stream:
-    """One stream of a suite, with what it was sent.
+    """One stream of a suite, with the received data.
 
     Attributes:
-        users: name -> user id, or the status of a name that stands for nobody.
-        shown: user id -> availability as Microsoft said it; users with a status instead are absent.
+        users: name -> user id, or the status of a name without a user.
+        shown: user id -> availability in Microsoft's spelling; users with a status instead are absent.
         token: the last resume token.
-        complete: when the snapshot was complete, by the monotonic clock; 0 before.
+        complete: the time when the snapshot was complete, by the monotonic clock; 0 before.
     """
 
     def __init__(self) -> None:
@@ -65,12 +65,12 @@ class Stream:
         await self.change(names, ())
 
     async def change(self, names: Sequence[str], gone: Sequence[str]) -> None:
-        """Ask for more users, and give others up."""
+        """Watch more users, and stop watching others."""
         change = pb.WatchPresenceRequest.Change(subscribe_users=names, unsubscribe_users=gone)
         await self._call.write(pb.WatchPresenceRequest(change=change).SerializeToString())
 
     async def until(self, holds: Callable[[], bool], timeout_s: float = 60.0) -> float:
-        """Wait until it holds after a response; returns when that was, by the monotonic clock."""
+        """Wait until the condition holds after a response; return the time, by the monotonic clock."""
         async with asyncio.timeout(timeout_s):
             while not holds():
                 self._news.clear()
@@ -78,11 +78,11 @@ class Stream:
         return time.monotonic()
 
     def shows(self, name: str) -> str:
-        """The availability that is shown of somebody; empty when there is none."""
+        """Return the shown availability of a user; empty if there is none."""
         return self.shown.get(str(self.users.get(name)), "")
 
     def held(self) -> list[presence_pb2.ResolvedName]:
-        """Return what the next stream states that it holds."""
+        """Return the resolved names that the next stream states it holds."""
         return [
             presence_pb2.ResolvedName(user=name, user_id=user)
             for name, user in self.users.items()
@@ -105,7 +105,7 @@ class Stream:
 
 
 def starts(names: Sequence[str], held: Sequence[presence_pb2.ResolvedName] = (), token: str = "") -> list[bytes]:
-    """The encoded requests that begin a stream, in as many parts as it takes."""
+    """Return the encoded requests that begin a stream, in as many parts as necessary."""
     parts = [pb.WatchStart(subscribe_users=names[first : first + PART]) for first in range(0, len(names), PART)]
     parts += [pb.WatchStart(held_users=held[first : first + PART]) for first in range(0, len(held), PART)]
     parts = parts or [pb.WatchStart()]
@@ -116,14 +116,14 @@ def starts(names: Sequence[str], held: Sequence[presence_pb2.ResolvedName] = (),
 
 
 def channel(address: str, ca_pem: bytes) -> grpc.aio.Channel:
-    """A connection of its own."""
+    """Return a separate connection."""
     options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0)]
     return grpc.aio.secure_channel(address, grpc.ssl_channel_credentials(ca_pem), options=options)
 
 
 @asynccontextmanager
 async def watching(rig: Rig, number: int, names: Sequence[str]) -> AsyncIterator[Stream]:
-    """A stream of one of the rig's organisations."""
+    """Open a stream of one of the rig's organisations."""
     stream = Stream()
     async with channel(rig.address, rig.ca_pem) as connection:
         task = asyncio.create_task(stream.run(connection, rig.suite_keys[number], starts(names)))
@@ -134,11 +134,11 @@ async def watching(rig: Rig, number: int, names: Sequence[str]) -> AsyncIterator
             await asyncio.wait([task])
 
 
-# ---- many suites, in a process of their own
+# ---- many suites, in a separate process
 
 
 def watch(pipe: Connection, address: str, ca_pem: bytes, watched: list[Watching]) -> None:
-    """A process with a stream for each of these. Says how many users have a presence when asked, and resumes when told."""
+    """Open a stream for each entry; the function of a process. Messages return the users with a presence, or resume a stream."""
     loop.run(_watch(pipe, address, ca_pem, watched))
 
 
@@ -157,7 +157,7 @@ async def _watch(pipe: Connection, address: str, ca_pem: bytes, watched: list[Wa
 
 
 async def _resume(address: str, ca_pem: bytes, watching: Watching, times: int, pause_s: float) -> list[float]:
-    """Open a second stream of a suite, close it, and resume it as often; how many seconds each resume took."""
+    """Open a second stream of a suite; close and resume it `times` times; return the seconds of each resume."""
     key, names = watching
     last = await _once(address, ca_pem, key, starts(names))
     taken = []
@@ -174,7 +174,7 @@ async def _resume(address: str, ca_pem: bytes, watching: Watching, times: int, p
 
 
 async def _once(address: str, ca_pem: bytes, key: str, encoded: Sequence[bytes]) -> Stream:
-    """A stream from its opening to its first token after the snapshot."""
+    """Return a stream that has received its first token after the snapshot."""
     stream = Stream()
     async with channel(address, ca_pem) as connection:
         task = asyncio.create_task(stream.run(connection, key, encoded))

@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
 CLIENT_ID: Final = BENCH_CLIENT_ID
 OTHER_CLIENT_ID: Final = "00000000-0000-4000-8000-00000000be0d"
-"""Of a second relay in the same world, with limits and subscriptions of its own."""
+"""The application of a second relay in the same world, with separate limits and subscriptions."""
 SECRET: Final = BENCH_SECRET
 
 
 @dataclass(frozen=True, slots=True)
 class Organisation:
-    """One tenant of the world: `people` users with the names that `names` gives, and service accounts that grant."""
+    """One tenant of the world: `people` users, named by `names`, and service accounts that give grants."""
 
     number: int
     people: int
@@ -67,23 +67,23 @@ class Organisation:
         return f"t{self.number}.example"
 
     def record(self) -> TenantRecord:
-        """The tenant as the cloud's world file has it."""
+        """Return the tenant in the format of the cloud's world file."""
         people = [PersonRecord(oid=stable_guid(upn), upn=upn, name=upn) for upn in (*self.accounts, *self.names)]
         return TenantRecord(tenant_id=self.tenant_id, domain=self._domain, name=self._domain, people=people)
 
 
 def organisations(sizes: Sequence[int], grants: int = 1) -> list[Organisation]:
-    """Tenants of these sizes, each with so many grants."""
+    """Return tenants of these sizes, each with `grants` grants."""
     return [Organisation(number, size, grants) for number, size in enumerate(sizes)]
 
 
 def user_id(upn: str) -> UserId:
-    """The object id of a person or account of the world."""
+    """Return the object id of a person or account of the world."""
     return UserId(stable_guid(upn))
 
 
 def write(file: Path, world: Sequence[Organisation]) -> None:
-    """Write the file of the world that the cloud reads."""
+    """Write the world file for the cloud."""
     applications = [
         ApplicationRecord(client_id=client_id, name="Bench", secrets=[SECRET])
         for client_id in (CLIENT_ID, OTHER_CLIENT_ID)
@@ -93,7 +93,7 @@ def write(file: Path, world: Sequence[Organisation]) -> None:
 
 
 def consents(control: httpx.Client, each: Organisation, client_id: str = CLIENT_ID) -> dict[str, str]:
-    """Have the tenant's service accounts consent; returns UPN -> refresh token."""
+    """Let the tenant's service accounts consent; return UPN -> refresh token."""
     return {account: _consent(control, account, client_id) for account in each.accounts}
 
 
@@ -111,7 +111,7 @@ async def admit(
     tokens: Mapping[str, str],
     client_id: str = CLIENT_ID,
 ) -> str:
-    """Take a tenant in with its grants (UPN -> refresh token); returns a suite key."""
+    """Admit a tenant with its grants (UPN -> refresh token); return a suite key."""
     now = datetime.now(UTC)
     await Tenants(store).put(Tenant(tenant_id=each.tenant_id, state=TenantState.ACTIVE, created=now))
     for account, token in tokens.items():
@@ -124,7 +124,7 @@ async def admit(
 
 
 def _token_cache(cloud: str, each: Organisation, account: str, refresh_token: str, client_id: str) -> str:
-    """Return the token cache that MSAL holds after a consent."""
+    """Return the token cache that MSAL has after a consent."""
     cache = msal.SerializableTokenCache()
     info = msgspec.json.encode({"uid": user_id(account), "utid": each.tenant_id})
     cache.add(

@@ -1,4 +1,4 @@
-"""The peer: it writes a finished message to every connection for every change, with no rule, state or check."""
+"""The peer: it writes a prepared message to every connection for every change, with no rule, state or check."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 _BODY_BYTES: Final = 1500
-"""As long as the agent's body for one change."""
+"""A body as long as the agent's for one change."""
 _HEAD: Final = (
     "NOTIFY sip:phone@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1;branch=z9hG4bKbare\r\nFrom: <sip:a@b>;tag=a\r\n"
     "To: <sip:c@d>;tag=c\r\nCall-ID: bare\r\nCSeq: 1 NOTIFY\r\nContent-Length: "
@@ -26,7 +26,7 @@ _HEAD: Final = (
 
 
 def serve(pipe: Connection, api_port: int, sip_port: int) -> None:
-    """Take changes as the agent's local API does, and write each to all connections."""
+    """Accept changes like the agent's local API, and write each to all connections."""
     asyncio.run(_Bare().run(pipe, api_port, sip_port))
 
 

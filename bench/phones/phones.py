@@ -1,4 +1,4 @@
-"""Phones: each watches a list over a TCP connection of its own, answers every NOTIFY, and notes when each change came to the last of them."""
+"""Phones, which watch a list over a TCP connection each, answer every NOTIFY, and record when each change reached the last of them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _LENGTH: Final = re.compile(rb"\r\ncontent-length:\s*(\d+)", re.IGNORECASE)
 _COPIED: Final = re.compile(rb"(?im)^(?:via|from|to|call-id|cseq):[^\r\n]*")
 
 Came = dict[tuple[int, int], tuple[int, float]]
-"""Extension and how many changes it had before -> phones that were told, and when the last one was."""
+"""(extension, number of its earlier changes) -> (number of phones notified, time of the last)."""
 
 
 def watch(pipe: Connection, port: int, phones: int, colleagues: int) -> None:
-    """Open phones. Messages: ("told",) is answered when all were told all colleagues; ("came",) with the changes since the last message."""
+    """Open phones. Messages: ("told",) is answered when all phones have all colleagues; ("came",) with the changes since."""
     asyncio.run(_watch(pipe, port, phones, colleagues))
 
 
@@ -80,7 +80,7 @@ class _Phone(asyncio.Protocol):
         transport.write("\r\n".join([*lines, "", ""]).encode())
 
     def data_received(self, data: bytes) -> None:
-        """Cut messages out."""
+        """Split the bytes into messages."""
         now = time.time()
         self._rest += data
         while (end := self._rest.find(b"\r\n\r\n")) >= 0:
@@ -94,7 +94,7 @@ class _Phone(asyncio.Protocol):
                 self._notified(head, body, now)
 
     def _notified(self, head: bytes, body: bytes, now: float) -> None:
-        """Answer a NOTIFY, and note who is in it."""
+        """Answer a NOTIFY, and record its changes."""
         answer = [b"SIP/2.0 200 OK", *_COPIED.findall(head), b"Content-Length: 0", b"", b""]
         self._transport.write(b"\r\n".join(answer))
         if not self.whole.is_set():

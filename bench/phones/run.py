@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bench.phones.phones import Came
 
 LAST_MS: Final = 200.0
-"""From a change to the last NOTIFY, at the 99th percentile."""
+"""Limit on the time from a change to the last NOTIFY, at the 99th percentile."""
 _FIRST: Final = 1000
 _SETTLE_S: Final = 1.5
 _WAIT_S: Final = 120.0
@@ -45,9 +45,9 @@ class PhonesSide:
     """The measurements of one side.
 
     Attributes:
-        last_ms: of each change, from the request that tells it to the last phone.
-        incomplete: changes that did not come to all phones.
-        told_s: until all phones were told all colleagues.
+        last_ms: time of each change, from its request to the last phone.
+        incomplete: changes that did not reach all phones.
+        told_s: time until all phones had all colleagues.
     """
 
     last_ms: list[float] = field(default_factory=list)
@@ -58,7 +58,7 @@ class PhonesSide:
 
 
 class _Teller:
-    """Tells changes by the local API, and when each was told."""
+    """Reports changes to the local API, and records the time of each."""
 
     def __init__(self, port: int, colleagues: int) -> None:
         self.told: dict[tuple[int, int], float] = {}
@@ -68,11 +68,11 @@ class _Teller:
         self._sequences = itertools.count(1)
 
     def first(self, colleagues: int) -> None:
-        """Let everybody be away."""
+        """Report all colleagues as away."""
         self._tell([(number, "away") for number in range(_FIRST, _FIRST + colleagues)])
 
     def play(self, rate: float, seconds: float) -> None:
-        """Tell changes for a time."""
+        """Report changes for `seconds`."""
         self.told.clear()
         self._changes.clear()
         began = time.monotonic()
@@ -101,7 +101,7 @@ class _Teller:
 
 
 def run(options: PhonesOptions) -> int:
-    """Measure both sides; returns the exit code."""
+    """Measure both sides; return the exit code."""
     load = report.load_before()
     found: dict[str, PhonesSide] = {}
     for side in ("bare", "agent"):

@@ -1,9 +1,9 @@
 """The CPU cost of a page for the worker that reads it.
 
-    stub.py   a minimal form of Graph's bulk read, over TLS and in a process of its own
-    run.py    the worker's way of a page beside the HTTP call and the decoding alone, in the same process in turn
+    stub.py   a minimal form of Graph's bulk read, over TLS and in a separate process
+    run.py    the worker's read of a page, compared with only the HTTP call and the decoding, in the same process in turn
 
-The worker's way: the request encoded, the call, the answer compared with the last one, changes mapped, compared, encoded and
-accepted. The cost of a page is the CPU of this process for one call; Valkey's is shown apart. Answers come compressed, as Graph sends
-them, on both.
+The worker encodes the request, makes the call, compares the answer with the last one, and maps, compares, encodes and accepts
+changes. The cost of a page is the CPU of this process for one call; Valkey's is shown separately. Answers are compressed on both
+sides, as Graph sends them.
 """

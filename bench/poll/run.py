@@ -44,14 +44,14 @@ if TYPE_CHECKING:
 
 TENANT_USERS: Final = 10 * MAX_BULK_SIZE
 CHANGED: Final = 0.05
-"""Of a page's users in 5 s: far more than ever changes in an office."""
+"""Share of a page's users that changes in 5 s: far more than in any office."""
 _AT_ONCE: Final = 4
 _LEASE: Final = timedelta(hours=1)
 _WRITES: Final = ("set", "hset", "hdel", "del", "xadd", "xtrim", "sadd", "srem", "incr", "hincrby", "expire", "pexpire")
 
 
 class _Presence(msgspec.Struct, rename="camel"):
-    """The presence that a program decodes that reads Graph without a relay."""
+    """The presence as decoded by a program that reads Graph without a relay."""
 
     id: str
     availability: str | None = None
@@ -70,13 +70,13 @@ class PollOptions:
     users: tuple[int, ...]
     rounds: int = 3
     pages: int = 600
-    """Read in one measurement, over as many rounds of all users as it takes."""
+    """Pages read in one measurement, over as many rounds of all users as necessary."""
     limit: float = 3.0
 
 
 @dataclass(slots=True)
 class Page:
-    """One page of a tenant, in the worker's hands."""
+    """The worker's state of one page of a tenant."""
 
     tenant: Tenant
     users: list[UserId]
@@ -85,7 +85,7 @@ class Page:
 
 @dataclass(slots=True)
 class Tenant:
-    """One tenant, in the worker's hands."""
+    """The worker's state of one tenant."""
 
     answers: AnswerBook
     lease: Lease
@@ -104,7 +104,7 @@ class PageCost:
 
 
 def run(options: PollOptions) -> int:
-    """Measure; returns the exit code."""
+    """Measure; return the exit code."""
     report.say(f"load of the machine before: {report.load_before()}")
     verdict = report.Verdict("poll")
     costs = {users: loop.run(_measure(users, options)) for users in options.users}
@@ -136,7 +136,7 @@ def run(options: PollOptions) -> int:
 
 
 def _compare_sizes(costs: Mapping[int, PageCost], verdict: report.Verdict) -> None:
-    """PageCost per user at each size, beside the least of them."""
+    """Compare the cost per user at each size with the smallest size."""
     per_user = {users: 1000 * min(cost.unchanged) / MAX_BULK_SIZE for users, cost in costs.items()}
     first = next(iter(per_user.values()))
     report.table("cost of a user", ["users", "CPU us a read"], [[users, cost] for users, cost in per_user.items()])
@@ -188,7 +188,7 @@ async def _rounds(
 
 
 async def _cpu_ms(pages: Sequence[Page], way: Callable[[Page], Awaitable[None]], least: int) -> float:
-    """CPU of this process for one page."""
+    """Return the CPU of this process for one page, in milliseconds."""
     times = max(1, -(-least // len(pages)))
     before = time.process_time()
     for _ in range(times):
@@ -215,7 +215,7 @@ class _Worker:
         self._decode = msgspec.json.Decoder(_Body).decode
 
     async def plain(self, page: Page) -> None:
-        """The call and the decoding alone."""
+        """Only make the call and decode the answer."""
         content = msgspec.json.encode({"ids": page.users})
         headers = {"Authorization": "Bearer bench", "Content-Type": "application/json"}
         response = await self._plain.post(PATH, content=content, headers=headers)
@@ -268,7 +268,7 @@ async def _pages(store: Store, users: int) -> list[Page]:
         upns = {user: f"person{n}@contoso.example" for n, user in enumerate(ids)}
         tenant = Tenant(AnswerBook(tenant_id, Presences(store), people=People(upns, {})), *leases[partition])
         await tenant.answers.load()
-        # Pages of one size, so that what a page costs can be compared.
+        # Pages of one size, so that the costs of a page are comparable.
         pages += [Page(tenant, part, PageHashes()) for part in _cut(ids)]
     return pages
 
@@ -279,6 +279,6 @@ def _cut(ids: list[UserId]) -> list[list[UserId]]:
 
 
 async def _writes(client: Redis) -> int:
-    """Return the number of writing commands that the server has carried out."""
+    """Return the number of write commands that the server has executed."""
     stats: Mapping[str, Any] = await client.info("commandstats")
     return sum(int(stats.get(f"cmdstat_{name}", {}).get("calls", 0)) for name in _WRITES)

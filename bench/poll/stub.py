@@ -1,4 +1,4 @@
-"""A stub of Graph's bulk read: a thousand requests a second, and only the behaviour that is needed."""
+"""A stub of Graph's bulk read: a thousand requests a second, with only the necessary behaviour."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class _Asked(msgspec.Struct):
 
 
 class _Page:
-    """One set of users: their entries, and the answer that these make."""
+    """One set of users: their entries, and the answer made from them."""
 
     def __init__(self, ids: list[str]) -> None:
         self._ids = ids
@@ -34,7 +34,7 @@ class _Page:
         self.answer = self._encode()
 
     def change(self, share: float) -> None:
-        """Let some users do something else."""
+        """Change the presence of a share of the users."""
         count = round(share * len(self._ids))
         for step in range(count):
             n = (self._turn + step) % len(self._ids)
@@ -89,7 +89,7 @@ class _Stub:
 
 
 def serve(pipe: Connection) -> None:
-    """A process with the stub; says its address and its CA. A message sets the share of users that changes a read."""
+    """Run the stub; send its address and its CA. A message sets the share of users that change between two reads."""
     loop.run(_serve(pipe))
 
 

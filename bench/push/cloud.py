@@ -17,26 +17,26 @@ if TYPE_CHECKING:
 
 _MOST: Final = 20_000
 RENEWED_WITHIN_S: Final = 45 * 60
-"""A subscription is not to be older than this without having been renewed."""
+"""Maximum age of a subscription without a renewal."""
 
 PATIENT: Final = {"notification_timeout_s": 60.0, "notification_retry_timeout_s": 120.0, "endpoint_scored_after": 0}
-"""Switches for a clock that goes faster: by it a machine's 0.1 s are seconds, for which Graph would stop sending."""
+"""Switches for a faster clock, by which 0.1 s of the machine are seconds, after which Graph would stop sending."""
 
 UNHURRIED: Final[Mapping[str, Mapping[str, Any]]] = {
     "worker": {"lease": timedelta(minutes=5)},
     "redis": {"operation_timeout": timedelta(minutes=2)},
 }
-"""The same for a relay: what a machine's stall costs is not what is measured by such a clock."""
+"""The same for a relay: with such a clock, stalls of the machine must not affect the measurement."""
 
 
 @dataclass(slots=True)
 class Account:
-    """The records read so far; `follow` reads new ones often enough that the cloud forgets none before.
+    """The records read so far; `follow` reads new ones, often enough that the cloud drops none before.
 
     Attributes:
-        watched: whose changes count.
-        changes: what was seen of people.
-        requests: (application, kind) -> how many; the kinds are `read`, `subscriptions`, `directory`.
+        watched: the users whose changes count.
+        changes: the changes of their presence.
+        requests: (application, kind) -> number; the kinds are `read`, `subscriptions`, `directory`.
     """
 
     control: httpx.Client
@@ -47,14 +47,14 @@ class Account:
     _request: int = 0
 
     def begin(self) -> None:
-        """Note everything from now on."""
+        """Start recording."""
         self.control.put("history", json={"enabled": True}).raise_for_status()
         self.control.delete("journal").raise_for_status()
         self.control.delete("history").raise_for_status()
         self._change = self._request = 0
 
     def follow(self) -> None:
-        """Take in what is new."""
+        """Read the new records."""
         while changes := self._page("history", {"after": self._change, "limit": _MOST})["changes"]:
             self._change = changes[-1]["number"]
             self.changes += [
@@ -69,7 +69,7 @@ class Account:
             self.requests[each["app"], _kind(each["path"])] += 1
 
     def of(self, client_id: str) -> dict[str, int]:
-        """The requests of an application, by kind."""
+        """Return the requests of an application, by kind."""
         return {kind: count for (app, kind), count in sorted(self.requests.items()) if app == client_id}
 
     def now_s(self) -> float:
@@ -81,7 +81,7 @@ class Account:
         return sum(life["users"] for life in self.subscriptions(client_id) if life["ended_s"] is None)
 
     def subscriptions(self, client_id: str) -> list[dict[str, Any]]:
-        """Every subscription of an application, with what happened to it."""
+        """Return all subscriptions of an application, with their history."""
         lives: list[dict[str, Any]] = self._page("subscriptions", {})["subscriptions"]
         return [life for life in lives if life["app"] == client_id]
 
@@ -101,7 +101,7 @@ def live_at_once(lives: list[dict[str, Any]]) -> int:
     most = 0
     for account in {life["creator"] for life in lives}:
         mine = [life for life in lives if life["creator"] == account]
-        # Of one instant the end comes first: deleted, then made anew.
+        # At the same instant the end comes first: deleted, then replaced.
         steps = [(life["created_s"], 1) for life in mine]
         steps += [(life["ended_s"], -1) for life in mine if life["ended_s"] is not None]
         live = 0
@@ -112,7 +112,7 @@ def live_at_once(lives: list[dict[str, Any]]) -> int:
 
 
 def longest_unrenewed_s(lives: list[dict[str, Any]], now_s: float) -> float:
-    """For how long a subscription lived without being renewed, at most."""
+    """Return the longest time that a subscription lived without a renewal."""
     longest = 0.0
     for life in lives:
         end = now_s if life["ended_s"] is None else life["ended_s"]

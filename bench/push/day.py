@@ -1,7 +1,7 @@
 """The same day of 2,000 users with notifications and without: the number of requests to Graph, and the age of changes when shown.
 
-Two relays with an application each read one world: one subscribes, the other polls every five seconds. A third figure, the age of
-changes if the first relay's number of requests were spent on polling alone, is computed from the same changes, for reads that take no time.
+Two relays with an application each read one world: one subscribes, the other polls every five seconds. A third figure is computed
+from the same changes: their age if the first relay's number of requests were spent on polling only, with reads that take no time.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class DayOptions:
     """The options of the push-day benchmark.
 
     Attributes:
-        people, grants: of the tenant.
-        hours: of the day, which begins at half past nine.
-        numbered: with sequence numbers, without, or one after the other.
-        fewer: times as many requests that polling must take.
-        fresher: times as old that changes must be, seen by as many requests that go round.
+        people, grants: people and grants of the tenant.
+        hours: length of the day, which begins at half past nine.
+        numbered: with sequence numbers, without, or both in turn.
+        fewer: minimum ratio of polling's requests to those with notifications.
+        fresher: minimum ratio of the ages of changes with round-robin polling, at the same number of requests.
     """
 
     people: int = 2000
@@ -55,11 +55,11 @@ class Day:
     """The result of one day.
 
     Attributes:
-        seconds: it took.
-        changes: of people.
+        seconds: its duration.
+        changes: number of changes of people.
         pushed, polled: requests of the relay that subscribes and of the one that polls.
         seen, polled_seen: ages of changes at their suites.
-        round: ages if as many requests as `pushed` went round.
+        round: ages with round-robin polling, at as many requests as `pushed`.
         live, unrenewed_s: see `cloud.live_at_once` and `cloud.longest_unrenewed_s`.
     """
 
@@ -75,7 +75,7 @@ class Day:
 
 
 def run(options: DayOptions) -> int:
-    """Measure; returns the exit code."""
+    """Measure; return the exit code."""
     report.say(f"load of the machine before: {report.load_before()}")
     verdict = report.Verdict("push-day")
     for numbered in options.numbered:
@@ -121,7 +121,7 @@ def live(options: DayOptions, *, numbered: bool) -> Day:
 
 
 def _passing(seconds: float) -> Iterator[float]:
-    """The share of a span that is over, every some minutes."""
+    """Yield the elapsed share of a time span every few minutes."""
     began = time.monotonic()
     while (left := began + seconds - time.monotonic()) > 0:
         time.sleep(min(left, _FOLLOW_S))

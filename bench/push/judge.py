@@ -1,4 +1,4 @@
-"""The ages of changes: the presence that suites were shown, compared with the truth. Pure; all times are seconds of one clock."""
+"""The ages of changes: the presence shown to suites, compared with the real one. Pure; all times are seconds of one clock."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
 
 
 class Sighting(NamedTuple):
-    """A user is seen in this state from this instant on."""
+    """A user's state from this instant on."""
 
     at: float
     user: str
     state: tuple[str, str]
-    """Availability and activity, in Microsoft's words."""
+    """Availability and activity, in Microsoft's spelling."""
 
 
 @dataclass(slots=True)
 class Ages:
-    """The ages of changes at the moment that suites saw them.
+    """The ages of changes at the moment when suites received them.
 
     Attributes:
-        seen: seconds of each change that was shown before the next one of the same user.
-        unseen: how many were over before they were shown.
-        waiting: seconds for which the last change of a user has not been shown when the record ends.
+        seen: age in seconds of each change that was shown before the next one of the same user.
+        unseen: number of changes that ended before they were shown.
+        waiting: ages in seconds of users' last changes that were not shown by the end of the record.
     """
 
     seen: list[float] = field(default_factory=list)
@@ -37,21 +37,21 @@ class Ages:
     waiting: list[float] = field(default_factory=list)
 
     def at(self, share: float) -> float:
-        """The age that `share` of those that were seen do not exceed."""
+        """Return the age that `share` of the seen changes do not exceed."""
         return report.quantile(self.seen, share)
 
     @property
     def longest(self) -> float:
-        """For how long a change went unseen at most, of those that lasted."""
+        """The longest time that a lasting change was not shown, in seconds."""
         return max([*self.seen, *self.waiting], default=0.0)
 
 
 def ages(changes: Iterable[Sighting], shown: Iterable[Sighting], until: float) -> Ages:
-    """Return how soon each change was shown.
+    """Return the age of each change when it was shown.
 
     Args:
-        changes: what was so, in order, of users who are watched.
-        shown: what a suite was shown, in order, also before the first change.
+        changes: the real states of watched users, in order.
+        shown: the states shown to a suite, in order, also before the first change.
         until: the end of the record.
     """
     showings = _by_user(shown)
@@ -63,7 +63,7 @@ def ages(changes: Iterable[Sighting], shown: Iterable[Sighting], until: float) -
             over = steps[index + 1].at if index + 1 < len(steps) else until
             first = bisect_left(times, change.at)
             if first and mine[first - 1].state == change.state:
-                continue  # what came between was never shown, so nothing is to be seen
+                continue  # the states in between were never shown, so there is no visible change
             when = next((each.at for each in mine[first:] if each.state == change.state), over)
             if when < over:
                 found.seen.append(when - change.at)
@@ -75,13 +75,13 @@ def ages(changes: Iterable[Sighting], shown: Iterable[Sighting], until: float) -
 
 
 def round_robin(changes: Iterable[Sighting], users: Sequence[str], page: int, every_s: float, until: float) -> Ages:
-    """Return how soon changes would be seen by evenly spread reads in a circle that take no time at all.
+    """Return the ages of changes with evenly spread round-robin reads that take no time.
 
     Args:
-        changes: what was so, in order.
-        users: who is read.
-        page: how many in a read.
-        every_s: between two reads of one user.
+        changes: the real states, in order.
+        users: the users to read.
+        page: number of users in a read.
+        every_s: seconds between two reads of one user.
         until: the end of the record.
     """
     pages = -(-len(users) // page)

@@ -1,4 +1,4 @@
-"""The time until a change that Graph announces at once is shown: 200 a second, with sequence numbers and without."""
+"""The time until a change that Graph notifies at once is shown: 200 a second, with sequence numbers and without."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class LatencyOptions:
     Attributes:
         sizes: users of each tenant; each has as many grants as its users need for subscriptions.
         rate: changes a second, all tenants together.
-        seconds: of one run.
-        with_ms, without_ms: p99 that must be reached with sequence numbers, and without, Graph's read apart.
+        seconds: duration of one run.
+        with_ms, without_ms: required p99 with and without sequence numbers, excluding Graph's read.
     """
 
     sizes: tuple[int, ...] = (500, 500, 500, 500)
@@ -42,7 +42,7 @@ class LatencyOptions:
 
 
 def run(options: LatencyOptions) -> int:
-    """Measure; returns the exit code."""
+    """Measure; return the exit code."""
     report.say(f"load of the machine before: {report.load_before()}")
     verdict = report.Verdict("push-latency")
     points = [
@@ -111,10 +111,10 @@ def _row(
 
 
 def until_covered(account: Account, users: int, client_id: str = CLIENT_ID, timeout_s: float = 60.0) -> None:
-    """Wait until the relay's subscriptions have so many users, and it has read them once more since.
+    """Wait until the relay's subscriptions cover `users` users, and it has read them once more since.
 
     Raises:
-        TimeoutError: they do not get them.
+        TimeoutError: they do not cover them in time.
     """
     deadline = time.monotonic() + timeout_s
     while (covered := account.covered(client_id)) < users:

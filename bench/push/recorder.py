@@ -1,4 +1,4 @@
-"""A suite in a process of its own that records each presence that it is shown, with the time."""
+"""A suite in a separate process that records each presence it receives, with the time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _AGAIN_S = 0.5
 
 
 class _Recording(Stream):
-    """A stream that notes every presence."""
+    """A stream that records every presence."""
 
     def __init__(self, noted: list[Sighting]) -> None:
         super().__init__()
@@ -48,10 +48,10 @@ class Recorder(Child):
         super().__init__(_record, relay.address, relay.ca_pem, list(zip(relay.suite_keys, names, strict=True)))
 
     def until_all_are_shown(self, users: int, timeout_s: float) -> None:
-        """Wait until so many users have a presence.
+        """Wait until `users` users have a presence.
 
         Raises:
-            TimeoutError: they do not.
+            TimeoutError: they do not have one in time.
         """
         deadline = time.monotonic() + timeout_s
         while (shown := self.ask("shown", timeout_s=timeout_s)) < users:
@@ -60,7 +60,7 @@ class Recorder(Child):
             time.sleep(_LOOK_S)
 
     def take(self) -> list[Sighting]:
-        """Return what was shown since the last call, in order."""
+        """Return the states shown since the last call, in order."""
         found: list[Sighting] = self.ask("take", timeout_s=600)
         return found
 
@@ -70,7 +70,7 @@ def _record(pipe: Connection, address: str, ca_pem: bytes, watched: list[Watchin
 
 
 async def _keep(stream: Stream, connection: grpc.aio.Channel, key: str, encoded: Sequence[bytes]) -> None:
-    """Read a stream, and open another when it ends: edges move them every hour."""
+    """Read a stream, and open another when it ends: edges move streams every hour."""
     while True:
         with suppress(grpc.aio.AioRpcError):
             await stream.run(connection, key, encoded)

@@ -1,4 +1,4 @@
-"""Notifications that get lost for hours, and notifications that stop unannounced."""
+"""Notifications that are lost for hours, and notifications that stop without notice."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class TroubleOptions:
     """The options of the push-trouble benchmark.
 
     Attributes:
-        people, grants: of the tenant.
-        scenes: which.
-        hours: of loss.
-        loss: share of the notifications.
-        allowed_s: beyond the interval in force, until a change is shown.
+        people, grants: people and grants of the tenant.
+        scenes: the scenes to run.
+        hours: duration of the loss.
+        loss: share of lost notifications.
+        allowed_s: time until a change is shown, in addition to the interval in force.
     """
 
     people: int = 2000
@@ -59,7 +59,7 @@ class _Scene:
     before: list[Sighting]
     subscriptions: int
     known: frozenset[str]
-    """Ids of the subscriptions that were made at the beginning, before everybody was known."""
+    """Ids of the subscriptions that were created at the start, before all users were known."""
 
     def ages(self) -> Ages:
         """Return the ages of changes when they were shown, until now."""
@@ -68,7 +68,7 @@ class _Scene:
 
 
 def run(options: TroubleOptions) -> int:
-    """Measure; returns the exit code."""
+    """Measure; return the exit code."""
     report.say(f"load of the machine before: {report.load_before()}")
     verdict = report.Verdict("push-trouble")
     if "loss" in options.scenes:
@@ -82,7 +82,7 @@ def run(options: TroubleOptions) -> int:
 
 @contextmanager
 def _scene(options: TroubleOptions) -> Iterator[_Scene]:
-    """A tenant whose people live a day, and a relay that is told of their changes."""
+    """Run a tenant whose people live a day, and a relay that gets notifications of their changes."""
     world = [Organisation(0, options.people, options.grants)]
     with ExitStack() as stack:
         site = stack.enter_context(cloud(world, "--day", notification_sequence_numbers=True, **PATIENT))
@@ -128,7 +128,7 @@ def _lose(scene: _Scene, options: TroubleOptions, verdict: report.Verdict) -> No
 
 
 def _fall_silent(scene: _Scene, verdict: report.Verdict) -> None:
-    """One of the subscriptions announces nothing any more, until it is replaced."""
+    """Silence one of the subscriptions until it is replaced."""
     victim = scene.account.subscriptions(CLIENT_ID)[0]
     _fault(scene, kind="silence", subscription=victim["id"])
     began = time.time()
@@ -162,7 +162,7 @@ def _live(scene: _Scene) -> list[dict[str, Any]]:
 
 
 def _until(holds: Callable[[], bool], began: float, most_s: float) -> float:
-    """Seconds since `began` when it holds; `most_s` when it did not until then."""
+    """Return the seconds from `began` until the condition holds; `most_s` if it did not hold by then."""
     while not holds():
         if time.time() - began > most_s:
             return most_s

@@ -1,4 +1,4 @@
-"""Have an agent subscribe to many users, restart the server, and see when all are right and how many requests came when."""
+"""Subscribes an agent to many users, restarts the server, and measures the time until all are right and the request rate."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 AWAY_S: Final = 3.0
-"""How long the server is away."""
+"""Downtime of the server."""
 _PATIENCE_S: Final = 60.0
-"""Beyond the paced time, until the benchmark gives up."""
+"""Time beyond the paced time until the benchmark gives up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class RestartOptions:
 
 @dataclass(slots=True)
 class Life:
-    """The measurements of one life of the server: the time until all were right, and the times of SUBSCRIBEs from its start on."""
+    """The measurements of one run of the server: the time until all were right, and the times of SUBSCRIBEs since its start."""
 
     right_s: float
     times: Sequence[float]
@@ -48,7 +48,7 @@ class Life:
 
 
 def run(options: RestartOptions) -> int:
-    """Measure; returns the exit code."""
+    """Measure; return the exit code."""
     load = report.load_before()
     port, sip_port = free_port(), free_port()
     with tempfile.TemporaryDirectory() as folder:
@@ -84,7 +84,7 @@ def _write(folder: Path, port: int, sip_port: int, options: RestartOptions) -> N
 
 
 def _until_all(port: int, status: str, options: RestartOptions) -> float:
-    """Wait until the agent shows everybody in a state, and certain; return the time."""
+    """Wait until the agent shows all users in a state, and certain; return the time."""
     began = time.monotonic()
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as client:
         while time.monotonic() - began < options.users / options.rate + _PATIENCE_S:
@@ -92,7 +92,7 @@ def _until_all(port: int, status: str, options: RestartOptions) -> float:
             if sum(each["status"] == status and not each["uncertain"] for each in users) == options.users:
                 return time.monotonic() - began
             time.sleep(1.0)
-    raise ChildFailed(f"not everybody is {status} in time")
+    raise ChildFailed(f"not all users are {status} in time")
 
 
 def _judge(options: RestartOptions, began: Life, again: Life, cpu: float, rss_mb: float, load: float) -> int:

@@ -1,6 +1,6 @@
-"""A presence server in memory, on TCP, with as little of SIP as the benchmark needs: everybody is in one state.
+"""A presence server in memory, on TCP, with only the SIP that the benchmark needs: all users are in one state.
 
-It counts SUBSCRIBEs, and knows no subscription of the process before it: those are answered 481.
+It counts SUBSCRIBEs, and answers 481 for subscriptions of an earlier process.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _BODY: Final = (
 
 
 def serve(pipe: Connection, port: int, activity: str) -> None:
-    """Serve on a port of loopback. Says when it does; to any message it answers the times of all SUBSCRIBEs so far."""
+    """Serve on a port of loopback; send a message when ready. Answer any message with the times of all SUBSCRIBEs so far."""
     asyncio.run(_serve(pipe, _Server(activity), port))
 
 

@@ -1,4 +1,4 @@
-"""A TCP proxy with a delay to a server on this machine, as of a way to another region."""
+"""A TCP proxy with a delay to a server on this machine, like a connection to another region."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _READ_BYTES = 256 * 1024
 
 @contextmanager
 def lagging(port: int, round_trip_s: float) -> Iterator[int]:
-    """Forward a port on loopback to `port`; each byte takes half of `round_trip_s` in each direction. Gives the new port."""
+    """Forward a port on loopback to `port`; each byte takes half of `round_trip_s` in each direction. Yield the new port."""
     with Child(_forward, port, round_trip_s / 2) as child:
         yield child.hear()
 

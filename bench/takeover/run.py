@@ -1,4 +1,4 @@
-"""Workers start, are killed, and stop in order; how long until shares are fair, others own what was theirs, and suites see what Graph says."""
+"""Workers start, are killed, and stop cleanly: the time until shares are fair, partitions are taken over, and suites are up to date."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class TakeoverOptions:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """A worker that joined: seconds until shares were fair, partitions that moved, and the longest time for which one had no owner."""
+    """A worker that joined: seconds until shares were fair, partitions that moved, and the longest time without an owner."""
 
     fair: float
     moves: int
@@ -59,14 +59,14 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class Took:
-    """Seconds until all 64 partitions were owned, and until everybody's presence was shown as Graph says it."""
+    """Seconds until all 64 partitions were owned, and until all users' presence was shown as in Graph."""
 
     owned: float
     shown: float
 
 
 def run(options: TakeoverOptions) -> int:
-    """Measure; returns the exit code."""
+    """Measure; return the exit code."""
     report.say(f"load of the machine before: {report.load_before()}")
     organisations = one_for_each_partition()
     rows: list[list[object]] = []
@@ -97,7 +97,7 @@ def run(options: TakeoverOptions) -> int:
 
 
 def one_for_each_partition() -> list[Organisation]:
-    """Tenants of one user, one in each partition."""
+    """Return tenants of one user, one in each partition."""
     found: dict[int, Organisation] = {}
     number = 0
     while len(found) < keys.PARTITIONS:
@@ -142,13 +142,13 @@ async def _lives(site: rig.Site, url: str, given: Mapping[str, Mapping[str, Any]
 
 @contextmanager
 def worker(given: Mapping[str, Mapping[str, Any]]) -> Iterator[Child]:
-    """Run a worker in a process of its own."""
+    """Run a worker in a separate process."""
     with Child(rig._relay, given, [Role.WORKER], False) as child:  # noqa: FBT003 - a process takes no keywords
         yield child
 
 
 class StoreView:
-    """The view of owners and users in the store, by a connection of its own that is not slow."""
+    """A view of owners and users in the store, over a separate connection that is not slow."""
 
     def __init__(self, site: rig.Site, store: Store) -> None:
         self._site = site
@@ -157,26 +157,26 @@ class StoreView:
         self._workers = Workers(store)
 
     async def watch(self) -> None:
-        """Watch everybody, as an edge does."""
+        """Watch all users, as an edge does."""
         for each in self._site.world:
             names = [name for spelling in each.names if (name := normalise(spelling))]
             await self._interest.add(each.tenant_id, EDGE, names)
 
     async def stay(self) -> None:
-        """Go on watching until cancelled."""
+        """Continue watching until cancelled."""
         while True:
             await self._interest.renew([each.tenant_id for each in self._site.world], EDGE)
             await asyncio.sleep(_RENEW_S)
 
     def set_all(self, availability: str) -> None:
-        """Everybody shows this at Microsoft from now on."""
+        """Set the availability of all users at Microsoft."""
         for each in self._site.world:
             for name in each.names:
                 body = {"availability": availability, "activity": availability}
                 self._site.control.put(f"people/{name}/presence", json=body).raise_for_status()
 
     async def until_fair(self, workers: int) -> Joined:
-        """Wait until so many workers live whose shares are as alike as is tolerated, counted from when all of them live."""
+        """Wait until `workers` workers are alive with sufficiently equal shares; time counts from when all are alive."""
         begun, moves, longest = 0.0, 0, 0.0
         before, ownerless = await self.owners(), dict[int, float]()
         while True:
@@ -198,7 +198,7 @@ class StoreView:
             await asyncio.sleep(_GLANCE_S)
 
     async def after(self, happens: Callable[[], None], ended: Collection[bytes], shows: str) -> Took:
-        """Measure a takeover: owners end, of these names, and everybody's presence changes in that moment."""
+        """Measure a takeover: the owners `ended` end, and all users' presence changes at the same moment."""
         theirs = {partition: owner for partition, owner in (await self.owners()).items() if owner in ended}
         begun = time.monotonic()
         happens()
@@ -206,7 +206,7 @@ class StoreView:
         return await self.until_taken_over(begun, theirs, shows)
 
     async def until_taken_over(self, begun: float, before: Mapping[int, bytes], shows: str) -> Took:
-        """Wait until each partition has another owner than `before`, and everybody's presence is `shows`."""
+        """Wait until each partition has another owner than `before`, and all users' presence is `shows`."""
 
         async def is_owned() -> bool:
             owners = await self.owners()
@@ -231,12 +231,12 @@ class StoreView:
         return round(time.monotonic() - begun, 2)
 
     async def owners(self) -> dict[int, bytes]:
-        """Partition -> the worker that owns it; free ones are absent."""
+        """Return partition -> the worker that owns it; free ones are absent."""
         values = await self._store.many([("GET", keys.lease(n)) for n in range(keys.PARTITIONS)])
         return {n: value.split(b":", 2)[2] for n, value in enumerate(values) if value is not None}
 
     async def _shown(self, availability: str) -> int:
-        """Of how many tenants the user's presence is this."""
+        """Return the number of tenants whose user has this presence."""
         found = await self._store.many([("HGETALL", keys.answers(each.tenant_id)) for each in self._site.world])
         answers = [decode(unpack(value).item) for each in found for value in each.values()]
         return sum(isinstance(answer, Presence) and answer.raw_availability == availability for answer in answers)

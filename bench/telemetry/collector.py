@@ -1,4 +1,4 @@
-"""A collector that takes metrics and spans over OTLP, counts the spans, and forgets them."""
+"""A collector that receives metrics and spans over OTLP, counts the spans, and discards them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SERVICES: Final = {
 
 
 def collect(pipe: Connection) -> None:
-    """Run a collector and say its port. Asked for anything, it says how many spans of each name came so far."""
+    """Run a collector and send its port. Answer any message with the number of spans of each name so far."""
     counts: dict[str, int] = {}
 
     def export(request: bytes, _context: grpc.ServicerContext) -> bytes:

@@ -1,4 +1,4 @@
-"""An edge with telemetry, or with all counting taken out; and what scrapes it."""
+"""An edge with telemetry, or with all of it disabled; and its scraper."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 _NAMED: Final = 10
 _SCRAPE_EVERY_S: Final = 5.0
-"""Prometheus asks each 15 to 60 s, as operators have it."""
+"""Operators' Prometheus usually scrapes every 15 to 60 s."""
 
 
 def serve(pipe: Connection, servers: StoreSettings, telemetry: TelemetrySettings | None) -> None:
-    """Run an edge in plain text, with telemetry or (None) with all of it taken out; say its port, and that of its metrics (0 without).
+    """Run an edge in plain text, with telemetry or (None) without; send its port, and that of its metrics (0 without).
 
-    Asked for anything, it says the CPU seconds of each scrape so far.
+    Answer any message with the CPU seconds of each scrape so far.
     """
     if telemetry is None:
         _take_out()
@@ -41,7 +41,7 @@ def serve(pipe: Connection, servers: StoreSettings, telemetry: TelemetrySettings
 
 
 def settings(collector: int, share: float) -> TelemetrySettings:
-    """Return settings of telemetry with a collector on this port, and some tenants with series of their own."""
+    """Return settings of telemetry with a collector on this port, and some tenants with separate series."""
     named = frozenset(str(tenant_id(number)) for number in range(_NAMED))
     url = f"http://127.0.0.1:{collector}"
     return TelemetrySettings(otlp_endpoint=url, trace_share=share, roles=frozenset({"edge"}), tenants=named)
@@ -78,7 +78,7 @@ async def _exported(stack: AsyncExitStack, scrapes_s: list[float], exported: Tel
 
 
 def _take_out() -> None:
-    """Have nothing counted and nothing traced in this process."""
+    """Disable all metrics and traces in this process."""
 
     def nothing(*_: Any) -> None:
         pass
@@ -93,7 +93,7 @@ def _take_out() -> None:
 
 
 def scrape(pipe: Connection, port: int) -> None:
-    """Scrape again and again; says the first answer's length in bytes."""
+    """Scrape repeatedly; send the first answer's length in bytes."""
     while True:
         with urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
             pipe.send(len(answer.read()))

@@ -1,4 +1,4 @@
-"""Runs an edge with telemetry beside one without, and compares their CPU."""
+"""Runs an edge with telemetry and one without at the same time, and compares their CPU."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ SIDES: Final = ("on", "off")
 _OPEN_S: Final = 60.0
 _GATHER_S: Final = 0.05
 _MOST: Final = 1.05
-"""What an edge with telemetry may cost, times what one without costs."""
+"""Maximum cost of an edge with telemetry, as a multiple of one without."""
 _MOST_SCRAPE_S: Final = 0.02
 _SPANS_S: Final = 2.0
-"""Within which the last spans reach the collector: they are sent once a second."""
+"""Time within which the last spans reach the collector: they are sent once a second."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,11 +40,11 @@ class TelemetryOptions:
     """The options of the telemetry benchmark.
 
     Attributes:
-        point: the load, of both edges together; an even number of suites.
-        runs: how often it is measured.
+        point: the load of both edges together; an even number of suites.
+        runs: number of measurements.
         seconds: length of one run.
-        warm_s: before each.
-        trace_share: of the worker's writes that begin a trace.
+        warm_s: length of the warm-up before each run.
+        trace_share: share of the worker's writes that begin a trace.
     """
 
     point: Point
@@ -59,10 +59,10 @@ class Compared:
     """The result of one run.
 
     Attributes:
-        run: of both edges.
+        run: the run of both edges.
         scrapes_s: CPU seconds of each scrape.
-        text_bytes: length of one.
-        spans: name of spans that the collector got -> how many.
+        text_bytes: length of one scrape.
+        spans: name of a span -> number that the collector received.
     """
 
     run: Run
@@ -72,7 +72,7 @@ class Compared:
 
     @property
     def ratio(self) -> float:
-        """The CPU of the edge with telemetry, times that of the other."""
+        """The CPU of the edge with telemetry, as a multiple of the other's."""
         return self.run.cost_s["on"] / max(self.run.cost_s["off"], 0.01)
 
     @property
@@ -82,7 +82,7 @@ class Compared:
 
 
 def run(options: TelemetryOptions) -> int:
-    """Measure and compare; returns the exit code."""
+    """Measure and compare; return the exit code."""
     report.say(f"load of the machine before: {report.load_before()}")
     verdict = report.Verdict("telemetry")
     found = []

@@ -27,7 +27,7 @@ OAEP: Final = padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)  # 
 
 
 def content(certificate: Certificate) -> dict[str, str]:
-    """The encrypted presence of somebody, the documented five fields."""
+    """Return the encrypted presence of a user, with the documented five fields."""
     names = {"@odata.id": f"users/{USER}/presence", "@odata.type": "#Microsoft.Graph.presence", "id": USER}
     plain = json.dumps({**names, "availability": "Busy", "activity": "InAMeeting"}).encode()
     key, missing = os.urandom(32), 16 - len(plain) % 16
@@ -57,7 +57,7 @@ def item(subscription: Subscription, encrypted: dict[str, str]) -> dict[str, Any
 
 
 def request(subscription: Subscription, encrypted: dict[str, str], count: int, token: str) -> bytes:
-    """A POST of `count` notifications, HTTP and all."""
+    """Return a POST of `count` notifications, including the HTTP header."""
     body = json.dumps({"value": [item(subscription, encrypted)] * count, "validationTokens": [token]}).encode()
     head = (
         f"POST {NOTIFICATIONS}{subscription.route_id} HTTP/1.1\r\nHost: hook.example\r\n"
@@ -67,7 +67,7 @@ def request(subscription: Subscription, encrypted: dict[str, str], count: int, t
 
 
 class Sender:
-    """Connections that send requests in turn, each when it is time, and measure from that time on.
+    """Connections that send requests in turn, each when it is due, and measure from that time.
 
     Attributes:
         answer_ms: of each request, in milliseconds from when it was due.
@@ -81,7 +81,7 @@ class Sender:
         self.refused = 0
 
     async def send(self, connections: int, seconds: float, rate: float | None) -> None:
-        """Send for some seconds at a rate, or as fast as answers come."""
+        """Send for `seconds` at a rate, or, without one, as fast as answers come."""
         began = time.perf_counter()
         turns = iter(range(10**9))
 

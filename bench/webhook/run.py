@@ -1,4 +1,4 @@
-"""Measures answers under load, and opening beside the bare cryptography."""
+"""Measures answers under load, and decryption compared with the bare cryptography."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ if TYPE_CHECKING:
     from emulator import Cloud
 
 TENANTS: Final = 32
-"""So many that two POSTs of 1,000 for one of them are some 0.2 s apart: a tenant may have 1,000 waiting."""
+"""Number of subscriptions, enough that two POSTs of 1,000 for one are some 0.2 s apart: a tenant may have 1,000 waiting."""
 PUBLISHER: Final = "0bf30f3b-4a52-48df-9a82-234910c4a086"
 SHARE: Final = 0.7
-"""Of the rate that fills a core."""
+"""Share of the rate that saturates a core."""
 _CONNECTIONS: Final = 16
 _SAVE_S: Final = 0.1
-"""How often a worker would say what it has dealt with: seldom enough that it costs little, often enough that nothing is left out."""
+"""Interval at which a worker would acknowledge: long enough to cost little, short enough that no notification is dropped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,7 @@ class WebhookOptions:
 
 
 def run(options: WebhookOptions) -> int:
-    """Measure; returns the exit code."""
+    """Measure; return the exit code."""
     report.say(f"load of the machine before: {report.load_before()}")
     verdict = report.Verdict("webhook")
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
@@ -106,7 +106,7 @@ async def _measure(
     before, began = cpu_s([pid])[pid], time.perf_counter()
     await full.send(_CONNECTIONS, options.seconds / 2, None)
     cost_s = (cpu_s([pid])[pid] - before) / len(full.answer_ms)
-    # What fills its core; on a machine that others use as well, or with a sender that is slower, what was reached.
+    # The rate that saturates its core; on a shared machine, or with a slower sender, the rate that was reached.
     most = min(1 / cost_s, len(full.answer_ms) / (time.perf_counter() - began))
     steady = posts.Sender(port, requests)
     await steady.send(_CONNECTIONS, options.seconds, SHARE * most)
@@ -122,7 +122,7 @@ async def _measure(
 
 
 def _serve(pipe: Connection, url: str, authority: str, ca_pem: str) -> None:
-    """The webhook, in a process of its own."""
+    """Run the webhook; the function of a process."""
 
     async def work() -> None:
         graph = GraphSettings(
@@ -132,7 +132,7 @@ def _serve(pipe: Connection, url: str, authority: str, ca_pem: str) -> None:
             Store(StoreSettings(url=url)) as store,
             receiving(WebhookSettings(host="127.0.0.1", port=0), store, graph) as port,
         ):
-            # As `app.run` does when all is ready.
+            # As `app.run` does when it is ready.
             gc.collect()
             gc.freeze()
             pipe.send(port)
@@ -142,7 +142,7 @@ def _serve(pipe: Connection, url: str, authority: str, ca_pem: str) -> None:
 
 
 class _Worker:
-    """Says for all partitions that what is in their inboxes is dealt with, as workers would, and notices what was left out."""
+    """Acknowledges the inboxes of all partitions, as workers would, and detects dropped notifications."""
 
     def __init__(self, store: Store, leases: list[Lease]) -> None:
         self._inbox = Inbox(store)
@@ -171,7 +171,7 @@ class _Worker:
 
 
 async def _subscribed(store: Store, partition: int) -> tuple[Subscription, Lease]:
-    """A subscription of a tenant in a partition of its own."""
+    """Create a subscription of a tenant, in a separate partition."""
     tenants = (TenantId(f"00000000-0000-4000-8000-{n:012x}") for n in range(1 << 20))
     tenant_id = next(tenant for tenant in tenants if keys.partition_of(tenant) == partition)
     lease = await Leases(store).acquire(partition, "bench", timedelta(hours=1))
@@ -194,7 +194,7 @@ def _token(cloud: Cloud, tenant_id: TenantId) -> str:
 
 
 def _open(options: WebhookOptions, certificates: Certificates, verdict: report.Verdict) -> None:
-    """The worker's opening, beside the cryptography alone, in turns."""
+    """Compare the worker's decryption with only the cryptography, in turn."""
     private = certificates.newest.private_key
     encrypted = posts.content(certificates.newest)
     raw = json.dumps({"resourceData": {"id": posts.USER}, "encryptedContent": encrypted}).encode()

@@ -1,4 +1,4 @@
-"""Work grows in step: twice the workers poll twice the users.
+"""Scaling of workers: twice the workers poll twice the users.
 
-run.py   one, two and four workers beside as many times the tenants
+run.py   one, two and four workers, with a proportional number of tenants
 """

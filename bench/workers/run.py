@@ -1,7 +1,7 @@
-"""Polls a world with one worker, then twice the world with two, and so on, and compares what a worker does and costs.
+"""Polls a world with one worker, then a world of twice the size with two, and so on; compares the work and cost of a worker.
 
-Every tenant has so many users that one read a second has them all. A worker that is added takes its fair share of partitions from the
-others; after that, reads are counted at the local cloud.
+The users of a tenant fit into one read a second. Each added worker takes its fair share of partitions from the others; after that,
+reads are counted at the local cloud.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 USERS: Final = 600
-"""Of a tenant: nearly a whole page of Graph's."""
+"""Users of a tenant: nearly a full page of Graph's."""
 INTERVAL: Final = timedelta(seconds=1)
 MOST_OF_MEAN: Final = 1.3
-"""Times the mean cost that a worker may hold."""
+"""Maximum share of a worker, as a multiple of the mean."""
 _READY_S: Final = 60.0
 _SETTLE_S: Final = 5.0
 
@@ -42,9 +42,9 @@ class WorkersOptions:
     """The options of the workers benchmark.
 
     Attributes:
-        workers: how many there are in turn.
-        tenants: so many for each worker.
-        seconds: of one measurement.
+        workers: numbers of workers, in turn.
+        tenants: number of tenants for each worker.
+        seconds: duration of one measurement.
     """
 
     workers: Sequence[int] = (1, 2, 4)
@@ -54,7 +54,7 @@ class WorkersOptions:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """The work of so many workers: users read in a second, the 99th percentile of gaps between two reads, CPU, and the largest share."""
+    """The work of a number of workers: users read in a second, the 99th percentile of gaps between two reads, CPU, and the largest share."""
 
     users_a_second: float
     gap_p99_s: float
@@ -68,7 +68,7 @@ class Work:
 
 
 def run(options: WorkersOptions) -> int:
-    """Measure; returns the exit code."""
+    """Measure; return the exit code."""
     report.say(f"load of the machine before: {report.load_before()}")
     found = {count: _measure(count, options) for count in options.workers}
     rows = [

@@ -1,4 +1,4 @@
-"""Suspend, resume and approve a tenant. Suspending asks first, on a page of its own."""
+"""Suspend, resume and approve a tenant. A suspension is confirmed on a separate page."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class ChangeViews:
         return "approved"
 
     async def _changed(self, request: Request, change: Change) -> Response:
-        """Take a form, make a change, and go back to the tenant's page with what came of it."""
+        """Read a form, make the change, and return to the tenant's page with a message about the result."""
         services = self._services
         visitor, _ = await services.auth.form(request)
         tenant = await services.tenant(request.path_params["tenant_id"])

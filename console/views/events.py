@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from console.services import ConsoleServices
 
 _LATELY: Final = 20
-"""Tenants that are shown because their state changed lately."""
+"""Number of tenants in the list of the latest changes of state."""
 
 
 class EventViews:
-    """Views of what happened."""
+    """Views of operators' acts and tenants' audit logs."""
 
     def __init__(self, services: ConsoleServices) -> None:
         self._services = services

@@ -60,7 +60,7 @@ class FleetViews:
         return await services.layout.page(visitor, "edges.html", EDGES, english("Edges"), edges=edges, total=total)
 
     async def _read_edges(self) -> Sequence[EdgeStreams]:
-        """Return the edges, kept for five times as long as their reading took: it looks at every tenant."""
+        """Return the edges, cached for five times the duration of the read, which reads every tenant."""
         async with self._lock:
             if time.monotonic() - self._read_at > max(_LEAST_KEPT_S, _COST_SHARE * self._cost_s):
                 began = time.monotonic()

@@ -1,4 +1,4 @@
-"""Makes a link that lets an organisation begin; it is shown once."""
+"""Makes an invitation link for an organisation; the link is shown once."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class InviteViews:
         return [Route(INVITE, self.invite, methods=["GET", "POST"])]
 
     async def invite(self, request: Request) -> Response:
-        """Show the form with the link that was made last, once; or take the form."""
+        """Show the form and, once, the last link; or process the form."""
         services = self._services
         if request.method == "POST":
             visitor, given = await services.auth.form(request)
@@ -57,7 +57,7 @@ class InviteViews:
         visitor = await services.auth.operator(request, to_change=True)
         link = visitor.session.link if will_be_seen(request) else ""
         if link:
-            # Gone from the store before it is shown: whoever reloads sees the form alone.
+            # Deleted from the store before it is shown: a reload shows only the form.
             changed = await services.sessions.change(visitor.held, link="")
             link = link if changed is not None else ""
         return await self._page(visitor, {}, {}, link=link)
@@ -83,7 +83,7 @@ class InviteViews:
         except StoreUnavailable:
             raise
         except Retryable as error:
-            # What was typed is worth more than a page that says the same.
+            # Show the form again, so that the typed text is not lost.
             return await self._page(visitor, given, {}, status=503, notice=problem_of(error))
         log.info("console_act", act="invited", account_id=visitor.session.account_id)
         await services.sessions.change(visitor.held, link=link)

@@ -39,7 +39,7 @@ class MappingViews:
         return [Route(f"{CONSOLE}/tenants/{{tenant_id}}/mapping", self.change, methods=["GET", "POST"])]
 
     async def change(self, request: Request) -> Response:
-        """Show the form, or take it. Only rows that were changed on the page are written."""
+        """Show the form, or process it. Only rows that were changed on the page are written."""
         services = self._services
         if request.method != "POST":
             visitor = await services.auth.operator(request)
@@ -61,7 +61,7 @@ class MappingViews:
         return RedirectResponse(f"{address}/mapping" if key == "conflict" else address, status_code=303)
 
     async def _write(self, visitor: OperatorVisitor, tenant: Tenant, changes: dict[str, str]) -> str:
-        """Write the changes; return the key of the message that says what came of it."""
+        """Write the changes; return the key of the message about the result."""
         before = {name: tenant.settings.get(name, "") for name in changes}
         try:
             await change_settings(self._services.store, tenant, changes, visitor.actor, seen=before)

@@ -1,4 +1,4 @@
-"""Signing in and out, Entra's answers, and the look whether an operator still has the role."""
+"""Signing in and out, Entra's answers, and the repeated check of an operator's role."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class OperatorSignInViews:
         return services.door.to_microsoft(url, returning)
 
     async def with_token(self, request: Request) -> Response:
-        """Begin a session for somebody who has the token of a trial."""
+        """Begin a session for an operator who has the trial token."""
         services = self._services
         given = await services.door.first_forms.fields(request, RequestKind.SIGN_IN)
         token = services.settings.token
@@ -72,7 +72,7 @@ class OperatorSignInViews:
         return services.door.entered(await services.sessions.begin_trial(token), CONSOLE)
 
     async def returned(self, request: Request) -> Response:
-        """Take Entra's answer to a sign-in, or to the question whether somebody still has the role."""
+        """Process Entra's answer to a sign-in or to a role check."""
         services = self._services
         if services.sign_ins is None:
             raise ProblemError("not_found")
@@ -96,12 +96,12 @@ class OperatorSignInViews:
                 COOKIES.remove_session(response)
             return response
         except RelayError as error:
-            # A session that could not be looked at stays, and is not let in before it was.
+            # A session that could not be checked stays, but has no access until it was checked.
             log.warning("console_sign_in_postponed", problem=problem_of(error), error=str(error))
             return self.page(request, problem_of(error), status=PROBLEMS[problem_of(error)].status)
 
     async def _checked(self, pending: PendingOperatorSignIn, account_id: str, right: OperatorRight) -> Response:
-        """Let somebody go on who still has a role, with what it lets them do now."""
+        """Redirect an operator who still has a role, and update the session's right."""
         services = self._services
         held = await services.sessions.named(pending.session)
         if held is None or held.session.account_id != account_id:
@@ -110,9 +110,9 @@ class OperatorSignInViews:
         return RedirectResponse(pending.back, status_code=303)
 
     async def recheck(self, request: Request, error: Exception) -> Response:
-        """Ask Entra whether an operator still has the role, and come back; an exception handler.
+        """Check at Entra whether an operator still has the role, and return to the page; an exception handler.
 
-        A form is not carried out before: the page that it was on comes back and says so.
+        A form that was sent meanwhile has no effect: its page is shown again with a message.
         """
         assert isinstance(error, RecheckRequired)
         services = self._services
@@ -132,7 +132,7 @@ class OperatorSignInViews:
         return services.door.to_microsoft(url, returning)
 
     async def show_outside(self, request: Request, error: Exception) -> Response:
-        """Answer somebody who is not signed in; an exception handler."""
+        """Answer a visitor who is not signed in; an exception handler."""
         assert isinstance(error, OperatorSignInRequired)
         return self._services.door.outside(request, **self._shown(request))
 
@@ -141,11 +141,11 @@ class OperatorSignInViews:
         return await self._services.door.sign_out(request, **self._shown(request))
 
     def page(self, request: Request, problem: str = "", detail: str = "", *, status: int = 200) -> Response:
-        """Return the page that offers to sign in, with the problem of the last try if there is one."""
+        """Return the sign-in page, with the problem of the last attempt if there is one."""
         return self._services.door.page(request, problem, detail, status=status, **self._shown(request))
 
     def _shown(self, request: Request) -> dict[str, Any]:
-        """Return the values of `sign_in.html` that other sites do not have."""
+        """Return the values of `sign_in.html` that only the console has."""
         back = HERE.get() if request.method == "GET" else CONSOLE
         return {"has_entra": self._services.sign_ins is not None, "back": back}
 

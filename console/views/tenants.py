@@ -1,4 +1,4 @@
-"""The list of all tenants with a search, and one tenant as `tenants show` and `explain` tell it."""
+"""The list of all tenants with a search, and one tenant with the data of `tenants show` and `explain`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from relay.store.custody.tenants import Tenant
 
 PAGE: Final = 50
-"""Tenants on a page: their standing is read in one round trip."""
+"""Tenants on a page: their states are read in one round trip."""
 MAX_PAGE: Final = 100_000
 _HIDDEN: Final = frozenset({"notify_secret"})
 _MAX_VALUE_CHARS: Final = 200
@@ -52,7 +52,7 @@ class TenantViews:
         ]
 
     async def list(self, request: Request) -> Response:
-        """Show a page of the tenants that a search leaves."""
+        """Show a page of the tenants that match a search."""
         services = self._services
         visitor = await services.auth.operator(request)
         given = query_of(request)
@@ -131,7 +131,7 @@ def _shown(name: str, value: str) -> str:
 
 
 def _page_number(text: str) -> int:
-    """Return the number of a page; 1 for a text that is none."""
+    """Return the number of a page; 1 if the text is not a page number."""
     return max(1, min(int(text), MAX_PAGE)) if text.isascii() and text.isdigit() and len(text) < 10 else 1
 
 

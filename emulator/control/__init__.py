@@ -1,10 +1,10 @@
 """The control surface under /_emulator/: the operations of `Cloud` as JSON over HTTP, for other processes.
 
 service.py     guards, routes and answers requests
-guard.py       refuses foreign host names, and other sites' pages
-table.py       the table of operations, and the way from a request to its operation
-operation.py   one operation, its areas, and the types of names and texts
-openapi.py     the description in OpenAPI, made from the operations
+guard.py       refuses unknown host names and requests from other sites' pages
+table.py       the table of operations, which finds the operation of a request
+operation.py   the types of operations and areas, and of names and texts
+openapi.py     the OpenAPI description, made from the operations
 page.py        the files of the page for browsers
 
 people.py      operations on people: list, act, set a presence

@@ -18,15 +18,15 @@ area = Area("conditions", "Switches, profiles, faults, the clock, and snapshots 
 
 
 class ClockSettings(Body):
-    """The clock's new settings; a field that is left out stays as it is."""
+    """The clock's new settings; omitted fields do not change."""
 
     speed: Annotated[float, msgspec.Meta(ge=0, le=1_000_000)] | None = None
     """World seconds in one second; 0 stops the world."""
     advance_s: Annotated[float, msgspec.Meta(ge=0, le=34_560_000)] | None = None
-    """Step so many of the world's seconds forward, doing everything that falls due on the way."""
+    """Step so many of the world's seconds forward, and run everything that becomes due."""
     ahead_s: Annotated[float, msgspec.Meta(ge=-86_400, le=86_400)] | None = None
-    """By how many seconds the cloud's clock goes ahead of this machine's in subscriptions' dates and validation tokens, for
-    clients whose clock is wrong."""
+    """Seconds by which the cloud's clock is ahead of this machine's in subscriptions' dates and validation tokens, to simulate
+    clients with a wrong clock."""
 
 
 class ClockState(msgspec.Struct, kw_only=True):
@@ -36,7 +36,7 @@ class ClockState(msgspec.Struct, kw_only=True):
     now_s: float
     """World seconds since the world began."""
     date: str
-    """The world's calendar in UTC, by which people live."""
+    """The world's date and time in UTC, which people's days follow."""
     ahead_s: float
 
 
@@ -47,7 +47,7 @@ class FaultList(msgspec.Struct):
 
 
 class SwitchDescription(msgspec.Struct, kw_only=True):
-    """One switch. `about` is what it decides, `kind` its JSON Schema."""
+    """One switch. `about` describes its effect, `kind` is its JSON Schema."""
 
     name: str
     about: str
@@ -57,7 +57,7 @@ class SwitchDescription(msgspec.Struct, kw_only=True):
 
 
 class SwitchList(msgspec.Struct):
-    """Every switch, as forms show them."""
+    """All switches, for forms."""
 
     switches: list[SwitchDescription]
 
@@ -70,19 +70,19 @@ class SnapshotList(msgspec.Struct):
 
 @area.operation("GET", "switches", answer=Switches)
 def get_switches(cloud: Cloud, _asked: ControlRequest) -> Switches:
-    """Show every switch: what Microsoft does not document, one way or the other."""
+    """Show every switch for behaviour that Microsoft does not document."""
     return cloud.switches
 
 
 @area.operation("PUT", "switches", body=dict[str, Any], answer=Switches)
 def set_switches(cloud: Cloud, asked: ControlRequest) -> Switches:
-    """Set some switches; the rest stays."""
+    """Set some switches; the others do not change."""
     return cloud.set_switches(**asked.body)
 
 
 @area.operation("GET", "switches/described", answer=SwitchList)
 def describe_switches(cloud: Cloud, _asked: ControlRequest) -> SwitchList:
-    """Show every switch with its meaning, its values, its present and its usual one."""
+    """Show every switch with its meaning, its allowed values, its current value and its default."""
     usual = cloud.config.switches
     return SwitchList([
         SwitchDescription(name=each.name, about=each.about, kind=each.kind, value=getattr(cloud.switches, each.name),
@@ -93,7 +93,7 @@ def describe_switches(cloud: Cloud, _asked: ControlRequest) -> SwitchList:
 
 @area.operation("GET", "profile", answer=profile.Profile)
 def get_profile(cloud: Cloud, asked: ControlRequest) -> Any:
-    """Show the present switches as a profile; with `Accept: application/toml` as a file that can be loaded."""
+    """Show the current switches as a profile; with `Accept: application/toml` as a file that can be loaded."""
     present = cloud.present_profile()
     if "toml" in asked.request.header(b"accept"):
         return profile.toml_answer(present)
@@ -103,7 +103,7 @@ def get_profile(cloud: Cloud, asked: ControlRequest) -> Any:
 @area.operation("PUT", "profile", body=profile.Profile, answer=profile.Profile,
                 media=("application/json", profile.TOML))  # fmt: skip
 def put_profile(cloud: Cloud, asked: ControlRequest) -> profile.Profile:
-    """Set every switch from a profile, in JSON or TOML; one that lacks a switch or knows another is refused."""
+    """Set every switch from a profile, in JSON or TOML; a profile with a missing or unknown switch is refused."""
     body = asked.body
     loaded = profile.read(body) if isinstance(body, bytes) else profile.checked(body)
     cloud.load_profile(loaded)
@@ -130,7 +130,7 @@ def remove_faults(cloud: Cloud, _asked: ControlRequest) -> None:
 
 @area.operation("DELETE", "faults/{number}")
 def remove_fault(cloud: Cloud, asked: ControlRequest) -> None:
-    """Remove one fault, by the `id` that it was given."""
+    """Remove one fault, by its `id`."""
     number = asked.where["number"]
     if not number.isdecimal() or len(number) > 18:
         raise LookupError(f"there is no fault {number}")
@@ -175,7 +175,7 @@ def take_snapshot(cloud: Cloud, asked: ControlRequest) -> None:
 
 @area.operation("POST", "snapshots/{name}/restore")
 def restore_snapshot(cloud: Cloud, asked: ControlRequest) -> None:
-    """Restore everything as it was when the snapshot was taken; the journal goes on."""
+    """Restore the state of a snapshot; the journal is not affected."""
     cloud.snapshots.restore(asked.where["name"])
 
 
@@ -187,5 +187,5 @@ def drop_snapshot(cloud: Cloud, asked: ControlRequest) -> None:
 
 @area.operation("POST", "reset")
 def reset(cloud: Cloud, _asked: ControlRequest) -> None:
-    """Reset everything but accounts and consents."""
+    """Reset everything except accounts and consents."""
     cloud.reset()

@@ -18,14 +18,14 @@ area = Area("directory", "Tenants' policies, requests for approval, second facto
 
 
 class Policies(Body):
-    """A tenant's policies; what is left out stays."""
+    """A tenant's policies; omitted fields do not change."""
 
     user_consent: UserConsent | None = None
     mfa_required: bool | None = None
 
 
 class TenantRefusal(Body):
-    """The refusal that a tenant's people get in place of tokens; an empty kind ends it."""
+    """The refusal that a tenant's people get instead of tokens; an empty kind ends it."""
 
     kind: Name = ""
 
@@ -38,7 +38,7 @@ class AppRefusal(Body):
 
 
 class Assignment(Body):
-    """The people who may use an application; null: everybody."""
+    """The people who may use an application; null: all."""
 
     client_id: Name
     people: Few | None = None
@@ -66,14 +66,14 @@ class SecondFactor(Body):
 
 
 class GivenRoles(Body):
-    """The app roles of an application that somebody has; none: none."""
+    """The app roles of an application that a person has; an empty list removes all."""
 
     client_id: Name
     roles: Few
 
 
 class Groups(Body):
-    """The groups that somebody is in, by their object ids."""
+    """The groups of a person, by their object ids."""
 
     groups: Few
 
@@ -139,13 +139,13 @@ def get_tenant(cloud: Cloud, asked: ControlRequest) -> TenantDetails:
 
 @area.operation("PUT", "tenants/{tenant}/policies", body=Policies, answer=TenantDetails)
 def set_policies(cloud: Cloud, asked: ControlRequest) -> TenantDetails:
-    """Set whether users may consent, and whether everybody needs a second factor."""
+    """Set whether users may consent, and whether all people need a second factor."""
     return _shown(cloud.directory.set_policies(asked.where["tenant"], **msgspec.structs.asdict(asked.body)))
 
 
 @area.operation("POST", "tenants/{tenant}/refuse", body=TenantRefusal)
 def refuse_tenant(cloud: Cloud, asked: ControlRequest) -> None:
-    """Refuse a tenant's people tokens, or stop refusing with an empty `kind`."""
+    """Refuse tokens to a tenant's people, or stop refusing with an empty `kind`."""
     cloud.directory.refuse_tenant(asked.where["tenant"], asked.body.kind)
 
 
@@ -163,7 +163,7 @@ def assign(cloud: Cloud, asked: ControlRequest) -> None:
 
 @area.operation("POST", "tenants/{tenant}/app_consents", body=AppConsent)
 def consent_app(cloud: Cloud, asked: ControlRequest) -> None:
-    """Give an application permissions of its own, as an administrator does."""
+    """Grant application permissions, as an administrator does."""
     application = cloud.world.application(asked.body.client_id)
     if application is None:
         raise LookupError(f"there is no application {asked.body.client_id}")
@@ -199,13 +199,13 @@ def set_second_factor(cloud: Cloud, asked: ControlRequest) -> SecondFactorDetail
 
 @area.operation("PUT", "people/{who}/app_roles", body=GivenRoles)
 def give_roles(cloud: Cloud, asked: ControlRequest) -> None:
-    """Give a person app roles of an application, in place of those from before: id tokens tell them (`roles`)."""
+    """Replace a person's app roles of an application, which id tokens contain (`roles`)."""
     cloud.directory.give_roles(asked.where["who"], asked.body.client_id, asked.body.roles)
 
 
 @area.operation("PUT", "people/{who}/groups", body=Groups)
 def put_in_groups(cloud: Cloud, asked: ControlRequest) -> None:
-    """Put a person into groups, in place of those from before: id tokens tell them where the registration asks (`groups`)."""
+    """Replace a person's groups, which id tokens contain if the registration requests them (`groups`)."""
     cloud.directory.put_in_groups(asked.where["who"], asked.body.groups)
 
 

@@ -1,4 +1,4 @@
-"""Operations on grants and their deaths, on consents, and on app registrations."""
+"""Operations on grants and how they become invalid, on consents, and on app registrations."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST_APPLICATIONS = 10_000
 
 
 class GrantRequest(Body):
-    """A request for a grant of an account without a sign-in."""
+    """A request for an account's grant without a sign-in."""
 
     account: Name
     client_id: Name
@@ -27,17 +27,17 @@ class GrantRequest(Body):
 
 
 class ConsentGiven(Body):
-    """The permissions that an application is given."""
+    """A consent to permissions for an application."""
 
     account: Name
-    """The person who consents; for everybody, an administrator of the tenant or anybody else of it."""
+    """The person who consents; for a consent for the whole tenant, any person of the tenant."""
     client_id: Name
     scopes: Few
     everybody: bool = False
 
 
 class Revoke(Body):
-    """The way in which an account's grants die."""
+    """The way in which an account's grants become invalid."""
 
     account: Name
     kind: Name = "sessions_revoked"
@@ -45,7 +45,7 @@ class Revoke(Body):
 
 
 class Restore(Body):
-    """The account whose grants live again."""
+    """The account whose grants become valid again."""
 
     account: Name
 
@@ -57,7 +57,7 @@ class Refuse(Body):
 
 
 class Consented(msgspec.Struct, kw_only=True):
-    """One consent; `person` is an object id, or `*` for everybody."""
+    """One consent; `person` is an object id, or `*` for the whole tenant."""
 
     tenant: str
     client_id: str
@@ -79,34 +79,34 @@ class Granted(msgspec.Struct):
 
 
 class Applications(msgspec.Struct):
-    """The app registrations; secrets included, for nothing here is secret."""
+    """The app registrations, with their secrets, because nothing here is secret."""
 
     applications: list[ApplicationRecord]
 
 
 @area.operation("GET", "grants", answer=Grants)
 def list_grants(cloud: Cloud, _asked: ControlRequest) -> Any:
-    """List everything that was consented to."""
+    """List all consents."""
     return {"grants": cloud.directory.grants()}
 
 
 @area.operation("POST", "grants", body=GrantRequest, answer=Granted)
 def grant(cloud: Cloud, asked: ControlRequest) -> Granted:
-    """Consent and hand out a refresh token, without anybody signing in."""
+    """Consent and return a refresh token, without a sign-in."""
     body: GrantRequest = asked.body
     return Granted(cloud.directory.grant(body.account, body.client_id, set(body.scopes)))
 
 
 @area.operation("POST", "grants/revoke", body=Revoke)
 def revoke(cloud: Cloud, asked: ControlRequest) -> None:
-    """Let an account's grants die in one of the documented ways; `GET /_emulator/` lists them as `deaths`."""
+    """Invalidate an account's grants in one of the documented ways; `GET /_emulator/` lists them as `deaths`."""
     body: Revoke = asked.body
     cloud.directory.revoke(body.account, body.kind, access_tokens=body.access_tokens)
 
 
 @area.operation("POST", "grants/restore", body=Restore)
 def restore(cloud: Cloud, asked: ControlRequest) -> None:
-    """Undo `revoke`, except of a consent, which has to be given again."""
+    """Undo `revoke`, except for a consent, which must be given again."""
     cloud.directory.restore(asked.body.account)
 
 
@@ -128,7 +128,7 @@ def list_applications(cloud: Cloud, _asked: ControlRequest) -> Applications:
 
 @area.operation("PUT", "applications", body=ApplicationRecord, answer=ApplicationRecord)
 def put_application(cloud: Cloud, asked: ControlRequest) -> ApplicationRecord:
-    """Register an application, or register it again: redirect URIs, secrets and certificates are replaced."""
+    """Register or replace an application, with its redirect URIs, secrets and certificates."""
     record: ApplicationRecord = asked.body
     if len(cloud.world.applications) >= MOST_APPLICATIONS:
         raise ValueError(f"there are {MOST_APPLICATIONS} applications already")

@@ -17,11 +17,11 @@ MICROSOFT: Final = (
     ".microsoftonline.com", ".windows.net", ".microsoft.com", ".microsoftonline.us", ".microsoft.us",
     ".microsoftonline.cn", ".chinacloudapi.cn", ".usgovcloudapi.net",
 )  # fmt: skip
-"""Nobody else can have a name under these."""
+"""No other host can have a name in these domains."""
 
 _READS: Final = {"GET", "HEAD"}
 _OWN: Final = {"", "same-origin", "none"}
-"""The header values of browsers for requests of the page itself, and for typed addresses; others say nothing.
+"""The header values of browsers for requests of the page itself and for typed addresses. Other clients send none.
 https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Sec-Fetch-Site"""
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from emulator.cloud import Cloud
 
 area = Area(
-    "history", "Every request with its outcome, how long users went unread, and what was to be seen of them when."
+    "history", "All requests with their outcomes, the gaps between reads of users, and the changes of their presence."
 )
 
 MOST_ENTRIES = 20_000
@@ -30,11 +30,11 @@ class JournalSearch(Body):
     app: Name = ""
     status: Annotated[int, msgspec.Meta(ge=100, le=599)] | None = None
     reason: Name = ""
-    """Part of why it was refused, in any case."""
+    """Part of the reason for the refusal, case-insensitive."""
     since: Annotated[float, msgspec.Meta(ge=0)] | None = None
     """Seconds since 1970; requests that were answered then or later."""
     after: Annotated[int, msgspec.Meta(ge=0)] = 0
-    """Requests with a greater `number`: the newest number of an earlier answer, to go on from there."""
+    """Only requests with a greater `number`. Pass the newest number of an earlier answer to continue from there."""
     limit: Annotated[int, msgspec.Meta(ge=1, le=MOST_ENTRIES)] = 1000
     """Of many the newest."""
 
@@ -53,7 +53,7 @@ class JournalSettings(Body):
 
 
 class GapSettings(Body):
-    """The switch of the measurement of gaps."""
+    """The setting that turns the measurement of gaps on or off."""
 
     enabled: bool
 
@@ -66,7 +66,7 @@ class ChangeSearch(Body):
     person: Name = ""
     """UPN or object id."""
     after: Annotated[int, msgspec.Meta(ge=0)] = 0
-    """Changes with a greater `number`: the last number of an earlier answer, to go on from there."""
+    """Only changes with a greater `number`. Pass the last number of an earlier answer to continue from there."""
     limit: Annotated[int, msgspec.Meta(ge=1, le=MOST_ENTRIES)] = 1000
     """Of many the oldest."""
 
@@ -79,14 +79,14 @@ class Changes(msgspec.Struct):
 
 
 class HistorySettings(Body):
-    """The switch of the history of changes."""
+    """The setting that turns the recording of changes on or off."""
 
     enabled: bool
 
 
 @area.operation("GET", "journal", query=JournalSearch, answer=JournalEntries)
 def search_journal(cloud: Cloud, asked: ControlRequest) -> JournalEntries:
-    """Search the requests, parts of a batch among them."""
+    """Search the requests, including parts of a batch."""
     return JournalEntries(cloud.journal.total, cloud.journal.search(**msgspec.structs.asdict(asked.query)))
 
 
@@ -104,7 +104,7 @@ def clear_journal(cloud: Cloud, _asked: ControlRequest) -> None:
 
 @area.operation("GET", "gaps", answer=dict[str, Any])
 def get_gaps(cloud: Cloud, _asked: ControlRequest) -> Any:
-    """Show how long users went unread: p50, p99, p99.9, max, the longest that is still open, and the histogram."""
+    """Show the gaps between reads of users: p50, p99, p99.9, max, the longest that is still open, and the histogram."""
     return cloud.gap_report()
 
 
@@ -123,7 +123,7 @@ def clear_gaps(cloud: Cloud, _asked: ControlRequest) -> None:
 
 @area.operation("GET", "history", query=ChangeSearch, answer=Changes)
 def search_changes(cloud: Cloud, asked: ControlRequest) -> Changes:
-    """Search what others saw of people: each change with its instant, in order."""
+    """Search the changes of the presence that others see, each with its instant, in order."""
     query: ChangeSearch = asked.query
     person = cloud.person(query.person).oid if query.person else ""
     found = cloud.history.search(tenant=query.tenant, person=person, after=query.after, limit=query.limit)

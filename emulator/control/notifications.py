@@ -14,7 +14,7 @@ from emulator.notifications.subscription import SubscriptionLife
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
 
-area = Area("notifications", "Subscriptions to change notifications, what was sent to webhooks, and faults of it.")
+area = Area("notifications", "Subscriptions to change notifications, the POSTs to webhooks, and faults of both.")
 
 MOST_ENTRIES = 20_000
 
@@ -39,7 +39,7 @@ class SubscriptionEnd(Body):
     """The way in which a subscription ends."""
 
     haunts_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 0.0
-    """For how many of the world's seconds its ghost is in the way of a new one."""
+    """The world's seconds for which its ghost blocks a new subscription."""
 
 
 class PostSearch(Body):
@@ -52,12 +52,12 @@ class PostSearch(Body):
 
 
 class PostList(msgspec.Struct):
-    """The POSTs that were found, oldest first; the counts and `total` are of all since the log was cleared."""
+    """The POSTs that match, oldest first; the counts and `total` cover all since the log was cleared."""
 
     total: int
     counts: Counts
     endpoints: dict[str, str]
-    """How hosts are judged: origin -> `normal`, `slow` or `drop`."""
+    """States of hosts: origin -> `normal`, `slow` or `drop`."""
     posts: list[Sent]
 
 
@@ -69,7 +69,7 @@ class NotificationFaultList(msgspec.Struct):
 
 @area.operation("GET", "subscriptions", query=SubscriptionSearch, answer=SubscriptionList)
 def list_subscriptions(cloud: Cloud, asked: ControlRequest) -> SubscriptionList:
-    """List the subscriptions, ended ones too."""
+    """List the subscriptions, including ended ones."""
     query: SubscriptionSearch = asked.query
     found = [
         life
@@ -83,7 +83,7 @@ def list_subscriptions(cloud: Cloud, asked: ControlRequest) -> SubscriptionList:
 
 @area.operation("DELETE", "subscriptions/{subscription}", query=SubscriptionEnd)
 def end_subscription(cloud: Cloud, asked: ControlRequest) -> None:
-    """End a live subscription unannounced, as if it had expired, or make a ghost of it."""
+    """End a live subscription without notice, as if it had expired, or make a ghost of it."""
     cloud.end_subscription(asked.where["subscription"], haunts_s=asked.query.haunts_s)
 
 
@@ -95,7 +95,7 @@ def challenge(cloud: Cloud, asked: ControlRequest) -> None:
 
 @area.operation("GET", "notifications", query=PostSearch, answer=PostList)
 def search_posts(cloud: Cloud, asked: ControlRequest) -> PostList:
-    """Search the POSTs to webhooks, handshakes and repetitions among them."""
+    """Search the POSTs to webhooks, including handshakes and repetitions."""
     query: PostSearch = asked.query
     log = cloud.notifications.log
     posts = log.search(subscription=query.subscription, kind=query.kind, limit=query.limit)
@@ -128,7 +128,7 @@ def remove_faults(cloud: Cloud, _asked: ControlRequest) -> None:
 
 @area.operation("DELETE", "notifications/faults/{number}")
 def remove_fault(cloud: Cloud, asked: ControlRequest) -> None:
-    """Remove one fault of notifications, by the `id` that it was given."""
+    """Remove one fault of notifications, by its `id`."""
     number = asked.where["number"]
     if not number.isdecimal() or len(number) > 18:
         raise LookupError(f"there is no fault {number}")

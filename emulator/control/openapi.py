@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 
 class ControlError(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """The answer to a request that was not carried out: the error, and the field of the body or query that it is in."""
+    """The answer to a failed request: the error, and the field of the body or query that it concerns."""
 
     error: str
     field: str = ""
 
 
 def description(areas: Sequence[Area]) -> dict[str, Any]:
-    """Describe the operations of some areas; returns the OpenAPI document as JSON values."""
+    """Return the OpenAPI document of the operations of some areas, as JSON values."""
     operations = [each for area in areas for each in area.operations]
     kinds = _kinds(operations)
-    # All at once: two types of one name get longer ones, here and wherever they are referred to.
+    # All at once, so that two types with the same name get distinct names, also in references.
     found = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
-    schemas, components = msgspec.to_builtins(found)  # whose default values are as JSON has them
+    schemas, components = msgspec.to_builtins(found)  # converts default values to JSON values
     schema_of = dict(zip(kinds, schemas, strict=True))
     paths: dict[str, Any] = {}
     for operation in operations:
@@ -86,7 +86,7 @@ def _responses(operation: Operation, schema_of: dict[Any, Any]) -> dict[str, Any
         }
     refusal = {"content": {"application/json": {"schema": schema_of[ControlError]}}}
     return done | {
-        "400": {"description": "Something in the request is wrong; it says what.", **refusal},
+        "400": {"description": "The request is invalid; the answer explains why.", **refusal},
         "403": {"description": "The request comes from another site's page, or to a foreign host name.", **refusal},
-        "404": {"description": "There is nothing of that name.", **refusal},
+        "404": {"description": "There is nothing with that name.", **refusal},
     }

@@ -1,4 +1,4 @@
-"""One operation of the control surface, as the table that routes requests and the description of the surface hold it."""
+"""The types of operations and areas, used for routing and for the description of the surface."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from emulator.exchange import Request
 
 Name = Annotated[str, msgspec.Meta(max_length=320)]
-"""An id, UPN, domain or the like: no UPN is longer."""
+"""An id, UPN, domain or similar: no UPN is longer."""
 Text = Annotated[str, msgspec.Meta(max_length=4096)]
 Few = Annotated[list[Name], msgspec.Meta(max_length=200)]
 
 
 class Body(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A JSON body, or the parameters of a query; unknown fields are refused, for they are slips."""
+    """A JSON body, or the parameters of a query; unknown fields are refused as probable mistakes."""
 
 
 class Done(msgspec.Struct):
@@ -31,8 +31,8 @@ class Done(msgspec.Struct):
 class ControlRequest:
     """One request to an operation.
 
-    `where` has the parts of the path that its template names, `body` and `query` what the operation declared (None
-    when it declared none).
+    `where` has the named parts of the path; `body` and `query` have the types that the operation declared (None if it
+    declared none).
     """
 
     request: Request
@@ -45,7 +45,7 @@ class ControlRequest:
 class Operation:
     """One operation of the control surface.
 
-    `does` returns something that can be JSON, an `Answer`, or None for 204; its docstring says what the operation does.
+    `does` returns a value for JSON, an `Answer`, or None for 204; its docstring describes the operation.
     """
 
     method: str
@@ -59,7 +59,7 @@ class Operation:
 
     @property
     def segments(self) -> list[str]:
-        """The path's parts; `{…}` stands for any one."""
+        """The path's parts; `{…}` matches any one part."""
         return self.path.split("/")
 
 
@@ -83,12 +83,12 @@ class Area:
         """Make a function an operation.
 
         Args:
-            method: of HTTP.
-            path: below the control surface's prefix; `{name}` is one part of the path, of whatever is written there.
+            method: the HTTP method.
+            path: below the control surface's prefix; `{name}` matches any one part of the path.
             body: the type of the body; None: there is none.
             query: the query's parameters; None: there are none.
             answer: the type of the answer, for the description.
-            media: the media types of the body; one that is not JSON reaches the function as bytes.
+            media: the media types of the body; the function gets a body that is not JSON as bytes.
         """
 
         def put(does: Callable[[Cloud, ControlRequest], Any]) -> Callable[[Cloud, ControlRequest], Any]:

@@ -30,9 +30,9 @@ _GUARDS: Final = [
 
 
 def find(request: Request, path: str) -> Answer | None:
-    """Return a file of the page; None when the request is for no file of it.
+    """Return a file of the page; None if the request is not for one.
 
-    The page itself is for those who would rather have HTML than JSON, as browsers do.
+    Clients that prefer HTML to JSON, such as browsers, get the page itself.
     """
     name, kind = _FILES.get(path, ("", b""))
     if not name or request.method != "GET" or (path == "" and not _wants_html(request.header(b"accept"))):

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from emulator.cloud import Cloud
     from emulator.world import Person
 
-area = Area("people", "Who there is, what they do, and what others see of them.")
+area = Area("people", "People, their actions, and the presence that others see.")
 
 MOST_AT_ONCE = 1000
 
 
 class Presence(Body):
-    """The presence that others are shown; a field that is left out stays as it is."""
+    """The presence that others see; omitted fields do not change."""
 
     availability: Name | None = None
     activity: Name | None = None
@@ -37,13 +37,13 @@ class Act(Body):
     """One action of a person."""
 
     action: Name
-    """`GET /_emulator/` lists them; `live` goes back to the day."""
+    """`GET /_emulator/` lists them; `live` returns to the day."""
     device: Name = ""
     """`desktop` or `mobile`; for `switch_off` also `all`."""
     text: Text = ""
-    """A message, or what an application's session says."""
+    """A message, or the state of an application's session."""
     for_s: Annotated[float, msgspec.Meta(gt=0, le=31_536_000)] | None = None
-    """After how many of the world's seconds it ends by itself, for what has an end."""
+    """The world's seconds after which it ends automatically, for actions that can end."""
 
 
 class NewPerson(Body):
@@ -70,7 +70,7 @@ class PeopleSearch(Body):
     tenant: Name = ""
     """Tenant id or domain; empty: all tenants."""
     search: Name = ""
-    """Part of a name or UPN, in any case."""
+    """Part of a name or UPN, case-insensitive."""
     limit: Annotated[int, msgspec.Meta(ge=1, le=MOST_AT_ONCE)] = MOST_AT_ONCE
     offset: Annotated[int, msgspec.Meta(ge=0, le=10_000_000)] = 0
     since: Annotated[int, msgspec.Meta(ge=0)] = 0
@@ -78,7 +78,7 @@ class PeopleSearch(Body):
 
 
 class PersonDetails(msgspec.Struct, kw_only=True):
-    """A person in an answer: what others see, and the devices and settings behind it."""
+    """A person in an answer: the presence that others see, and the devices and settings behind it."""
 
     id: str
     upn: str
@@ -87,7 +87,7 @@ class PersonDetails(msgspec.Struct, kw_only=True):
     availability: str
     activity: str
     look: str
-    """How Teams draws it: available, busy, dnd, away, offline, out_of_office or unknown, whatever the spelling."""
+    """Teams' icon, independent of the spelling: available, busy, dnd, away, offline, out_of_office or unknown."""
     sequence_number: str
     status_message: str
     out_of_office: bool
@@ -107,7 +107,7 @@ class PersonDetails(msgspec.Struct, kw_only=True):
 
 
 class PeoplePage(msgspec.Struct, kw_only=True):
-    """Some people. `total`: how many there are to page through, of a search only as far as was looked."""
+    """A page of people. `total`: the number of people over all pages; for a search, only those found so far."""
 
     people: list[PersonDetails]
     total: int
@@ -169,7 +169,7 @@ def rename_person(cloud: Cloud, asked: ControlRequest) -> PersonDetails:
 
 @area.operation("DELETE", "people/{who}")
 def remove_person(cloud: Cloud, asked: ControlRequest) -> None:
-    """Delete a person: the id is unknown from now on, and grants of the account are dead."""
+    """Delete a person: the id becomes unknown, and grants of the account become invalid."""
     cloud.remove_person(asked.where["who"])
 
 
@@ -187,7 +187,7 @@ def set_presence(cloud: Cloud, asked: ControlRequest) -> PersonDetails:
 
 @area.operation("POST", "people/{who}/actions", body=Act, answer=PersonDetails)
 def act(cloud: Cloud, asked: ControlRequest) -> PersonDetails:
-    """Let a person do something and stop living the day; `live` goes back to the day."""
+    """Let a person do an action and stop living the day; `live` returns to the day."""
     who, body = asked.where["who"], asked.body
     if body.action == "live":
         cloud.live(who)
@@ -196,7 +196,7 @@ def act(cloud: Cloud, asked: ControlRequest) -> PersonDetails:
 
 
 def shown(cloud: Cloud, person: Person) -> PersonDetails:
-    """Return a person as an answer shows it."""
+    """Return the details of a person for an answer."""
     seen = spell(person.shown, cloud.switches)
     session: Any = person.app_session
     return PersonDetails(

@@ -1,6 +1,6 @@
-"""The control surface: it guards, routes and answers requests, and turns errors into answers.
+"""The control surface, which guards, routes and answers requests, and turns errors into answers.
 
-No credential is asked for: the cloud listens on loopback only, and pages of other sites are kept away (`guard.py`).
+It needs no credential: the cloud listens on loopback only, and `guard.py` refuses pages of other sites.
 To add an operation, write a function under `@area.operation(…)` in the module of its area; routing and the OpenAPI
 description follow from that.
 """
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["PREFIX", "Control"]
 
 MOST_BODY_BYTES: Final = 1024 * 1024
-"""A body of a fault may be a large page; nothing else comes near."""
+"""The body of a fault may be a large page; all others are far smaller."""
 
 # How msgspec names the place of a fault: "… - at `$.speed`", "Object contains unknown field `moods` …"
 _AT = re.compile(r"(?:at|in) `\$\.?([^`]*)`")
@@ -66,7 +66,7 @@ class Control:
 
 
 def _asked(operation: Operation, request: Request, where: dict[str, str]) -> ControlRequest:
-    """Read a request as the operation declares it.
+    """Return a request with the types that the operation declares.
 
     Raises:
         msgspec.MsgspecError: the body or the query is not as declared.
@@ -91,7 +91,7 @@ def _nothing_there(method: str, path: str) -> Answer:
 
 
 def _slip(text: str) -> dict[str, Any]:
-    """Return an error with the name of the field that it is in, if it is in one."""
+    """Return an error, with the name of the field that it concerns, if any."""
     at, field = _AT.search(text), _FIELD.search(text)
     names = [found.group(1) for found in (at, field) if found is not None and found.group(1)]
     return {"error": text, "field": ".".join(names)} if names else {"error": text}

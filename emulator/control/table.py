@@ -1,4 +1,4 @@
-"""The one table of operations: requests are routed by it, and the description of the surface is made from it."""
+"""The table of operations, used to route requests and to describe the surface."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ about = Area("about", "What there is.")
 
 
 class Index(msgspec.Struct, kw_only=True):
-    """The operations that there are, and the words that they take."""
+    """All operations, and the values that they accept."""
 
     operations: list[str]
     actions: list[str]
@@ -34,7 +34,7 @@ class Index(msgspec.Struct, kw_only=True):
 
 @about.operation("GET", "", answer=Index)
 def index(cloud: Cloud, _asked: ControlRequest) -> Index:
-    """List the operations, actions and ways for a grant to die; a browser gets a page instead."""
+    """List the operations, the actions and the ways in which a grant becomes invalid; a browser gets a page instead."""
     return Index(
         operations=[f"{each.method} {PREFIX}{each.path}" for each in OPERATIONS],
         actions=[*ACTIONS, "live"],
@@ -61,9 +61,9 @@ OPERATIONS: Final[tuple[Operation, ...]] = tuple(each for area in AREAS for each
 
 
 def find(method: str, path: str) -> tuple[Operation, dict[str, str]] | None:
-    """The operation for a request, and the named parts of its path; None: there is none.
+    """Return the operation for a request, and the named parts of its path; None: there is none.
 
-    A path that is written out goes before one with names in it.
+    A literal path takes precedence over one with names.
     """
     parts = path.split("/")
     for operation in _BY_SIZE.get((method, len(parts)), ()):
@@ -74,7 +74,7 @@ def find(method: str, path: str) -> tuple[Operation, dict[str, str]] | None:
 
 
 def methods(path: str) -> list[str]:
-    """The methods that a path takes."""
+    """Return the methods that a path accepts."""
     return [method for method in ("GET", "POST", "PUT", "PATCH", "DELETE") if find(method, path) is not None]
 
 

@@ -4,7 +4,7 @@
     GET  /{tenant}/adminconsent        everything that is registered
     POST /{tenant}/admin_consent       → back with `admin_consent=True`, `tenant`, `scope`, `state`
 
-A failure carries `admin_consent=True` as well, beside `error`. Nothing in the answer is signed.
+A failure has `admin_consent=True` too, in addition to `error`. Nothing in the answer is signed.
 https://learn.microsoft.com/entra/identity-platform/v2-admin-consent
 """
 
@@ -37,7 +37,7 @@ class AdminConsent:
     def begin(
         self, request: Request, segment: str, tenant: Tenant | None, sign_in: SignIn, *, everything: bool
     ) -> Answer:
-        """Take a request; `everything` is the older endpoint's way."""
+        """Process a request; `everything` is for the older endpoint."""
         try:
             asked = parameters.of_query_or_body(request)
             application, uri = replies.trusted(self._cloud.world, asked, tenant.name if tenant else segment)
@@ -58,14 +58,14 @@ class AdminConsent:
         return sign_in.begin(request, flow, tenant)
 
     def signed_in(self, request: Request, flow: Flow, person: Person) -> Answer:
-        """Go on with somebody whose identity is proven."""
+        """Continue with a person whose identity is proven."""
         if person.role != "admin":
             refusals.parameters(Refused(refusals.ADMIN_NEEDED), request)
             return pages.admin_only(flow, person)
         return pages.admin_consent(flow, person)
 
     def decide(self, request: Request) -> Answer:
-        """Take the administrator's decision, or the way back of somebody who is none."""
+        """Process the administrator's decision, or the form of a person who is not an administrator."""
         form = request.form()
         flow = self._flows.go_on(form, PURPOSE)
         if flow is None or flow.person is None or not flow.proven:

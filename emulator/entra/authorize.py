@@ -1,9 +1,9 @@
-"""The authorize endpoint: a request checked, sign-in, consent, and the answer sent back to the application.
+"""The authorize endpoint: checks the request, signs in, gets the consent, and answers the application.
 
-    GET  /{tenant}/oauth2/v2.0/authorize   → sign-in page, or straight on when a session is known
+    GET  /{tenant}/oauth2/v2.0/authorize   → sign-in page, or the next step if a session is known
     POST /{tenant}/login, select, mfa      → signin.py
     POST /{tenant}/consent                 → back to the application with code and state
-    POST /{tenant}/approval                → back without a consent, where an administrator is needed
+    POST /{tenant}/approval                → back without a consent, if an administrator is needed
 
 An unknown application or redirect URI is reported to the person only: nothing is ever sent to an address that is not
 registered. Every other error goes back to the application.
@@ -50,7 +50,7 @@ class Authorize:
     def begin(
         self, request: Request, segment: str, tenant: Tenant | None, sign_in: SignIn, *, version: int = 2
     ) -> Answer:
-        """Take an authorize request, of version 1 with `resource` in place of `scope`."""
+        """Process an authorize request; version 1 has `resource` instead of `scope`."""
         try:
             asked = parameters.of_query_or_body(request)
             if version == 1:
@@ -69,7 +69,7 @@ class Authorize:
         return sign_in.begin(request, flow, tenant)
 
     def signed_in(self, request: Request, flow: Flow, person: Person) -> Answer:
-        """Go on with somebody whose identity is proven."""
+        """Continue with a person whose identity is proven."""
         blocked = self._blocked(flow, person)
         if blocked is not None:
             self._flows.drop(flow.flow_id)
@@ -85,7 +85,7 @@ class Authorize:
         return pages.approval(flow, person, can_ask=who == "request", asked=asked is not None)
 
     def consent(self, request: Request) -> Answer:
-        """Take the form of the consent page."""
+        """Process the form of the consent page."""
         form = request.form()
         flow = self._flows.go_on(form, "code")
         if flow is None or flow.person is None or not flow.proven:
@@ -104,7 +104,7 @@ class Authorize:
         return self._finish(request, flow, person)
 
     def approval(self, request: Request) -> Answer:
-        """Take the form of the page that says that an administrator is needed; it may carry a request to one."""
+        """Process the form of the approval page, shown if an administrator is needed; it may contain a request to one."""
         form = request.form()
         flow = self._flows.go_on(form, "code")
         if flow is None or flow.person is None or not flow.proven:
@@ -145,7 +145,7 @@ class Authorize:
         )  # fmt: skip
 
     def _silently(self, request: Request, flow: Flow, known: list[Session]) -> Answer:
-        """Answer `prompt=none`: a code, or an error that says what would have to be asked."""
+        """Answer `prompt=none`: a code, or an error for the interaction that would be necessary."""
         fitting = [session for session in hinted(flow, known) if is_recent(flow, session, request.utc)]
         if not fitting:
             raise Refused(refusals.NOT_SIGNED_IN)
@@ -165,7 +165,7 @@ class Authorize:
         return self._finish(request, flow, person)
 
     def _blocked(self, flow: Flow, person: Person) -> Refused | None:
-        """Return the refusal of somebody who may not sign in although the password is right; None if there is none."""
+        """Return the refusal for a person who may not sign in despite the right password; None if there is none."""
         client = flow.application.client_id
         if not person.tenant.may_use(client, person):
             return Refused(refusals.at_sign_in(refusals.NOT_ASSIGNED), client=client, who=person.upn)
@@ -174,7 +174,7 @@ class Authorize:
         return None
 
     def _finish(self, request: Request, flow: Flow, person: Person) -> Answer:
-        """Send to the application what it asked for."""
+        """Send the requested code or tokens to the application."""
         self._flows.drop(flow.flow_id)
         if flow.device is not None:
             return device.approve(flow, flow.device, person, self._cloud.clock.utc())
@@ -187,7 +187,7 @@ class Authorize:
         return replies.send(flow.redirect_uri, flow.response_mode, flow.state, found)
 
     def _tokens(self, request: Request, flow: Flow, person: Person, code: str) -> dict[str, str]:
-        """The tokens that the authorize endpoint sends itself, which the registration allows."""
+        """Return the tokens that the authorize endpoint itself sends, which the registration allows."""
         if flow.response_types == {"code"}:
             return {}
         grant = Grant(
@@ -224,7 +224,7 @@ def _challenge(asked: dict[str, str]) -> tuple[str, str]:
 
 
 def _response_types(asked: dict[str, str], application: Application) -> frozenset[str]:
-    """Return what the authorize endpoint is to send.
+    """Return the response types that the authorize endpoint is to send.
 
     Raises:
         Refused: there is no such combination, or the registration does not allow it.
@@ -241,7 +241,7 @@ def _response_types(asked: dict[str, str], application: Application) -> frozense
 
 
 def _mode(asked: dict[str, str]) -> str:
-    """Return how a refusal is sent: as the request says, but never in the query where tokens were asked for."""
+    """Return the response mode of a refusal: the requested one, but never the query if tokens were requested."""
     usual = "fragment" if "token" in asked.get("response_type", "") else "query"
     mode = asked.get("response_mode", "")
     return mode if mode in replies.MODES and mode != "query" else usual

@@ -1,4 +1,4 @@
-"""The rules of consent: which permissions are missing, and who may consent to them.
+"""The rules of consent: missing permissions, and who may consent to them.
 
 https://learn.microsoft.com/entra/identity/enterprise-apps/configure-user-consent and
 https://learn.microsoft.com/entra/identity/enterprise-apps/configure-admin-consent-workflow
@@ -19,18 +19,18 @@ Who = Literal["self", "administrator", "request"]
 
 
 def missing(flow: Flow, person: Person) -> set[str]:
-    """The permissions of a flow that were not consented to before."""
+    """Return the permissions of a flow without a consent yet."""
     given = person.tenant.consented(flow.application.client_id, person)
     return {name for name in flow.permissions if name.lower() not in given}
 
 
 def granted(application: Application, person: Person) -> set[str]:
-    """All of Graph's permissions that an application has for a person, whenever they were consented to."""
+    """Return all Graph permissions that an application has for a person."""
     return known(person.tenant.consented(application.client_id, person))
 
 
 def who_may(flow: Flow, person: Person, switches: Switches) -> Who:
-    """Return who may consent to a flow's permissions: the person, or an administrator, who can be asked or not."""
+    """Return who may consent to a flow's permissions: the person, or an administrator, with or without requests to one."""
     if person.role == "admin" or _may_consent(flow, person.tenant, switches):
         return "self"
     return "request" if person.tenant.user_consent == "request_approval" else "administrator"

@@ -27,12 +27,12 @@ _SIGNATURE_ONLY: Final[Any] = {f"verify_{name}": False for name in ("aud", "exp"
 
 
 def client_of(world: World, request: Request, form: dict[str, str], directory: str) -> Application:
-    """The application that a token request names, proven or not.
+    """Return the application that a token request names; its credential is not checked.
 
     Args:
         world: the world.
         request: the request.
-        form: its parameters; those of an `Authorization` header are put into it.
+        form: its parameters; those of an `Authorization` header are added.
         directory: the tenant as the request names it.
 
     Raises:
@@ -57,14 +57,14 @@ def prove(
     """Check the credential in a token request.
 
     Args:
-        application: whose.
+        application: the application.
         form: the request's parameters.
-        audiences: what an assertion may be meant for.
-        now: the present by the cloud's clock, in seconds since 1970.
-        always: whether a public client needs one as well, because the token is for the application itself.
+        audiences: the accepted audiences of an assertion.
+        now: the current time by the cloud's clock, in seconds since 1970.
+        always: whether a public client needs a credential too, because the token is for the application itself.
 
     Raises:
-        Refused: it is missing or wrong.
+        Refused: the credential is missing or wrong.
     """
     presented = "client_assertion" in form or form.get("client_secret")
     if application.public and not always:
@@ -108,15 +108,15 @@ def _check_assertion(application: Application, assertion: str, audiences: set[st
 
 
 def _signed_claims(application: Application, assertion: str) -> dict[str, Any]:
-    """The claims of an assertion that one of the application's certificates signed; its times are not looked at.
+    """Return the claims of an assertion that one of the application's certificates signed; does not check its times.
 
-    Read with PyJWT, for azure-identity writes its parts with their padding, which Entra takes and stricter readers do not.
+    Uses PyJWT, because azure-identity writes the parts with padding, which Entra accepts but stricter readers refuse.
     """
     try:
         header = jwt.get_unverified_header(assertion)
     except (jwt.PyJWTError, ValueError) as error:
         raise Refused(refusals.ASSERTION_BAD) from error
-    # MSAL for Python writes them with their padding, others without.
+    # MSAL for Python writes them with padding, others without.
     named = {name: str(value).rstrip("=") for name, value in header.items() if name in _THUMBPRINTS}
     if not named:
         raise Refused(refusals.ASSERTION_BAD)
@@ -131,7 +131,7 @@ def _signed_claims(application: Application, assertion: str) -> dict[str, Any]:
 
 
 def _thumbprint(pem: str, name: str) -> str:
-    """A certificate's thumbprint as an assertion's header names it."""
+    """Return a certificate's thumbprint in the form of the assertion's header."""
     print_ = x509.load_pem_x509_certificate(pem.encode()).fingerprint(_THUMBPRINTS[name]())
     return base64.urlsafe_b64encode(print_).rstrip(b"=").decode()
 
@@ -139,5 +139,5 @@ def _thumbprint(pem: str, name: str) -> str:
 def _public_key(pem: str) -> RSAPublicKey:
     key = x509.load_pem_x509_certificate(pem.encode()).public_key()
     if not isinstance(key, RSAPublicKey):
-        raise ValueError("only RSA keys sign assertions")  # noqa: TRY004  the caller takes it for a key that does not fit
+        raise ValueError("only RSA keys sign assertions")  # noqa: TRY004  the caller treats it as a key that does not match
     return key

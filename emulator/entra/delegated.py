@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
 
 class Delegated:
-    """Grants for which nobody is asked: what they cover was consented to before."""
+    """Grants without interaction: they cover only permissions with an earlier consent."""
 
     def __init__(self, cloud: Cloud, issuer: Issuer) -> None:
         self._cloud = cloud
         self._issuer = issuer
 
     def on_behalf_of(self, request: Request, form: dict[str, str], application: Application) -> Answer:
-        """Exchange an access token that an application was called with for one for Graph.
+        """Exchange an access token for the application for one for Graph.
 
         Raises:
-            Refused: the token is none of somebody's for this application, or the consent is missing.
+            Refused: the token is not a user's token for this application, or the consent is missing.
         """
         if parameters.demand(form, "requested_token_use") != "on_behalf_of":
             raise Refused(refusals.TOKEN_USE)
@@ -48,10 +48,10 @@ class Delegated:
     def by_password(
         self, request: Request, form: dict[str, str], segment: str, tenant: Tenant | None, application: Application
     ) -> Answer:
-        """Sign somebody in by password alone; where more is asked for, it fails.
+        """Sign a person in by password only; fails if more is required.
 
         Raises:
-            Refused: the account or its password is wrong, or has to show more, or the consent is missing.
+            Refused: the account or its password is wrong, more than a password is required, or the consent is missing.
         """
         if segment.lower() in {"common", "consumers"}:
             raise Refused(refusals.GRANT_TYPE_NOT_HERE)
@@ -84,7 +84,7 @@ class Delegated:
         return self._issuer.answer(request, grant, asked)
 
     def _called_with(self, assertion: str, application: Application, now: float) -> dict[str, Any]:
-        """The claims of an access token of somebody's for an application."""
+        """Return the claims of a user's access token for an application."""
         claims = self._cloud.tokens.key.verify(assertion)
         if claims is None or "scp" not in claims:
             raise Refused(refusals.ASSERTION_INVALID)

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 PAGE: Final = "oauth2/deviceauth"
 _SLACK_S: Final = 0.5
-"""By how much a device may ask too early: its clock and the network are not exact."""
+"""Tolerance for a device that polls too early: its clock and the network are not exact."""
 
 
 class Devices:
-    """The devices that wait, by their device code and by their user code; the oldest are given up when there are many."""
+    """The waiting devices, by their device code and by their user code; if there are too many, the oldest are dropped."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
@@ -40,10 +40,10 @@ class Devices:
     def begin(
         self, request: Request, form: dict[str, str], segment: str, tenant: Tenant | None, application: Application
     ) -> Answer:
-        """Give a device its codes.
+        """Return a device's codes.
 
         Raises:
-            Refused: the scopes are.
+            Refused: the scopes are refused.
         """
         scopes = split(parameters.demand(form, "scope"))
         national.check_resources(request, scopes)
@@ -64,7 +64,7 @@ class Devices:
         )  # fmt: skip
 
     def page(self, request: Request, sign_in: SignIn) -> Answer:
-        """The page for a user code; with one, the sign-in that it leads to."""
+        """Return the page for a user code; with a code, the sign-in."""
         typed = request.form().get("user_code", "").strip().upper() if request.method == "POST" else ""
         device = self._by_user_code.get(typed)
         if device is None:
@@ -82,7 +82,7 @@ class Devices:
         """Return the code of the person who typed in a device's user code and signed in.
 
         Raises:
-            Refused: nobody has yet, or will; or it asks too often.
+            Refused: the sign-in is pending, was declined or has expired, or the device polls too often.
         """
         device_code = parameters.demand(form, "device_code")
         device = self._by_device_code.get(device_code)
@@ -114,5 +114,5 @@ def approve(flow: Flow, device: Device, person: Person, issued: float) -> Answer
 
 
 def decline(device: Device, refused: Refused) -> None:
-    """Tell a device that nobody will sign in for it: consent was declined, or a policy is in the way."""
+    """End a device's wait with a refusal: consent was declined, or a policy forbids it."""
     device.refused = Refused(refusals.spelled(refused.refusal, "authorization_declined"))

@@ -1,4 +1,4 @@
-"""The operations that administrators have in Entra: consents, revocations, refusals, policies and signing keys."""
+"""Administrators' operations in Entra: consents, revocations, refusals, policies and signing keys."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from emulator.world import Application, World
 
 KEY_OVERLAP_S: Final = 86_400.0
-"""How long a key that signs no more stays published, in the world's seconds; how long Microsoft waits is not published."""
+"""Time that a former signing key stays published, in the world's seconds; Microsoft's time is not published."""
 
 
 class Directory:
@@ -24,8 +24,8 @@ class Directory:
     Args:
         world: the tenants, people and applications that it changes.
         tokens: the maker of tokens, for refresh tokens without a sign-in and for rotated keys.
-        clock: the cloud's clock, by which revocations are dated.
-        on_change: called after each change that outlives the process.
+        clock: the cloud's clock, for the dates of revocations.
+        on_change: called after each change of the state that is stored between runs.
         on_revoked: called with each account whose grants were revoked.
     """
 
@@ -44,7 +44,7 @@ class Directory:
     def consent(
         self, who: str | Person, application: Application, permissions: set[str], *, everybody: bool = False
     ) -> None:
-        """Consent to permissions, for one person or the whole tenant. An application that was removed is there again."""
+        """Consent to permissions, for one person or the whole tenant. Also restores a removed application."""
         person = self._world.person(who)
         key = (application.client_id, EVERYBODY if everybody else person.oid.lower())
         person.tenant.consents.setdefault(key, set()).update(name.lower() for name in permissions)
@@ -53,12 +53,12 @@ class Directory:
         self._on_change()
 
     def consent_app(self, tenant: str | Tenant, application: Application, roles: Iterable[str]) -> None:
-        """Let an administrator give an application permissions of its own; none at all also makes it known."""
+        """Grant application permissions as an administrator; an empty set makes the application known to the tenant."""
         self._tenant(tenant).app_consents.setdefault(application.client_id, set()).update(roles)
         self._on_change()
 
     def request_consent(self, who: str | Person, application: Application, permissions: set[str], reason: str) -> None:
-        """Ask an administrator to approve an application; asking again changes nothing."""
+        """Request an administrator's approval of an application; repeating it changes nothing."""
         person = self._world.person(who)
         requests = person.tenant.consent_requests
         if not any((each.client_id, each.oid) == (application.client_id, person.oid) for each in requests):
@@ -82,10 +82,10 @@ class Directory:
         ]  # fmt: skip
 
     def answer_consent_request(self, tenant: str | Tenant, client_id: str, *, approve: bool = True) -> None:
-        """Let an administrator approve what was asked for, for the whole tenant, or deny it.
+        """Approve the requested permissions as an administrator, for the whole tenant, or deny them.
 
         Raises:
-            LookupError: nobody of the tenant asked for this application.
+            LookupError: the tenant has no request for this application.
         """
         home = self._tenant(tenant)
         answered = [each for each in home.consent_requests if each.client_id == client_id]
@@ -98,7 +98,7 @@ class Directory:
         self._on_change()
 
     def grant(self, who: str | Person, client_id: str, permissions: set[str]) -> str:
-        """Consent, and return a refresh token, without anybody signing in.
+        """Consent, and return a refresh token, without a sign-in.
 
         Raises:
             LookupError: there is no such person or application.
@@ -124,10 +124,10 @@ class Directory:
         """End an account's grants in one of the documented ways.
 
         Args:
-            who: whose.
+            who: the account.
             kind: a name of `refusals.DEATHS`, or of `refusals.SURVIVED`, which refresh tokens outlive.
-            access_tokens: also refuse the access tokens that are out. Microsoft does so only for applications with
-                continuous access evaluation; others can read on for up to an hour.
+            access_tokens: also refuse access tokens that were already issued. Microsoft does so only for applications with
+                continuous access evaluation; others can read for up to another hour.
 
         Raises:
             ValueError: there is no such kind.
@@ -152,7 +152,7 @@ class Directory:
         self._on_revoked(person)
 
     def restore(self, who: str | Person) -> None:
-        """Undo `revoke`, except of a consent, which has to be given again."""
+        """Undo `revoke`, except for a consent, which must be given again."""
         self._restored(self._world.person(who))
         self._on_change()
 
@@ -161,7 +161,7 @@ class Directory:
         known = self._world.application(application.client_id)
         if known is None:
             self._world.add_application(application)
-        else:  # the same object stays, for sign-ins under way refer to it
+        else:  # keep the same object, because sign-ins in progress refer to it
             for name in _REPLACED:
                 setattr(known, name, getattr(application, name))
         self._on_change()
@@ -170,9 +170,9 @@ class Directory:
         """Refuse an application: a name of `refusals.APPLICATION_DEATHS`, or empty to stop refusing.
 
         Args:
-            client_id: which.
-            kind: how. Removing it from a tenant removes its consents there.
-            tenant: where; empty: everywhere.
+            client_id: the application.
+            kind: the refusal. Removing the application from a tenant removes its consents there.
+            tenant: the tenant; empty: all tenants.
 
         Raises:
             LookupError: there is no such application or tenant.
@@ -193,7 +193,7 @@ class Directory:
         self._on_change()
 
     def refuse_tenant(self, tenant: str | Tenant, kind: str) -> None:
-        """Refuse a tenant's people tokens: a name of `refusals.TENANT_DEATHS`, or empty to stop refusing.
+        """Refuse tokens to a tenant's people: a name of `refusals.TENANT_DEATHS`, or empty to stop refusing.
 
         Raises:
             LookupError: there is no such tenant.
@@ -209,7 +209,7 @@ class Directory:
     def set_policies(
         self, tenant: str | Tenant, *, user_consent: UserConsent | None = None, mfa_required: bool | None = None
     ) -> Tenant:
-        """Set a tenant's policies; what is None stays as it is.
+        """Set a tenant's policies; None changes nothing.
 
         Raises:
             LookupError: there is no such tenant.
@@ -226,14 +226,14 @@ class Directory:
         return home
 
     def set_second_factor(self, who: str | Person, *, registered: bool = True) -> Person:
-        """Register a second factor for somebody, whose code is `Person.mfa_code`, or remove it."""
+        """Register a person's second factor, whose code is `Person.mfa_code`, or remove it."""
         person = self._world.person(who)
         person.mfa = registered
         self._on_change()
         return person
 
     def assign(self, tenant: str | Tenant, client_id: str, people: Iterable[str | Person] | None) -> None:
-        """Demand that people are assigned to an application, and assign these; None: nobody has to be.
+        """Require assignment to an application, and assign these people; None: assignment is not required.
 
         Raises:
             LookupError: there is no such tenant, application or person.
@@ -246,7 +246,7 @@ class Directory:
         self._on_change()
 
     def give_roles(self, who: str | Person, client_id: str, roles: Iterable[str]) -> Person:
-        """Give somebody these app roles of an application, and no others; none take them all away.
+        """Set a person's app roles of an application; an empty set removes all.
 
         Raises:
             LookupError: there is no such person or application.
@@ -258,7 +258,7 @@ class Directory:
         return person
 
     def put_in_groups(self, who: str | Person, groups: Iterable[str]) -> Person:
-        """Put somebody into these groups, given by their object ids, and into no others."""
+        """Set a person's groups, given by their object ids."""
         person = self._world.person(who)
         person.groups = list(groups)
         self._on_change()
@@ -267,7 +267,7 @@ class Directory:
     # Keys
 
     def rotate_keys(self, overlap_s: float = KEY_OVERLAP_S) -> list[str]:
-        """Sign with the next key; the former stays published for `overlap_s` of the world's seconds. Returns all names."""
+        """Sign with the next key; the former stays published for `overlap_s` of the world's seconds. Return all names."""
         former = self._tokens.key.rotate()
 
         def retire() -> None:

@@ -25,7 +25,7 @@ _CLAIMS: Final = (
 
 
 def configuration(request: Request, segment: str, tenant: Tenant | None, *, version: int) -> dict[str, Any]:
-    """The discovery document of a tenant, or of the paths of many tenants: their issuer has a `{tenantid}` in it."""
+    """Return the discovery document of a tenant, or of the multi-tenant paths, whose issuer contains `{tenantid}`."""
     base = f"{request.base}/{segment if tenant is None else tenant.tenant_id}"
     endpoints = f"{base}/oauth2/v2.0" if version == 2 else f"{base}/oauth2"
     cloud = CLOUDS[request.cloud]
@@ -56,7 +56,7 @@ def configuration(request: Request, segment: str, tenant: Tenant | None, *, vers
 
 
 def keys(request: Request, tenant: Tenant | None, key: SigningKey, *, version: int) -> dict[str, Any]:
-    """The key document: each key says whose issuer it is for."""
+    """Return the key document: each key names its issuer."""
     return {"keys": key.public(issuer(request, tenant, version=version))}
 
 
@@ -69,10 +69,10 @@ def issuer(request: Request, tenant: Tenant | None, *, version: int) -> str:
 def instance(request: Request) -> dict[str, Any]:
     """Return the host names of each cloud, and the address of the discovery document of `authorization_endpoint`.
 
-    MSAL asks for it when it does not know an authority's host.
+    MSAL requests it if it does not know an authority's host.
 
     Raises:
-        Refused: the authority is at no host of Microsoft's, nor at this emulator.
+        Refused: the authority's host is neither Microsoft's nor this emulator.
     """
     endpoint = parameters.of_query(request).get("authorization_endpoint", "")
     if not endpoint:
@@ -96,9 +96,9 @@ def instance(request: Request) -> dict[str, Any]:
 
 
 def _metadata(own: str) -> list[dict[str, Any]]:
-    """The host names of each cloud that has an Entra of its own, as MSAL has them built in.
+    """Return the host names of each cloud with a separate Entra, as built into MSAL.
 
-    This emulator's address is an alias of nothing.
+    This emulator's address has no aliases.
     """
     clouds = {cloud.logins: cloud for cloud in CLOUDS.values()}
     found = [

@@ -1,6 +1,6 @@
-"""Sign-ins under way, authorization codes and waiting devices: kept in memory, short-lived, bounded in number.
+"""Sign-ins in progress, authorization codes and waiting devices: in memory, short-lived, bounded in number.
 
-A flow ends in a code, or in the code of the device that waits for it. Their ages are by the cloud's clock.
+A flow ends in a code, which may be for a waiting device. Ages follow the cloud's clock.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _USER_CODE: Final = 9
 
 @dataclass(slots=True, kw_only=True)
 class Flow:
-    """One request of an application on its way through the pages. `form_token` changes with every page.
+    """The state of an application's request over all pages. `form_token` changes with every page.
 
-    `purpose` says where it ends: in a code, or in an administrator's consent for the whole tenant.
+    `purpose` determines its end: a code, or an administrator's consent for the whole tenant.
     """
 
     segment: str
@@ -44,7 +44,7 @@ class Flow:
     challenge_method: str = "plain"
     prompt: str = ""
     max_age_s: float | None = None
-    """How long ago the password may have been typed at most; None: as long as the browser's session lasts."""
+    """Maximum time since the password was typed; None: as long as the browser's session lasts."""
     login_hint: str = ""
     domain_hint: str = ""
     capabilities: tuple[str, ...] = ()
@@ -52,34 +52,34 @@ class Flow:
     response_types: frozenset[str] = frozenset({"code"})
     """The answer of the authorize endpoint: `code`, `id_token`, `token`."""
     device: Device | None = None
-    """The device that waits for the end, in place of an address; see device.py."""
+    """The device that waits for the result, instead of an address; see device.py."""
     flow_id: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     form_token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     person: Person | None = None
     amr: tuple[str, ...] = PASSWORD_ONLY
     auth_time: float = 0.0
-    """When the password was typed, in seconds since 1970."""
+    """The time when the password was typed, in seconds since 1970."""
     proven: bool = False
-    """Whether the person is who it says, second factor included."""
+    """Whether the person's identity is proven, including the second factor."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Code:
-    """The sign-in that an authorization code stands for."""
+    """The sign-in behind an authorization code."""
 
     flow: Flow
     person: Person
     amr: tuple[str, ...] = PASSWORD_ONLY
     family: str = field(default_factory=lambda: secrets.token_urlsafe(12))
-    """Names the refresh tokens that go back to it."""
+    """Identifies the refresh tokens that derive from it."""
     issued: float
-    """In seconds since 1970, to compare with when an account's tokens were revoked."""
+    """In seconds since 1970, for comparison with the time of a revocation."""
     redeemed: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
 class Device:
-    """A device's request and its outcome: `code` when somebody signed in, `refused` when somebody declined."""
+    """A device's request and its outcome: `code` after a sign-in, `refused` after a refusal."""
 
     application: Application
     segment: str
@@ -91,7 +91,7 @@ class Device:
     interval_s: float
     user_code: str = field(default_factory=lambda: "".join(secrets.choice(_LETTERS) for _ in range(_USER_CODE)))
     polled: float = 0.0
-    """When it last asked, in seconds since 1970; 0: never."""
+    """The time of the last poll, in seconds since 1970; 0: never."""
     code: Code | None = None
     refused: Refused | None = None
 
@@ -100,11 +100,11 @@ T = TypeVar("T")
 
 
 class Shelf(Generic[T]):
-    """Values under a key, each usable for a limited time; the oldest is given up when there are too many.
+    """Values by key, each usable for a limited time; if there are too many, the oldest is dropped.
 
     Args:
         lifetime_s: returns how long a value is usable, in seconds.
-        now: returns the present by the cloud's clock, in seconds since 1970.
+        now: returns the current time by the cloud's clock, in seconds since 1970.
     """
 
     def __init__(self, lifetime_s: Callable[[], float], now: Callable[[], float]) -> None:
@@ -113,13 +113,13 @@ class Shelf(Generic[T]):
         self._values: dict[str, tuple[float, T]] = {}
 
     def put(self, key: str, value: T) -> None:
-        """Hold a value from now on."""
+        """Store a value."""
         while len(self._values) >= MOST:
             del self._values[next(iter(self._values))]
         self._values[key] = (self._now(), value)
 
     def get(self, key: str) -> T | None:
-        """Return the value under a key, expired or not; None when there is none."""
+        """Return the value under a key, expired or not; None if there is none."""
         return self._values[key][1] if key in self._values else None
 
     def fresh(self, key: str) -> T | None:
@@ -127,22 +127,22 @@ class Shelf(Generic[T]):
         return None if self.expired(key) else self.get(key)
 
     def expired(self, key: str) -> bool:
-        """Tell whether there is a value under a key that has expired."""
+        """Return whether the value under a key has expired."""
         return key in self._values and self._now() - self._values[key][0] > self._lifetime_s()
 
     def drop(self, key: str) -> None:
-        """Forget the value under a key."""
+        """Drop the value under a key."""
         self._values.pop(key, None)
 
 
 class Flows(Shelf[Flow]):
-    """The flows under way, by their id."""
+    """The flows in progress, by their id."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         super().__init__(lambda: FLOW_S, now)
 
     def go_on(self, form: dict[str, str], purpose: str = "") -> Flow | None:
-        """Return the flow of the form that was last shown, with a new token for the next page; None for any other form."""
+        """Return the flow of the form that was last shown, with a new token for the next page; None for all other forms."""
         flow = self.fresh(form.get("flow", ""))
         if flow is None or (purpose and flow.purpose != purpose):
             return None

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def check_tenant(tenant: Tenant, application: Application) -> None:
-    """Check what concerns everybody of a tenant.
+    """Check the tenant, and the application in it.
 
     Raises:
-        Refused: the tenant, or the application in it.
+        Refused: one of them is refused.
     """
     values = {"client": application.client_id, "tenant": tenant.name}
     if tenant.refusal:
@@ -33,19 +33,19 @@ def check_tenant(tenant: Tenant, application: Application) -> None:
 def check_person(
     cloud: Cloud, person: Person, application: Application, issued: float, amr: Sequence[str]
 ) -> None:  # fmt: skip
-    """Check what concerns one account, and of a guest the account at home.
+    """Check one account; for a guest, also the account in the home tenant.
 
     A revocation by time counts in the home tenant only: https://learn.microsoft.com/entra/identity-platform/refresh-tokens
 
     Args:
         cloud: the cloud.
-        person: whose grant it is.
-        application: to whom it was given.
-        issued: when, in seconds since 1970.
-        amr: how the person signed in for it.
+        person: the person of the grant.
+        application: the application of the grant.
+        issued: the time of issue, in seconds since 1970.
+        amr: the methods of the sign-in.
 
     Raises:
-        Refused: the account.
+        Refused: the account is refused.
     """
     home = cloud.world.home_of(person)
     values = {
@@ -74,7 +74,7 @@ def check_consent(person: Person, application: Application, wanted: set[str]) ->
 
 
 def instant(seconds: float) -> str:
-    """A time as Entra's texts write it."""
+    """Return a time in the format of Entra's texts."""
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S.%f}0Z"
 
 
@@ -85,7 +85,7 @@ def _holds(person: Person, issued: float, *, is_home: bool) -> bool:
 
 
 def _spelled(cloud: Cloud, kind: str) -> refusals.Refusal:
-    """A death as the switches have it: what a new sign-in would mend has been seen as either of two errors."""
+    """Return a refusal in the form of the switches: if a new sign-in helps, either of two errors has been seen."""
     death = DEATHS[kind]
     if death.error == "interaction_required" and cloud.switches.strong_authentication_error == "invalid_grant":
         return refusals.spelled(death, "invalid_grant")

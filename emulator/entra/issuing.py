@@ -25,19 +25,19 @@ _CAE: Final = "cp1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """The grant that tokens are issued for: person, application, permissions, and the sign-in that it goes back to.
+    """The grant that tokens are issued for: person, application, permissions, and the original sign-in.
 
     Attributes:
-        person: whose.
-        application: for whom.
-        permissions: Graph's, all that were ever granted.
+        person: the person.
+        application: the application.
+        permissions: all Graph permissions that were ever granted.
         openid: the scopes of OpenID Connect, in lower case.
-        own: whether the access token is for the application itself, in place of Graph.
-        amr: how the person signed in.
-        family: names the refresh tokens that go back to one sign-in.
-        capabilities: what the application says that it can do.
+        own: whether the access token is for the application itself, not for Graph.
+        amr: the methods of the sign-in.
+        family: identifies the refresh tokens that derive from one sign-in.
+        capabilities: the capabilities that the application states.
         nonce: for the id token; empty: none was sent.
-        auth_time: when the password was typed, in seconds since 1970; 0: not told.
+        auth_time: the time when the password was typed, in seconds since 1970; 0: not in the token.
     """
 
     person: Person
@@ -59,11 +59,11 @@ class Issuer:
         self._cloud = cloud
 
     def answer(self, request: Request, grant: Grant, asked: Sequence[str]) -> Answer:
-        """The token endpoint's answer: which tokens beside the access token, the scopes of OpenID Connect say.
+        """Return the token endpoint's answer. The scopes of OpenID Connect determine the tokens in addition to the access token.
 
         Args:
             request: the token request.
-            grant: whose tokens.
+            grant: the grant of the tokens.
             asked: the scopes of the request.
         """
         body = self.access(request, grant, asked)
@@ -78,7 +78,7 @@ class Issuer:
         return token_answer(body)
 
     def access(self, request: Request, grant: Grant, asked: Sequence[str]) -> dict[str, Any]:
-        """An access token and what an answer says of it."""
+        """Return the fields of an answer with an access token."""
         lifetime_s = self.lifetime_s(grant.capabilities)
         permissions = set() if grant.own else grant.permissions
         openid = grant.openid - {"offline_access"}
@@ -93,7 +93,7 @@ class Issuer:
         }  # fmt: skip
 
     def id_token(self, request: Request, grant: Grant, *, access_token: str = "", code: str = "") -> str:
-        """An id token, with the hashes of what the authorize endpoint sends beside it."""
+        """Return an id token, with the hashes of the token and code that the authorize endpoint sends with it."""
         return self._cloud.tokens.id_token(
             grant.person, grant.application, grant.nonce, request.authority, openid=grant.openid,
             idp=self._provider(grant.person), auth_time=grant.auth_time,
@@ -102,7 +102,7 @@ class Issuer:
         )  # fmt: skip
 
     def auth_time(self, flow: Flow) -> float:
-        """Return when the password was typed, if the id token says so; else 0."""
+        """Return the time when the password was typed, if the id token contains it; else 0."""
         switch = self._cloud.switches.auth_time_claim
         is_told = switch == "always" or (switch == "with_max_age" and flow.max_age_s is not None)
         return flow.auth_time if is_told else 0.0
@@ -113,7 +113,7 @@ class Issuer:
         return switches.cae_token_s if _CAE in capabilities else switches.access_token_s
 
     def version(self, application: Application, *, own: bool) -> Literal[1, 2]:
-        """The form of an access token."""
+        """Return the version of an access token."""
         version = application.access_token_version if own else self._cloud.switches.graph_token_version
         return 1 if version == 1 else 2
 
@@ -122,12 +122,12 @@ class Issuer:
 
 
 def token_answer(body: dict[str, Any]) -> Answer:
-    """An answer with tokens, which nobody between may store."""
+    """Return an answer with tokens, which caches must not store."""
     answer = json_answer(body)
     answer.headers += NOT_STORED
     return answer
 
 
 def _hash(text: str) -> str:
-    """The left half of a text's hash: https://openid.net/specs/openid-connect-core-1_0.html#HybridIDToken"""
+    """Return the left half of a text's hash: https://openid.net/specs/openid-connect-core-1_0.html#HybridIDToken"""
     return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()[:16]).rstrip(b"=").decode()

@@ -1,9 +1,9 @@
-"""The keys that sign tokens, and their public form. There are several at a time, and they rotate.
+"""The keys that sign tokens, and their public form. Several are published at a time, and they rotate.
 
 current   signs                                     https://learn.microsoft.com/entra/identity-platform/signing-key-rollover
 next      published already, signs after a rotation
-former    published for a while, so that tokens that are out can still be verified
-personal  signs for personal accounts; in the documents for many tenants it stands beside the others, and `issuer` tells it apart
+former    published for a while, so that tokens that were already issued can be verified
+personal  signs for personal accounts; documents for many tenants list it with the others, and `issuer` identifies it
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _PEM: Final = re.compile(r"-----BEGIN [^-]+-----.+?-----END [^-]+-----\n?", re.D
 
 
 class SigningKey:
-    """All published keys; the first one signs. `pem` holds one key or several, as text."""
+    """All published keys; the first one signs. `pem` contains one or several keys, as text."""
 
     def __init__(self, pem: str) -> None:
         self._keys = [_Key(text) for text in _PEM.findall(pem)]
@@ -54,17 +54,17 @@ class SigningKey:
         return [key.kid for key in self._keys]
 
     def rotate(self) -> str:
-        """Let the next key sign, and publish a new one after it; returns the name of the one that signed until now."""
+        """Sign with the next key, and publish a new one after it; return the name of the former signing key."""
         former, *rest = self._keys
         self._keys = [*rest, _Key(_make()), former] if rest else [_Key(_make()), former]
         return former.kid
 
     def retire(self, kid: str) -> None:
-        """Do not publish a key any longer; the one that signs stays."""
+        """Stop publishing a key, unless it signs."""
         self._keys = [key for key in self._keys if key.kid != kid or key is self._keys[0]]
 
     def snapshot(self) -> Callable[[], None]:
-        """Hold the keys and their order; return what restores them."""
+        """Save the keys and their order; return a function that restores them."""
         keys = self._keys
 
         def restore() -> None:
@@ -78,7 +78,7 @@ class SigningKey:
         return key.sign(claims, header)
 
     def verify(self, token: str) -> dict[str, Any] | None:
-        """The claims of a JWT that a published key signed; None when none did. Times are not looked at."""
+        """Return the claims of a JWT that a published key signed; None if none did. Does not check times."""
         try:
             kid = jws.extract_compact(token.encode()).headers().get("kid")
         except (JoseError, ValueError):
@@ -87,7 +87,7 @@ class SigningKey:
         return key.verify(token)
 
     def public(self, issuer: str) -> list[dict[str, Any]]:
-        """The entries of a key document of an issuer, which has `{tenantid}` in it when it stands for all."""
+        """Return the entries of an issuer's key document; the issuer contains `{tenantid}` if it covers all tenants."""
         if PERSONAL in issuer:
             return [_personal().public(issuer)]
         found = [key.public(issuer) for key in self._keys]
@@ -95,7 +95,7 @@ class SigningKey:
 
 
 class _Key:
-    """One RSA key with a certificate of its own, as Entra publishes them."""
+    """One RSA key with its certificate, as Entra publishes them."""
 
     def __init__(self, pem: str) -> None:
         self.pem = pem
@@ -123,13 +123,13 @@ class _Key:
 
 @functools.cache
 def _personal() -> _Key:
-    """Made once a process: nothing of it is kept, as its tokens are not."""
+    """Return the key for personal accounts, made once a process: neither it nor its tokens are stored between runs."""
     return _Key(_make())
 
 
 @functools.cache
 def process_key() -> str:
-    """Fresh keys for clouds without kept state, two: made once a process, for making one takes 0.1 s."""
+    """Return two new keys for clouds without stored state: made once a process, because one takes 0.1 s."""
     return _make() + _make()
 
 
@@ -142,13 +142,13 @@ def _make() -> str:
 
 @functools.cache
 def _imported(pem: str) -> RSAKey:
-    """A key, read once: its check takes 0.04 s."""
+    """Return a key from its PEM, parsed once: its check takes 0.04 s."""
     return RSAKey.import_key(pem)
 
 
 @functools.cache
 def _certificate(pem: str) -> bytes:
-    """A certificate for the key, as DER. Its dates and number are fixed, so that one key has one `kid` for ever."""
+    """Return a certificate for the key, as DER. Its dates and number are fixed, so that a key always has the same `kid`."""
     # `_imported` has checked it, which takes 0.04 s.
     key = serialization.load_pem_private_key(pem.encode(), None, unsafe_skip_rsa_key_validation=True)
     assert isinstance(key, rsa.RSAPrivateKey)

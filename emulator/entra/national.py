@@ -1,4 +1,4 @@
-"""Refuses tenants that are requested at the host names of another of Microsoft's clouds."""
+"""Refuses requests for tenants at the host names of another Microsoft cloud."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _GRAPHS: Final = {f"https://{cloud.graph}": name for name, cloud in CLOUDS.items
 
 
 def check(request: Request, tenant: Tenant | None) -> None:
-    """Refuse what another cloud's Entra has to answer; only discovery documents are answered, and name that one.
+    """Refuse requests that belong to another cloud's Entra, except for discovery documents, which name that cloud.
 
     Seen: a confidential client at the wrong cloud's token endpoint is refused with 900382
     (https://blog.jongallant.com/2020/02/azure-identity-other-clouds/). Assumed: the document of a tenant names its own
-    cloud wherever it is fetched from, and people who sign in elsewhere are told 90038.
+    cloud at every host, and a sign-in at another cloud is refused with 90038.
 
     Raises:
-        Refused: the tenant lives in a cloud that has another Entra.
+        Refused: the tenant is in a cloud with another Entra.
     """
     if tenant is None or not request.host or is_login_of(request.host, tenant.cloud):
         return
@@ -36,10 +36,10 @@ def check(request: Request, tenant: Tenant | None) -> None:
 
 
 def check_resources(request: Request, scopes: list[str]) -> None:
-    """Refuse scopes of another cloud's Graph, which is not an application that this cloud's tenants know.
+    """Refuse scopes of another cloud's Graph, which is not an application in this cloud's tenants.
 
     Raises:
-        Refused: there is one among them.
+        Refused: one of the scopes is of another cloud's Graph.
     """
     for scope in scopes:
         asked = scope.rpartition("/")[0].rstrip("/").lower()
@@ -50,5 +50,5 @@ def check_resources(request: Request, scopes: list[str]) -> None:
 
 
 def _may_be(request: Request, cloud: CloudName) -> bool:
-    """Tell whether a request that names no tenant may be meant for a cloud."""
+    """Return whether a request without a tenant may be for a cloud."""
     return not request.host or is_login_of(request.host, cloud)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from emulator.world import Person
 
 _SHOWN_ACCOUNTS = 40
-"""How many accounts a sign-in page offers: whole small tenants, and no page of megabytes for large ones."""
+"""Maximum number of accounts on a sign-in page: all of a small tenant, but no page of megabytes for a large one."""
 
 _templates = Environment(
     loader=PackageLoader("emulator.entra"),
@@ -33,8 +33,8 @@ def sign_in(
 ) -> Answer:
     """Return the sign-in page of a flow.
 
-    It has the accounts that the browser remembers, a form for account and password, and a button for each account that may
-    be tried.
+    It has the accounts that the browser remembers, a form for account and password, and a button for each offered
+    account.
     """
     shown = [person for _, person in zip(range(_SHOWN_ACCOUNTS), people, strict=False)]
     accounts = [(tenant, list(members)) for tenant, members in itertools.groupby(shown, key=lambda one: one.tenant)]
@@ -44,53 +44,53 @@ def sign_in(
 
 
 def second_factor(flow: Flow, person: Person, account: Person, *, trouble: str = "") -> Answer:
-    """The page that asks for a second factor, or has one registered by who has none."""
+    """Return the page that requests a second factor, or registers one if the person has none."""
     return _page("second_factor.html", flow=flow, person=person, account=account, trouble=trouble)
 
 
 def consent(flow: Flow, person: Person) -> Answer:
-    """The consent page: who asks for what, and accept or decline."""
+    """Return the consent page: the application, its permissions, and accept or decline."""
     return _page("consent.html", flow=flow, person=person, asked=_asked(flow))
 
 
 def admin_consent(flow: Flow, person: Person) -> Answer:
-    """The administrator's consent page: for the whole organisation, application permissions included."""
+    """Return the administrator's consent page: for the whole organisation, including application permissions."""
     roles = [(APP_ROLES.get(name, name), name) for name in sorted(flow.roles)]
     return _page("admin_consent.html", flow=flow, person=person, asked=_asked(flow), roles=roles)
 
 
 def admin_only(flow: Flow, person: Person) -> Answer:
-    """The page for a person who opened an administrator's link and is not one."""
+    """Return the page for a person who opened an administrator's link but is not an administrator."""
     return _page("admin_only.html", flow=flow, person=person)
 
 
 def approval(flow: Flow, person: Person, *, can_ask: bool, asked: bool) -> Answer:
-    """The page for a person who may not consent: an administrator is needed, and can be asked or not."""
+    """Return the page for a person who may not consent, with or without a request to an administrator."""
     return _page("approval.html", flow=flow, person=person, can_ask=can_ask, asked=asked)
 
 
 def refused(text: str, *, status: int = 400) -> Answer:
-    """The page for what must not be sent back to the application."""
+    """Return the page for an error that must not be sent to the application."""
     return _page("refused.html", status=status, text=text)
 
 
 def signed_out() -> Answer:
-    """The page after signing out."""
+    """Return the page after signing out."""
     return _page("signed_out.html")
 
 
 def device(trouble: str = "") -> Answer:
-    """The page for the code that a device shows."""
+    """Return the page for the code that a device shows."""
     return _page("device.html", trouble=trouble)
 
 
 def device_done(flow: Flow) -> Answer:
-    """The page after a sign-in for a device."""
+    """Return the page after a sign-in for a device."""
     return _page("device_done.html", flow=flow)
 
 
 def form_post(uri: str, fields: dict[str, str]) -> Answer:
-    """A page that posts the answer to the application by itself, or by its button."""
+    """Return a page that posts the answer to the application, automatically or with its button."""
     return _page("form_post.html", uri=uri, fields=fields)
 
 

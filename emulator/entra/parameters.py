@@ -18,23 +18,23 @@ _MOST_FIELDS: Final = 100
 
 
 def of_query_or_body(request: Request) -> dict[str, str]:
-    """The parameters of a request that may come by GET or POST.
+    """Return the parameters of a request that may be a GET or a POST.
 
     Raises:
-        Refused: too long, too many, or one is there twice.
+        Refused: they are too long or too many, or one occurs twice.
     """
     return of_body(request) if request.method == "POST" else of_query(request)
 
 
 def of_query(request: Request) -> dict[str, str]:
-    """The query's parameters. Raises as `of_query_or_body`."""
+    """Return the query's parameters. Raises as `of_query_or_body`."""
     if len(request.query) > MOST_QUERY_BYTES:
         raise Refused(TOO_LONG)
     return _once(request.query.decode("latin-1"))
 
 
 def of_body(request: Request) -> dict[str, str]:
-    """The body's parameters. Raises as `of_query_or_body`."""
+    """Return the body's parameters. Raises as `of_query_or_body`."""
     if len(request.body) > MOST_BODY_BYTES:
         raise Refused(MALFORMED)
     return _once(request.body.decode("utf-8", "replace"))
@@ -52,7 +52,7 @@ def demand(asked: dict[str, str], name: str) -> str:
 
 
 def of_version_1(asked: dict[str, str]) -> dict[str, str]:
-    """The parameters of an endpoint of version 1 as version 2 would have them: a resource stands for all its scopes.
+    """Return the parameters of a version 1 endpoint in the form of version 2: a resource becomes all its scopes.
 
     Raises:
         Refused: there is no resource.
@@ -64,7 +64,7 @@ def capabilities(asked: dict[str, str]) -> tuple[str, ...]:
     """Return the capabilities that an application states in `claims`: https://learn.microsoft.com/entra/identity-platform/claims-challenge
 
     Raises:
-        Refused: `claims` is not the JSON that it should be.
+        Refused: `claims` is not valid JSON of the expected form.
     """
     text = asked.get("claims")
     if not text:
@@ -78,7 +78,7 @@ def capabilities(asked: dict[str, str]) -> tuple[str, ...]:
 
 
 class _Claim(msgspec.Struct):
-    """One claim that is asked for; other claims than `xms_cc` may hold anything."""
+    """One requested claim; claims other than `xms_cc` may have any value."""
 
     values: list[str] = []
 

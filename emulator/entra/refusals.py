@@ -1,8 +1,8 @@
 """Entra's refusals as data, and their two forms: JSON of the token endpoint, parameters of a redirect.
 
 deaths.toml has the refusals of grants, with their meanings; all other refusals of the endpoints are here.
-https://learn.microsoft.com/entra/identity-platform/reference-error-codes says that `error` is the contract and that
-numbers and texts may change.
+By https://learn.microsoft.com/entra/identity-platform/reference-error-codes, `error` is the contract; numbers and texts
+may change.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from emulator.exchange import Answer, Request, json_answer
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One refusal: what Entra answers, and what it means. deaths.toml explains the fields."""
+    """One refusal: Entra's answer, and its meaning. deaths.toml explains the fields."""
 
     code: int
     error: str
@@ -39,7 +39,7 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Refused(Exception):
-    """Entra refuses; `refusal` is what it says. Values that its text names and that are not given stay empty."""
+    """Entra refuses with `refusal`. Values in its text that are not given stay empty."""
 
     def __init__(self, refusal: Refusal, **values: str) -> None:
         super().__init__(refusal.text.format_map(_Values(values)))
@@ -52,7 +52,7 @@ class _Values(dict[str, str]):
 
 
 def shown(refused: Refused) -> str:
-    """A refusal as a page shows it."""
+    """Return the text of a refusal for a page."""
     return f"AADSTS{refused.refusal.code}: {refused}"
 
 
@@ -94,8 +94,8 @@ def parameters(refused: Refused, request: Request) -> dict[str, str]:
 NOT_STORED: Final = ((b"cache-control", b"no-store, no-cache"), (b"pragma", b"no-cache"))
 
 _CLAIMS: Final = '{"access_token":{"capolids":{"essential":true,"values":["3f9b0b6c-3f5d-4a5c-9a0f-6a7d4a7f1c55"]}}}'
-"""The policies that a new sign-in has to satisfy; the form is that of
-https://learn.microsoft.com/entra/identity-platform/v2-oauth2-on-behalf-of-flow, the policy's id is made up."""
+"""The policies that a new sign-in must satisfy; the form is that of
+https://learn.microsoft.com/entra/identity-platform/v2-oauth2-on-behalf-of-flow, the policy's id is invented."""
 
 
 def _marks(request: Request) -> tuple[str, str, str]:
@@ -122,7 +122,7 @@ class _Deaths(msgspec.Struct, forbid_unknown_fields=True):
 ALL_DEATHS: Final = msgspec.toml.decode(
     files("emulator.entra").joinpath("deaths.toml").read_bytes(), type=_Deaths
 ).death
-"""Everything in deaths.toml, in its order."""
+"""All entries of deaths.toml, in its order."""
 
 
 def _of(whose: str) -> dict[str, Refusal]:
@@ -130,16 +130,16 @@ def _of(whose: str) -> dict[str, Refusal]:
 
 
 DEATHS: Final = _of("account")
-"""Why refresh tokens of an account die: what control calls it -> what Entra says."""
+"""Reasons for which refresh tokens of an account become invalid: name on the control surface -> Entra's refusal."""
 
 APPLICATION_DEATHS: Final = _of("application")
-"""Why an application is refused, for everybody or in one tenant."""
+"""Reasons for which an application is refused, in all tenants or in one."""
 
 TENANT_DEATHS: Final = _of("tenant")
-"""Why a tenant is refused."""
+"""Reasons for which a tenant is refused."""
 
 BY_TIME: Final = {kind for kind, death in DEATHS.items() if death.cured_by_sign_in}
-"""Deaths of what was given before them; what a later sign-in gives lives. The others hold until restored."""
+"""Reasons that apply only to earlier grants; a later sign-in gives a valid grant. All others hold until restored."""
 
 SURVIVED: Final = {"password_changed", "password_expired", "password_self_service_reset", "password_reset_azure_portal"}
 """The revocations that a confidential client's refresh tokens outlive:
@@ -327,7 +327,7 @@ USER_CODE_EXPIRED: Final = Refusal(
     code=70019, error="invalid_grant", text="Verification code expired. Have the user retry the sign-in."
 )
 
-# On behalf of somebody: https://learn.microsoft.com/entra/identity-platform/v2-oauth2-on-behalf-of-flow
+# On behalf of a user: https://learn.microsoft.com/entra/identity-platform/v2-oauth2-on-behalf-of-flow
 TOKEN_USE: Final = Refusal(
     code=70003, error="unsupported_grant_type", text="'requested_token_use' has to be 'on_behalf_of'."
 )
@@ -380,10 +380,10 @@ FORM_EXPIRED: Final = msgspec.structs.replace(DEATHS["flow_token_expired"], erro
 
 
 def spelled(refusal: Refusal, error: str) -> Refusal:
-    """A refusal with another `error`."""
+    """Return a refusal with another `error`."""
     return msgspec.structs.replace(refusal, error=error)
 
 
 def at_sign_in(refusal: Refusal) -> Refusal:
-    """A policy's refusal as the authorize endpoint sends it: `access_denied`. Assumed; the pages name no such case."""
+    """Return a policy's refusal for the authorize endpoint: `access_denied`. Assumed; the pages do not mention this case."""
     return msgspec.structs.replace(refusal, error="access_denied")

@@ -1,4 +1,4 @@
-"""The ways back to the application: a redirect, or a form that posts itself."""
+"""Answers to the application: a redirect, or a form that is posted automatically."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MODES = ("query", "fragment", "form_post")
 
 
 def trusted(world: World, asked: dict[str, str], directory: str) -> tuple[Application, str]:
-    """The application and its redirect URI, once both are known to belong together.
+    """Return the application and its redirect URI, after checking that the URI is registered.
 
     Args:
         world: the world.
@@ -26,7 +26,7 @@ def trusted(world: World, asked: dict[str, str], directory: str) -> tuple[Applic
         directory: the tenant as the request names it.
 
     Raises:
-        Refused: they do not. To be told to the person, never to that address.
+        Refused: it is not. Show the error to the person; never send it to that address.
     """
     client_id, uri = asked.get("client_id", ""), asked.get("redirect_uri", "")
     if not client_id:
@@ -42,12 +42,12 @@ def trusted(world: World, asked: dict[str, str], directory: str) -> tuple[Applic
 
 
 def is_registered(uri: str, application: Application) -> bool:
-    """Tell whether an application is registered with a redirect URI."""
+    """Return whether an application is registered with a redirect URI."""
     return any(_same_address(uri, known) for known in application.redirect_uris)
 
 
 def send(uri: str, mode: str, state: str | None, found: dict[str, str]) -> Answer:
-    """Send parameters to the application in the way that it asked for."""
+    """Send parameters to the application in the requested response mode."""
     if state is not None:
         found = {**found, "state": state}
     if mode == "form_post":
@@ -61,13 +61,13 @@ def send(uri: str, mode: str, state: str | None, found: dict[str, str]) -> Answe
 def give_up(request: Request, flow: Flow, refused: Refused) -> Answer:
     """Send a refusal to the application."""
     found = refusals.parameters(refused, request)
-    if flow.purpose == "admin_consent":  # a failure says so as well
+    if flow.purpose == "admin_consent":  # a failure contains it too
         found = {"admin_consent": "True", **found}
     return send(flow.redirect_uri, flow.response_mode, flow.state, found)
 
 
 def refusal_page(request: Request, refused: Refused) -> Answer:
-    """Return the page that shows a refusal to the person, and not to the application."""
+    """Return the page that shows a refusal to the person only."""
     return pages.refused(refusals.parameters(refused, request)["error_description"])
 
 
@@ -75,7 +75,7 @@ _GONE = {"removed", "not_in_tenant", "disabled", "switched_off"}
 
 
 def _same_address(uri: str, known: str) -> bool:
-    """Tell whether a redirect URI is the registered one; the port of http://localhost does not count, as in Entra."""
+    """Return whether a redirect URI is the registered one; as in Entra, the port of http://localhost is ignored."""
     if uri == known:
         return bool(uri)
     try:

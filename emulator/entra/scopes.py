@@ -1,4 +1,4 @@
-"""Scopes as applications write them, and Graph's permissions."""
+"""Scopes in requests, and Graph's permissions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DEFAULT: Final = ".default"
 
 
 class DelegatedPermission(NamedTuple):
-    """One of Graph's delegated permissions: what the consent page says of it, and whether it needs an administrator."""
+    """One of Graph's delegated permissions: its text on the consent page, and whether it needs an administrator."""
 
     text: str
     admin: bool
@@ -41,7 +41,7 @@ def _permissions() -> dict[str, DelegatedPermission]:
 
 
 PERMISSIONS: Final[dict[str, DelegatedPermission]] = _permissions()
-"""permissions.toml: name as Graph spells it -> what it is. Any of them can be asked for at sign-in, registered or not:
+"""permissions.toml: name in Graph's spelling -> permission. A sign-in can request any of them, registered or not:
 https://learn.microsoft.com/entra/identity-platform/permissions-consent-overview"""
 APP_ROLES: Final[dict[str, str]] = {
     "Presence.Read.All": "Read presence information for all users",
@@ -51,7 +51,7 @@ APP_ROLES: Final[dict[str, str]] = {
     "Directory.Read.All": "Read directory data",
     "Organization.Read.All": "Read organization information",
 }
-"""Application permissions: name -> what the consent page says. All need an administrator."""
+"""Application permissions: name -> text on the consent page. All need an administrator."""
 SIGN_IN_SCOPES: Final[dict[str, str]] = {
     "openid": "Sign you in",
     "profile": "View your basic profile",
@@ -70,12 +70,12 @@ _GRAPH_NAMES: Final = {"", GRAPH_ID, *(f"https://{cloud.graph}" for cloud in CLO
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestedScopes:
-    """The permissions and the resource that a request's scopes ask for.
+    """The permissions and the resource in a request's scopes.
 
     Attributes:
         permissions: Graph's delegated permissions.
-        own: whether a token for the application itself is among it.
-        default: whether it was `.default`: everything that the application is registered for.
+        own: whether the scopes request a token for the application itself.
+        default: whether the scope was `.default`: all registered permissions.
     """
 
     permissions: set[str]
@@ -84,25 +84,25 @@ class RequestedScopes:
 
 
 def split(text: str) -> list[str]:
-    """The scopes of a request, in order, each once."""
+    """Return the scopes of a request, in order, each once."""
     return list(dict.fromkeys(text.split()))
 
 
 def permissions(scopes: list[str], application: Application) -> set[str]:
-    """Graph's permissions among the scopes; see `read`."""
+    """Return Graph's permissions among the scopes; see `read`."""
     return read(scopes, application).permissions
 
 
 def read(scopes: list[str], application: Application, *, single: bool = False) -> RequestedScopes:
-    """Read scopes; a scope without a resource before it is Graph's.
+    """Parse scopes; a scope without a resource is Graph's.
 
     Args:
-        scopes: as they were sent; those of OpenID Connect say nothing about a resource.
-        application: who asks.
+        scopes: the scopes as sent; those of OpenID Connect imply no resource.
+        application: the application that sends them.
         single: whether they may be of one resource only, as at the token endpoint.
 
     Raises:
-        Refused: there is no such resource or permission, or they do not go together.
+        Refused: there is no such resource or permission, or they cannot be combined.
     """
     parts = [_part(scope, application) for scope in scopes if scope.lower() not in OPENID]
     own = any(is_own for is_own, _ in parts)
@@ -118,24 +118,24 @@ def read(scopes: list[str], application: Application, *, single: bool = False) -
 
 
 def registered(application: Application) -> set[str]:
-    """Graph's delegated permissions that an application is registered for: what `.default` asks for."""
+    """Return the registered delegated Graph permissions of an application, which `.default` requests."""
     return set(application.scopes or UNREGISTERED)
 
 
 def known(names: Iterable[str]) -> set[str]:
-    """Those of the names that are Graph's permissions, as Graph spells them."""
+    """Return the names that are Graph's permissions, in Graph's spelling."""
     return {_CANONICAL[name.lower()] for name in names if name.lower() in _CANONICAL}
 
 
 def of_openid(scopes: Iterable[str]) -> frozenset[str]:
-    """Those of the scopes that are OpenID Connect's, in lower case."""
+    """Return the scopes that are OpenID Connect's, in lower case."""
     return OPENID & {scope.lower() for scope in scopes}
 
 
 def scope_text(asked: Sequence[str], granted: set[str], openid: Iterable[str]) -> str:
-    """The scopes as an answer names them, so that MSAL's cache finds them again.
+    """Return the scopes for an answer, in a form that MSAL's cache finds again.
 
-    Graph's come as they were asked for. Permissions granted before follow, named with the requested resource: "it's
+    Graph's scopes are returned as requested. Permissions granted before follow, named with the requested resource: "it's
     possible for `scope` to contain others previously granted to the application",
     https://learn.microsoft.com/entra/identity-platform/v2-protocols-oidc
 
@@ -155,7 +155,7 @@ def scope_text(asked: Sequence[str], granted: set[str], openid: Iterable[str]) -
 
 
 def _part(scope: str, application: Application) -> tuple[bool, str]:
-    """A scope's resource (whether it is the application itself) and name."""
+    """Return whether a scope's resource is the application itself, and the scope's name."""
     resource, _, name = scope.rpartition("/")
     resource = resource.rstrip("/").lower()
     if resource in _GRAPH_NAMES:

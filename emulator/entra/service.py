@@ -35,13 +35,13 @@ _ENDPOINTS: Final = {
     **{f"oauth2/v2.0/{name}": (name, 2) for name in ("authorize", "token", "devicecode", "logout")},
     **{f"oauth2/{name}": (name, 1) for name in ("authorize", "token", "devicecode", "logout")},
 }  # fmt: skip
-"""Below a tenant: path -> what is there, and of which version."""
+"""Below a tenant: path -> endpoint and version."""
 _POSTED: Final = {"token", "devicecode"}
 _INTERACTIVE: Final = {
     "oauth2/v2.0/authorize", "oauth2/authorize", "oauth2/v2.0/logout", "oauth2/logout", "v2.0/adminconsent", "adminconsent",
     device.PAGE, *_FORMS,
 }  # fmt: skip
-"""Endpoints whose answer is shown to a person, not to a program."""
+"""Endpoints whose answer is for a person, not for a program."""
 
 
 class Entra:
@@ -59,7 +59,7 @@ class Entra:
         self._token = TokenEndpoint(cloud, self._authorize.codes, self._devices, issuer)
 
     def tenant_of(self, request: Request) -> str:
-        """The tenant that a request is about, as far as path and refresh token tell; empty when they do not."""
+        """Return the tenant of a request, from its path or refresh token; empty if neither has one."""
         tenant = self._cloud.world.tenant(request.path.split("/", 2)[1])
         if tenant is not None:
             return tenant.tenant_id
@@ -78,7 +78,7 @@ class Entra:
             return replies.refusal_page(request, refused) if rest in _INTERACTIVE else refusals.answer(refused, request)
 
     def _tenant(self, segment: str) -> Tenant | None:
-        """The tenant of a path; None for the paths of many tenants."""
+        """Return the tenant of a path; None for the multi-tenant paths."""
         if segment.lower() in MANY:
             return None
         tenant = self._cloud.world.tenant(PERSONAL if segment.lower() == "consumers" else segment)
@@ -112,7 +112,7 @@ class Entra:
         raise Refused(refusals.NOTHING_THERE, name=rest[:200])
 
     def _form(self, request: Request, tenant: Tenant | None, name: str) -> Answer:
-        """Take a form of one of the pages."""
+        """Process a form of one of the pages."""
         match name:
             case "login":
                 return self._sign_in.password(request, tenant)
@@ -127,6 +127,6 @@ class Entra:
         return self._admin_consent.decide(request)
 
     def _proven(self, request: Request, flow: Flow, person: Person) -> Answer:
-        """Go on with somebody whose identity is proven."""
+        """Continue with a person whose identity is proven."""
         surface = self._admin_consent if flow.purpose == PURPOSE else self._authorize
         return surface.signed_in(request, flow, person)

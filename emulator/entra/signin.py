@@ -1,4 +1,4 @@
-"""Signing in: the choice of the account, its password, and a second factor where one is required.
+"""Signing in: the choice of the account, its password, and a second factor if one is required.
 
 choice of remembered accounts ──► password ──► second factor, or its registration ──► `proven`
 """
@@ -25,7 +25,7 @@ MFA = "mfa"
 
 
 class SignIn:
-    """The steps up to the moment that somebody's identity is proven; `proven` goes on from there."""
+    """The steps until a person's identity is proven; `proven` continues from there."""
 
     def __init__(
         self, cloud: Cloud, flows: Flows, sessions: Sessions, proven: Callable[[Request, Flow, Person], Answer]
@@ -36,7 +36,7 @@ class SignIn:
         self._proven = proven
 
     def begin(self, request: Request, flow: Flow, tenant: Tenant | None) -> Answer:
-        """The first page, or none when the browser is signed in and nothing has to be asked."""
+        """Return the first page, or go on to the next step if the browser is signed in and no input is needed."""
         self._flows.put(flow.flow_id, flow)
         known = self._sessions.of(request, tenant)
         if flow.prompt == "login":
@@ -49,7 +49,7 @@ class SignIn:
         return self._form(flow, tenant, known)
 
     def choose(self, request: Request, tenant: Tenant | None) -> Answer:
-        """Take the choice of a remembered account."""
+        """Process the choice of a remembered account."""
         form = request.form()
         flow = self._flows.go_on(form)
         if flow is None:
@@ -64,7 +64,7 @@ class SignIn:
         return self._form(flow, tenant)
 
     def password(self, request: Request, tenant: Tenant | None) -> Answer:
-        """Take the form with account and password."""
+        """Process the form with account and password."""
         form = request.form()
         flow = self._flows.go_on(form)
         if flow is None:
@@ -82,7 +82,7 @@ class SignIn:
         return self._with(request, flow, person, ("pwd",), request.utc)
 
     def second_factor(self, request: Request) -> Answer:
-        """Take the form with the code of the second factor, which may be its registration."""
+        """Process the form with the code of the second factor, which may register it."""
         form = request.form()
         flow = self._flows.go_on(form)
         if flow is None or flow.person is None or flow.proven:
@@ -100,7 +100,7 @@ class SignIn:
         return self._with(request, flow, person, (*flow.amr, MFA), flow.auth_time)
 
     def _with(self, request: Request, flow: Flow, person: Person, amr: tuple[str, ...], since: float) -> Answer:
-        """Go on with somebody who showed `amr`, and typed the password at `since`."""
+        """Continue with a person who used the methods `amr` and typed the password at `since`."""
         request.tenant_id = person.tenant.tenant_id
         flow.person, flow.amr, flow.auth_time = person, amr, since
         account = self._cloud.world.home_of(person)
@@ -118,7 +118,7 @@ class SignIn:
         return pages.sign_in(flow, self._offered(flow, tenant), remembered, trouble=trouble, username=username)
 
     def _offered(self, flow: Flow, tenant: Tenant | None) -> Iterable[Person]:
-        """Return the people that the sign-in page offers: guests only in the tenant where they are at home."""
+        """Return the people that the sign-in page offers: guests only in their home tenant."""
         hinted_tenant = self._cloud.world.tenant(flow.domain_hint) if flow.domain_hint else None
         tenant = tenant or hinted_tenant
         people = tenant.people.values() if tenant is not None else self._cloud.world.people()
@@ -133,13 +133,13 @@ def authenticate(
     Args:
         cloud: the cloud.
         segment: the tenant as the path names it.
-        application: for which somebody signs in.
+        application: the application of the sign-in.
         username: the account's UPN.
         password: its password.
         tenant: the path's; None for the paths of many tenants.
 
     Raises:
-        Refused: unknown, or of a person who may not sign in there.
+        Refused: name or password is unknown, or the person may not sign in there.
     """
     person = cloud.world.account(username)
     if person is None or person.refusal == "account_deleted":
@@ -157,7 +157,7 @@ def authenticate(
 
 
 def _guest(application: Application, person: Person, tenant: Tenant) -> Person:
-    """The account as a guest of another tenant."""
+    """Return the account's guest in another tenant."""
     guest = tenant.guest(person.upn)
     if guest is not None:
         if not guest.enabled:
@@ -174,12 +174,12 @@ def _guest(application: Application, person: Person, tenant: Tenant) -> Person:
 
 
 def is_recent(flow: Flow, session: Session, now: float) -> bool:
-    """Tell whether the password of a session was typed as recently as the application wants it (`max_age`)."""
+    """Return whether the password of a session was typed as recently as the application requires (`max_age`)."""
     return flow.max_age_s is None or 0 <= now - session.since < flow.max_age_s
 
 
 def hinted(flow: Flow, known: list[Session]) -> list[Session]:
-    """The sessions that the application's hints leave."""
+    """Return the sessions that match the application's hints."""
     name, domain = flow.login_hint.lower(), flow.domain_hint.lower()
     if name:
         known = [session for session in known if name in {session.person.upn.lower(), session.person.home.lower()}]

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def sign_out(request: Request, world: World, sessions: Sessions) -> Answer:
-    """End the browser's session, and send it on if it is to go to an address that an application is registered with.
+    """End the browser's session, and redirect it if the requested address is registered with an application.
 
     Raises:
-        Refused: the parameters are too many, too long, or one is there twice.
+        Refused: the parameters are too long or too many, or one occurs twice.
     """
     asked = parameters.of_query_or_body(request)
     uri, client_id = asked.get("post_logout_redirect_uri", ""), asked.get("client_id", "")

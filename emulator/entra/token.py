@@ -1,4 +1,4 @@
-"""The token endpoint: codes, devices and refresh tokens redeemed, and tokens for the application itself."""
+"""The token endpoint: redeems codes, device codes and refresh tokens, and issues tokens for the application itself."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _OF_CONFIDENTIAL: Final = {"client_credentials", _ON_BEHALF_OF}
 
 
 class TokenEndpoint:
-    """Redeems codes (once) and refresh tokens (as often as they live), and knows the application itself."""
+    """Redeems codes (once) and refresh tokens (any number of times while valid), and answers client credentials."""
 
     def __init__(self, cloud: Cloud, codes: Shelf[Code], devices: Devices, issuer: Issuer) -> None:
         self._cloud = cloud
@@ -43,7 +43,7 @@ class TokenEndpoint:
         self._ended: dict[str, None] = {}  # families of refresh tokens that a replayed code ended, oldest first
 
     def redeem(self, request: Request, segment: str, tenant: Tenant | None, *, version: int = 2) -> Answer:
-        """Take a token request, of version 1 with `resource` in place of `scope`.
+        """Answer a token request; version 1 has `resource` instead of `scope`.
 
         Raises:
             Refused: it is refused.
@@ -69,7 +69,7 @@ class TokenEndpoint:
         raise Refused(refusals.GRANT_TYPE, name=kind[:200])
 
     def device_code(self, request: Request, segment: str, tenant: Tenant | None, *, version: int = 2) -> Answer:
-        """Take a device's request for its codes; that it is a public client is looked at when it asks for tokens.
+        """Answer a device's request for its codes; the check for a public client follows at the token request.
 
         Raises:
             Refused: it is refused.
@@ -80,7 +80,7 @@ class TokenEndpoint:
     def _client(
         self, request: Request, segment: str, tenant: Tenant | None, version: int
     ) -> tuple[dict[str, str], Application]:
-        """A request's parameters, as version 2 has them, and the application that it names, proven or not."""
+        """Return a request's parameters in the form of version 2, and its application, whose credential is not checked."""
         form = parameters.of_body(request)
         if version == 1:
             form = parameters.of_version_1(form)
@@ -91,7 +91,7 @@ class TokenEndpoint:
         return form, application
 
     def tenant_of(self, request: Request) -> str:
-        """The tenant of the refresh token in a request, for what concerns one tenant only; empty when there is none."""
+        """Return the tenant of the refresh token in a request, for conditions of one tenant; empty if there is none."""
         if len(request.body) > parameters.MOST_BODY_BYTES:
             return ""
         content = self._cloud.tokens.read_refresh_token(request.form().get("refresh_token", ""))
@@ -106,7 +106,7 @@ class TokenEndpoint:
         return self._answer(request, form, code)
 
     def _answer(self, request: Request, form: dict[str, str], code: Code) -> Answer:
-        """The tokens of a sign-in: for what it asked for, and for all that was granted before."""
+        """Return the tokens of a sign-in, for the requested and all earlier permissions."""
         person, application, flow = code.person, code.flow.application, code.flow
         asked = split(form.get("scope", "")) or [*flow.scopes]
         wanted = read(asked, application, single=bool(form.get("scope")))
@@ -138,7 +138,7 @@ class TokenEndpoint:
             raise Refused(refusals.VERIFIER)
 
     def _replayed(self, code: Code) -> None:
-        """Somebody else may have redeemed the code first: end what was given for it, where the switches say so."""
+        """End the tokens of a code that was redeemed twice, if the switches specify it: an attacker may have been first."""
         if self._cloud.switches.replayed_code_ends_grant:
             while len(self._ended) >= _MOST_FAMILIES:
                 del self._ended[next(iter(self._ended))]
@@ -173,7 +173,7 @@ class TokenEndpoint:
     def _granted(
         self, person: Person, application: Application, wanted: RequestedScopes, content: RefreshToken
     ) -> set[str]:
-        """The permissions of a refreshed token: all that were consented to, those that were asked for among them."""
+        """Return the permissions of a refreshed token: all with a consent, which must include the requested ones."""
         if not wanted.default:
             grant_checks.check_consent(person, application, wanted.permissions)
         granted = consents.granted(application, person)
@@ -226,14 +226,14 @@ class TokenEndpoint:
 
 
 def _audiences(request: Request, segment: str, tenant: Tenant | None) -> set[str]:
-    """Return the audiences that an assertion may have: the token endpoint or the issuer, by any name of the tenant and of Entra."""
+    """Return the accepted audiences of an assertion: the token endpoint or the issuer, by any name of the tenant and of Entra."""
     names = {segment, *((tenant.tenant_id, tenant.domain) if tenant is not None else ())}
     bases, paths = {request.base, request.authority}, ("oauth2/v2.0/token", "oauth2/token", "v2.0")
     return {f"{base}/{name}/{path}" for base in bases for name in names for path in paths}
 
 
 def _verified(verifier: str, challenge: str, method: str) -> bool:
-    """Tell whether a PKCE verifier fits its challenge; a verifier without a challenge does not."""
+    """Return whether a PKCE verifier matches its challenge; a verifier without a challenge does not."""
     if not challenge:
         return not verifier
     if method == "S256":

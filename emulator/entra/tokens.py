@@ -29,10 +29,10 @@ GRAPH: Final = "https://graph.microsoft.com"
 GRAPH_ID: Final = "00000003-0000-0000-c000-000000000000"
 """Graph's application id, the audience of its tokens of version 2."""
 UNUSED_S: Final = 90 * 86_400
-"""How long a refresh token lives unused: https://learn.microsoft.com/entra/identity-platform/refresh-tokens"""
+"""Lifetime of an unused refresh token: https://learn.microsoft.com/entra/identity-platform/refresh-tokens"""
 
 _MEMBER: Final = "b79fbf4d-3ef9-4689-8143-76b194e85509"
-"""In every `wids`: that somebody is of the tenant, and no role at all."""
+"""In every `wids`: membership of the tenant, not a role."""
 _ROLES: Final = {
     "admin": ("62e90394-69f5-4237-9190-012177145e10",),
     "teams-admin": ("69091246-20e8-4a56-aa4d-066075b2a7a8",),
@@ -45,25 +45,25 @@ _MOST_GROUPS: Final = 200
 """Groups in a token: https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference#groups-overage-claim"""
 
 PASSWORD_ONLY: Final = ("pwd",)
-"""How somebody proved who it is (`amr`), when nothing else is said."""
+"""The default methods of a sign-in (`amr`)."""
 
 
 class RefreshToken(msgspec.Struct, frozen=True):
-    """The contents of a refresh token. They are in the token itself, so that no number of tokens fills any store."""
+    """The contents of a refresh token. They are in the token itself, so tokens need no store."""
 
     client_id: str
     tenant_id: str
     oid: str
     issued: float
     number: str
-    """Makes each token another one."""
+    """Makes each token unique."""
     amr: tuple[str, ...] = PASSWORD_ONLY
     family: str = ""
-    """The code that it goes back to; empty when nobody signed in for it."""
+    """The code that it derives from; empty if there was no sign-in."""
     openid: tuple[str, ...] = ("openid", "profile", "offline_access")
     """The scopes of OpenID Connect that were granted with it."""
     graph: bool = True
-    """Whether permissions of Graph's were granted with it, so that it is dead without any."""
+    """Whether Graph permissions were granted with it; then it is invalid without any."""
 
 
 class Minter:
@@ -79,21 +79,21 @@ class Minter:
         openid: Iterable[str] = ("openid", "profile"), idp: str = "", auth_time: float = 0.0, with_roles: bool = False,
         hashes: Mapping[str, str] | None = None,
     ) -> str:  # fmt: skip
-        """An id token; it carries the nonce exactly as it was sent.
+        """Return an id token, with the nonce exactly as sent.
 
         Its claims follow the scopes: https://learn.microsoft.com/entra/identity-platform/id-token-claims-reference. The method of the
         sign-in (`amr`) is in access tokens of version 1 only.
 
         Args:
-            person: whose.
-            application: for whom.
-            nonce: as it was sent; empty: none was.
-            authority: how its issuer begins.
+            person: the person.
+            application: the audience.
+            nonce: as sent; empty: none was sent.
+            authority: the beginning of its issuer.
             openid: the scopes of OpenID Connect that were granted.
-            idp: where a guest comes from.
-            auth_time: when the password was typed, in seconds since 1970; 0: not told.
-            with_roles: whether it tells the person's directory roles (`wids`).
-            hashes: `at_hash` and `c_hash` of what is sent beside it.
+            idp: the identity provider of a guest.
+            auth_time: the time when the password was typed, in seconds since 1970; 0: not in the token.
+            with_roles: whether it contains the person's directory roles (`wids`).
+            hashes: `at_hash` and `c_hash` of the token and code that are sent with it.
         """
         tid, now = person.tenant.tenant_id, int(self._clock.utc())
         claims: dict[str, Any] = {
@@ -121,16 +121,16 @@ class Minter:
         """Return a signed access token of a person for an application.
 
         Args:
-            person: for whom.
-            application: to whom.
+            person: the person.
+            application: the application that gets it.
             scopes: permissions of the resource.
-            lifetime_s: how long it is good.
-            version: its form; Graph's tokens are of version 1.
-            authority: how an issuer of version 2 begins.
-            amr: how the person signed in; told in version 1 only.
-            capabilities: what the application says that it can do: `cp1` for continuous access evaluation.
-            own: for the application itself, in place of Graph.
-            idp: where a guest comes from.
+            lifetime_s: its lifetime.
+            version: its version; Graph's tokens are of version 1.
+            authority: the beginning of an issuer of version 2.
+            amr: the methods of the sign-in; in version 1 only.
+            capabilities: the capabilities that the application states: `cp1` for continuous access evaluation.
+            own: for the application itself, not for Graph.
+            idp: the identity provider of a guest.
         """
         claims = {
             **_common(person.tenant, application, lifetime_s, version, authority, capabilities, own=own, now=self._clock.utc()),
@@ -149,7 +149,7 @@ class Minter:
         self, tenant: Tenant, application: Application, roles: set[str], lifetime_s: int, *, version: Literal[1, 2] = 1,
         authority: str = "", capabilities: Sequence[str] = (), own: bool = False,
     ) -> str:  # fmt: skip
-        """An access token of the application itself, without anybody signed in."""
+        """Return an access token of the application itself, without a signed-in user."""
         principal = service_principal(tenant, application)
         claims = {
             **_common(tenant, application, lifetime_s, version, authority, capabilities, own=own, now=self._clock.utc()),
@@ -163,7 +163,7 @@ class Minter:
         self, person: Person, application: Application, *, amr: Sequence[str] = PASSWORD_ONLY, family: str = "",
         openid: Iterable[str] = ("openid", "profile", "offline_access"), graph: bool = True,
     ) -> str:  # fmt: skip
-        """A refresh token, another one each time; earlier ones stay valid, as Microsoft's do."""
+        """Return a new refresh token; earlier ones stay valid, as Microsoft's do."""
         content = RefreshToken(
             application.client_id, person.tenant.tenant_id, person.oid, self._clock.utc(), uuid.uuid4().hex, tuple(amr), family,
             tuple(openid), graph,
@@ -171,12 +171,12 @@ class Minter:
         return self.seal_refresh_token(content)
 
     def seal_refresh_token(self, content: RefreshToken) -> str:
-        """A refresh token with this content."""
+        """Return a refresh token with this content."""
         raw = msgspec.json.encode(content)
         return f"1.{_text(raw)}.{_text(self._mac(raw))}"
 
     def read_refresh_token(self, token: str) -> RefreshToken | None:
-        """Return the contents of a refresh token; None when it is not one of this cloud."""
+        """Return the contents of a refresh token; None if it is not from this cloud."""
         try:
             _, content, mac = token.split(".")
             raw = base64.urlsafe_b64decode(content + "==")
@@ -191,19 +191,19 @@ class Minter:
 
 
 def client_info(home: Person) -> str:
-    """The account's home, as MSAL wants it: of a guest, the account that it is elsewhere."""
+    """Return the home account in MSAL's format."""
     return _text(msgspec.json.encode({"uid": home.oid, "utid": home.tenant.tenant_id}))
 
 
 def identity_provider(home: Person, tenant: Tenant) -> str:
-    """Return the identity provider of an account; empty when it is the tenant itself."""
+    """Return the identity provider of an account; empty if it is the tenant itself."""
     if home.tenant.tenant_id == PERSONAL:
         return "live.com"
     return "" if home.tenant is tenant else f"https://{CLOUDS[home.tenant.cloud].sts}/{home.tenant.tenant_id}/"
 
 
 def service_principal(tenant: Tenant, application: Application) -> str:
-    """The object id of an application's service principal in a tenant."""
+    """Return the object id of an application's service principal in a tenant."""
     return str(uuid.uuid5(uuid.UUID(tenant.tenant_id), application.client_id.lower()))
 
 
@@ -211,7 +211,7 @@ def _common(
     tenant: Tenant, application: Application, lifetime_s: int, version: Literal[1, 2], authority: str,
     capabilities: Sequence[str], *, own: bool, now: float,
 ) -> dict[str, Any]:  # fmt: skip
-    """The claims that every access token has."""
+    """Return the claims that every access token has."""
     home, client_id = CLOUDS[tenant.cloud], application.client_id
     proof = "0" if application.public and not application.secrets else "1"
     claims: dict[str, Any] = {
@@ -234,7 +234,7 @@ def _common(
 
 
 def _granted(person: Person, application: Application) -> dict[str, Any]:
-    """The app roles that somebody was given (`roles`), and the groups (`groups`), which are left out where there are too many.
+    """Return a person's app roles (`roles`) and groups (`groups`), which are omitted if there are too many.
 
     https://learn.microsoft.com/entra/identity-platform/howto-add-app-roles-in-apps and, for groups,
     https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference#groups-overage-claim
@@ -253,12 +253,12 @@ def _granted(person: Person, application: Application) -> dict[str, Any]:
 
 
 def _origin(person: Person, idp: str) -> dict[str, Any]:
-    """`acct` says whether somebody is a guest, `idp` where the account comes from when that is another place."""
+    """Return the claims `acct`, whether the person is a guest, and `idp`, the identity provider if it is not the tenant."""
     return {"acct": int(bool(person.home)), **({"idp": idp} if idp else {})}
 
 
 def subject(person: Person, application: Application) -> str:
-    """A pairwise subject: stable for one person and one application."""
+    """Return a pairwise subject: stable for one person and one application."""
     return _text(hashlib.sha256(f"{person.oid}|{application.client_id}".encode()).digest())
 
 

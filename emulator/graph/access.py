@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 _MOST_TOKENS: Final = 20_000
 _AUDIENCES: Final = {GRAPH_ID, *(f"https://{cloud.graph}" for cloud in CLOUDS.values())}
 
-# What ends access at once for applications with continuous access evaluation, beside a disabled or deleted account and a
-# changed password: https://learn.microsoft.com/entra/identity/conditional-access/concept-continuous-access-evaluation
+# Events that end access at once for applications with continuous access evaluation, in addition to a disabled or deleted
+# account and a changed password: https://learn.microsoft.com/entra/identity/conditional-access/concept-continuous-access-evaluation
 _REVOKED: Final = {"sessions_revoked", "password_reset", "session_invalid", "session_revoked"}
 _STEPPED_UP: Final = {
     "mfa_required", "mfa_enrolment_required", "conditional_access", "device_not_compliant", "device_not_joined",
@@ -32,11 +32,11 @@ class Caller:
     """An access token's contents, its signature verified.
 
     Attributes:
-        person: who is signed in; of an application by itself a stand-in that is in no directory.
-        scopes: delegated permissions; empty for an application by itself.
-        roles: application permissions; empty when somebody is signed in.
-        is_app: whether the application asks by itself, without anybody signed in.
-        continuous: whether the application takes part in continuous access evaluation, and can meet challenges.
+        person: the signed-in user; for an application without a user, a placeholder that is in no directory.
+        scopes: delegated permissions; empty without a user.
+        roles: application permissions; empty with a user.
+        is_app: whether the application calls without a user.
+        continuous: whether the application supports continuous access evaluation and its challenges.
         issued: seconds since 1970, as `expires`.
     """
 
@@ -52,7 +52,7 @@ class Caller:
     expires: float
 
     def may(self, permission: RequiredPermission) -> bool:
-        """Tell whether the token has one of a call's permissions of its kind, delegated or application."""
+        """Return whether the token has one of a call's permissions of its kind, delegated or application."""
         return not (self.roles if self.is_app else self.scopes).isdisjoint(
             permission.application if self.is_app else permission.delegated
         )
@@ -64,11 +64,11 @@ class RequiredPermission:
 
     delegated: tuple[str, ...]
     application: tuple[str, ...] = ()
-    """For an application by itself; empty: not supported."""
+    """For an application without a user; empty: not supported."""
 
 
 class Access:
-    """Reads access tokens. Verified ones are remembered, for checking a signature costs more than a bulk read."""
+    """Reads access tokens. Verified ones are cached, because checking a signature costs more than a bulk read."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
@@ -78,13 +78,13 @@ class Access:
         """Return the caller of a request.
 
         Raises:
-            GraphError: 401, the token is missing, malformed, foreign, meant for somebody else, expired or revoked.
+            GraphError: 401, the token is missing, malformed, foreign, for another audience, expired or revoked.
         """
         scheme, _, token = request.header(b"authorization").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise unauthenticated("Access token is empty.")
         caller = self._known.get(token) or self._verified(token)
-        if request.host:  # each cloud has tokens of its own
+        if request.host:  # each cloud has separate tokens
             named = caller.audience in {GRAPH_ID, f"https://{CLOUDS[request.cloud].graph}"}
             if not named or caller.tenant.cloud != request.cloud:
                 raise unauthenticated("Access token validation failure. Invalid audience.")
@@ -125,7 +125,7 @@ class Access:
 
 
 def demand(caller: Caller, permission: RequiredPermission, *, code: str = "Authorization_RequestDenied") -> None:
-    """Refuse a caller who has none of a call's permissions.
+    """Refuse a caller without any of a call's permissions.
 
     Raises:
         GraphError: 403.
@@ -135,10 +135,10 @@ def demand(caller: Caller, permission: RequiredPermission, *, code: str = "Autho
 
 
 def signed_in(caller: Caller) -> Person:
-    """Return the person who is signed in.
+    """Return the signed-in user.
 
     Raises:
-        GraphError: 400, nobody is.
+        GraphError: 400, the call has no user.
     """
     if caller.is_app:
         raise bad_request("/me request is only valid with delegated authentication flow.")
@@ -146,10 +146,10 @@ def signed_in(caller: Caller) -> Person:
 
 
 def _check_still_good(caller: Caller, now: float) -> None:
-    """Check that a token did not end before its time. Without continuous access evaluation only control ends one early.
+    """Check that a token was not ended early. Without continuous access evaluation, only the control surface ends one early.
 
     Raises:
-        GraphError: 401, with the claims to ask a new token for if the application understands them.
+        GraphError: 401, with the claims for the request of a new token if the application supports them.
     """
     if caller.is_app:
         return

@@ -1,4 +1,4 @@
-"""`$batch`: up to 20 requests in one, each refused, throttled and noted on its own, answered in no particular order.
+"""`$batch`: up to 20 requests in one, each refused, throttled and recorded separately, answered in no particular order.
 
 https://learn.microsoft.com/graph/json-batching
 """
@@ -29,9 +29,9 @@ _SHOWN: Final = {
     b"cache-control": "Cache-Control", b"x-ms-resource-unit": "x-ms-resource-unit", b"odata-version": "OData-Version",
     b"retry-after": "Retry-After", b"www-authenticate": "WWW-Authenticate", b"location": "Location",
 }  # fmt: skip
-"""Headers of parts in Microsoft's letters; others are told as they are."""
+"""Headers of parts, in Microsoft's spelling; others are returned unchanged."""
 _OUTER: Final = {b"request-id", b"client-request-id", b"strict-transport-security", b"x-ms-ags-diagnostic"}
-"""The headers that only the answer as a whole has."""
+"""Headers that only the whole answer has."""
 
 
 class Part(msgspec.Struct, kw_only=True):
@@ -54,10 +54,10 @@ class Batch(msgspec.Struct):
 async def answer(
     request: Request, handle: Callable[[Request], Awaitable[Answer]], chance: random.Random, journal: Journal
 ) -> Answer:
-    """Answer a batch; `handle` answers one request of it and notes it, what is not even tried is noted here.
+    """Answer a batch. `handle` answers and records each request; requests that are not tried are recorded here.
 
     Raises:
-        GraphError: 400 or 415, the batch itself is wrong.
+        GraphError: 400 or 415, the batch itself is invalid.
     """
     statuses: dict[str, int] = {}
     found = []
@@ -95,10 +95,10 @@ def _parts(request: Request) -> list[Part]:
 
 
 def _in_order(parts: list[Part]) -> Iterator[Part]:
-    """The parts, each behind those that it depends on, else as they came.
+    """Yield the parts, each after those that it depends on, otherwise in their order.
 
     Raises:
-        GraphError: 400, one depends on what is not there or on itself.
+        GraphError: 400, one depends on a missing part or on itself.
     """
     left = list(parts)
     known, done = {part.id.lower() for part in parts}, set[str]()
@@ -133,7 +133,7 @@ def _content_type(part: Part) -> str:
 
 
 def _body(part: Part) -> bytes:
-    """JSON as it stands; of every other kind the text is base64."""
+    """Return a part's body: JSON unchanged; all other types decoded from base64."""
     raw = bytes(part.body)
     if "json" in _content_type(part).lower() or not raw.startswith(b'"'):
         return raw
@@ -154,13 +154,13 @@ def _told(part_id: str, inner: Answer) -> dict[str, object]:
 
 
 def _told_body(inner: Answer) -> msgspec.Raw | str | None:
-    """JSON as it is, nothing as null; of every other kind the base64."""
+    """Return a body for the answer: JSON unchanged, an empty one as null, all other types in base64."""
     if not inner.body:
         return None
     if b"json" in inner.content_type:
         try:
             msgspec.json.decode(inner.body, type=msgspec.Raw)
-        except msgspec.DecodeError:  # a fault's body, of whatever kind: the batch around it stays whole
+        except msgspec.DecodeError:  # the body of a fault may be malformed; the batch must stay valid
             return base64.b64encode(inner.body).decode()
         return msgspec.Raw(inner.body)
     return base64.b64encode(inner.body).decode()

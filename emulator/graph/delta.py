@@ -1,9 +1,9 @@
-"""`/users/delta`: all users, and later those that were added, changed or removed since. https://learn.microsoft.com/graph/delta-query-users
+"""`/users/delta`: all users, then those added, changed or removed since. https://learn.microsoft.com/graph/delta-query-users
 
-    first request ──► pages (nextLink, …) ──► deltaLink ──► pages of what changed since ──► deltaLink ──► …
+    first request ──► pages (nextLink, …) ──► deltaLink ──► pages of changes since ──► deltaLink ──► …
 
-A round remembers a digest of each user from its beginning, so that changes made meanwhile are in the next round.
-Rounds are bounded: the oldest are forgotten, and their links are then answered as Graph answers expired ones (410).
+A round stores a digest of each user from its beginning, so that changes made meanwhile are in the next round.
+The number of rounds is bounded: the oldest are dropped, and their links are then answered like Graph's expired ones (410).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 PAGE: Final = 200
 MOST_ROUNDS: Final = 1_000
 MOST_REMEMBERED: Final = 1_000_000
-"""Users in all rounds together."""
+"""Maximum number of users in all rounds together."""
 MOST_IDS: Final = 50
 """https://learn.microsoft.com/graph/api/user-delta"""
 
@@ -39,7 +39,7 @@ _IDS: Final = re.compile(rf"\s*id eq '{GUID.pattern}'(?:\s+or\s+id eq '{GUID.pat
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Round:
-    """One round of a delta query: the query, everybody's digest when it began, by object id, and the start of the next page."""
+    """One round of a delta query: the query, the digests of all users at its start, by object id, and the start of the next page."""
 
     owner: tuple[str, str]
     select: str
@@ -51,13 +51,13 @@ class _Round:
 
 
 class Rounds:
-    """Rounds by the token that goes on with them."""
+    """Rounds, by the token that continues them."""
 
     def __init__(self) -> None:
         self._rounds: dict[str, _Round] = {}
 
     def keep(self, each: _Round) -> str:
-        """Remember a round; returns its token."""
+        """Store a round; return its token."""
         token = secrets.token_urlsafe(32)
         self._rounds[token] = each
         while len(self._rounds) > 1 and (len(self._rounds) > MOST_ROUNDS or self._remembered() > MOST_REMEMBERED):
@@ -65,7 +65,7 @@ class Rounds:
         return token
 
     def find(self, token: str, caller: Caller) -> _Round | None:
-        """The round of a token, if the caller began it."""
+        """Return the round of a token, if the caller began it."""
         found = self._rounds.get(token)
         return found if found is not None and found.owner == _owner(caller) else None
 
@@ -74,10 +74,10 @@ class Rounds:
 
 
 def answer(cloud: Cloud, request: Request, caller: Caller, rounds: Rounds) -> Answer:
-    """The next page of a round, or the first of a new one.
+    """Return the next page of a round, or the first of a new one.
 
     Raises:
-        GraphError: it is refused; 410: the round is forgotten, and a new one must begin.
+        GraphError: it is refused; 410: the round was dropped, and a new one must begin.
     """
     users.demand_many(cloud, caller)
     asked = request.queries()
@@ -113,7 +113,7 @@ def _first(cloud: Cloud, caller: Caller, asked: dict[str, str], *, latest: bool)
 
 
 def _next(cloud: Cloud, caller: Caller, last: _Round) -> _Round:
-    """The round after one that came to its end."""
+    """Return the round that follows a finished one."""
     known = _digests(cloud, caller, last)
     changed = [oid for oid, digest in known.items() if last.known.get(oid) != digest]
     return _with(last, known, changed + [oid for oid in last.known if oid not in known])
@@ -139,10 +139,10 @@ def _page(cloud: Cloud, request: Request, caller: Caller, rounds: Rounds, each: 
 
 
 def _told(cloud: Cloud, caller: Caller, oid: str, fields: tuple[str, ...]) -> dict[str, Any]:
-    """A user as far as anything is set, or that there is none any more."""
+    """Return the properties of a user that are set, or that the user was removed."""
     person = caller.tenant.people.get(oid)
     if person is None:
-        return {"id": oid, "@removed": {"reason": "changed"}}  # the recycle bin keeps it: nothing is gone for good yet
+        return {"id": oid, "@removed": {"reason": "changed"}}  # it is in the recycle bin, not permanently deleted
     return {name: value for name, value in users.seen(cloud, caller, person, fields).items() if value not in (None, [])}
 
 

@@ -1,4 +1,4 @@
-"""The rest of Graph's directory: the cost of its calls, the organisation, objects by their ids."""
+"""The rest of Graph's directory: the cost of calls, the organisation, objects by their ids."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _decoder = msgspec.json.Decoder(_Wanted)
 
 
 def cost(request: Request, base: int) -> int:
-    """Resource units of a call. https://learn.microsoft.com/graph/throttling-limits#identity-and-access-service-limits"""
+    """Return the resource units of a call. https://learn.microsoft.com/graph/throttling-limits#identity-and-access-service-limits"""
     asked = request.queries()
     top = asked.get("$top", "")
     small = top.isascii() and top.isdecimal() and len(top) < len(str(_SMALL_PAGE)) + 1 and int(top) < _SMALL_PAGE
@@ -49,10 +49,10 @@ def cost(request: Request, base: int) -> int:
 
 
 def organization(request: Request, caller: Caller, which: list[str]) -> Answer:
-    """The tenant itself, as a list of one or by its id.
+    """Return the tenant itself, as a list of one or by its id.
 
     Raises:
-        GraphError: 404, the id is another's.
+        GraphError: 404, the id is another tenant's.
     """
     demand(caller, _ORGANIZATION)
     tenant = caller.tenant
@@ -73,10 +73,10 @@ def organization(request: Request, caller: Caller, which: list[str]) -> Answer:
 
 
 def get_by_ids(request: Request, caller: Caller) -> Answer:
-    """Objects by their GUIDs; what is not there is left out. With less than Directory.Read.All only what they are.
+    """Return objects by their GUIDs, without unknown ones. With less than Directory.Read.All, only their types.
 
     Raises:
-        GraphError: 400, the body is wrong, names too many or something that is no GUID.
+        GraphError: 400, the body is invalid, names too many ids, or contains an id that is not a GUID.
     """
     demand(caller, _NAMES_ONLY)
     wanted = _read(request)

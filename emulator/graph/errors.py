@@ -1,4 +1,4 @@
-"""Refusals in Graph's shape. https://learn.microsoft.com/graph/errors"""
+"""Refusals in Graph's format. https://learn.microsoft.com/graph/errors"""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _LOGIN: Final = "https://login.microsoftonline.com"
 
 
 class GraphError(Exception):
-    """A refusal of Graph: status, code and message.
+    """A refusal by Graph: status, code and message.
 
     Attributes:
-        status: of HTTP.
-        code: one of Graph's words.
-        retry_after_s: when to come back; None: not said.
-        claims: what a new access token is to be asked for with, as JSON in base64; empty: no challenge.
-        headers: further ones of the answer.
+        status: the HTTP status.
+        code: Graph's error code.
+        retry_after_s: the value of `Retry-After`; None: no header.
+        claims: the claims for the request of a new access token, as JSON in base64; empty: no challenge.
+        headers: further headers of the answer.
     """
 
     def __init__(

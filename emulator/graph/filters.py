@@ -1,9 +1,9 @@
-"""`$filter` over users: `eq`, `in`, `ge`, `le`, `startswith`, `any`, `and`, `or`, brackets; and what only advanced queries have.
+"""`$filter` over users: `eq`, `in`, `ge`, `le`, `startswith`, `any`, `and`, `or`, brackets; and operators of advanced queries.
 
 userPrincipalName in ('a@b.c','o''brien@b.c')      id eq '…' or (mail eq '…' and startswith(displayName,'A'))
 identities/any(c:c/issuerAssignedId eq 'a@b.c' and c/issuer eq 'b.c')
 
-Those are `ne`, `not` and `endswith`. Every property of `user` is known; what is not modelled is null or empty.
+Only advanced queries have `ne`, `not` and `endswith`. Every property of `user` is known; unmodelled ones are null or empty.
 
 https://learn.microsoft.com/graph/aad-advanced-queries
 """
@@ -28,7 +28,7 @@ MOST_EXPRESSIONS: Final = 15
 MOST_VALUE_CHARS: Final = 120
 """Of `eq`: https://learn.microsoft.com/graph/aad-advanced-queries"""
 MOST_ADVANCED_CHARS: Final = 2048
-"""Advanced queries have no limit on expressions, but on the length of the address; here of the filter."""
+"""Advanced queries have no limit on expressions, but one on the length of the address; here, on the filter."""
 _DEEPEST: Final = 20
 
 _TOKEN = re.compile(
@@ -40,9 +40,9 @@ _WORDS: Final = {"true": True, "false": False, "null": None}
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One property, and the values (text in lower case) of which it must be, begin or end with one; or none of them.
+    """A comparison of one property: it must equal, begin with or end with one of the values (text in lower case), or none.
 
-    `ge` and `le` have one value. Within `any` the name is that of the element's property; empty: the element itself.
+    `ge` and `le` have one value. Within `any`, the name is a property of the element; empty: the element itself.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """Several conditions, of which all or any must hold."""
+    """Several conditions; all or any must hold."""
 
     parts: tuple[Condition, ...]
     every: bool
@@ -62,7 +62,7 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class Having:
-    """A collection of which some element meets a condition; None: that has an element."""
+    """A collection with an element that meets a condition; None: with any element."""
 
     name: str
     condition: Condition | None
@@ -73,10 +73,10 @@ Condition = Comparison | Joined | Having
 
 
 def parse(text: str, *, eventual: bool = False) -> Condition:
-    """The condition of a filter; `eventual`: advanced queries are asked for.
+    """Return the condition of a filter; `eventual`: the request is for an advanced query.
 
     Raises:
-        GraphError: 400, it cannot be understood, has too many expressions, or is one for advanced queries.
+        GraphError: 400, the filter cannot be parsed, has too many expressions, or needs an advanced query.
     """
     if eventual and len(text) > MOST_ADVANCED_CHARS:
         raise bad_request("The request URI is too long.", "Request_UnsupportedQuery")
@@ -92,20 +92,20 @@ def parse(text: str, *, eventual: bool = False) -> Condition:
 
 
 def properties(condition: Condition) -> set[str]:
-    """The properties that a condition looks at."""
+    """Return the properties that a condition uses."""
     if isinstance(condition, Joined):
         return {name for part in condition.parts for name in properties(part)}
     return {condition.name}
 
 
 def matching(tenant: Tenant, condition: Condition) -> list[Person]:
-    """The people that meet a condition, each once, in no particular order."""
+    """Return the people that meet a condition, each once, in no particular order."""
     candidates = _candidates(tenant, condition)
     return [person for person in candidates if holds(values(person), condition)]
 
 
 def holds(own: Mapping[str, Any], condition: Condition) -> bool:
-    """Tell whether a condition holds for a person's `values`, or for an element of a collection."""
+    """Return whether a condition holds for a person's `values`, or for an element of a collection."""
     if isinstance(condition, Joined):
         quantity = all if condition.every else any
         return quantity(holds(own, part) for part in condition.parts) != condition.negated
@@ -115,7 +115,7 @@ def holds(own: Mapping[str, Any], condition: Condition) -> bool:
 
 
 def _has(elements: Iterable[Any], condition: Condition | None) -> bool:
-    """Tell whether an element meets a condition; an element that is a plain value is its own property, without a name."""
+    """Return whether an element meets a condition; an element that is a plain value is its own property, without a name."""
     return any(
         condition is None or holds(each if isinstance(each, dict) else {"": each}, condition) for each in elements
     )
@@ -134,19 +134,19 @@ def _compares(own: Any, condition: Comparison) -> bool:
 
 
 def _value_in(own: Mapping[str, Any], name: str) -> Any:
-    """A property, text in lower case; what is not modelled is null."""
+    """Return a property, text in lower case; unmodelled ones are null."""
     found = own.get(name)
     return found.lower() if isinstance(found, str) else found
 
 
 def _candidates(tenant: Tenant, condition: Condition) -> Iterable[Person]:
-    """Everybody who may be meant: found by id or UPN where the condition names those, else all."""
+    """Return the candidates for a condition: by id or UPN if the condition names those, otherwise all people."""
     named = _named(tenant, condition)
     return tenant.people.values() if named is None else named.values()
 
 
 def _named(tenant: Tenant, condition: Condition) -> dict[str, Person] | None:
-    """The people that a condition names by id or UPN, by object id; None: it does not only do that."""
+    """Return the people that a condition names by id or UPN, by object id; None if it has other criteria."""
     if isinstance(condition, Comparison):
         index = {"id": tenant.people, "userPrincipalName": tenant.upns}.get(condition.name)
         if index is None or condition.how != "in" or condition.negated:
@@ -176,14 +176,14 @@ def _comparisons(condition: Condition) -> Iterator[Comparison]:
 
 
 class _Parser:
-    """Reads a filter from left to right."""
+    """Parses a filter from left to right."""
 
     def __init__(self, text: str, *, eventual: bool) -> None:
         self._text = text
         self._eventual = eventual
         self._tokens = list(self._split())
         self._depth = 0
-        self._element = ""  # what an element is called within `any`; empty: outside
+        self._element = ""  # the name of the element within `any`; empty: outside
 
     def whole(self) -> Condition:
         found = self._any()
@@ -259,7 +259,7 @@ class _Parser:
         return Comparison(name, (value,), how)
 
     def _some(self, word: str) -> Having:
-        """`any(x:…)`, or `any()`, of a collection."""
+        """Parse `any(x:…)`, or `any()`, of a collection."""
         found = _of_user(word)
         if not found.many:
             raise _unsupported(found.name)
@@ -292,7 +292,7 @@ class _Parser:
         return Comparison(name, (value,), "endswith" if how == "endswith" else "startswith")
 
     def _property(self, word: str) -> str:
-        """The property that a word names: of a user, or within `any` of an element."""
+        """Return the property that a word names: of a user, or within `any` of an element."""
         if self._element:
             element, _, name = word.partition("/")
             if element != self._element or "/" in name:
@@ -343,10 +343,10 @@ class _Parser:
 
 
 def _of_user(word: str) -> Property:
-    """The property of a user that a word names.
+    """Return the property of a user that a word names.
 
     Raises:
-        GraphError: 400, there is none, or it is not modelled.
+        GraphError: 400, there is no such property, or it is not modelled.
     """
     name, _, inner = word.partition("/")
     found = HELD.get(name.lower())

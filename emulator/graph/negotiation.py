@@ -24,7 +24,7 @@ def check(request: Request) -> None:
     """Check that the client accepts JSON.
 
     Raises:
-        GraphError: 406, it does not.
+        GraphError: 406, the client does not accept JSON.
     """
     accepted = request.header(b"accept").lower()
     kinds = {each.partition(";")[0].strip() for each in accepted.split(",")}
@@ -33,7 +33,7 @@ def check(request: Request) -> None:
 
 
 def answer(request: Request, found: Answer) -> None:
-    """Give an answer its content type, and take out the metadata that the client does not want."""
+    """Set the content type of an answer, and remove the metadata that the client does not want."""
     bare = b"odata.metadata=none" in request.headers.get(b"accept", b"").lower().replace(b" ", b"")
     found.content_type = _PLAIN % (b"none" if bare else b"minimal")
     if bare and b"@odata." in found.body:

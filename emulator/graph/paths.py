@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "/v1.0/"
 BETA: Final = "/beta/"
-"""Graph answers for it, also where one host serves all."""
+"""Graph answers this path, also if one host serves all surfaces."""
 
 _KEY = re.compile(r"([A-Za-z]+)\('((?:[^']|'')*)'\)")
 _CALL = re.compile(r"([A-Za-z.]+)\(\)")
@@ -31,7 +31,7 @@ _WORDS: Final = {
     )
 }  # fmt: skip
 
-# What v1.0 has beside: https://github.com/microsoftgraph/msgraph-metadata/blob/master/schemas/v1.0-Prod.csdl
+# Further resources of v1.0: https://github.com/microsoftgraph/msgraph-metadata/blob/master/schemas/v1.0-Prod.csdl
 _ROOTS: Final = {
     "applications", "auditlogs", "chats", "connections", "contacts", "contracts", "devicemanagement", "devices", "directory",
     "directoryroles", "domains", "drive", "drives", "education", "grouplifecyclepolicies", "groups", "groupsettings",
@@ -57,10 +57,10 @@ _BELOW: Final = {
 
 
 def segments(request: Request) -> list[str]:
-    """The parts of a path; `users('x')` is the same as `users/x`. Graph's own words may be in any case.
+    """Return the parts of a path; `users('x')` equals `users/x`. Graph's own words are case-insensitive.
 
     Raises:
-        GraphError: 400, it is not below /v1.0/.
+        GraphError: 400, the path is not below /v1.0/.
     """
     if not request.path.startswith(PREFIX):
         raise _no_version(request.path.lstrip("/").partition("/")[0])
@@ -96,7 +96,7 @@ def leads_nowhere(path: list[str]) -> GraphError:
 
 
 def no_segment(name: str) -> GraphError:
-    """There is no such thing in Graph."""
+    """Return the error for a segment that does not exist in Graph."""
     return errors.bad_request(f"Resource not found for the segment '{name[:100]}'.")
 
 
@@ -111,7 +111,7 @@ def _of_a_user(path: list[str], rest: list[str]) -> GraphError:
 
 
 def _of_presence(path: list[str], rest: list[str]) -> GraphError:
-    if not rest:  # where presence is at all, it is found before
+    if not rest:  # supported presence paths are routed before
         return no_segment("presence" if "presence" in path else "presences")
     return not_modelled(rest[0]) if rest[0].lower() in _OF_PRESENCE else no_segment(rest[0])
 
@@ -123,7 +123,7 @@ def _no_version(name: str) -> GraphError:
 
 
 def _not_a_key(segment: str) -> GraphError:
-    """A UPN that begins with `$` is written `users('$…')`: https://learn.microsoft.com/graph/api/user-get"""
+    """Return the error for a key that begins with `$`; such a UPN is written `users('$…')`: https://learn.microsoft.com/graph/api/user-get"""
     return errors.bad_request(f"The request URI is not valid: the segment '{segment[:100]}' must not begin with '$'.")
 
 

@@ -1,6 +1,6 @@
-"""Presence, of one and of many.
+"""Presence of one person and of many.
 
-A person's presence is encoded once for each change and kept as bytes; a bulk read joins them.
+A person's presence is encoded once for each change and cached as bytes; a bulk read joins them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 MOST_IDS: Final = 650
 """https://learn.microsoft.com/graph/api/cloudcommunications-getpresencesbyuserid"""
 MOST_CONTINUATIONS: Final = 1000
-"""Continuations that are remembered; older ones are forgotten, as if they had expired."""
+"""Maximum number of stored continuations; older ones are dropped, as if they had expired."""
 
 GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -43,13 +43,13 @@ _decoder = msgspec.json.Decoder(_Ids)
 
 
 class Continuations:
-    """The pages still to come of bulk reads: token -> the caller, and the ids still to be read."""
+    """The remaining pages of bulk reads: token -> the caller, and the remaining ids."""
 
     def __init__(self) -> None:
         self._left: dict[str, tuple[tuple[str, str], list[str]]] = {}
 
     def keep(self, caller: Caller, ids: list[str]) -> str:
-        """Remember the rest of a read; returns its token."""
+        """Store the rest of a read; return its token."""
         while len(self._left) >= MOST_CONTINUATIONS:
             del self._left[next(iter(self._left))]
         token = secrets.token_urlsafe(24)
@@ -60,7 +60,7 @@ class Continuations:
         """Return the next page of a bulk read.
 
         Raises:
-            GraphError: 400, the token is unknown, expired or another's.
+            GraphError: 400, the token is unknown, expired or another caller's.
         """
         owner, ids = self._left.get(token, (("", ""), []))
         if owner != _key(caller):
@@ -74,10 +74,10 @@ def _key(caller: Caller) -> tuple[str, str]:
 
 
 def read_ids(request: Request, switches: Switches) -> list[str]:
-    """The ids that a bulk read names.
+    """Return the ids in a bulk read.
 
     Raises:
-        GraphError: 400, 413 or 415, the body does not have the documented form, or names none, too many or something that is not an id.
+        GraphError: 400, 413 or 415, the body does not have the documented form, has no ids or too many, or contains an invalid id.
     """
     _check_content_type(request)
     try:
@@ -93,7 +93,7 @@ def read_ids(request: Request, switches: Switches) -> list[str]:
 
 
 def many(cloud: Cloud, request: Request, caller: Caller, ids: list[str], continuations: Continuations) -> Answer:
-    """A bulk read, or its first page.
+    """Answer a bulk read, or its first page.
 
     Raises:
         GraphError: it is refused for one of its ids, or for its options.
@@ -104,12 +104,12 @@ def many(cloud: Cloud, request: Request, caller: Caller, ids: list[str], continu
 
 
 def filtered(cloud: Cloud, request: Request, caller: Caller, continuations: Continuations) -> Answer:
-    """The presences that `$filter=id in ('…')` names; without a filter the first 650 people's.
+    """Return the presences for `$filter=id in ('…')`; without a filter those of the first 650 people.
 
-    https://learn.microsoft.com/graph/api/presence-get had it; that there is an end without a filter is assumed.
+    https://learn.microsoft.com/graph/api/presence-get documented it; the limit without a filter is assumed.
 
     Raises:
-        GraphError: 400, the filter is another one, or names too many.
+        GraphError: 400, the filter has another form, or names too many ids.
     """
     asked = request.queries().get("$filter")
     if asked is None:
@@ -126,10 +126,10 @@ def filtered(cloud: Cloud, request: Request, caller: Caller, continuations: Cont
 
 
 def one(cloud: Cloud, request: Request, caller: Caller, who: str) -> Answer:
-    """One person's presence, by object id only.
+    """Return one person's presence, by object id only.
 
     Raises:
-        GraphError: 404, the person does not exist; 400, it is not an object id.
+        GraphError: 404, the person does not exist; 400, `who` is not an object id.
     """
     tenant, switches = caller.tenant, cloud.switches
     selected = _selected(request, switches) if "$select" in request.queries() else None
@@ -146,7 +146,7 @@ def one(cloud: Cloud, request: Request, caller: Caller, who: str) -> Answer:
 
 
 def fragment(person: Person, switches: Switches) -> bytes:
-    """A person's presence as JSON, from the last encoding if nothing changed."""
+    """Return a person's presence as JSON, from the cache if nothing changed."""
     if not person.fragment:
         person.fragment = encode(person, switches)
     return person.fragment
@@ -173,7 +173,7 @@ def _page(cloud: Cloud, request: Request, caller: Caller, ids: list[str], contin
 
 
 def _carefully(cloud: Cloud, tenant: Tenant, ids: Sequence[str]) -> tuple[list[bytes], list[Person]]:
-    """The parts of a bulk read that names somebody special: unknown, unlicensed, twice, or in upper case."""
+    """Return the parts of a bulk read with special ids: unknown, unlicensed, duplicate, or in upper case."""
     switches = cloud.switches
     parts: list[bytes] = []
     read: list[Person] = []
@@ -185,7 +185,7 @@ def _carefully(cloud: Cloud, tenant: Tenant, ids: Sequence[str]) -> tuple[list[b
         person = tenant.people.get(user_id)
         how = _special(tenant, person, user_id, switches)
         if how == "refuse_400":
-            raise bad_request("Bad Request")  # a bare 400 without detail is what was reported
+            raise bad_request("Bad Request")  # reported: a bare 400 without detail
         if how == "presence_unknown":
             parts.append(encode_unknown(user_id if person is None else person.oid, switches))
         elif how == "presence" and person is not None:
@@ -205,7 +205,7 @@ def _special(tenant: Tenant, person: Person | None, user_id: str, switches: Swit
 
 
 def _single(tenant: Tenant, who: str, switches: Switches, *, own: Person) -> tuple[Person | None, bytes]:
-    """One person's presence; None: of nobody."""
+    """Return one person and their presence; None if there is no such person."""
     if GUID.fullmatch(who):
         person = tenant.people.get(who.lower())
     elif switches.presence_by_upn == "refuse_400":
@@ -234,7 +234,7 @@ def _each(ids: Sequence[str], switches: Switches) -> list[str]:
 
 
 def _shortened(ids: list[str], switches: Switches) -> list[str]:
-    """Cut or refuse a list of more ids than one request may have."""
+    """Truncate or refuse a list with too many ids for one request."""
     if switches.too_many_ids == "first_650":
         return ids[:MOST_IDS]
     text = f"The number of ids must not exceed {MOST_IDS}; there are {len(ids)}."
@@ -244,10 +244,10 @@ def _shortened(ids: list[str], switches: Switches) -> list[str]:
 
 
 def _selected(request: Request, switches: Switches) -> set[str] | None:
-    """The properties that `$select` leaves, in lower case; None: all.
+    """Return the properties in `$select`, in lower case; None: all.
 
     Raises:
-        GraphError: 400, it is refused.
+        GraphError: 400, `$select` is refused.
     """
     if switches.presence_select == "refuse_400":
         raise bad_request("Query option 'Select' is not allowed on presence.")

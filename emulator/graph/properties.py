@@ -1,4 +1,4 @@
-"""The properties of a user, by Graph's names: those that are modelled, and those that are known but always empty."""
+"""The properties of a user, by Graph's names: modelled ones, and known ones that are always empty."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Property:
 
     @property
     def nothing(self) -> list[Any] | None:
-        """Return the value of a property that has none."""
+        """Return the empty value of the property."""
         return [] if self.many else None
 
 
@@ -57,15 +57,15 @@ def _properties() -> Iterator[Property]:
 
 _ALL: Final = {each.name.lower(): each for each in _properties()}
 HELD: Final = {key: each for key, each in _ALL.items() if each.kind != "relation"}
-"""Every property that a user itself holds, by its name in lower case."""
+"""All properties of a user except relations, by name in lower case."""
 RELATED: Final = {key: each for key, each in _ALL.items() if each.kind == "relation"}
-"""Every relation of a user, by its name in lower case. None is modelled but presence, which has a path of its own."""
+"""All relations of a user, by name in lower case. Only presence is modelled, under its own path."""
 KNOWN: Final = {key: each.name for key, each in HELD.items()}
-"""Every property that can be selected, in lower case -> its name."""
+"""All properties that can be selected: name in lower case -> name."""
 
 
 def values(person: Person) -> dict[str, Any]:
-    """Everything that is modelled of a person."""
+    """Return all modelled properties of a person."""
     given, _, surname = person.display_name.partition(" ")
     mail = person.home or person.upn
     return {
@@ -81,10 +81,10 @@ def values(person: Person) -> dict[str, Any]:
 
 
 def value_of(own: Mapping[str, Any], name: str) -> Any:
-    """A property out of `values`; of what is not modelled null, or an empty collection."""
+    """Return a property from `values`; for unmodelled ones null, or an empty collection."""
     return own[name] if name in own else _ALL[name.lower()].nothing
 
 
 def not_modelled(what: str) -> GraphError:
-    """Graph has something that the emulator has not."""
+    """Return the error for a feature of Graph that the emulator does not have."""
     return bad_request(f"'{what[:100]}' exists in Microsoft Graph, but is not modelled here.")

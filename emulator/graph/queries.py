@@ -1,4 +1,4 @@
-"""The query options of a list of directory objects, and what they demand of each other.
+"""The query options of a list of directory objects, and the rules for combining them.
 
 https://learn.microsoft.com/graph/query-parameters and https://learn.microsoft.com/graph/aad-advanced-queries
 """
@@ -37,10 +37,10 @@ class Query:
     """A query of users, read from its `$` parameters.
 
     Attributes:
-        asked: the options as they were sent.
-        eventual: whether the header `ConsistencyLevel: eventual` is there.
-        counted: whether `$count=true` is.
-        search: whether a user's properties are what `$search` looks for; None: it looks for nothing.
+        asked: the options as sent.
+        eventual: whether the request has the header `ConsistencyLevel: eventual`.
+        counted: whether the request has `$count=true`.
+        search: returns whether a user's properties match `$search`; None: no search.
         order: the property to sort by, empty for none.
     """
 
@@ -57,32 +57,32 @@ class Query:
 
     @property
     def advanced(self) -> bool:
-        """Tell whether a request asks for advanced queries."""
+        """True if the request is an advanced query."""
         return self.eventual and self.counted
 
     @property
     def shown(self) -> str:
-        """Return the selection as `@odata.context` names it."""
+        """Return the selection in the format of `@odata.context`."""
         select = self.asked.get("$select", "")
         return f"({select})" if select else ""
 
     def following(self, begin: int) -> str:
-        """The query of the next page."""
+        """Return the query string of the next page."""
         rest = {**self.asked, "$skiptoken": base64.urlsafe_b64encode(str(begin).encode()).decode()}
         return urlencode(rest, quote_via=quote, safe="$")
 
 
 def read(request: Request, known: Mapping[str, str], default: tuple[str, ...], *, single: bool = False) -> Query:
-    """The options of a request.
+    """Return the query of a request.
 
     Args:
         request: the request.
         known: property in lower case -> its name.
-        default: the properties when nothing is selected.
-        single: whether one object is asked for.
+        default: the properties without `$select`.
+        single: whether the request is for one object.
 
     Raises:
-        GraphError: 400, one of them is wrong, or they do not go together.
+        GraphError: 400, an option is invalid, or the options cannot be combined.
     """
     asked = request.queries()
     for name in asked:
@@ -103,7 +103,7 @@ def read(request: Request, known: Mapping[str, str], default: tuple[str, ...], *
 
 
 def _check_together(query: Query) -> None:
-    """Check the parameters that only advanced queries may have."""
+    """Check the options that only advanced queries may have."""
     if query.search is not None and not query.eventual:
         raise bad_request(
             "Request with $search query parameter only works through MSGraph with a special request header: "
@@ -115,7 +115,7 @@ def _check_together(query: Query) -> None:
 
 
 def select(text: str, known: Mapping[str, str], default: tuple[str, ...]) -> tuple[str, ...]:
-    """The properties that `$select` names.
+    """Return the properties in `$select`.
 
     Raises:
         GraphError: 400, one does not exist.
@@ -130,7 +130,7 @@ def select(text: str, known: Mapping[str, str], default: tuple[str, ...]) -> tup
 
 
 def _no_property(name: str) -> Exception:
-    """A relation is not returned with its user; anything else does not exist."""
+    """Return the error for a name in `$select` that is a relation or does not exist."""
     if name.partition("/")[0].lower() in RELATED:
         return not_modelled(name)
     return bad_request(
@@ -150,7 +150,7 @@ def _order(asked: Mapping[str, str], known: Mapping[str, str]) -> tuple[str, boo
 
 
 def _search(text: str | None, known: Mapping[str, str]) -> Callable[[Mapping[str, Any]], bool] | None:
-    """`"displayName:ada" OR "mail:ada@"`: words that begin so."""
+    """Return the test for a search such as `"displayName:ada" OR "mail:ada@"`, which matches beginnings of words."""
     if text is None:
         return None
     clauses: list[tuple[str, str]] = []
@@ -177,16 +177,16 @@ def _search(text: str | None, known: Mapping[str, str]) -> Callable[[Mapping[str
 
 
 def _begins(own: str, text: str) -> bool:
-    """Tell whether each wanted word begins one of the known words."""
+    """Return whether each search word is the beginning of a word in a property."""
     words = [own.lower(), *re.split(r"[\s@.\-_]+", own.lower())]
     return all(any(word.startswith(part) for word in words) for part in text.split())
 
 
 def top(text: str | None) -> int:
-    """The size of a page.
+    """Return the size of a page.
 
     Raises:
-        GraphError: 400, it is none.
+        GraphError: 400, the text is not a valid size.
     """
     if text is None:
         return PAGE

@@ -1,4 +1,4 @@
-"""Graph's routes under /v1.0/, for requests that come alone and in `$batch`."""
+"""Graph's routes under /v1.0/, for single requests and those in `$batch`."""
 
 from __future__ import annotations
 
@@ -62,14 +62,14 @@ class Graph:
         self._chance = random.Random(cloud.config.seed)
 
     def tenant_of(self, request: Request) -> str:
-        """The tenant of a request's access token; empty when it has no good one."""
+        """Return the tenant of a request's access token; empty if it has no valid one."""
         try:
             return self._access.caller(request).tenant.tenant_id
         except GraphError:
             return ""
 
     def handle(self, request: Request) -> Answer | Coroutine[Any, Any, Answer]:
-        """Answer a request, of the outside or out of a batch; what has to wait for somebody is to be awaited."""
+        """Answer a single request or a part of a batch; the answer may be a coroutine."""
         request_id = str(uuid.uuid4())
         try:
             caller = self._access.caller(request)
@@ -85,7 +85,7 @@ class Graph:
             return _by_method(request, GET=answering, POST=answering)
         negotiation.check(request)
         segments = paths.segments(request)
-        if segments == ["$batch"]:  # its parts are counted, each for itself
+        if segments == ["$batch"]:  # its parts are counted separately
             return _by_method(
                 request, POST=lambda: batch.answer(request, self._within_batch, self._chance, self._cloud.journal)
             )
@@ -108,7 +108,7 @@ class Graph:
     def _of_presence(
         self, request: Request, caller: Caller, path: list[str]
     ) -> Answer | Coroutine[Any, Any, Answer] | None:
-        """Presence; None: there is no such path."""
+        """Answer requests for presence; None: there is no such path."""
         match path:
             case ["communications", "getPresencesByUserId"]:
                 return self._presences(request, caller)
@@ -121,7 +121,7 @@ class Graph:
         return None
 
     def _of_directory(self, request: Request, caller: Caller, path: list[str]) -> Answer | None:
-        """Users, the organisation, objects by id; None: there is no such path."""
+        """Answer requests for users, the organisation and objects by id; None: there is no such path."""
         cloud, rounds = self._cloud, self._rounds
         match path:
             case ["me"]:
@@ -141,7 +141,7 @@ class Graph:
         return None
 
     async def _within_batch(self, inner: Request) -> Answer:
-        """Answer one request of a batch; a batch within a batch is none."""
+        """Answer one request of a batch; nested batches are refused."""
         began = time.monotonic()
         found = await self._part(inner)
         self._cloud.journal.write(inner, found, began)
@@ -166,7 +166,7 @@ class Graph:
         _refuse_personal(caller)
         count, tenant_id = self.throttle.count_presence, caller.tenant.tenant_id
         token = request.queries().get("$skiptoken")
-        if token is not None:  # the link is followed with GET by some, with the same POST by others
+        if token is not None:  # some clients follow the link with GET, others with the same POST
             count(caller.app_id, tenant_id)
             return self._continuations.follow(self._cloud, request, caller, token)
         if request.method != "POST":
@@ -197,7 +197,7 @@ class Graph:
         return self._presence(request, caller, person.oid)
 
     def _directory(self, request: Request, caller: Caller, base: int, **methods: _Answering) -> Answer:
-        """A call of the directory, which costs resource units and says so, refused or not."""
+        """Answer a directory call. It costs resource units, which the answer reports, refused or not."""
         people = len(caller.tenant.people)
         cost = directory.cost(request, base)
         headers = self.throttle.count_units(caller.app_id, caller.tenant.tenant_id, cost, people)
@@ -212,7 +212,7 @@ class Graph:
 
 
 async def _later(answering: Coroutine[Any, Any, Answer], request: Request, request_id: str) -> Answer:
-    """An answer that had to be waited for, or its refusal."""
+    """Return an awaited answer, or its refusal."""
     try:
         found = await answering
     except GraphError as error:
@@ -221,7 +221,7 @@ async def _later(answering: Coroutine[Any, Any, Answer], request: Request, reque
 
 
 def _dressed(found: Answer, request: Request, request_id: str) -> Answer:
-    """An answer with the headers that all of Graph's have."""
+    """Return an answer with the headers that all of Graph's answers have."""
     if found.status < 400 and not found.content_type.startswith(b"text/"):
         negotiation.answer(request, found)
     asked = request.headers.get(b"client-request-id", request_id.encode())
@@ -230,7 +230,7 @@ def _dressed(found: Answer, request: Request, request_id: str) -> Answer:
 
 
 def _by_method(request: Request, **methods: _Answering) -> Answer | Coroutine[Any, Any, Answer]:
-    """The answer to a request's method; to another one, that there is none."""
+    """Return the answer for a request's method, or the error for an unsupported method."""
     answering = methods.get(request.method)
     if answering is None:
         raise _wrong_method()
@@ -238,16 +238,16 @@ def _by_method(request: Request, **methods: _Answering) -> Answer | Coroutine[An
 
 
 def _wrong_method() -> GraphError:
-    """As a sample of https://learn.microsoft.com/graph/json-batching says it."""
+    """Return the error for a wrong method, as in a sample of https://learn.microsoft.com/graph/json-batching."""
     return GraphError(405, "Request_BadRequest", "Specified HTTP method is not allowed for the request target.")
 
 
 def _has_presence(caller: Caller) -> bool:
-    """21Vianet has no presence: https://learn.microsoft.com/graph/api/presence-get"""
+    """Return whether the caller's cloud has presence; 21Vianet has none: https://learn.microsoft.com/graph/api/presence-get"""
     return caller.tenant.cloud != "china"
 
 
 def _refuse_personal(caller: Caller) -> None:
-    """Presence is not for personal accounts: https://learn.microsoft.com/graph/api/presence-get"""
+    """Refuse personal accounts, for which presence is not supported: https://learn.microsoft.com/graph/api/presence-get"""
     if caller.tenant.tenant_id == PERSONAL:
         raise errors.bad_request("Presence is not supported for personal Microsoft accounts.")

@@ -1,4 +1,4 @@
-"""The bodies of POST and PATCH /subscriptions: read, and checked by Graph's rules for subscriptions to presence.
+"""Reads the bodies of POST and PATCH /subscriptions, and checks them by Graph's rules for subscriptions to presence.
 
 https://learn.microsoft.com/graph/api/resources/subscription and https://learn.microsoft.com/graph/changenotifications-for-presence
 """
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MOST_CHARACTERS: Final = 128
-"""Of `clientState` and `encryptionCertificateId`."""
+"""Maximum length of `clientState` and `encryptionCertificateId`."""
 MOST_URL: Final = 4096
 
 _GUID: Final = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
@@ -56,7 +56,7 @@ class SubscriptionRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=Tr
 
 
 class SubscriptionUpdate(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """The body of a PATCH: nothing else of a subscription can be changed."""
+    """The body of a PATCH: only these fields can be changed."""
 
     expiration_date_time: str | None = None
     encryption_certificate: str | None = None
@@ -64,7 +64,7 @@ class SubscriptionUpdate(msgspec.Struct, kw_only=True, forbid_unknown_fields=Tru
 
 
 def read_body(request: Request, kind: type[T]) -> T:
-    """A body; annotations such as `@odata.type`, which SDKs send, are passed over."""
+    """Return a request's body; annotations such as `@odata.type`, which SDKs send, are ignored."""
     try:
         raw = msgspec.json.decode(request.body, type=dict[str, Any])
         return msgspec.convert({name: value for name, value in raw.items() if not name.startswith("@")}, kind)
@@ -73,7 +73,7 @@ def read_body(request: Request, kind: type[T]) -> T:
 
 
 def check(cloud: Cloud, request: Request, wanted: SubscriptionRequest) -> None:
-    """Check what can be checked without knowing who asks."""
+    """Check everything that does not depend on the caller."""
     required = {"changeType": wanted.change_type, "notificationUrl": wanted.notification_url, "resource": wanted.resource,
                 "expirationDateTime": wanted.expiration_date_time}  # fmt: skip
     if cloud.switches.client_state_required:
@@ -110,7 +110,7 @@ def _is_https(url: str) -> bool:
 
 
 def users_of(cloud: Cloud, caller: Caller, resource: str) -> frozenset[str]:
-    """The object ids, in lower case, that a resource names."""
+    """Return the object ids, in lower case, that a resource names."""
     single, several = _ONE.fullmatch(resource), _MANY.fullmatch(resource)
     if single is not None:
         ids = [single.group(1) or single.group(2)]
@@ -128,7 +128,7 @@ def users_of(cloud: Cloud, caller: Caller, resource: str) -> frozenset[str]:
 
 
 def _filtered(query: str) -> list[str]:
-    """The ids of `$filter=id in ('…','…')`; they have to be quoted."""
+    """Return the ids of `$filter=id in ('…','…')`; they must be quoted."""
     name, _, value = query.partition("=")
     found = _FILTER.fullmatch(value) if name == "$filter" else None
     if found is None:
@@ -142,7 +142,7 @@ def _filtered(query: str) -> list[str]:
 
 
 def certificate_of(wanted: SubscriptionRequest) -> Certificate | None:
-    """The certificate of a rich subscription; None for a basic one."""
+    """Return the certificate of a rich subscription; None for a basic one."""
     if not wanted.include_resource_data:
         return None
     for name, text in (
@@ -155,7 +155,7 @@ def certificate_of(wanted: SubscriptionRequest) -> Certificate | None:
 
 
 def renewed_certificate(subscription: Subscription, wanted: SubscriptionUpdate) -> Certificate | None:
-    """The certificate after a change: another one, the same by another id, or the same."""
+    """Return the certificate after a change: a new one, the same with a new id, or the same."""
     if wanted.encryption_certificate is None and wanted.encryption_certificate_id is None:
         return subscription.certificate
     if subscription.certificate is None:
@@ -176,7 +176,7 @@ def _certified(text: str, certificate_id: str) -> Certificate:
 def expiry_of(cloud: Cloud, text: str | None) -> tuple[float, str]:
     """Return the real expiry for a requested date, in the world's seconds, and its text in answers.
 
-    The text is empty where the date that was asked for is not when it expires: the life is lengthened, or the clock scaled.
+    The text is empty if the subscription expires at another time than requested: its life is lengthened, or the clock scaled.
     """
     try:
         date = datetime.fromisoformat(text or "")
@@ -194,11 +194,11 @@ def expiry_of(cloud: Cloud, text: str | None) -> tuple[float, str]:
 
 
 def refused(status: int, name: str, reason: str) -> GraphError:
-    """A refusal of the service behind Graph."""
+    """Return a refusal by the service behind Graph."""
     text = f"Operation: Create; Exception: [Status Code: {name}; Reason: {reason}]"
     return GraphError(status, "ExtensionError", text)
 
 
 def invalid(text: str) -> GraphError:
-    """Return Graph's own refusal of a subscription, before the service behind is asked."""
+    """Return a refusal of a subscription by Graph itself, before it calls the service behind."""
     return GraphError(400, "ValidationError", text)

@@ -2,7 +2,7 @@
 
     POST ── malformed: 400 ── account not permitted: 403 ── handshake with both URLs fails: 400 ── one exists already: 409 ── 201
 
-The order is assumed: texts that begin with "Operation: Create" come from the service behind, after Graph's own checks.
+The order is assumed: texts that begin with "Operation: Create" come from the service behind Graph, after Graph's own checks.
 https://learn.microsoft.com/graph/api/resources/subscription and https://learn.microsoft.com/graph/changenotifications-for-presence
 """
 
@@ -30,7 +30,7 @@ READ_ALL: Final = "Subscription.Read.All"
 def route(
     cloud: Cloud, request: Request, caller: Caller, rest: Sequence[str]
 ) -> Answer | Coroutine[Any, Any, Answer] | None:
-    """Answer a request below `/subscriptions`; None: there is no such path. Requests that have to wait for a webhook are awaited.
+    """Answer a request below `/subscriptions`; None: there is no such path. If a webhook is involved, the answer is a coroutine.
 
     Raises (at once or when awaited):
         GraphError: it is refused.
@@ -52,7 +52,7 @@ def route(
 
 
 async def create(cloud: Cloud, request: Request, caller: Caller) -> Answer:
-    """Create a subscription; waits for its URLs to prove themselves.
+    """Create a subscription, after the handshakes with its URLs.
 
     Raises:
         GraphError: it is refused.
@@ -82,7 +82,7 @@ async def create(cloud: Cloud, request: Request, caller: Caller) -> Answer:
 
 
 def many(cloud: Cloud, request: Request, caller: Caller) -> Answer:
-    """List the caller's subscriptions, a page at a time. `clientState` is not told."""
+    """List the caller's subscriptions, a page at a time, without `clientState`."""
     found = [each for each in cloud.notifications.subscriptions if _visible(each, caller)]
     begin, size = _page(request), cloud.switches.subscription_page_size
     body: dict[str, Any] = {"@odata.context": f"{request.base}/v1.0/$metadata#subscriptions"}
@@ -101,7 +101,7 @@ def one(cloud: Cloud, request: Request, caller: Caller, subscription_id: str) ->
 
 
 async def change(cloud: Cloud, request: Request, caller: Caller, subscription_id: str) -> Answer:
-    """Renew a subscription, or give it another certificate; either remembers the request's access token."""
+    """Renew a subscription or replace its certificate; both store the request's access token."""
     wanted = requests.read_body(request, requests.SubscriptionUpdate)
     subscription = _own(cloud, caller, subscription_id)
     _meet_refusal(cloud, subscription)
@@ -123,7 +123,7 @@ async def change(cloud: Cloud, request: Request, caller: Caller, subscription_id
 
 
 def reauthorise(cloud: Cloud, caller: Caller, subscription_id: str) -> Answer:
-    """Remember the request's access token for a subscription, without extending it."""
+    """Store the request's access token for a subscription, without extending it."""
     subscription = _own(cloud, caller, subscription_id)
     _meet_refusal(cloud, subscription)
     cloud.notifications.reauthorise(subscription, caller.issued, cloud.clock.now() + _left_s(cloud, caller))
@@ -143,17 +143,17 @@ def _page(request: Request) -> int:
     return int(token)
 
 
-# Who may
+# Authorisation
 
 
 def _demand(caller: Caller) -> None:
-    """Presence subscriptions are made on behalf of an account that may read presence."""
+    """Refuse a caller who is not an account that may read presence."""
     if PERMISSION not in caller.scopes:
         raise requests.refused(403, "Forbidden", "The request is not authorized for this user or application.")
 
 
 def _visible(subscription: Subscription, caller: Caller) -> bool:
-    """https://learn.microsoft.com/graph/api/subscription-list says who sees what."""
+    """Return whether the caller may see a subscription; see https://learn.microsoft.com/graph/api/subscription-list."""
     if subscription.tenant_id != caller.tenant.tenant_id:
         return False
     if caller.is_app:
@@ -165,7 +165,7 @@ def _visible(subscription: Subscription, caller: Caller) -> bool:
 
 
 def _own(cloud: Cloud, caller: Caller, subscription_id: str) -> Subscription:
-    """A subscription that the caller made."""
+    """Return a subscription of the caller."""
     subscription = cloud.notifications.subscriptions.find(subscription_id)
     if subscription is None or subscription.creator is not caller.person or subscription.app_id != caller.app_id:
         raise _not_found()
@@ -175,7 +175,7 @@ def _own(cloud: Cloud, caller: Caller, subscription_id: str) -> Subscription:
 
 
 def _left_s(cloud: Cloud, caller: Caller) -> float:
-    """Return the remaining life of the caller's access token; from here on its seconds are the world's."""
+    """Return the remaining life of the caller's access token; from here on in the world's seconds."""
     return caller.expires - cloud.clock.utc()
 
 
@@ -200,7 +200,7 @@ def _taken(cloud: Cloud, caller: Caller) -> GraphError:
     if cloud.switches.second_subscription == "forbidden_403":
         text = f"App '{caller.app_id}' has reached its limit of '1' 'presences' subscription on tenant '{caller.tenant.tenant_id}'"
         return requests.refused(403, "Forbidden", text)
-    text = "A subscripton already exists. It must be deleted before a another can be made."  # so Microsoft spells it
+    text = "A subscripton already exists. It must be deleted before a another can be made."  # Microsoft's spelling
     return requests.refused(409, "Conflict", text)
 
 
@@ -211,7 +211,7 @@ def _not_found() -> GraphError:
 def _told(
     cloud: Cloud, request: Request, subscription: Subscription, *, secret: bool = False, context: str = ""
 ) -> dict[str, Any]:
-    """A subscription as Graph shows it; `clientState` only in the answer to the request that sent it."""
+    """Return a subscription in Graph's format; `clientState` only in the answer to the request that sent it."""
     head = {"@odata.context": f"{request.base}/v1.0/$metadata#subscriptions/{context}"} if context else {}
     certificate = subscription.certificate
     return {

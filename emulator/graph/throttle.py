@@ -1,4 +1,4 @@
-"""Graph's limits: on all requests, on presence, and on the directory, whose requests cost resource units.
+"""Graph's limits: on all requests, on presence, and on directory requests, which cost resource units.
 
 https://learn.microsoft.com/graph/throttling and https://learn.microsoft.com/graph/throttling-limits
 """
@@ -25,18 +25,18 @@ UNITS_BY_SIZE: Final = ((50, 3_500), (501, 5_000))
 UNITS_OF_LARGE: Final = 8_000
 UNITS_WINDOW_S: Final = 10.0
 _APPLICATION_UNITS: Final = (150_000, 20.0)
-"""Resource units, and their seconds, of an application in all tenants together."""
+"""Resource units, and the window in seconds, of an application in all tenants together."""
 _WARNED_FROM: Final = 0.8
 _DEEPEST: Final = 0.8
-"""How far beyond its limit an application's use is counted: the reported percentage ends at 1.8."""
+"""Maximum counted use of an application, as a multiple of its limit: the reported percentage ends at 1.8."""
 _SLOTS: Final = 100
-"""A sliding window moves on in so many steps."""
+"""Number of steps of a sliding window."""
 
 Headers = list[tuple[bytes, bytes]]
 
 
 class Throttle:
-    """Counts requests, each against every limit that concerns it. `clock` tells the time in seconds since any moment."""
+    """Counts requests against all limits that apply. `clock` returns a time in seconds, from any origin."""
 
     def __init__(self, switches: Callable[[], Switches], clock: Callable[[], float] = time.monotonic) -> None:
         self._switches = switches
@@ -46,7 +46,7 @@ class Throttle:
         self._units: dict[tuple[str, str], _Bucket] = {}
 
     def count(self, app_id: str) -> None:
-        """Count a request of whatever kind.
+        """Count a request of any kind.
 
         Raises:
             GraphError: 429.
@@ -72,16 +72,16 @@ class Throttle:
         self._demand(wait_s)
 
     def count_units(self, app_id: str, tenant_id: str, cost: int, people: int) -> Headers:
-        """Count a request to the directory, in resource units; returns what its answer says of them.
+        """Count a request to the directory, in resource units; return the headers that report them.
 
         Args:
-            app_id: who asks.
-            tenant_id: where.
+            app_id: the application.
+            tenant_id: the tenant.
             cost: resource units.
-            people: how many the tenant has; larger tenants have more units.
+            people: number of people of the tenant; larger tenants have more units.
 
         Raises:
-            GraphError: 429, its headers say what ran out.
+            GraphError: 429, with headers that name the exhausted limit.
         """
         now, own = self._clock(), self._switches().resource_units
         quota = own or next((units for size, units in UNITS_BY_SIZE if people < size), UNITS_OF_LARGE)
@@ -115,7 +115,7 @@ class Throttle:
         return self._switches().throttled_requests_count
 
     def _demand(self, wait_s: float, headers: Headers | None = None) -> None:
-        """Refuse a request that has to wait."""
+        """Refuse a request that must wait."""
         if not wait_s:
             return
         told = max(1, math.ceil(wait_s)) if self._switches().retry_after else None
@@ -125,14 +125,14 @@ class Throttle:
 
 
 class _Fixed:
-    """A window that the first request begins and that ends after its time, whatever comes."""
+    """A window that begins with the first request and ends after a fixed time."""
 
     def __init__(self) -> None:
         self._end = 0.0
         self._used = 0
 
     def use(self, now: float, window_s: float, limit: int, cost: int, *, keep_counting: bool) -> float:
-        """Seconds to wait; 0: there was room."""
+        """Count a cost; return the seconds to wait, 0 if it is within the limit."""
         if now >= self._end:
             self._end, self._used = now + window_s, 0
         if self._used + cost <= limit:
@@ -143,14 +143,14 @@ class _Fixed:
 
 
 class _Sliding:
-    """The last so many seconds, whenever one looks, in steps."""
+    """A sliding window over the last seconds, in steps."""
 
     def __init__(self) -> None:
         self._steps: deque[tuple[float, int]] = deque()
         self._used = 0
 
     def use(self, now: float, window_s: float, limit: int, cost: int, *, keep_counting: bool) -> float:
-        """Seconds to wait until this cost has room if nothing else comes; 0: there was room."""
+        """Count a cost; return the seconds to wait if no other request comes, 0 if it is within the limit."""
         while self._steps and self._steps[0][0] <= now - window_s:
             self._used -= self._steps.popleft()[1]
         fits = self._used + cost <= limit
@@ -176,14 +176,14 @@ class _Sliding:
 
 
 class _Bucket:
-    """Units that come back steadily: `used` of the quota are out."""
+    """A quota of units that refill steadily; `used` of them are in use."""
 
     def __init__(self, now: float) -> None:
         self.used = 0.0
         self._at = now
 
     def use(self, now: float, quota: int, window_s: float, cost: int, *, keep_counting: bool) -> float:
-        """Seconds to wait until this cost has room; 0: there was room."""
+        """Count a cost; return the seconds to wait, 0 if it is within the quota."""
         rate = quota / window_s
         self.used = max(0.0, self.used - (now - self._at) * rate)
         self._at = now

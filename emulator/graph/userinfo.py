@@ -23,15 +23,15 @@ _OPENID: Final = RequiredPermission(delegated=("openid",))
 
 
 def answer(cloud: Cloud, request: Request, caller: Caller) -> Answer:
-    """The claims that the token's scopes allow; `sub` is that of the application's id tokens.
+    """Return the claims that the token's scopes allow; `sub` is that of the application's id tokens.
 
     Raises:
-        GraphError: nobody is signed in, or the token has no scope `openid`.
+        GraphError: there is no signed-in user, or the token has no scope `openid`.
     """
     person = signed_in(caller)
     demand(caller, _OPENID, code="Forbidden")
     application = cloud.world.application(caller.app_id)
-    assert application is not None  # a token is given to registered applications only, and none is ever removed
+    assert application is not None  # only registered applications get tokens, and none is ever removed
     found = {"sub": subject(person, application)}
     if "profile" in caller.scopes:
         given, _, family = person.display_name.partition(" ")

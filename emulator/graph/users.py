@@ -27,15 +27,15 @@ _READ_OWN: Final = RequiredPermission(delegated=("User.Read", "User.ReadWrite", 
 
 
 def me(cloud: Cloud, request: Request, caller: Caller) -> Answer:
-    """Answer `/me`: the person who is signed in."""
+    """Answer `/me`: the signed-in user."""
     return _told(cloud, request, caller, signed_in(caller), _READ_OWN)
 
 
 def one(cloud: Cloud, request: Request, caller: Caller, who: str) -> Answer:
-    """One user, by id or UPN.
+    """Return one user, by id or UPN.
 
     Raises:
-        GraphError: 404, there is none.
+        GraphError: 404, there is no such user.
     """
     person = caller.tenant.find(who)
     if person is not None and person is caller.person:
@@ -47,7 +47,7 @@ def one(cloud: Cloud, request: Request, caller: Caller, who: str) -> Answer:
 
 
 def many(cloud: Cloud, request: Request, caller: Caller) -> Answer:
-    """Users by filter or search, or all of them, a page at a time."""
+    """Return users by filter or search, or all users, a page at a time."""
     demand_many(cloud, caller)
     asked = queries.read(request, KNOWN, DEFAULT_FIELDS)
     if not SINGLE_USER_FIELDS.isdisjoint(asked.fields):
@@ -73,7 +73,7 @@ def count(cloud: Cloud, request: Request, caller: Caller) -> Answer:
 
 
 def not_found(who: str) -> GraphError:
-    """There is no such user."""
+    """Return the error for an unknown user."""
     text = f"Resource '{who[:200]}' does not exist or one of its queried reference-property objects are not present."
     return GraphError(404, "Request_ResourceNotFound", text)
 
@@ -90,7 +90,7 @@ def _reading(cloud: Cloud) -> RequiredPermission:
 
 
 def _found(caller: Caller, asked: queries.Query) -> list[Person]:
-    """The people that a query finds, in its order."""
+    """Return the people that match a query, in its order."""
     tenant = caller.tenant
     wanted = filters.parse(asked.filter, eventual=asked.advanced) if asked.filter is not None else None
     properties = {*(filters.properties(wanted) if wanted is not None else ()), *filter(None, [asked.order])}
@@ -112,7 +112,7 @@ def _told(cloud: Cloud, request: Request, caller: Caller, person: Person, permis
 
 
 def seen(cloud: Cloud, caller: Caller, person: Person, fields: tuple[str, ...]) -> dict[str, Any]:
-    """A user as the caller sees it; of oneself everything."""
+    """Return the properties of a user that the caller may read; of their own account, all."""
     full = caller.may(_FULL_READ) or person is caller.person
     own = values(person)
     if full:

@@ -1,4 +1,4 @@
-"""The HTTP client for webhooks, and the handshake by which a URL confirms that it wants notifications."""
+"""The HTTP client for webhooks, and the handshake with which a URL confirms that it wants notifications."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 JSON: Final = "application/json; charset=utf-8"
 MOST_CONNECTIONS: Final = 100
 MOST_ANSWER_BYTES: Final = 4096
-"""An answer is read this far: a handshake's is 128 bytes, a notification's does not matter."""
+"""Maximum bytes read from an answer: a handshake's has 128, a notification's does not matter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """The answer of a webhook. `status` is 0 without one; then `reason` says why, `timeout` among others."""
+    """The answer of a webhook. `status` is 0 without one; then `reason` has the cause, for example `timeout`."""
 
     status: int = 0
     body: bytes = b""
@@ -38,7 +38,7 @@ class Reply:
 class Client:
     """Posts to webhooks over HTTP. It follows no redirects, keeps no cookies and uses no proxy.
 
-    Trusted are the system's authorities, the cloud's own and those of `ca_file`.
+    It trusts the system's CAs, the cloud's own CA and those in `ca_file`.
     """
 
     def __init__(self, ca_pem: bytes, ca_file: Path | None) -> None:
@@ -53,7 +53,7 @@ class Client:
             self._session = None
 
     async def post(self, url: str, body: bytes, content_type: str, timeout_s: float) -> Reply:
-        """Post a body; every error is in the reply."""
+        """Post a body; errors are returned in the reply."""
         began = time.monotonic()
         try:
             async with asyncio.timeout(timeout_s):
@@ -73,7 +73,7 @@ class Client:
             return Reply(status=answer.status, body=raw, content_type=answer.content_type, took_s=took_s)
 
     def _opened(self) -> aiohttp.ClientSession:
-        """Opened at the first use, for reading the system's authorities takes longer than starting a cloud."""
+        """Return the session, opened at the first use: loading the system's CAs takes longer than starting a cloud."""
         trust = _trust(self._ca_pem.decode(), self._ca_file.read_text() if self._ca_file is not None else "")
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=trust, limit=MOST_CONNECTIONS),
@@ -84,7 +84,7 @@ class Client:
 
 @lru_cache(maxsize=4)
 def _trust(*ca_pems: str) -> ssl.SSLContext:
-    """Trust the system's authorities and these; once for all clouds of a process, most of which have the same."""
+    """Return a context that trusts the system's CAs and these; cached, because most clouds of a process have the same."""
     trust = ssl.create_default_context()
     for ca_pem in filter(None, ca_pems):
         trust.load_verify_locations(cadata=ca_pem)
@@ -92,7 +92,7 @@ def _trust(*ca_pems: str) -> ssl.SSLContext:
 
 
 async def _beginning(content: aiohttp.StreamReader) -> bytes:
-    """A body, or as much of it as matters."""
+    """Return the beginning of a body."""
     raw = b""
     while len(raw) < MOST_ANSWER_BYTES and (part := await content.read(MOST_ANSWER_BYTES)):
         raw += part
@@ -100,7 +100,7 @@ async def _beginning(content: aiohttp.StreamReader) -> bytes:
 
 
 def handshake_url(url: str, request_id: str) -> tuple[str, str]:
-    """The URL that asks for a handshake, and the text that has to come back.
+    """Return the URL that requests a handshake, and the text that the webhook must return.
 
     The text and its encoding are as seen in the logs of webhooks:
     https://github.com/microsoftgraph/microsoft-graph-docs/issues/21160
@@ -110,15 +110,15 @@ def handshake_url(url: str, request_id: str) -> tuple[str, str]:
 
 
 def new_request_id() -> str:
-    """A fresh id for a handshake."""
+    """Return a new id for a handshake."""
     return str(uuid.uuid4())
 
 
 def handshake_fault(reply: Reply, text: str) -> str:
-    """Return why a handshake failed, in Graph's words; empty when it succeeded.
+    """Return Graph's error text for a failed handshake; empty if it succeeded.
 
-    https://learn.microsoft.com/graph/change-notifications-delivery-webhooks#notificationurl-validation says what is
-    wanted; the texts are quoted in public issues, but for the content type's, which is assumed.
+    https://learn.microsoft.com/graph/change-notifications-delivery-webhooks#notificationurl-validation has the
+    requirements; the texts are quoted in public issues, except for the content type's, which is assumed.
     """
     failed = "Subscription validation request failed."
     if reply.reason == "timeout":
@@ -136,7 +136,7 @@ def handshake_fault(reply: Reply, text: str) -> str:
 
 
 def _status_name(status: int) -> str:
-    """A status as .NET calls it: 404 is NotFound."""
+    """Return .NET's name of a status: 404 is NotFound."""
     try:
         return HTTPStatus(status).phrase.title().replace(" ", "").replace("-", "").replace("'", "")
     except ValueError:

@@ -22,17 +22,17 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 LEAST_BITS: Final = 2048
 MOST_BITS: Final = 4096
 
-# Microsoft's samples open it with OAEPWithSHA1AndMGF1Padding
+# Microsoft's samples decrypt it with OAEPWithSHA1AndMGF1Padding
 _OAEP: Final = rsa_padding.OAEP(rsa_padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)  # noqa: S303
 
 
 class CertificateError(Exception):
-    """A text that is not a certificate to encrypt with; the message says why."""
+    """A text that is not a usable encryption certificate; the message explains why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certificate:
-    """The encryption certificate of a subscription, read and checked."""
+    """The checked encryption certificate of a subscription."""
 
     certificate_id: str
     thumbprint: str
@@ -42,7 +42,7 @@ class Certificate:
 
 @dataclass(slots=True, kw_only=True)
 class Sealed:
-    """One encrypted content; every field is what stands in the JSON, `data`, `signature` and `key` before base64."""
+    """One encrypted content, with the fields of the JSON; `data`, `signature` and `key` are before base64."""
 
     data: bytes
     signature: bytes
@@ -62,10 +62,10 @@ class Sealed:
 
 
 def read_certificate(text: str, certificate_id: str) -> Certificate:
-    """Read a certificate in base64: the bare DER, or a PEM file as exported, encoded once more or not.
+    """Read a certificate in base64: DER or an exported PEM file, with or without additional base64.
 
     Raises:
-        CertificateError: it is none, or its key is not RSA of 2,048 to 4,096 bits.
+        CertificateError: it is not a certificate, or its key is not RSA of 2,048 to 4,096 bits.
     """
     try:
         found = _certificate(text)
@@ -90,7 +90,7 @@ def _certificate(text: str) -> x509.Certificate:
 
 
 def sealed(content: bytes, certificate: Certificate, *, pad: bool = True) -> Sealed:
-    """Encrypt a content for a certificate; without `pad` its last block is no padding, as only a forger's is not."""
+    """Encrypt a content for a certificate; without `pad` its padding is invalid, as only a forger's would be."""
     key = secrets.token_bytes(32)
     data = _encrypted(_padded(content) if pad else _unpadded(content), key)
     return Sealed(
@@ -110,5 +110,5 @@ def _padded(content: bytes) -> bytes:
 
 
 def _unpadded(content: bytes) -> bytes:
-    """Whole blocks, the last byte of which promises more padding than a block holds."""
+    """Return whole blocks whose last byte announces more padding than a block can have."""
     return content.ljust(-(-(len(content) + 1) // 16) * 16, b"\xff")

@@ -1,7 +1,7 @@
-"""Delivery of notifications to webhooks: gathered for each URL, posted, repeated for up to four hours.
+"""Delivers notifications to webhooks: batches them for each URL, posts them, and repeats for up to four hours.
 
-A notification counts as delivered when its POST is answered with 2xx in time. Otherwise the same POST is repeated, each
-time after twice the pause, and later notifications overtake it: stale, repeated and reordered ones are normal.
+A notification counts as delivered when its POST is answered with 2xx in time. Otherwise the same POST is repeated, with
+a doubled pause each time, and later notifications overtake it: stale, repeated and reordered ones are normal.
 https://learn.microsoft.com/graph/change-notifications-delivery-webhooks
 """
 
@@ -31,21 +31,21 @@ if TYPE_CHECKING:
     from emulator.switches import Switches
 
 REPEATED_S: Final = 4 * 3600.0
-"""How long a notification is repeated."""
+"""Time for which a notification is repeated."""
 FIRST_WAIT_S: Final = 10.0
 LONGEST_WAIT_S: Final = 1800.0
 """The first and the longest wait between two repetitions. Assumed: only "exponential back-off" is published."""
 SLOW_DELAY_S: Final = 600.0
-"""By how much notifications to a slow endpoint are delayed."""
+"""Delay of notifications to a slow endpoint."""
 MOST_AT_ONCE: Final = 16
-"""POSTs to one host at the same time; more wait, and gather company meanwhile. Assumed."""
+"""Maximum concurrent POSTs to one host; further notifications wait and are batched. Assumed."""
 MOST_WAITING: Final = 100_000
 """Notifications that may wait for one host; further ones are dropped."""
 
 
 @dataclass(slots=True, eq=False)
 class Endpoint:
-    """A host: what waits for it, how many POSTs are under way, and how its answers were."""
+    """A host: its waiting notifications, its POSTs in progress, and the score of its answers."""
 
     pending: dict[Target, list[Notice]] = field(default_factory=dict)
     """Notifications that are being gathered."""
@@ -65,7 +65,7 @@ class Post:
 
 
 class Delivery:
-    """Sends notifications, once it is started; those that come earlier wait."""
+    """Sends notifications after `start`; earlier ones wait."""
 
     def __init__(
         self, clock: Clock, switches: Callable[[], Switches], client: Client, tokens: ValidationTokens,
@@ -89,7 +89,7 @@ class Delivery:
             self._flush_all(endpoint)
 
     async def stop(self) -> None:
-        """Stop at once; what was not delivered is lost."""
+        """Stop at once; undelivered notifications are lost."""
         self._loop = None
         running = list(self._tasks)
         for task in running:
@@ -97,11 +97,11 @@ class Delivery:
         await asyncio.gather(*running, return_exceptions=True)
 
     def reset(self) -> None:
-        """Forget what waits and how endpoints were; POSTs under way go on."""
+        """Drop waiting notifications and the states of endpoints; POSTs in progress continue."""
         self._endpoints.clear()
 
     def put(self, notice: Notice) -> None:
-        """Take a notification whose time has come."""
+        """Take a notification that is due."""
         counts, endpoint = self._log.counts, self._endpoint(notice.target.url)
         state = endpoint.score.state(self._clock.now(), self._switches().endpoint_scored_after)
         if state == "drop":
@@ -114,16 +114,16 @@ class Delivery:
 
     @property
     def waiting(self) -> int:
-        """Count the notifications that wait to be posted now, without those that are repeated or delayed."""
+        """Return the number of notifications that wait to be posted now, without repeated or delayed ones."""
         return sum(endpoint.waiting for endpoint in self._endpoints.values())
 
     @property
     def under_way(self) -> int:
-        """Count the POSTs under way."""
+        """Return the number of POSTs in progress."""
         return len(self._tasks)
 
     def states(self) -> dict[str, str]:
-        """Return the present state of endpoints: origin -> `normal`, `slow` or `drop`."""
+        """Return the current states of endpoints: origin -> `normal`, `slow` or `drop`."""
         now, least = self._clock.now(), self._switches().endpoint_scored_after
         return {origin: endpoint.score.state(now, least) for origin, endpoint in self._endpoints.items()}
 
@@ -151,7 +151,7 @@ class Delivery:
             self._flush(endpoint, target)
 
     def _flush(self, endpoint: Endpoint, target: Target) -> None:
-        """Post what gathered for a target, unless the host is busy: then when it no longer is."""
+        """Post the batch for a target; if the host is busy, as soon as it is free."""
         while endpoint.running < MOST_AT_ONCE and target in endpoint.pending:
             pending, most = endpoint.pending[target], self._switches().notification_items
             notices, rest = pending[:most], pending[most:]
@@ -199,7 +199,7 @@ class Delivery:
         return collection([notice.raw for notice in notices], self._validation_tokens(notices))
 
     def _validation_tokens(self, notices: Sequence[Notice]) -> list[str]:
-        """One for each application and tenant whose subscription wants them."""
+        """Return one validation token for each application and tenant whose subscription needs them."""
         found: list[str] = []
         about: set[tuple[str, str]] = set()
         for notice in notices:
@@ -216,14 +216,14 @@ class Delivery:
 
     def _judge(self, endpoint: Endpoint, reply: Reply, switches: Switches) -> None:
         if not reply.status and reply.reason != "timeout":
-            return  # whoever refuses connections is not slow
+            return  # a refused connection does not count as slow
         endpoint.score.note(
             self._clock.now(), slow=reply.took_s >= switches.notification_timeout_s,
             very_slow=reply.took_s >= switches.notification_retry_timeout_s, least=switches.endpoint_scored_after,
         )  # fmt: skip
 
     def _repeat(self, post: Post) -> None:
-        """Repeat a POST later; what has been repeated for four hours is given up."""
+        """Repeat a POST later; give up after four hours."""
         wait_s = min(FIRST_WAIT_S * 2 ** (post.attempt - 1), LONGEST_WAIT_S) * self._chance.uniform(0.8, 1.2)
         too_late_s = self._clock.now() + wait_s - REPEATED_S
         young = [notice for notice in post.notices if notice.made_s >= too_late_s]
@@ -245,7 +245,7 @@ class Delivery:
 
 
 def outcome_of(reply: Reply) -> Outcome:
-    """Return what a reply means for the notifications that were posted."""
+    """Return the outcome of the posted notifications."""
     if 200 <= reply.status < 300:
         return "delivered"
     if reply.status:

@@ -1,4 +1,4 @@
-"""The state of an endpoint by its answers: normal, slow or drop, for all URLs of a host together.
+"""The state of an endpoint, from its answers: normal, slow or drop, for all URLs of a host together.
 
 If more than a tenth of the answers in ten minutes are slow, new notifications are delayed by ten minutes. If more than 15 % are
 slower still, new notifications are dropped, for ten minutes at a time. At least a hundred answers are needed for either.
@@ -27,7 +27,7 @@ class Score:
         self._until_s = 0.0
 
     def note(self, now_s: float, *, slow: bool, very_slow: bool, least: int) -> None:
-        """Take an answer into account; `least` is how many it takes to be judged, 0 for never."""
+        """Count an answer; `least` is the number of answers needed for a judgement, 0: never judged."""
         self._answers.append((now_s, slow, very_slow))
         self._slow += slow
         self._very_slow += very_slow
@@ -36,7 +36,7 @@ class Score:
             self._judge(now_s, least)
 
     def state(self, now_s: float, least: int) -> State:
-        """The state now. A state lasts for ten minutes and is then judged again."""
+        """Return the current state. A state lasts for ten minutes and is then judged again."""
         if self._state != "normal" and now_s >= self._until_s:
             self._judge(now_s, least)
         return self._state if least else "normal"

@@ -24,12 +24,12 @@ TAMPERINGS: Final = ("signature", "data", "key", "padding", "thumbprint", "certi
 
 
 class NotificationFault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A fault of notifications, and the subscriptions that it meets. Empty conditions hold for all.
+    """A fault of notifications, and conditions for the subscriptions that it applies to. Empty conditions match all.
 
-    `silence`: nothing is sent, lifecycle notifications neither; `loss`: a notification is not sent; `duplicate`: it is
+    `silence`: nothing is sent, not even lifecycle notifications; `loss`: a notification is not sent; `duplicate`: it is
     sent twice; `reorder`: it is sent after the next one of the same person, at the latest after `delay_s`; `delay`: it is
     sent `delay_s` of the world's seconds later; `renewal_refused`: PATCH and reauthorize are answered with `status`;
-    `token`: the POST's validation tokens are wrong in the way `how`; `tamper`: the notification is, in the way `how`.
+    `token`: the POST's validation tokens are wrong as `how` specifies; `tamper`: the notification is changed as `how` specifies.
     """
 
     kind: NotificationFaultKind
@@ -51,7 +51,7 @@ class NotificationFault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True
             raise ValueError(f"how: {self.how!r} is unknown for {self.kind}; there are {', '.join(known) or 'none'}")
 
     def concerns(self, subscription: Subscription) -> bool:
-        """Tell whether a subscription meets the conditions, probability apart."""
+        """Return whether a subscription meets the conditions, without regard to the probability."""
         if self.subscription not in {"", subscription.subscription_id}:
             return False
         return self.tenant.lower() in {"", subscription.tenant_id.lower()}
@@ -72,7 +72,7 @@ class NotificationFaults:
         return fault
 
     def snapshot(self) -> Callable[[], None]:
-        """Remember the faults; returns what restores them."""
+        """Save the faults; return a function that restores them."""
         faults, chance = [(fault, fault.count) for fault in self._faults], self._chance.getstate()
 
         def restore() -> None:
@@ -92,7 +92,7 @@ class NotificationFaults:
         return list(self._faults)
 
     def meet(self, kind: NotificationFaultKind, subscription: Subscription) -> NotificationFault | None:
-        """Return the first fault of a kind that meets a subscription now, and count it; None when there is none."""
+        """Return the first fault of a kind that applies to a subscription now, and count it; None if there is none."""
         for fault in self._faults:
             if fault.kind == kind and fault.concerns(subscription) and self._chance.random() < fault.probability:
                 self._count(fault)

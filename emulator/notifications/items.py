@@ -1,4 +1,4 @@
-"""One notification as JSON, basic, rich or of a lifecycle, and the POST that holds several.
+"""One notification as JSON (basic, rich or lifecycle), and the POST that contains several.
 
 https://learn.microsoft.com/graph/changenotifications-for-presence has the first two,
 https://learn.microsoft.com/graph/change-notifications-lifecycle-events the third.
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def content_of(person: Person, switches: Switches) -> bytes:
-    """Return the content that a rich notification encrypts: a person's presence as of now."""
+    """Return the content that a rich notification encrypts: a person's current presence."""
     names = {"@odata.id": f"users/{person.oid}/presence", "@odata.type": "#microsoft.graph.presence"}
     if switches.notification_content == "presence":
         return b"".join((msgspec.json.encode(names)[:-1], b",", encode(person, switches)[1:]))
@@ -38,7 +38,7 @@ def content_of(person: Person, switches: Switches) -> bytes:
 def notification(
     subscription: Subscription, user_id: str, content: bytes, clock: Clock, switches: Switches, *, tampering: str = ""
 ) -> bytes:
-    """A notification that a person's presence changed; rich when the subscription has a certificate.
+    """Return the notification of a presence change; rich if the subscription has a certificate.
 
     `tampering` is one of `faults.TAMPERINGS`, or empty.
     """
@@ -60,7 +60,7 @@ def notification(
 
 
 def lifecycle(subscription: Subscription, event: str, clock: Clock) -> bytes:
-    """A notification about a subscription itself."""
+    """Return a notification about a subscription itself."""
     return msgspec.json.encode(
         {
             "subscriptionId": subscription.subscription_id,
@@ -73,7 +73,7 @@ def lifecycle(subscription: Subscription, event: str, clock: Clock) -> bytes:
 
 
 def collection(items: Iterable[bytes], tokens: list[str]) -> bytes:
-    """The body of a POST; without validation tokens it has no place for them."""
+    """Return the body of a POST; without validation tokens it has no field for them."""
     end = b'],"validationTokens":' + msgspec.json.encode(tokens) + b"}" if tokens else b"]}"
     return b"".join((b'{"value":[', b",".join(items), end))
 
@@ -97,5 +97,5 @@ def _encrypted(content: bytes, certificate: Certificate, tampering: str) -> dict
 
 
 def _flipped(raw: bytes) -> bytes:
-    """The same with its last bit turned over."""
+    """Return the bytes with the last bit inverted."""
     return raw[:-1] + bytes((raw[-1] ^ 1,))

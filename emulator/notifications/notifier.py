@@ -1,4 +1,4 @@
-"""The entry to change notifications: takes changes of people and requests of applications, and schedules notifications."""
+"""The entry point of change notifications: takes changes of people and requests of applications, schedules notifications."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
     from emulator.world import Person
 
 MOST_HELD = 10_000
-"""Notifications that wait for one subscription's reauthorisation; further ones push out the oldest."""
+"""Maximum notifications that wait for one subscription's reauthorisation; beyond, the oldest are dropped."""
 MOST_SENT = 20_000
-"""POSTs that are remembered."""
+"""Maximum number of POSTs in the log."""
 
 
 class Notifications:
     """All change notifications of a cloud.
 
     Attributes:
-        subscriptions: who is subscribed.
-        faults: what goes wrong on purpose.
-        log: every POST that was sent, and the counts.
+        subscriptions: all subscriptions.
+        faults: the injected faults.
+        log: all sent POSTs, and the counts.
     """
 
     def __init__(
@@ -66,9 +66,9 @@ class Notifications:
             await self._client.close()
 
     def snapshot(self) -> Callable[[], None]:
-        """Remember subscriptions, faults and what is left to chance; returns what restores them.
+        """Save subscriptions, faults and random state; return a function that restores them.
 
-        Notifications already handed over for delivery, and the states of endpoints, are not part of it.
+        Notifications that were passed to delivery, and the states of endpoints, are not part of it.
         """
         subscriptions, faults, chance = self.subscriptions.snapshot(), self.faults.snapshot(), self._chance.getstate()
 
@@ -80,7 +80,7 @@ class Notifications:
         return restore
 
     def reset(self) -> None:
-        """Forget subscriptions, faults and everything sent."""
+        """Delete subscriptions, faults and the log."""
         self.subscriptions.reset()
         self.faults.remove()
         self.delivery.reset()
@@ -89,7 +89,7 @@ class Notifications:
     # Subscriptions
 
     async def handshake(self, url: str) -> str:
-        """Ask a URL to prove itself. Returns why it did not, in Graph's words; empty when it did."""
+        """Perform the handshake with a URL. Return Graph's error text; empty if it succeeded."""
         asked, text = handshake_url(url, new_request_id())
         reply = await self._client.post(asked, b"", "text/plain; charset=utf-8", self._switches().handshake_timeout_s)
         fault = handshake_fault(reply, text)
@@ -103,10 +103,10 @@ class Notifications:
         return fault
 
     def begin(self, subscription: Subscription, given: str = "") -> None:
-        """Begin a subscription; `given` is the date of its expiry as it was asked for, where that holds.
+        """Begin a subscription; `given` is the requested date of its expiry, if that is the real one.
 
         Raises:
-            SubscriptionExists: there is one already.
+            SubscriptionExists: there is already one.
         """
         self.subscriptions.add(subscription, given)
         self._remind(subscription)
@@ -114,17 +114,17 @@ class Notifications:
     def renew(
         self, subscription: Subscription, expires_s: float, issued: float, token_expires_s: float, given: str = ""
     ) -> None:
-        """Extend a subscription, with the access token that the request came with; `given` as for `begin`."""
+        """Extend a subscription, with the access token of the request; `given` as for `begin`."""
         self.subscriptions.renewed(subscription, expires_s, given)
         self._authorise(subscription, issued, token_expires_s)
 
     def reauthorise(self, subscription: Subscription, issued: float, token_expires_s: float) -> None:
-        """Remember another access token for a subscription, and send what waited for it."""
+        """Store a new access token for a subscription, and send the notifications that waited for it."""
         self.subscriptions.reauthorised(subscription)
         self._authorise(subscription, issued, token_expires_s)
 
     def revoked(self, person: Person) -> None:
-        """Ask for reauthorisation of an account's subscriptions, because something happened to its grants."""
+        """Request reauthorisation of an account's subscriptions after a revocation."""
         for subscription in self.subscriptions:
             if subscription.creator is person:
                 self.challenge(subscription)
@@ -141,14 +141,14 @@ class Notifications:
                 self.delivery.put(notice)
 
     def _authorised(self, subscription: Subscription) -> bool:
-        """Tell whether the remembered token would still let its application read presence."""
+        """Return whether the stored token still permits its application to read presence."""
         creator = subscription.creator
         known = creator.enabled and creator.tenant.people.get(creator.oid.lower()) is creator
         alive = known and subscription.token_issued >= creator.access_valid_from
         return alive and subscription.token_expires_s > self._clock.now()
 
     def _remind(self, subscription: Subscription) -> None:
-        """Plan the next request to reauthorise."""
+        """Schedule the next request to reauthorise."""
         ends_s = min(subscription.token_expires_s, subscription.expires_s)
         wait_s = ends_s - self._switches().reauthorization_lead_s - self._clock.now()
         self._remind_after(subscription, max(0.0, wait_s))
@@ -163,7 +163,7 @@ class Notifications:
         self._remind_after(subscription, self._switches().reauthorization_every_s)
 
     def challenge(self, subscription: Subscription) -> None:
-        """Ask for reauthorisation of a subscription, if it has a URL for that."""
+        """Request reauthorisation of a subscription, if it has a lifecycle URL."""
         if not subscription.lifecycle_url or self.faults.meet("silence", subscription) is not None:
             return
         raw = items.lifecycle(subscription, "reauthorizationRequired", self._clock)
@@ -172,7 +172,7 @@ class Notifications:
     # Notifications
 
     def changed(self, person: Person) -> None:
-        """Notify the subscriptions that hold a person of a changed presence."""
+        """Notify the subscriptions to a person of a changed presence."""
         for subscription in self.subscriptions.holding(person):
             self._announce(subscription, person, self._switches())
 
@@ -193,7 +193,7 @@ class Notifications:
             self._send(notice, person.oid, self._delay_s(switches))
 
     def _notice(self, subscription: Subscription, person: Person, switches: Switches) -> Notice:
-        """A notification of what is seen now; it is written when it is sent."""
+        """Return a notification of the current presence; it is encoded when it is sent."""
         content = items.content_of(person, switches) if subscription.certificate is not None else b""
         user_id, fault = person.oid, self.faults.meet("tamper", subscription)
         tampering = fault.how if fault is not None else ""

@@ -18,7 +18,7 @@ class Sent(msgspec.Struct, gc=False, kw_only=True):
     """One POST to a webhook and its outcome."""
 
     at_s: float
-    """The world's seconds when it was answered or given up."""
+    """The world's time when it was answered or given up, in seconds."""
     utc: float
     """Seconds since 1970."""
     kind: PostKind
@@ -33,20 +33,20 @@ class Sent(msgspec.Struct, gc=False, kw_only=True):
     ms: float
     outcome: Outcome
     reason: str
-    """Why there was no answer, or why a handshake failed; empty otherwise."""
+    """The reason for a missing answer or a failed handshake; empty otherwise."""
 
 
 class Counts(msgspec.Struct, kw_only=True):
-    """Counts of what became of notifications; one notification may count in several lines."""
+    """Counts of notifications by outcome; one notification may count in several fields."""
 
     announced: int = 0
-    """A change that a live subscription asked for."""
+    """A change that a live subscription covers."""
     silenced: int = 0
     lost: int = 0
     duplicated: int = 0
     reordered: int = 0
     held: int = 0
-    """Kept because the subscription's token was over."""
+    """Kept because the subscription's token had expired."""
     delayed: int = 0
     """Delayed by ten minutes because the endpoint was slow."""
     dropped: int = 0

@@ -83,15 +83,15 @@ class Subscription:
     subscription_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     live: bool = True
     held: deque[Notice] = field(default_factory=deque)
-    """Notifications that wait for the subscription to be reauthorised."""
+    """Notifications that wait for reauthorisation."""
     last_due_s: dict[str, float] = field(default_factory=dict)
-    """User id -> when their last notification is sent, so that the next one is not sent before."""
+    """User id -> the time when their last notification is sent; the next one must not be sent before."""
     withheld: dict[str, Notice] = field(default_factory=dict)
-    """User id -> the notification that a fault keeps back until the next one."""
+    """User id -> the notification that a fault withholds until the next one."""
     expiry: Due | None = None
     reminder: Due | None = None
     last_expiration: tuple[tuple[float, ...], str] | None = None
-    """The date of expiry in the last answer, and the clock's course then; None before the first answer."""
+    """The date of expiry in the last answer, and the clock's course at that time; None before the first answer."""
     life: SubscriptionLife = field(init=False)
 
     def __post_init__(self) -> None:
@@ -102,7 +102,7 @@ class Subscription:
         )  # fmt: skip
 
     def expiration(self, clock: Clock) -> str:
-        """Return the date of expiry as Graph writes it: the same text everywhere while the clock runs on unchanged."""
+        """Return the date of expiry in Graph's format: always the same text unless the clock is changed."""
         if self.last_expiration is not None and clock.speed and self.last_expiration[0] == clock.course:
             return self.last_expiration[1]
         text = graph_date(clock, self.expires_s)
@@ -111,7 +111,7 @@ class Subscription:
 
 
 class Target(NamedTuple):
-    """The destination that notifications gather for: one URL, and separately its lifecycle notifications."""
+    """The destination of a batch of notifications: one URL, with a separate batch for lifecycle notifications."""
 
     kind: PostKind
     url: str
@@ -119,7 +119,7 @@ class Target(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Notice:
-    """One notification on its way. `encode` writes its JSON, at the first POST, for encrypting is most of the work."""
+    """One scheduled notification. `encode` writes its JSON at the first POST, because encryption is most of the work."""
 
     subscription: Subscription
     kind: PostKind

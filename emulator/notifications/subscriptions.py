@@ -1,6 +1,6 @@
 """All subscriptions to presence, by id and by person, with their expiry.
 
-create ──► live ──► expires (unannounced) ──► gone
+create ──► live ──► expires (without notice) ──► gone
             │ ▲ renew, reauthorise
             ├──► deleted ──► gone
             └──► ghost: not found when requested, but it prevents a new one for a while
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from emulator.world import Person
 
 MOST_ENDED: Final = 20_000
-"""How many ended subscriptions are remembered."""
+"""Maximum number of ended subscriptions that are kept."""
 
 _CHANGING: Final = (
     "certificate", "token_issued", "token_expires_s", "expires_s", "live", "held", "last_due_s", "withheld", "expiry", "reminder", "last_expiration",
@@ -36,7 +36,7 @@ class SubscriptionExists(Exception):
 
 
 class Subscriptions:
-    """All subscriptions. Those whose time has come end by themselves, on the world's clock."""
+    """All subscriptions. They expire automatically, by the world's clock."""
 
     def __init__(self, clock: Clock, switches: Callable[[], Switches]) -> None:
         self._clock = clock
@@ -60,19 +60,19 @@ class Subscriptions:
         self.expire_at(subscription, subscription.expires_s, given)
 
     def holding(self, person: Person) -> list[Subscription]:
-        """Return the live subscriptions that hold a person."""
+        """Return the live subscriptions to a person."""
         return self._holders.get((person.tenant.tenant_id, person.oid.lower()), []) if self._holders else []
 
     def find(self, subscription_id: str) -> Subscription | None:
-        """Return the live subscription of an id; None when there is none."""
+        """Return the live subscription with an id; None if there is none."""
         return self._live.get(subscription_id.lower())
 
     def __iter__(self) -> Iterator[Subscription]:
-        """The live ones, oldest first; they may end meanwhile."""
+        """Iterate over the live subscriptions, oldest first; they may end meanwhile."""
         return iter(list(self._live.values()))
 
     def expire_at(self, subscription: Subscription, expires_s: float, given: str = "") -> None:
-        """Let a subscription expire then; `given` is the date as it was asked for, where that is when it really expires."""
+        """Set the expiry of a subscription; `given` is the requested date, if that is the real expiry."""
         subscription.last_expiration = (self._clock.course, given) if given else None
         if subscription.expiry is not None:
             subscription.expiry.cancel()
@@ -81,16 +81,16 @@ class Subscriptions:
         subscription.expiry = self._clock.after(wait_s, lambda: self.end(subscription, "expired"))
 
     def renewed(self, subscription: Subscription, expires_s: float, given: str = "") -> None:
-        """Extend a subscription and note its renewal."""
+        """Extend a subscription and record its renewal."""
         self.expire_at(subscription, expires_s, given)
         self._note(subscription, "renewed")
 
     def reauthorised(self, subscription: Subscription) -> None:
-        """Note that a subscription was reauthorised without being renewed."""
+        """Record that a subscription was reauthorised without a renewal."""
         self._note(subscription, "reauthorised")
 
     def end(self, subscription: Subscription, how: EventKind, *, haunts_s: float = 0.0) -> None:
-        """End a subscription; with `haunts_s` it stays in the way of a new one for so long."""
+        """End a subscription; its ghost blocks a new one for `haunts_s`."""
         if not subscription.live:
             return
         subscription.live = False
@@ -109,16 +109,16 @@ class Subscriptions:
         self._ended.append(subscription.life)
 
     def release_ghosts(self) -> None:
-        """Let no ended subscription stand in the way of a new one any longer."""
+        """Remove all ghosts, so that they no longer block new subscriptions."""
         self._ghosts.clear()
 
     def lives(self) -> list[SubscriptionLife]:
-        """Every subscription that there was, in the order of their beginnings; of many ended ones the newest."""
+        """Return all subscriptions in the order of creation; of the ended ones, at most the newest are kept."""
         found = [*self._ended, *(subscription.life for subscription in self._live.values())]
         return sorted(found, key=lambda life: life.created_s)
 
     def snapshot(self) -> Callable[[], None]:
-        """Remember all subscriptions; returns what restores them. Those that began since were never there then."""
+        """Save all subscriptions; return a function that restores them and removes those that began since."""
         live, ghosts, ended = list(self._live.values()), list(self._ghosts), list(self._ended)
         states = [{name: _copied(getattr(each, name)) for name in _CHANGING} for each in live]
         events = [(each.life.expires_s, list(each.life.events)) for each in live]
@@ -138,7 +138,7 @@ class Subscriptions:
         return restore
 
     def reset(self) -> None:
-        """End them all, and forget that they ever were."""
+        """End all subscriptions, and delete their history."""
         for subscription in self:
             self.end(subscription, "reset")
         self._ghosts.clear()
@@ -171,5 +171,5 @@ class Subscriptions:
 
 
 def _copied(value: Any) -> Any:
-    """A value that no later change reaches."""
+    """Return a copy that later changes do not affect."""
     return value.copy() if isinstance(value, dict | deque) else value

@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 PUBLISHER: Final = "0bf30f3b-4a52-48df-9a82-234910c4a086"
 """Microsoft Graph's publisher of change notifications, the same in every tenant."""
 LIFETIME_S: Final = 29_100
-"""That of Microsoft's example."""
+"""The value in Microsoft's example."""
 KEPT_S: Final = 300.0
-"""How long a token is sent again: making one costs more than encrypting a notification. Assumed."""
+"""Time for which a token is reused: making one costs more than encrypting a notification. Assumed."""
 
 
 class ValidationTokens:
-    """Makes validation tokens. `key` is asked each time for the key that signs."""
+    """Makes validation tokens. `key` is called each time and returns the signing key."""
 
     def __init__(self, clock: Clock, key: Callable[[], SigningKey], switches: Callable[[], Switches]) -> None:
         self._clock = clock
@@ -45,7 +45,7 @@ class ValidationTokens:
         self._kept: dict[tuple[str, str, str, str, float], tuple[float, str]] = {}
 
     def token(self, subscription: Subscription) -> str:
-        """A token for the application and tenant of a subscription."""
+        """Return a token for the application and tenant of a subscription."""
         version = self._switches().validation_token_version
         version_now = next(self._turn) if version == "mixed" else version
         key = self._key()
@@ -100,7 +100,7 @@ def _text(value: dict[str, Any]) -> str:
 
 @functools.cache
 def _foreign_key() -> SigningKey:
-    """A key that no key document names."""
+    """Return a key that is in no key document."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     return SigningKey(pem.decode())

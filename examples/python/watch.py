@@ -2,7 +2,7 @@
 
     python watch.py ADDRESS CA_FILE KEY_FILE USER...
 
-The library `suite` (distribution presence-suite) keeps the stream open, resumes it and knows what is certain.
+The library `suite` (distribution presence-suite) keeps the stream open, resumes it, and tracks which answers are certain.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from suite import (
 
 
 def main() -> None:
-    """Watch until somebody ends the program, or the relay refuses it."""
+    """Watch until the user ends the program or the relay refuses it."""
     if len(sys.argv) < 5:
         sys.exit("usage: watch.py ADDRESS CA_FILE KEY_FILE USER...")
     address, ca_file, key_file, *users = sys.argv[1:]
     try:
         ca_pem, key = Path(ca_file).read_bytes(), Path(key_file).read_text()
-        # HTTPS_PROXY is obeyed.
+        # The client uses the proxy in HTTPS_PROXY.
         client = PresenceClient(address, key, ca_pem=ca_pem, users=users, client_name="example-python", version="1.0")
         asyncio.run(watch(client, users))
     except Refused as refused:
@@ -77,7 +77,7 @@ async def watch(client: PresenceClient, users: list[str]) -> None:
 
 
 def line_of(client: PresenceClient, user: str) -> dict[str, str] | None:
-    """Return what to show for a user: a status, or UNKNOWN and the reason. None: the relay has not said anything yet."""
+    """Return the line for a user: a status, or UNKNOWN and the reason. None: the relay has not answered yet."""
     resolution, answer = client.find(user)
     if answer is not None and answer.presence is not None:
         return {"user": user, "status": answer.presence.console_status.name, "reason": ""}
@@ -86,12 +86,12 @@ def line_of(client: PresenceClient, user: str) -> dict[str, str] | None:
 
 
 def print_line(line: dict[str, str] | dict[str, bool]) -> None:
-    """Print at once, also into a pipe."""
+    """Print a line and flush it, so that it also reaches a pipe at once."""
     print(json.dumps(line, ensure_ascii=False, separators=(",", ":")), flush=True)
 
 
 def say(text: str) -> None:
-    """Tell a person."""
+    """Print a message to stderr."""
     print(text, file=sys.stderr, flush=True)
 
 

@@ -1,4 +1,4 @@
-"""The tenant's page: the people of a connected organisation see its status and change its settings, after signing in.
+"""The tenant's page: after signing in, the people of a connected organisation see its status and change its settings.
 
     routes.py             all routes, Microsoft's answers, and pages for visitors without access
     views/                the views, a module for each section
@@ -10,7 +10,7 @@
     services.py           the services that the views share
     layout.py             the layout that the pages share
     flash.py              messages about the last step, shown once
-    proving.py            proves a new grant before it is kept
+    proving.py            tests a new grant before it is stored
     key_issuing.py        makes and rotates suite keys
     setting_forms.py      the forms of the settings
     log_exports.py        downloads of the audit log
@@ -19,6 +19,6 @@
                             openid,       the browser   30 minutes idle,
                             profile       that asked    8 hours at most
 
-The tenant is the `tid` of the id token that began the session, and nothing else: no address, field or header names one. Rights
-are read again with each request, so a grant that was withdrawn opens nothing from then on.
+The tenant is always the `tid` of the id token that began the session; no address, field or header selects another. Rights are
+read again for each request, so a withdrawn grant gives no access from then on.
 """

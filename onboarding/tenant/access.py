@@ -4,18 +4,18 @@ Two rights, and the states without one:
 
     MANAGES         is a manager of the tenant, by object id (see `relay.store.custody.managers`)
     ROLE            holds a directory role of the tenant that the operator named; read from the id token of the sign-in
-    READS           holds a grant: the relay reads with this account, and the account sees that and can end it
-    NO_ROLE         belongs to the tenant and has none of these; it may have asked to read for it
+    READS           holds a grant: the relay reads with this account, and the account can see and end its grant
+    NO_ROLE         belongs to the tenant and has none of these; it may have requested to read for the tenant
     NOT_CONNECTED   the tenant is not connected
 
-Reading for a tenant gives no right to manage it: anybody whom Microsoft lets consent could get it by running the wizard, and
-in many organisations that is everybody.
+Reading for a tenant gives no right to manage it: any account that Microsoft lets consent could get that right by running the
+wizard, and in many organisations every account may consent.
 
-The contact named at onboarding becomes a manager at the first sign-in to this very tenant. Only the account's own
-name (`preferred_username`, the UPN) in an id token of this tenant counts: the part after its @ is a domain that Microsoft made the
-tenant prove, and only the tenant's administrators give names out. No other claim would do: administrators of *any* tenant can
-set `email` for their people, so a stranger could come as our contact. A guest's name is of the tenant that it comes from, so a guest is
-not a contact. Names are given to other people in time, so a contact who does not come within 90 days loses the claim.
+The contact named at onboarding becomes a manager at the first sign-in to this tenant. Only the account's name (`preferred_username`,
+the UPN) in an id token of this tenant counts: the part after its @ is a domain that the tenant has proved to Microsoft, and only the
+tenant's administrators assign names. No other claim is safe: administrators of *any* tenant can set `email` for their users, so an
+outsider could pose as the contact. A guest's name belongs to the guest's home tenant, so a guest cannot be the contact. Names are
+reassigned over time, so a contact who does not sign in within 90 days loses the claim.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ CONTACT_EMAIL: Final = "contact_email"
 
 
 class Access(enum.Enum):
-    """The right by which somebody opens the page; see the module."""
+    """The right with which an account opens the page; see the module."""
 
     MANAGES = enum.auto()
     ROLE = enum.auto()
@@ -49,7 +49,7 @@ class Access(enum.Enum):
 
     @property
     def is_manager(self) -> bool:
-        """True when this right lets them manage the tenant."""
+        """True if this right allows managing the tenant."""
         return self in _MANAGERS
 
     def may(self, action: Action) -> bool:
@@ -70,7 +70,7 @@ class Action(enum.Enum):
     SEE_PRESENCE = enum.auto()
     """Diagnostics: the watched users and their presence."""
     SEE_LOG = enum.auto()
-    """The audit log, which says which suite watched which users."""
+    """The audit log, which records which suite watched which users."""
     CHANGE_ACCOUNTS = enum.auto()
     """Add, renew and replace accounts that read presence."""
     WITHDRAW_GRANT = enum.auto()
@@ -114,14 +114,14 @@ def access_of(
     accounts: Collection[UserId],
     roles: Collection[str] = (),
 ) -> Access:
-    """Return the right by which `who` opens the page.
+    """Return the right with which `who` opens the page.
 
     Args:
-        who: the person who signed in, as Microsoft vouches for them.
-        tenant: the tenant that they signed in to, as it is now; None when it is not connected.
+        who: the person who signed in, as identified by Microsoft.
+        tenant: the current record of the tenant that they signed in to; None if it is not connected.
         managers: its managers.
         accounts: the accounts with a grant.
-        roles: the directory roles (template ids, in lower case) whose holders manage the tenant; none when the operator names none.
+        roles: the directory roles (template ids, in lower case) whose holders manage the tenant; empty if the operator named none.
     """
     if tenant is None or tenant.tenant_id != who.tenant_id:
         return Access.NOT_CONNECTED
@@ -133,5 +133,5 @@ def access_of(
 
 
 def is_contact(who: VerifiedIdentity, claim: Claim) -> bool:
-    """Return whether somebody who has just signed in is the tenant's contact and may become a manager."""
+    """Return whether a person who has just signed in is the tenant's contact and may become a manager."""
     return not who.is_guest and claim.is_of(who.upn)

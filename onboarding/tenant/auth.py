@@ -1,7 +1,7 @@
 """Authentication and authorisation of every request to the tenant's page.
 
-A view first calls `visitor` (or `form`, for a form), which returns a `Visitor` or raises. The tenant is the session's; a view
-cannot choose another.
+A view first calls `visitor` (or `form`, for a form), which returns a `Visitor` or raises. The tenant comes from the session; a view
+cannot select another.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Somebody who was let in, for what their right covers.
+    """A signed-in person with access, within the limits of their right.
 
     Attributes:
         session: the person, and the tenant that they signed in to.
-        access: the right that let them in.
-        tenant: the tenant's record, as it is now.
+        access: the person's right.
+        tenant: the tenant's current record.
         grants: its grants, oldest first.
         managers: its managers, longest-serving first.
         claim: the contact who may still become a manager.
         token: the token of this session's forms.
-        held: the session as it was read.
+        held: the session as read from the store.
     """
 
     session: Session
@@ -73,7 +73,7 @@ class Visitor:
 
     @property
     def right_of(self) -> UserId | None:
-        """The account whose manager's right a longer step must check again at its end; None when a directory role let them in."""
+        """The account whose manager's right a longer step must check again at its end; None if a directory role gives the right."""
         return self.session.account_id if self.access is Access.MANAGES else None
 
     def require(self, action: Action) -> None:
@@ -87,11 +87,11 @@ class Visitor:
 
 
 class SignInRequired(Exception):
-    """Nobody is signed in, or not any more; answered with the sign-in page."""
+    """The visitor is not, or no longer, signed in; answered with the sign-in page."""
 
 
 class ActionDenied(Exception):
-    """Somebody is signed in and may not see the page, or not do this.
+    """The signed-in person may not see the page or may not do this.
 
     Attributes:
         session: the person.
@@ -105,9 +105,9 @@ class ActionDenied(Exception):
 
 
 class Authenticator:
-    """Lets people in, request by request. Rights are read again each time, so a right that ended takes effect in open sessions too.
+    """Authenticates every request. Rights are read again each time, so a right that ends also ends in open sessions.
 
-    Raises `StoreUnavailable` when sessions or rights cannot be read.
+    Raises `StoreUnavailable` if sessions or rights cannot be read.
     """
 
     def __init__(
@@ -121,15 +121,15 @@ class Authenticator:
         self._roles = settings.manager_roles
 
     async def visitor(self, request: Request, action: Action, *, renews: bool = True) -> Visitor:
-        """Return the visitor who asks for a page.
+        """Return the visitor who requests a page.
 
         Args:
             request: the request.
             action: the action that the page is for.
-            renews: False for requests that an open page makes by itself; they keep no session alive.
+            renews: False for requests that an open page makes automatically; they do not extend the session.
 
         Raises:
-            SignInRequired: nobody is signed in.
+            SignInRequired: the visitor is not signed in.
             ActionDenied: the visitor's right does not cover the action.
         """
         secret = TENANT_COOKIES.session_secret(request)
@@ -141,7 +141,7 @@ class Authenticator:
     async def form(
         self, request: Request, action: Action, max_fields: int = forms.MAX_FIELDS
     ) -> tuple[Visitor, dict[str, str]]:
-        """Return the visitor who sent a form of ours, and the form's fields.
+        """Return the visitor who sent a form, and the form's fields.
 
         Raises:
             ProblemError: the form was not sent from a page of this session.

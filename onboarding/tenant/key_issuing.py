@@ -1,17 +1,17 @@
-"""Makes and rotates suite keys: the order of the writes, and why an interruption at any point is harmless.
+"""Makes and rotates suite keys, with an order of writes in which an interruption at any point is harmless.
 
-    1  key        provisional, on disk: it expires within a quarter of an hour. Interrupted here, nobody has its text
-    2  session    the text is in the sealed session, on disk; of two requests at once one gets here, the other revokes its key
+    1  key        provisional, on disk: it expires within a quarter of an hour. Interrupted here, its text is lost
+    2  session    the text is in the sealed session, on disk; of two concurrent requests one gets here, the other revokes its key
        ── the page that shows it is requested ──
-    3  key        in force for good, and recorded in the audit log
-    4  old key    gets its end, when the new one takes its place
-    5  session    the text is deleted; of two pages at once one gets here
+    3  key        in force without an expiry, and recorded in the audit log
+    4  old key    gets its expiry, if the new key replaces it
+    5  session    the text is deleted; of two concurrent pages one gets here
        ── the text is shown ──
 
-Each of 3 to 5 can be repeated, so requesting the page again goes on from wherever it stopped. Nobody holds a key that is not in
-force, and no old key ends before its successor could be read. A key that waits to be shown ends when another is made instead.
-Interrupted after 5, the key is in force and was read by nobody: as with any page that was lost, it is replaced by another key,
-which ends it at once.
+Steps 3 to 5 can be repeated, so requesting the page again continues where it stopped. A key is shown only when it is in force, and
+no old key ends before its successor could be read. A key that waits to be shown ends when another is made instead.
+Interrupted after 5, the key is in force but was never seen: as with any lost page, the user replaces it by another key, which ends
+it at once.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _TRIES: Final = 20
-"""Tries that a session remembers: more than fit between two loads of a page."""
+"""Attempts that a session remembers: more than can occur between two loads of a page."""
 
 
 class KeyIssuer:
-    """Makes suite keys for somebody who is signed in. Raises whatever the store raises; repeating is safe."""
+    """Makes suite keys for a signed-in person. Raises the store's errors; repeating is safe."""
 
     def __init__(self, suite_keys: SuiteKeys, sessions: Sessions) -> None:
         self._suite_keys = suite_keys
@@ -45,20 +45,20 @@ class KeyIssuer:
     async def make(
         self, visitor: Visitor, label: str, attempt: str, rotates: str = "", overlap: timedelta = timedelta()
     ) -> None:
-        """Make a key for the session to show (steps 1 and 2). A try that was made already makes no second key.
+        """Make a key for the session to show (steps 1 and 2). Repeating an attempt makes no second key.
 
         Args:
-            visitor: the person who wants it.
+            visitor: the person who makes it.
             label: the name of the suite.
             attempt: the id of the form that was sent.
             rotates: the key that it replaces; empty: none.
-            overlap: how long the replaced key goes on working after the new one is shown.
+            overlap: how long the replaced key stays valid after the new one is shown.
         """
         session = visitor.session
         if attempt in session.made:
             return
         if session.fresh is not None and session.fresh.text:
-            # Made before and never shown: with its text gone, nobody could ever use it.
+            # Made before and never shown: without its text, the key is unusable.
             lost = session.fresh
             await self._suite_keys.revoke(lost.key_id, key_revoked(visitor.actor, lost.key_id, lost.label))
         key = await self._suite_keys.issue(visitor.tenant_id, label, provisional=True)
@@ -81,6 +81,6 @@ class KeyIssuer:
             await self._suite_keys.end_later(visitor.tenant_id, fresh.rotates, overlap)
         forgotten = FreshKey(fresh.key_id, "", fresh.label, fresh.rotates, fresh.overlap_s)
         if await self._sessions.change(visitor.held, fresh=forgotten, flash=None) is None:
-            return ""  # another page was faster, and has it
+            return ""  # another page was faster and shows it
         log.info("suite_key_issued", tenant_id=visitor.tenant_id, key_id=fresh.key_id, rotates=fresh.rotates)
         return fresh.text

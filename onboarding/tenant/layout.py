@@ -30,7 +30,7 @@ SECTIONS: Final = (
 
 
 class TenantLayout(VisitorLayout["Visitor"]):
-    """Renders the pages of a tenant for somebody who was let in."""
+    """Renders the pages of a tenant for a visitor with access."""
 
     def __init__(self, pages: Pages, sessions: Sessions) -> None:
         super().__init__(pages, sessions, MESSAGES, SECTIONS)

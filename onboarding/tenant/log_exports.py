@@ -1,7 +1,7 @@
-"""Downloads of the audit log: few at once, read from Redis as fast as the browser reads, and limited in time.
+"""Downloads of the audit log: few at once, read from Redis at the browser's speed, and limited in time.
 
-Each holds `PAGE` entries of each stream and one piece of text, however slow its browser is; the server adds 64 KiB that wait to be
-read, and cuts off a browser that does not read (see `relay.http.protocol`). Counted in this process and nowhere else.
+Even for a slow browser, each holds only `PAGE` entries of each stream and one piece of text. The server buffers 64 KiB more, and
+closes the connection of a browser that does not read (see `relay.http.protocol`). Counted in this process only.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 MAX_AT_ONCE: Final = 4
-"""Exports of all tenants together. Each takes the rest of one core while its browser keeps up: other pages wait some milliseconds for
-each."""
+"""Limit on exports of all tenants together. Each uses the idle rest of one core while its browser keeps up: it delays other pages
+by some milliseconds."""
 LONGEST_S: Final = 600.0
-"""The longest log is some 90 MB; at 2 Mbit/s that takes six minutes. A browser that reads more slowly holds nobody up for longer."""
+"""The longest log is some 90 MB; at 2 Mbit/s that takes six minutes. A browser that reads more slowly is stopped then."""
 REST_S: Final = 10.0
-"""A tenant's next export comes as long after one as that one took, but no longer than this: a script spends half a core at most."""
+"""Longest pause before a tenant's next export. The pause lasts as long as the last export, so a script uses half a core at most."""
 PIECE_CHARS: Final = 16 * 1024
 
 
 class LogExports:
-    """The downloads under way in this process."""
+    """The downloads in progress in this process."""
 
     def __init__(self) -> None:
         self._under_way: set[TenantId] = set()
@@ -50,7 +50,7 @@ class LogExports:
         """Return the response that sends the lines of a tenant's log.
 
         Raises:
-            ProblemError: the tenant exports already or did a moment ago, or too many others do.
+            ProblemError: the tenant has an export in progress or in its pause, or too many other exports are in progress.
         """
         now = time.monotonic()
         self._again_at = {tenant: at for tenant, at in self._again_at.items() if at > now}
@@ -90,7 +90,7 @@ class _Export(StreamingResponse):
             async with asyncio.timeout(LONGEST_S):
                 await super().__call__(scope, receive, send)
         except TimeoutError:
-            # The server closes a connection whose answer has no end, so that nobody takes half a log for a whole one.
+            # The server closes a connection whose answer is incomplete, so that half a log is not mistaken for a whole one.
             log.warning("export_interrupted", tenant_id=self._tenant_id, after_s=LONGEST_S)
         finally:
             self._exports.end(self._tenant_id, time.monotonic() - began)

@@ -1,4 +1,4 @@
-"""Proves a new grant before it is kept, and turns Microsoft's refusals into problems that a page can show."""
+"""Tests a new grant before it is stored, and turns Microsoft's refusals into problems that a page can show."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 async def proven(client: GraphClient, new: NewGrant) -> ProvenGrant:
-    """Prove a new grant; one that cannot read presence is not kept.
+    """Return a new grant as proven, after testing that it can read presence.
 
     Raises:
-        SignInFailed: it cannot read.
+        SignInFailed: the grant cannot read presence.
         Retryable, CredentialRejected: see `prove`.
     """
     try:

@@ -1,11 +1,12 @@
-"""Actions that cannot be undone: Microsoft asks for the password again, and only then is the action carried out.
+"""Actions that cannot be undone: they are carried out only after Microsoft has asked for the password again.
 
     form ──► the action, sealed under the sign-in's `state` ──► Microsoft asks for the password ──► answer ──► the action, once
 
-A session shows that somebody signed in hours ago in this browser; a stolen cookie or an open screen shows that too. So the
-answer must be of the session's own account, and its `auth_time` must be later than the request for the action. The sign-in is
-taken out of the store before anything is done, so no answer carries an action out twice, and exactly what was sealed is done.
-The visitor's right is checked again. If the process dies in between, nothing was done, and the visitor asks again.
+A session proves only a sign-in hours ago in this browser, and a stolen cookie or an unlocked screen gives the same access.
+Therefore the answer must be for the session's own account, and its `auth_time` must be later than the request for the action. The
+sign-in is removed from the store before the action, so one answer never carries out an action twice, and the action is exactly the
+one that was sealed. The visitor's right is checked again. If the process dies in between, nothing was done, and the visitor repeats
+the request.
 """
 
 from __future__ import annotations
@@ -60,17 +61,18 @@ class Reauthentication:
         """Register an action.
 
         Args:
-            name: the action's name. It never changes, because it is stored while somebody is at Microsoft.
+            name: the action's name. It never changes, because it is stored during the sign-in at Microsoft.
             right: the action that the visitor's right must cover when it is carried out.
-            carry_out: does it for a visitor, with the sealed arguments. It reads again what it changes: minutes have passed.
+            carry_out: does it for a visitor, with the sealed arguments. It must read the data again: minutes have passed.
         """
         self._actions[name] = _Registered(right, carry_out)
 
     async def require(self, request: Request, visitor: Visitor, name: str, what: Mapping[str, str]) -> Response:
-        """Send a visitor to Microsoft for an action that their form just asked for; counts as a sign-in."""
+        """Send a visitor to Microsoft for an action that their form requested; counts as a sign-in."""
         count_request(request, RequestKind.SIGN_IN)
         services, session = self._services, visitor.session
-        # A new secret for each action: whoever has copied all cookies cannot send the address to their owner, to type the password.
+        # A new secret for each action: a thief with copies of all cookies cannot send the address to their owner and have
+        # them type the password.
         returning = new_secret()
         action = PendingAction(
             fingerprint(TENANT_COOKIES.session_secret(request)),
@@ -85,7 +87,7 @@ class Reauthentication:
         return services.door.to_microsoft(url, returning, is_reauthentication=True)
 
     async def returned(self, pending: PendingSignIn, answer: Mapping[str, str]) -> Response:
-        """Take Microsoft's answer and carry the action out, or leave a message that says why not.
+        """Process Microsoft's answer and carry out the action, or leave a message with the reason why not.
 
         Raises:
             SignInFailed: the session has ended, so no message can be shown in it.
@@ -122,9 +124,9 @@ class Reauthentication:
         return response
 
     async def _proven(self, pending: PendingSignIn, answer: Mapping[str, str], held: LoadedSession) -> LoadedSession:
-        """Check the password, and record in the session that it is used up and the directory roles of now."""
+        """Check the password; record in the session that it is used up, and the current directory roles."""
         who = await self._services.sign_ins.reauthenticated(pending, answer, held.session.proven_s)
         changed = await self._services.sessions.change(held, proven_s=who.auth_time, roles=who.roles)
         if changed is None:
-            raise SignInFailed("sign_in_stale")  # the answer to another action was faster
+            raise SignInFailed("sign_in_stale")  # the answer to another action came first
         return changed

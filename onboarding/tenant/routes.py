@@ -66,7 +66,7 @@ class TenantPages:
     async def open(
         cls, store: Store, ring: KeyRing, graph: GraphSettings, settings: WebSettings, pages: Pages
     ) -> AsyncIterator[Self]:
-        """Yield the views with everything that they need."""
+        """Yield the views and their resources."""
         async with TenantServices.open(store, ring, graph, settings, pages) as services:
             yield cls(services)
 
@@ -75,7 +75,7 @@ class TenantPages:
         return [route for section in self._sections for route in section.routes()]
 
     async def returned(self, request: Request, answer: Mapping[str, str]) -> Response | None:
-        """Take an answer that was posted from Microsoft's page; return None when it belongs to the wizard."""
+        """Process an answer that was posted from Microsoft's page; return None if it belongs to the wizard."""
         if not is_ours(answer):
             return None
         try:
@@ -94,7 +94,7 @@ class TenantPages:
             return self._services.door.page(request, problem_of(error), status=PROBLEMS[problem_of(error)].status)
 
     async def show_outside(self, request: Request, error: Exception) -> Response:
-        """Answer somebody who is not let in; an exception handler."""
+        """Answer a visitor without access; an exception handler."""
         if isinstance(error, ActionDenied):
             if error.session.left is not None and error.access is Access.NOT_CONNECTED:
                 return RedirectResponse(LEFT, status_code=303)

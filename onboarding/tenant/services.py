@@ -75,7 +75,7 @@ class TenantServices:
     async def open(
         cls, store: Store, ring: KeyRing, graph: GraphSettings, settings: WebSettings, pages: Pages
     ) -> AsyncIterator[Self]:
-        """Yield the services; the Graph client is closed afterwards."""
+        """Yield the services; close the Graph client on exit."""
         sessions = Sessions(store, ring, quota=settings.quotas.sessions)
         door = Door(pages, settings.public_url, TENANT_COOKIES, sessions, "tenant/")
         tenants, vault, managers = Tenants(store), Vault(store, ring), Managers(store)

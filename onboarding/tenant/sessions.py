@@ -1,4 +1,4 @@
-"""Sessions of people who signed in to the tenant's page. Each is sealed in Redis under a name that only its cookie leads to."""
+"""Sessions of people who signed in to the tenant's page. Each is sealed in Redis under a name derived from its cookie."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class FreshKey(msgspec.Struct, frozen=True):
         text: the key itself until it has been shown, then empty.
         label: the name of the suite.
         rotates: the key that it replaces; empty: none.
-        overlap_s: how long the replaced key goes on working.
+        overlap_s: how long the replaced key stays valid, in seconds.
     """
 
     key_id: str
@@ -62,18 +62,18 @@ class Deletion(msgspec.Struct, frozen=True):
 
 
 class Session(VisitorSession, frozen=True, kw_only=True):
-    """Somebody who signed in, as Microsoft vouched for it then.
+    """A signed-in person, as Microsoft identified them at the sign-in.
 
     Attributes:
         tenant_id: the tenant that they signed in to; every view takes the tenant from here.
         account_id: the account's object id.
         upn: the account's name.
-        is_guest: whether it is at home elsewhere.
+        is_guest: whether it is a guest from another tenant.
         fresh: the suite key that was made last.
-        made: the tries to make a suite key that succeeded, so that a form which is sent again makes no second one.
-        roles: the directory roles that they held then, as template ids; only as many as the token said.
-        proven_s: the time of the last password, at the sign-in or for an action that cannot be undone (`auth_time`); 0 when
-            Microsoft did not say. Each such action needs a later one.
+        made: the successful attempts to make a suite key, so that sending a form again makes no second key.
+        roles: the directory roles at the sign-in, as template ids; only those that the token listed.
+        proven_s: the time of the last password (`auth_time`), at the sign-in or for an action that cannot be undone; 0 if
+            Microsoft did not report it. Each such action needs a later one.
         left: set before the tenant is deleted, for the page that lists what was deleted.
     """
 
@@ -89,7 +89,7 @@ class Session(VisitorSession, frozen=True, kw_only=True):
 
 
 LoadedSession = Loaded[Session]
-"""A session as it was read."""
+"""A session as read from the store."""
 
 
 class Sessions(SessionStore[Session]):
@@ -106,7 +106,7 @@ class Sessions(SessionStore[Session]):
         super().__init__(store, ring, Session, "session", idle=idle, longest=longest, quota=quota)
 
     async def begin(self, who: VerifiedIdentity) -> str:
-        """Begin a session and return the secret for its cookie, which is always a new one."""
+        """Begin a session and return the secret for its cookie, always a new one."""
         return await self.put(
             Session(
                 tenant_id=who.tenant_id,

@@ -31,12 +31,12 @@ PASSED: Final = (PASS_STATUS_MESSAGE, PASS_OUT_OF_OFFICE, PASS_NAMES)
 """Off until the tenant turns them on."""
 
 MAX_LIST_CHARS: Final = 40_000
-"""Length of each list of people, some 1,300 addresses: as much as a form can carry. Longer lists need domains instead."""
+"""Maximum length of each list of people, some 1,300 addresses: the most that a form can carry. Longer lists need domains instead."""
 MAX_URL_CHARS: Final = 500
 SECRET_CHARS: Final = (16, 200)
 
 SHOWN: Final = frozenset({PASS_STATUS_MESSAGE, PASS_OUT_OF_OFFICE, PASS_NAMES, LANGUAGE})
-"""The settings whose values the audit log shows, beside those of the mapping: the others name people or are secret."""
+"""The settings whose values the audit log shows, in addition to the mapping's: all others name people or are secret."""
 
 
 Fault = Sentence | str
@@ -68,12 +68,12 @@ class SettingGroup:
 
 
 def mark(values: Mapping[str, str]) -> str:
-    """Return digests of the values that a form is shown with, so that somebody else's later change is noticed."""
+    """Return digests of the values that a form is shown with, to detect a change that another person made since."""
     return json.dumps({name: _digest(value) for name, value in values.items()}, separators=(",", ":"))
 
 
 def seen(marked: str, current: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:
-    """Return the values that a form was shown with: setting -> value, or an impossible value where it was changed since."""
+    """Return the values that a form was shown with: setting -> value, or an impossible value if it was changed since."""
     try:
         found = json.loads(marked)
     except (ValueError, RecursionError):
@@ -116,7 +116,7 @@ def _watching(given: Mapping[str, str], _current: Mapping[str, str]) -> CheckedF
     for name in permission.SETTINGS:
         text = given.get(name)
         if text is None:
-            continue  # no browser leaves a list out; whoever does changes nothing of it
+            continue  # browsers send every list; a missing one is left unchanged
         values[name] = text[:MAX_LIST_CHARS]
         if len(text) > MAX_LIST_CHARS:
             faults[name] = [TOO_LONG]
@@ -169,7 +169,7 @@ def _only(faults: Mapping[str, Fault]) -> dict[str, list[Fault]]:
 
 
 def _plain(sentence: str) -> str:
-    """Return a sentence of `permission.faults` without the setting's name, which the page shows beside the field."""
+    """Return a sentence of `permission.faults` without the setting's name, which the page shows next to the field."""
     return sentence.partition(": ")[2]
 
 

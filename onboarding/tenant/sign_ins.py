@@ -1,7 +1,7 @@
-"""Sign-ins at Microsoft: identity, a new consent, and the password once more.
+"""Sign-ins at Microsoft: for identity, for a new consent, and for typing the password again.
 
-Each is stored under its `state`, taken once, and bound to its browser. One for a consent is bound to its session as well, and so
-to the tenant.
+Each is stored under its `state`, usable once, and bound to its browser. A sign-in for a consent is also bound to its session, and
+thereby to the tenant.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _STATE_PREFIX: Final = "tenant."
-"""Prefix of every `state` of the tenant's page: the wizard's answers are not looked up here, nor these there."""
+"""Prefix of every `state` of the tenant's page, which separates its answers from the wizard's."""
 ACTION_TIMEOUT: Final = timedelta(minutes=10)
 """Time to type a password and a second factor for an action that cannot be undone."""
 CLOCK_SKEW_S: Final = 30.0
@@ -41,7 +41,7 @@ CLOCK_SKEW_S: Final = 30.0
 
 
 class ConsentRequest(msgspec.Struct, frozen=True):
-    """A consent that somebody who is signed in asked Microsoft for.
+    """A consent that a signed-in person has requested from Microsoft.
 
     Attributes:
         session: fingerprint of the session, whose cookie does not come with Microsoft's answer.
@@ -55,14 +55,14 @@ class ConsentRequest(msgspec.Struct, frozen=True):
 
 
 class PendingAction(msgspec.Struct, frozen=True):
-    """An action that cannot be undone and waits until the password was typed again; see `reauthentication`.
+    """An action that cannot be undone and waits for the password; see `reauthentication`.
 
     Attributes:
-        session: fingerprint of the session that asked for it.
+        session: fingerprint of the session that requested it.
         tenant_id: the session's tenant.
         account_id: the session's account.
         name: the registered name of the action.
-        what: its arguments, as they were asked for.
+        what: its arguments, as requested.
         asked_s: the time of the request, in seconds since 1970.
     """
 
@@ -78,7 +78,7 @@ class PendingSignIn(BoundSignIn, frozen=True):
     """A sign-in that Microsoft has not answered yet.
 
     Attributes:
-        consent: the consent that it is for; None: it only identifies somebody.
+        consent: the consent that it is for; None: it only identifies a person.
         action: the action that it is for; None: there is none.
     """
 
@@ -87,7 +87,7 @@ class PendingSignIn(BoundSignIn, frozen=True):
 
 
 class TenantSignIns:
-    """Begins sign-ins for the tenant's page and takes Microsoft's answers. Raises what `Flows` and `Consent` raise."""
+    """Begins sign-ins for the tenant's page and processes Microsoft's answers. Raises the errors of `Flows` and `Consent`."""
 
     def __init__(self, flows: Flows, consent: Consent, redirect_uri: str, quota: Quota) -> None:
         self._pending = PendingSignIns(flows, quota, PendingSignIn, "sign-in")
@@ -95,12 +95,12 @@ class TenantSignIns:
         self._redirect_uri = redirect_uri
 
     async def begin(self, return_secret: str) -> str:
-        """Begin to identify somebody; return Microsoft's address for the browser that holds `return_secret`."""
+        """Begin a sign-in for identity; return Microsoft's address for the browser that holds `return_secret`."""
         begun = await self._consent.begin_sign_in(self._redirect_uri, state=_new_state())
         return await self._pending.begin(begun, PendingSignIn(fingerprint(return_secret), begun.kept))
 
     async def begin_consent(self, return_secret: str, consent: ConsentRequest, login_hint: str = "") -> str:
-        """Begin to ask for a consent; return Microsoft's address.
+        """Begin a sign-in for a consent; return Microsoft's address.
 
         Any work account may sign in, as in the wizard; its tenant is checked afterwards.
         """
@@ -110,7 +110,7 @@ class TenantSignIns:
         return await self._pending.begin(begun, PendingSignIn(fingerprint(return_secret), begun.kept, consent))
 
     async def begin_reauthentication(self, return_secret: str, action: PendingAction, login_hint: str) -> str:
-        """Begin to ask for the password once more; return Microsoft's address.
+        """Begin a sign-in that requires the password again; return Microsoft's address.
 
         Raises:
             FlowTooLarge: the action's arguments are too long to be stored.
@@ -123,7 +123,7 @@ class TenantSignIns:
     async def reauthenticated(
         self, pending: PendingSignIn, answer: Mapping[str, str], proven_s: int
     ) -> VerifiedIdentity:
-        """Check that the account that asked for an action typed its password since; return it with its `auth_time`.
+        """Check that the account typed its password after it requested the action; return it with its `auth_time`.
 
         Args:
             pending: the sign-in that was begun for the action.
@@ -131,8 +131,8 @@ class TenantSignIns:
             proven_s: the `auth_time` of the action before this one: a password allows one action.
 
         Raises:
-            SignInFailed: another account answered, the password is too old, or Microsoft does not say when it was typed.
-            Retryable, CredentialRejected: as of `Consent`.
+            SignInFailed: another account answered, the password is too old, or Microsoft does not report when it was typed.
+            Retryable, CredentialRejected: see `Consent`.
         """
         action = pending.action
         assert action is not None
@@ -149,7 +149,7 @@ class TenantSignIns:
         return who
 
     async def take(self, answer: Mapping[str, str], return_secret: str) -> PendingSignIn:
-        """Return the sign-in that Microsoft's answer ends. It cannot be taken again.
+        """Return the sign-in that Microsoft's answer belongs to. It cannot be taken again.
 
         Raises:
             SignInFailed: it was taken before, has expired, or was begun in another browser.
@@ -164,18 +164,18 @@ class TenantSignIns:
         """Return the identity of the person who signed in.
 
         Raises:
-            SignInFailed: nobody did.
-            Retryable, CredentialRejected: as of `Consent`.
+            SignInFailed: the sign-in failed.
+            Retryable, CredentialRejected: see `Consent`.
         """
         with _translated():
             return await self._consent.identify(pending.kept, answer)
 
     async def consented(self, pending: PendingSignIn, answer: Mapping[str, str]) -> NewGrant:
-        """Return the consent that was given, by an account of the tenant that it was asked for.
+        """Return the consent, given by an account of the tenant that it was requested for.
 
         Raises:
-            SignInFailed: none was given, or by an account of another tenant.
-            Retryable, CredentialRejected: as of `Consent`.
+            SignInFailed: no consent was given, or an account of another tenant gave it.
+            Retryable, CredentialRejected: see `Consent`.
         """
         assert pending.consent is not None
         with _translated():
@@ -199,7 +199,7 @@ def _translated() -> Iterator[None]:
 
 
 def is_ours(answer: Mapping[str, str]) -> bool:
-    """Return whether an answer of Microsoft's is for the tenant's page. `take` checks who may use it."""
+    """Return whether an answer from Microsoft is for the tenant's page. `take` checks whether it may be used."""
     return answer.get("state", "").startswith(_STATE_PREFIX)
 
 

@@ -1,16 +1,16 @@
 """Writes the tenant, its grant and its suite key once the grant is proven; an interruption at any point is harmless.
 
-    0  proof          Microsoft is asked; only the progress is written
-    1  tenant, grant  one script, on disk. Before it there is only the flow; after it there is a tenant that is read
-    2  suite key      on disk. Interrupted here, nobody has the key's text; 4 ends it
-    3  flow: done     compare and set, on disk; of two at once one gets here, the other revokes its key
-    4  other keys of this flow are revoked: those of interrupted tries, or a key that was lost on the way
+    0  proof          requests to Microsoft; only the progress is written
+    1  tenant, grant  one script, on disk. Before it only the flow exists; after it the tenant exists and is read
+    2  suite key      on disk. Interrupted here, the key's text is lost; 4 ends the key
+    3  flow: done     compare and set, on disk; of two concurrent runs one gets here, the other revokes its key
+    4  other keys of this flow are revoked: those of interrupted attempts, or a key that was never shown
 
-This is the order for the account that connects the organisation, and for its managers. Any other consent makes no key: an account
-that already reads for the organisation renews its own grant; any other account makes a request, and a manager
-decides (`relay.store.custody.access_requests`).
+This is the order for the account that connects the organisation, and for its managers. Any other consent creates no key: an account
+that already reads for the organisation renews its own grant; for any other account it creates a request, which a manager decides
+(`relay.store.custody.access_requests`).
 
-Each step can be repeated, so trying again goes on from wherever it stopped. The key's text is in the sealed flow from 3 until
+Each step can be repeated, so a retry continues where the last attempt stopped. The key's text is in the sealed flow from 3 until
 its page is shown, then nowhere.
 """
 
@@ -56,7 +56,7 @@ class RequestsFull(RelayError):
 
 
 class Admission:
-    """Admits tenants. Raises whatever the store raises; repeating is safe."""
+    """Admits tenants. Raises the store's errors; repeating is safe."""
 
     def __init__(
         self,
@@ -79,13 +79,13 @@ class Admission:
         self._requests = requests
 
     async def admit(self, flow: Flow, kept: KeptFlow, grant: ProvenGrant) -> None:
-        """Keep a proven grant or a request for one, and have the flow DONE.
+        """Store a proven grant or a request for one, and set the flow to DONE.
 
         The first account gets a suite key, unless the operator must approve the tenant first.
 
         Raises:
-            NotInvited, SignUpsFull, TurnedAwayError: the tenant may not come in; nothing was kept.
-            RequestsFull: see there.
+            NotInvited, SignUpsFull, TurnedAwayError: the tenant may not connect; nothing was stored.
+            RequestsFull: see the class.
         """
         try:
             state = await self._admitted(flow, grant)
@@ -98,7 +98,7 @@ class Admission:
         if is_pending:
             said = english("Stored, encrypted. Nothing is read before it is approved.")
         flow = _checked(flow, Check("kept", CheckState.PASSED, said))
-        # A manager may make keys; so a run that was cut short after step 1 goes on.
+        # A manager may make keys, so a run that was interrupted after step 1 continues.
         is_manager = await self._managers.is_manager(tenant_id, grant.account_id)
         is_full = not is_pending and await self._suite_keys.is_full(tenant_id, besides=_label(flow))
         if not is_manager or is_full:
@@ -117,7 +117,7 @@ class Admission:
         await (self._without_key if is_pending else self._with_key)(flow, kept, admitted)
 
     async def _admitted(self, flow: Flow, grant: ProvenGrant) -> TenantState:
-        """Keep the grant; returns how the tenant stands then."""
+        """Store the grant; return the tenant's state afterwards."""
         applicant, tenant_id = flow.applicant, grant.tenant_id
         event = await self.eligibility.admission_event(flow)
         taken = await admit.by_applicant(
@@ -142,7 +142,7 @@ class Admission:
         return taken.state
 
     async def _ask(self, flow: Flow, kept: KeptFlow, grant: ProvenGrant) -> None:
-        """The organisation is connected, and does not know the account: its consent waits."""
+        """Store the consent of an account that the connected organisation does not know, as a request."""
         tenant_id, account_id = grant.tenant_id, grant.account_id
         asked = await self._requests.ask(tenant_id, account_id, upn=grant.upn, token_cache=grant.token_cache)
         log.info("tenant_access_requested", tenant_id=tenant_id, account_id=account_id, outcome=asked.name)
@@ -169,9 +169,9 @@ class Admission:
         await self._flows.replace(kept, flows_of.encode(done), done.lifetime)
 
     async def another_key(self, flow: Flow, kept: KeptFlow) -> bool:
-        """Replace the suite key of a flow that is done; the former stops working.
+        """Replace the suite key of a flow that is done; the former key stops working.
 
-        False when the account is no longer a manager, or the tenant has too many keys: a flow outlives a right.
+        Return False if the tenant has too many keys, or the account is no longer a manager, which can change during a flow.
         """
         admitted = flow.admitted
         assert admitted is not None
@@ -189,9 +189,9 @@ class Admission:
         return may
 
     async def forget_key(self, flow: Flow, kept: KeptFlow) -> bool:
-        """Forget the key's text, because it is shown now.
+        """Delete the key's text from the flow, just before the page shows it.
 
-        False when somebody else was faster, or the account is no longer a manager: then nobody sees it.
+        Return False if another request was faster, or the account is no longer a manager: then the page must not show it.
         """
         admitted = flow.admitted
         assert admitted is not None
@@ -200,13 +200,13 @@ class Admission:
         return is_first and await self._may_have_keys(admitted)
 
     async def _without_key(self, flow: Flow, kept: KeptFlow, admitted: AdmittedTenant) -> None:
-        """Have a flow DONE whose tenant waits for approval."""
+        """Set a flow to DONE whose tenant waits for approval."""
         done = msgspec.structs.replace(flow, consented=None, admitted=admitted, failure=None)
         if await self._flows.replace(kept, flows_of.encode(done)) is not None:
             log.info("tenant_waits_for_approval", tenant_id=admitted.tenant_id, reference=flow.reference)
 
     async def _with_key(self, flow: Flow, kept: KeptFlow, admitted: AdmittedTenant) -> None:
-        """Make a key and put it into the flow; the second one revokes its own key."""
+        """Make a key and put it into the flow; of two concurrent runs, the second revokes its own key."""
         label, by = _label(flow), Actor.account(admitted.upn, admitted.account_id)
         key = await self._suite_keys.issue(admitted.tenant_id, label, key_made(by, label))
         admitted = msgspec.structs.replace(admitted, key_id=key.key_id, key=key.text)

@@ -1,4 +1,4 @@
-"""The checks of a new grant as the page shows them: users, presence, one subscription. The trial itself is `relay.consent.prove`."""
+"""The checks of a new grant, for the page: users, presence, one subscription. `relay.consent.prove` runs the trial."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 SHOWN: Final = 6
-"""Users on the page: enough to recognise one's own organisation, little enough to be looked at."""
+"""Users on the page: enough to recognise one's own organisation, few enough to read."""
 _ASKED: Final = 40
-"""Users asked for: service accounts and rooms come along, whose presence Microsoft does not report."""
+"""Users to request: more than the page shows, because Microsoft reports no presence of service accounts and rooms."""
 
 
 async def check(client: GraphClient, new: NewGrant, push: PushSettings | None, tell: Tell) -> ProvenGrant:
-    """Use a new grant as the worker will, and report each check as it is done.
+    """Use a new grant as the worker will, and report each check when it is done.
 
     Args:
         client: Graph.
         new: the grant.
-        push: what a subscription needs; None where this relay asks for none.
-        tell: takes each check with its outcome, and what can be shown by then.
+        push: settings of a subscription; None if this relay uses none.
+        tell: receives each check with its outcome, and the samples known by then.
 
     Raises:
         Retryable, ConsentRequired, AccessDenied, RequestRefused, CredentialRejected: see `GrantTrial`.
@@ -131,7 +131,7 @@ def _why_not(error: RelayError) -> str:
 
 
 def _shown(colleagues: Sequence[Colleague], observations: Sequence[Observation]) -> tuple[PresenceSample, ...]:
-    """Some of those who have a presence, by name."""
+    """Return samples of some users who have a presence, sorted by name."""
     seen: dict[UserId, Observation] = {observation.user_id: observation for observation in observations}
     known = sorted((c for c in colleagues if c.user_id in seen), key=lambda c: c.display_name.casefold())
     return tuple(_line(colleague, seen[colleague.user_id]) for colleague in known[:SHOWN])

@@ -1,7 +1,7 @@
-"""Lookups of the tenant of a domain at Microsoft: few at once, a bounded queue, and answers cached for a while.
+"""Lookups of the tenant of a domain at Microsoft: limited concurrency, a bounded queue, and a cache of answers.
 
-Every submitted form makes the relay ask, so without a limit a flood of made-up domains would make Microsoft throttle the relay's
-address. An operator's invitation already names its tenant and asks nothing, so it works during a flood.
+Every submitted form causes a lookup, so without a limit a flood of made-up domains would make Microsoft throttle the relay's
+address. An operator's invitation already names its tenant and needs no lookup, so it works during a flood.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class DomainLimits:
     """Limits of the look-ups in each process.
 
     Attributes:
-        at_once: look-ups under way. One takes some 100 ms, so 4 are some 40 a second.
-        waiting: look-ups queued or under way; about 2 s of waiting. Beyond, a form is answered at once with "try again".
+        at_once: look-ups in progress. One takes some 100 ms, so 4 are some 40 a second.
+        waiting: look-ups queued or in progress; about 2 s of waiting. Beyond, a form is answered at once with "try again".
         kept: cached answers, some 200 bytes each; the oldest are dropped first.
         life: the lifetime of a cached answer. A domain that was just added to a tenant is found after that.
     """
@@ -58,7 +58,7 @@ class Domains:
         """Return the tenant of a domain; None when Microsoft knows none.
 
         Raises:
-            Retryable: Microsoft does not answer, or the queue is full.
+            Retryable: Microsoft did not answer, or the queue is full.
         """
         found = self._kept(domain)
         if found is not None:
@@ -68,7 +68,7 @@ class Domains:
         self._waiting += 1
         try:
             async with self._turns:
-                # Whoever came before may have asked for the same.
+                # An earlier lookup in the queue may have been for the same domain.
                 found = self._kept(domain) or (time.monotonic(), await tenant_of(self._client, domain))
         finally:
             self._waiting -= 1

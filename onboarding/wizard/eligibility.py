@@ -1,4 +1,4 @@
-"""Decides which organisations may come in: the operator's choice, the limits on sign-ups, and organisations that were turned away."""
+"""Decides which organisations may connect: the operator's policy, limits on sign-ups, and organisations that were turned away."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class NotInvited(RelayError):
 
 
 class Eligibility:
-    """Decides whether an organisation may come in by the wizard. Raises whatever the store raises."""
+    """Decides whether an organisation may connect through the wizard. Raises the store's errors."""
 
     def __init__(
         self, sign_up: SignUp, sign_ups: SignUps, tenants: Tenants, turned_away: TurnedAway, letters: Letters
@@ -49,11 +49,11 @@ class Eligibility:
         self._letters = letters
 
     async def admission_event(self, flow: Flow) -> TenantEvent:
-        """Return the event that the flow's consent means for its tenant, and take a place for a new tenant.
+        """Return the tenant event for the flow's consent, and reserve a place for a new tenant.
 
         Raises:
-            NotInvited: it may not come in.
-            SignUpsFull: too many came, or wait.
+            NotInvited: the tenant has no invitation and needs one.
+            SignUpsFull: too many tenants have signed up, or wait for approval.
         """
         state = await self.tenant_state(flow.tenant_id)
         event = self._sign_up.event(has_word=bool(flow.word_ms))
@@ -70,7 +70,7 @@ class Eligibility:
         return event
 
     async def _warn_operator(self, flow: Flow, full: SignUpsFull) -> None:
-        """Warn the operator, in the log and by mail, that an organisation could not sign up."""
+        """Warn the operator, in the log and by e-mail, that an organisation could not sign up."""
         log.warning(
             "sign_up_limit_reached", why=full.why, tenant_id=flow.tenant_id, remedy="presence-relay tenants list"
         )
@@ -98,13 +98,13 @@ class Eligibility:
     async def failure_of(self, flow: Flow) -> FlowFailure | None:
         """Return the failure of a flow whose tenant the operator turned away; None otherwise.
 
-        Call it only once the visitor has signed in: it is nobody else's business.
+        Call it only after the visitor has signed in: outsiders must not learn it.
         """
         mark = await self._turned_away.load(flow.tenant_id)
         return None if mark is None or mark.is_lifted_by(flow.word_ms) else turned_away_failure(mark)
 
     async def sweep(self) -> None:
-        """Delete tenants that nobody approved in time; runs until cancelled."""
+        """Delete tenants that were not approved in time; runs until cancelled."""
         while True:
             try:
                 for tenant_id in await self._sign_ups.overdue():

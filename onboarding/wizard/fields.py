@@ -25,7 +25,7 @@ class FieldsInvalid(Exception):
     """Some fields of the form are wrong.
 
     Attributes:
-        faults: field -> a message that says what to do about it.
+        faults: field -> a message with the remedy.
     """
 
     def __init__(self, faults: Mapping[str, str | Sentence]) -> None:

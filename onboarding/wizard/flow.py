@@ -6,7 +6,7 @@ STARTED ──signed in, consented──► SIGNED_IN ──"Yes, use this accou
    └──────────────────────────────────┴────────── sign in again ───────── FAILED
 
 While STARTED it holds only typed text and fingerprints, so it may wait for days: for an administrator's approval,
-or for somebody with a link.
+or for a person with a link.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from relay.core.presence import TenantId, UserId
 from relay.locale.languages import Sentence
 
 WAITS: Final = timedelta(days=14)
-"""Lifetime of a flow that waits for somebody else, who may be away for a week."""
+"""Lifetime of a flow that waits for another person, who may be on leave for a week."""
 _ID_BYTES: Final = 12
 
 
@@ -49,7 +49,7 @@ class Applicant(msgspec.Struct, frozen=True):
 
 
 class PresenceSample(msgspec.Struct, frozen=True):
-    """One user's presence, as the page shows it; `status` is a message."""
+    """One user's presence on the page; `status` is a message."""
 
     name: str
     upn: str
@@ -64,7 +64,7 @@ class CheckState(enum.StrEnum):
     RUNNING = "running"
     PASSED = "passed"
     OPTIONAL = "optional"
-    """Failed or unknown, and nobody has to do anything: the relay works without it."""
+    """Failed or unknown, but no action is needed: the relay works without it."""
     FAILED = "failed"
 
 
@@ -90,10 +90,10 @@ class Check(msgspec.Struct, frozen=True):
 
 
 class Verification(msgspec.Struct, frozen=True):
-    """The verification of a new grant, under way or ended.
+    """The verification of a new grant, in progress or ended.
 
     Attributes:
-        run: the id of the task that carries it out; another try is another run.
+        run: the id of the task that carries it out; each attempt is a new run.
         checks: the checks, in their order.
         samples: the presence of some users.
     """
@@ -122,7 +122,7 @@ CHECKS: Final = ("users", "presence", "push", "kept")
 
 
 def new_verification() -> Verification:
-    """Return a verification that begins."""
+    """Return a verification at its start."""
     checks = tuple(Check(name) for name in CHECKS)
     return Verification(secrets.token_hex(4), checks).with_check(Check(CHECKS[0], CheckState.RUNNING))
 
@@ -161,7 +161,7 @@ class Answered(msgspec.Struct, frozen=True):
         tenant_id: the tenant.
         account_id: the account that consented.
         upn: the account's name.
-        is_asked: whether a manager of the tenant has to accept the request; False: the account reads for it already.
+        is_asked: whether a manager of the tenant must accept the request; False: the account already reads for the tenant.
     """
 
     tenant_id: TenantId
@@ -171,13 +171,13 @@ class Answered(msgspec.Struct, frozen=True):
 
 
 class FlowFailure(msgspec.Struct, frozen=True):
-    """The reason why the last try failed.
+    """The reason why the last attempt failed.
 
     Attributes:
         problem: a key of `problems.PROBLEMS`.
         detail: more about it, a message; empty if there is nothing to add.
         values: the values of the message.
-        said: Microsoft's own words.
+        said: Microsoft's error text.
     """
 
     problem: str
@@ -192,24 +192,24 @@ class FlowFailure(msgspec.Struct, frozen=True):
 
 
 class Flow(msgspec.Struct, frozen=True):
-    """An onboarding. Each change makes another value.
+    """An onboarding, as an immutable value.
 
     Attributes:
         flow_id: its id in the addresses of its pages; no secret.
         browser: fingerprint of the secret that its browser holds in a cookie.
-        returning: fingerprint of the secret that comes back with Microsoft's answer.
+        returning: fingerprint of the secret in its browser's return cookie.
         applicant: the typed fields.
         tenant_id: the tenant that the typed domain is registered in; a check, never the source of the tenant.
-        consented: set from SIGNED_IN on, until it is kept or turned out not to work.
-        verification: the verification, once it was begun.
+        consented: the consent, from SIGNED_IN on until it is stored as a grant or has failed.
+        verification: the verification, once it has begun.
         admitted: set when DONE and the account manages the tenant.
         answered: set when DONE and it does not.
-        failure: the failure of the last try.
-        is_approved: whether Microsoft's page said that an administrator consented for everybody. It proves nothing.
+        failure: the failure of the last attempt.
+        is_approved: whether Microsoft's page reported an administrator's consent for all users. It proves nothing.
         waits_until: end of its lifetime while STARTED, in seconds since 1970; 0: the usual lifetime.
         links: the number of invitation links made; the page shows the last one.
         word_ms: the time at which the operator made the invitation that this began with, in ms since 1970; 0: none.
-        trace: goes on with the onboarding's trace; empty without one.
+        trace: context that continues the onboarding's trace; empty if there is no trace.
     """
 
     flow_id: str
@@ -239,7 +239,7 @@ class Flow(msgspec.Struct, frozen=True):
 
     @property
     def reference(self) -> str:
-        """A short reference for talking to the operator; also in the label of the suite key."""
+        """A short reference for support requests to the operator; also in the label of the suite key."""
         return self.flow_id[:8].upper()
 
     @property
@@ -272,7 +272,7 @@ def encode(flow: Flow) -> str:
 
 
 def decode(text: str) -> Flow | None:
-    """Return the flow in a JSON text; None when another release wrote it and this one cannot read it."""
+    """Return the flow in a JSON text; None if another release wrote it in an unreadable format."""
     try:
         return msgspec.json.decode(text, type=Flow)
     except msgspec.DecodeError:

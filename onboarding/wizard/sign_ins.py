@@ -1,7 +1,7 @@
-"""Sign-ins of the wizard at Microsoft: each is stored under its `state`, taken once, and bound to its browser.
+"""Sign-ins of the wizard at Microsoft. Each is stored under its `state`, usable once, and bound to its browser.
 
 sign-in         code, PKCE, nonce; posted back. The identity is verified
-admin consent   an administrator agrees for everybody; comes back in the address, and proves nothing: a sign-in follows
+admin consent   an administrator consents for all users. The answer comes in the address and proves nothing: a sign-in follows
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ class WizardSignIn(msgspec.Struct, frozen=True):
 
     @property
     def is_admin_consent(self) -> bool:
-        """True when it asks for an administrator's consent, and signs nobody in."""
+        """True if it requests an administrator's consent and signs no user in."""
         return not self.kept
 
 
 class WizardSignIns:
-    """Begins sign-ins for the wizard and takes Microsoft's answers."""
+    """Begins sign-ins for the wizard and processes Microsoft's answers."""
 
     def __init__(self, flows: Flows, client: GraphClient, consent: Consent, redirect_uri: str, quota: Quota) -> None:
         self._pending = PendingSignIns(flows, quota, WizardSignIn, "sign-in")
@@ -65,14 +65,14 @@ class WizardSignIns:
     async def begin(self, flow: Flow) -> str:
         """Begin a sign-in; return Microsoft's address for the browser.
 
-        Any work account may sign in: with a tenant in the address Microsoft would keep strangers on a page of its own,
-        and let guests in as guests. The identity is checked afterwards.
+        Any work account may sign in; the identity is checked afterwards. With a tenant in the address, Microsoft would show
+        accounts of other tenants its own error page, and sign guests in as guests.
         """
         begun = await self._consent.begin(self._redirect_uri, prompt="select_account")
         return await self._pending.begin(begun, WizardSignIn(flow.flow_id, begun.kept))
 
     async def begin_admin_consent(self, flow: Flow) -> str:
-        """Begin to ask for an administrator's consent for everybody in the flow's tenant; return Microsoft's address."""
+        """Begin a request for an administrator's consent for all users of the flow's tenant; return Microsoft's address."""
         state = secrets.token_urlsafe(32)
         await self._pending.keep(state, WizardSignIn(flow.flow_id, {}))
         return self._consent.admin_consent_url(self._redirect_uri, flow.tenant_id, state)
@@ -86,7 +86,7 @@ class WizardSignIns:
 
         Raises:
             Retryable: Microsoft did not answer.
-            CredentialRejected: the relay's registration is at fault.
+            CredentialRejected: Microsoft rejected the relay's credential.
         """
         try:
             grant = await self._consent.complete(sign_in.kept, answer)
@@ -103,12 +103,12 @@ class WizardSignIns:
         return grant
 
     def approved(self, answer: Mapping[str, str]) -> FlowFailure | None:
-        """Return the failure in an answer to a request for admin consent; None when it says that consent was given.
+        """Return the failure in an answer to a request for admin consent; None if consent was given.
 
         Raises:
             Retryable, CredentialRejected: see `finish`.
         """
-        # A failure says `admin_consent=True` as well.
+        # A failure contains `admin_consent=True` too.
         if "error" in answer:
             error = graph_consent.error_of(answer)
             if isinstance(error, ConsentFailed):
@@ -118,12 +118,12 @@ class WizardSignIns:
 
 
 def is_personal(tenant_id: TenantId) -> bool:
-    """Return whether a tenant is Microsoft's own for personal accounts."""
+    """Return whether a tenant is Microsoft's tenant for personal accounts."""
     return tenant_id == PERSONAL_ACCOUNTS
 
 
 def refused(error: RelayError, problem: str = "refused") -> FlowFailure:
-    """Return a refusal of Microsoft's as a failure, with its sentence and Microsoft's own words."""
+    """Return the failure for a refusal by Microsoft, with its meaning and Microsoft's error text."""
     refusal = getattr(error, "refusal", None)
     if refusal is None:
         return FlowFailure(problem, str(error)[:MAX_DETAIL_CHARS])

@@ -1,4 +1,4 @@
-"""The steps of the wizard: each reads and writes the flow. Views call them and render the result; no HTTP here."""
+"""The steps of the wizard, which read and write the flow. Views call them and render the result; no HTTP here."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class WizardSteps:
     async def open(
         cls, store: Store, ring: KeyRing, graph: GraphSettings, settings: WebSettings
     ) -> AsyncIterator[Self]:
-        """Yield the steps with everything that they need."""
+        """Yield the steps and their resources."""
         flows = Flows(store, ring)
         letters = Letters(store)
         eligibility = Eligibility(
@@ -118,7 +118,7 @@ class WizardSteps:
 
         Args:
             applicant: the typed fields.
-            link: the token of the invitation link, which is used up; empty without one.
+            link: the token of the invitation link, which is used up; empty if there was none.
         """
         with spans.first_step() as span:
             begun = await self._start(applicant, link, span.carried)
@@ -155,7 +155,7 @@ class WizardSteps:
         quota = self._quotas.begun
         if link:
             flow, quota = flow_module.waiting(flow), self._quotas.waiting
-        # The flow first: cut short between the two, the link is still good, and nobody has the flow's secret.
+        # The flow first: after an interruption between the two writes, the link is still valid and the flow's secret unknown.
         await self._flows.put(_name(flow.flow_id), flow_module.encode(flow), flow.lifetime, quota)
         if link and not await self._invitations.use(link):
             await self._flows.drop(_name(flow.flow_id))
@@ -168,7 +168,7 @@ class WizardSteps:
         return await self._invitations.load(link)
 
     async def invite(self, held: LoadedFlow, link: Callable[[int], str]) -> None:
-        """Make a link to this onboarding for somebody else; it replaces the one made before.
+        """Make a link to this onboarding for another person; it replaces the previous link.
 
         Args:
             held: the flow, which is stored for days from now on.
@@ -195,7 +195,7 @@ class WizardSteps:
             _count("invite", "done")
 
     async def load(self, flow_id: str) -> LoadedFlow | None:
-        """Return a flow; None when there is none, or not any more. The caller checks that it belongs to the browser."""
+        """Return a flow; None if it does not exist or has expired. The caller checks that it belongs to the browser."""
         if not flow_module.is_flow_id(flow_id):
             return None
         kept = await self._flows.load(_name(flow_id))
@@ -208,12 +208,12 @@ class WizardSteps:
             return await self._sign_ins.begin(held.flow)
 
     async def ask_admin(self, held: LoadedFlow) -> str:
-        """Begin to ask for an administrator's consent for everybody; return Microsoft's address."""
+        """Begin a request for an administrator's consent for all users; return Microsoft's address."""
         with spans.step(held.flow.trace, "admin_consent"):
             return await self._sign_ins.begin_admin_consent(held.flow)
 
     async def returned(self, answer: Mapping[str, str], is_returning: Callable[[Flow], bool]) -> str | None:
-        """Take Microsoft's answer; return the id of its flow, or None when it belongs to no flow of this browser.
+        """Process Microsoft's answer; return the id of its flow, or None if it belongs to no flow of this browser.
 
         Args:
             answer: the fields that were posted, or came in the address.
@@ -253,7 +253,7 @@ class WizardSteps:
         return await self._verifications.is_alive(held.flow)
 
     async def another_key(self, held: LoadedFlow) -> bool:
-        """Make another suite key in place of the one that was shown, which stops working. Return False when none may be made."""
+        """Make a suite key that replaces the one that was shown, which stops working. Return False if no key may be made."""
         admitted = held.flow.admitted
         if admitted is not None and not admitted.key and not admitted.is_pending:
             is_made = await self._admission.another_key(held.flow, held.kept)
@@ -262,22 +262,22 @@ class WizardSteps:
         return True
 
     async def request_of(self, held: LoadedFlow) -> AccessRequest | None:
-        """Return the access request that the flow ended in; None when it ended otherwise, or the request is gone."""
+        """Return the access request that the flow ended in; None if it ended otherwise, or the request no longer exists."""
         answered = held.flow.answered
         if answered is None or not answered.is_asked:
             return None
         return await self._requests.load(answered.tenant_id, answered.account_id)
 
     async def tenant_state(self, held: LoadedFlow) -> TenantState | None:
-        """Return the present state of the tenant of a finished flow; None when it is not connected."""
+        """Return the current state of the tenant of a finished flow; None if it is not connected."""
         return await self._admission.eligibility.tenant_state(held.flow.tenant_id)
 
     async def sweep(self) -> None:
-        """Delete tenants that nobody approved in time; runs until cancelled."""
+        """Delete tenants that were not approved in time; runs until cancelled."""
         await self._admission.eligibility.sweep()
 
     async def forget_key(self, held: LoadedFlow) -> bool:
-        """Delete the suite key's text, which is about to be shown. Return False when it was shown meanwhile."""
+        """Delete the suite key's text, which is about to be shown. Return False if another request has shown it."""
         return await self._admission.forget_key(held.flow, held.kept)
 
     async def _keep_outcome(self, held: LoadedFlow, outcome: NewGrant | FlowFailure) -> None:
@@ -289,8 +289,8 @@ class WizardSteps:
             _count("consent", "done")
         else:
             changed = self._with_failure(msgspec.structs.replace(flow, consented=None), outcome)
-        # Two sign-ins of one flow that end at once: whoever is second finds the flow changed, and what the first brought
-        # is as good.
+        # If two sign-ins of one flow end at once, the second finds the flow changed; the result of the first is
+        # equivalent.
         await self._replace(held, changed)
 
     async def _keep_approval(self, held: LoadedFlow, failure: FlowFailure | None) -> None:
@@ -320,7 +320,7 @@ class WizardSteps:
 
 
 _WAITING = frozenset({"admin_needed", "approval_asked"})
-"""Failures that only an administrator can end, perhaps days later."""
+"""Failures that only an administrator can resolve, perhaps days later."""
 
 
 def _count(step: str, outcome: str) -> None:

@@ -3,10 +3,10 @@
     "Yes" ──► PROVING, run r ──► a task: users ─► presence ─► push ─► kept ──► DONE
                   │                 │ alive: a key in Redis that is renewed while the task lives
                   ▼                 ▼
-    the page reads the flow, and whether the run is alive; a run that is not was interrupted, and can be tried again
+    the page reads the flow, and whether the run is alive; a run that is not alive was interrupted and can be retried
 
-Every write of a run requires the flow as the run left it. So of two runs, or of a run and a person who chose another account
-meanwhile, one notices, and stops before anything is kept.
+Every write of a run requires the flow to be unchanged since the run's last write. So a run stops before it stores anything if
+another run, or a person who chose another account meanwhile, has changed the flow.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _LONGEST: Final = timedelta(minutes=2)
-"""Time limit of a verification: three reads with their repeats, and a subscription that Graph calls us back for."""
+"""Time limit of a verification: three reads with their retries, and a subscription that Graph validates by a request to us."""
 
 
 class _Superseded(Exception):
@@ -51,10 +51,10 @@ class _Superseded(Exception):
 
 
 class VerificationRunner:
-    """Runs verifications in this process; a context that cancels those under way at its end.
+    """Runs verifications in this process; a context manager that cancels those in progress on exit.
 
     Attributes:
-        heartbeat_timeout: time without a heartbeat after which a run counts as dead: the delay that a killed process costs.
+        heartbeat_timeout: time without a heartbeat after which a run counts as dead: the delay after a process was killed.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class VerificationRunner:
         flow = msgspec.structs.replace(flow, verification=new_verification(), failure=None)
         assert flow.verification is not None
         name = _name(flow, flow.verification)
-        await self._flows.put(name, "", self.heartbeat_timeout)  # alive before anybody can see it
+        await self._flows.put(name, "", self.heartbeat_timeout)  # alive before any reader can see it
         replaced = await self._flows.replace(kept, flow_module.encode(flow))
         if replaced is None:
             return
@@ -99,7 +99,7 @@ class VerificationRunner:
         if flow.verification is None:
             return False
         name = _name(flow, flow.verification)
-        # A process that is too busy to show life still knows what it does itself.
+        # A process that is too busy to renew its heartbeat still knows its own tasks.
         return name in self._tasks or await self._flows.is_kept(name)
 
     async def _run(self, run: _Run) -> None:
@@ -111,7 +111,7 @@ class VerificationRunner:
         except _Superseded:
             log.info("verification_superseded", reference=run.flow.reference)
         except RelayError as error:
-            # It could not be written down. The run's life ends, and the page offers to try again.
+            # The result could not be written. The heartbeat expires, and the page offers to try again.
             log.warning(
                 "verification_interrupted", reference=run.flow.reference, error=str(error), **support_fields(error)
             )
@@ -178,7 +178,7 @@ class _Run:
         self.kept = kept
 
     async def record(self, check: Check, shown: tuple[PresenceSample, ...]) -> None:
-        """Write the result of a check, and that the next one is running."""
+        """Write the result of a check, and the start of the next one."""
         assert self.flow.verification is not None
         verification = self.flow.verification.with_check(check)
         following = CHECKS[CHECKS.index(check.name) + 1 :][:1]

@@ -1,6 +1,6 @@
 """The routes of the wizard: each view reads the request, takes a step, and renders a page or redirects.
 
-Every page of a flow has an address of its own and is read by GET; forms answer with a redirect to it. So reloading, going
+Every page of a flow has its own address and is read by GET; forms answer with a redirect to it. So reloading, going
 back and sending a form twice do no harm.
 """
 
@@ -71,7 +71,7 @@ class WizardViews:
         ]
 
     async def start(self, request: Request) -> Response:
-        """Show the first form, or take it."""
+        """Show the first form, or process it."""
         if self._settings.sign_up is SignUp.INVITED:
             return self._pages.page("wizard/invited_only.html", 403)
         if request.method != "POST":
@@ -79,7 +79,7 @@ class WizardViews:
         return await self._start(request, await self._first_forms.fields(request, RequestKind.SIGN_UP))
 
     async def invited(self, request: Request) -> Response:
-        """Open an invitation link, or take its form."""
+        """Show the form of an invitation link, or process it."""
         link = request.path_params["link"]
         typed = await self._first_forms.fields(request, RequestKind.SIGN_UP) if request.method == "POST" else None
         invitation = await self._steps.invitation(link)
@@ -104,7 +104,7 @@ class WizardViews:
         except StoreUnavailable:
             raise
         except Retryable as error:
-            # What was typed is worth more than a page that says the same.
+            # Show the form again, so that the typed text is not lost.
             return self._form_page(request, given, {}, status=503, notice=problem_of(error), link=link, fixed=fixed)
         if started in ("link_gone", "not_invited"):
             raise ProblemError(started)
@@ -118,7 +118,7 @@ class WizardViews:
         return response
 
     async def show(self, request: Request) -> Response:
-        """Show a flow at its present stage."""
+        """Show a flow at its current stage."""
         held, secret = await self._load(request)
         flow = held.flow
         match flow.stage:
@@ -143,24 +143,24 @@ class WizardViews:
         return await self._send_to_microsoft(request, self._steps.authorize)
 
     async def ask_admin(self, request: Request) -> Response:
-        """Send the browser to Microsoft for an administrator's consent for everybody."""
+        """Send the browser to Microsoft for an administrator's consent for all users."""
         return await self._send_to_microsoft(request, self._steps.ask_admin)
 
     async def returned(self, request: Request) -> Response:
-        """Take Microsoft's answer: posted from Microsoft's page, or in the address after an administrator's consent."""
+        """Process Microsoft's answer: posted from Microsoft's page, or in the address after an administrator's consent."""
         if request.method == "POST":
             answer = await forms.fields_of(request)
-        else:  # a route for POST alone would leave GET to the flows' pages
+        else:  # with a route for POST only, GET would match the flows' pages
             answer = forms.query_of(request)
-            # A code in an address was not asked for, and would be in histories and logs. A refusal comes so where Entra looked
-            # at the request before it looked at `response_mode`.
+            # We never request a code in the address: it would be in histories and logs. A refusal comes this way if Entra
+            # rejected the request before it read `response_mode`.
             if "code" in answer or not answer.keys() & {"admin_consent", "error"}:
                 raise ProblemError("wrong_method")
         shown = await self._others(request, answer)
         if shown is not None:
             return shown
         begun = cookies.flows_of(request)
-        if not begun:  # no answer to a browser that began nothing; Redis need not be asked
+        if not begun:  # not an answer for this browser, which began nothing; no request to Redis needed
             raise ProblemError("unknown_sign_in")
         back = begun[-1]
         try:
@@ -172,7 +172,7 @@ class WizardViews:
         return _to(f"{ONBOARDING}/{flow_id}")
 
     async def invite(self, request: Request) -> Response:
-        """Make an invitation link for somebody else."""
+        """Make an invitation link for another person."""
         held, secret = await self._load_for_form(request, RequestKind.SIGN_UP)
         with _leading_back(held):
             await self._steps.invite(held, lambda number: link_token(secret, number))
@@ -186,7 +186,7 @@ class WizardViews:
         return _to(_address(held.flow))
 
     async def key(self, request: Request) -> Response:
-        """Show the suite key once, or make another one in place of a lost key."""
+        """Show the suite key once, or make a new one that replaces a lost key."""
         if request.method == "POST":
             held, _ = await self._load_for_form(request)
             with _leading_back(held):
@@ -199,7 +199,7 @@ class WizardViews:
             return _to(_address(held.flow))
         key = held.flow.admitted.key if forms.will_be_seen(request) else ""
         if key and not await self._steps.forget_key(held):
-            key = ""  # another page was faster, and has it
+            key = ""  # another page was faster and shows it
         settings = self._settings
         return self._flow_page(
             "wizard/key.html",
@@ -274,7 +274,7 @@ class WizardViews:
     async def _load(self, request: Request) -> tuple[LoadedFlow, str]:
         """Return the flow of an address and its browser's secret. A flow of another browser counts as unknown."""
         flow_id = request.path_params["flow_id"]
-        has_cookie = bool(cookies.claimed_secret(request, flow_id))  # without it Redis need not be asked
+        has_cookie = bool(cookies.claimed_secret(request, flow_id))  # without it, no request to Redis is needed
         held = await self._steps.load(flow_id) if has_cookie else None
         secret = cookies.secret_of(request, held.flow) if held is not None else ""
         if held is None or not secret:
@@ -282,7 +282,7 @@ class WizardViews:
         return held, secret
 
     async def _load_for_form(self, request: Request, budget: RequestKind | None = None) -> tuple[LoadedFlow, str]:
-        """Return the flow and the secret of a form's address; the form must be ours."""
+        """Return the flow and the secret of a form's address; the form must come from our page."""
         given = await self._form(request)
         flow_id = request.path_params["flow_id"]
         typed = cookies.claimed_secret(request, flow_id)
@@ -298,7 +298,7 @@ class WizardViews:
 
 @contextmanager
 def _leading_back(held: LoadedFlow) -> Iterator[None]:
-    """Turn the errors of a step into a page that leads back to the flow."""
+    """Turn the errors of a step into a page that links back to the flow."""
     try:
         yield
     except RelayError as error:
@@ -315,5 +315,5 @@ def _address(flow: Flow) -> str:
 
 
 def _to(path: str) -> RedirectResponse:
-    """Redirect to a path of ours; no header or field decides where."""
+    """Redirect to a path of this site; no header or field influences the target."""
     return RedirectResponse(path, status_code=303)

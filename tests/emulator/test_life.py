@@ -228,7 +228,7 @@ def test_an_out_of_office_event_ends_by_itself_and_an_automatic_reply_goes_befor
 
 
 def test_only_what_can_end_by_itself_takes_a_time(office: Office) -> None:
-    with pytest.raises(ValueError, match="call does not end by itself"):
+    with pytest.raises(ValueError, match="call does not end automatically"):
         office.life.act(office.ada, "call", for_s=5)
 
 

@@ -44,13 +44,13 @@ async def test_without_being_asked_for_there_is_no_proxy() -> None:
     [
         (["--port", "70000"], "the port is 70000; give one from 1 to 65535, or 0"),
         (["--proxy-port", "-1"], "the proxy port is -1; give one from 1 to 65535, or 0"),
-        (["--port", "8400", "--proxy-port", "8400"], "give the proxy a port of its own"),
+        (["--port", "8400", "--proxy-port", "8400"], "give the proxy another port"),
         (["--tls-cert", "x.pem"], "give both, or neither"),
         (["--speed", "-1"], "the speed is -1; give one from 0"),
         (["--world", "/nowhere.json"], "give `demo`, or a JSON file"),
         (["--switches", '{"spelling": "klingon"}'], "emulator/switches.py has all names and values"),
         (["--switches", "{"], "emulator/switches.py has all names and values"),
-        (["--ca-dir", "/proc/nowhere"], "give a folder that can be written to"),
+        (["--ca-dir", "/proc/nowhere"], "give a writable folder"),
         (["--tls-cert", "/dev/null", "--tls-key", "/dev/null"], "readable PEM files that belong together"),
     ],
 )

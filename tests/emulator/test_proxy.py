@@ -61,7 +61,7 @@ async def test_whatever_is_not_microsofts_is_refused_and_noted(microsoft: Cloud,
     assert answer.startswith("HTTP/1.1 403 Forbidden\r\n")
     (entry,) = microsoft.journal
     assert (entry.path, entry.status) == (target, 403)
-    assert "Only CONNECT to Microsoft's host names" in entry.reason
+    assert "only CONNECT to Microsoft's host names" in entry.reason
 
 
 async def test_clients_learn_that_the_proxy_refused(microsoft: Cloud) -> None:

@@ -3,12 +3,12 @@
     pip install aiomqtt httpx
     MQTT_USERNAME=presence MQTT_PASSWORD=… python bridge.py http://127.0.0.1:8790 BROKER [PORT]
 
-    homeassistant/sensor/presence_agent/ID/config    what the sensor is; empty once the colleague is gone
+    homeassistant/sensor/presence_agent/ID/config    the definition of the sensor; empty once the colleague is removed
     presence_agent/ID                                its state and attributes
     presence_agent/availability                      online while the agent is connected, else offline: sensors are unavailable
 
-Everything is retained, so that Home Assistant knows it after a restart: the broker keeps the presence of people, so let only Home Assistant
-read it. ID is a digest of the colleague's name, because a topic may not hold every character.
+All messages are retained, so that Home Assistant has them after a restart. The broker therefore stores people's presence: let only
+Home Assistant read it. ID is a digest of the colleague's name, because a topic may not contain every character.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ AVAILABILITY = "presence_agent/availability"
 
 
 class Bridge:
-    """Follows the agent and keeps the broker as it is. One for each connection to the broker."""
+    """Follows the agent and updates the broker. One for each connection to the broker."""
 
     def __init__(self, agent: str, mqtt: aiomqtt.Client) -> None:
         self.agent = agent
@@ -45,10 +45,10 @@ class Bridge:
         self.is_complete = False
 
     async def run(self) -> None:
-        """Follow the agent for ever.
+        """Follow the agent until the connection to the broker ends.
 
         Raises:
-            aiomqtt.MqttError: the broker has gone.
+            aiomqtt.MqttError: the connection to the broker was lost.
         """
         await self.mqtt.subscribe(f"{PREFIX}/+/config", qos=1)
         cleaning = asyncio.create_task(self.find_left_over())
@@ -89,10 +89,10 @@ class Bridge:
                     say(f"{len(self.shown)} colleagues are shown.")
 
     async def show(self, colleague: dict[str, Any]) -> None:
-        """Tell the state of a colleague, and first of all that there is one."""
+        """Publish the state of a colleague, after the definition of a new colleague's sensor."""
         key = identity(colleague["user"])
         is_new = key not in self.shown
-        # Before anything is told: the broker echoes it, and `find_left_over` must know the colleague by then.
+        # Before publishing: the broker echoes messages, and `find_left_over` must know the colleague by then.
         self.shown[key] = colleague
         self.left_over.discard(key)
         if is_new:
@@ -101,14 +101,14 @@ class Bridge:
         await self.publish(f"presence_agent/{key}", json.dumps({name: colleague[name] for name in told}))
 
     async def forget(self, key: str) -> None:
-        """Take the sensor of a colleague away."""
+        """Remove the sensor of a colleague."""
         self.shown.pop(key, None)
         self.left_over.discard(key)
         for topic in (f"{PREFIX}/{key}/config", f"presence_agent/{key}"):
             await self.publish(topic, "")
 
     async def find_left_over(self) -> None:
-        """Take away sensors of colleagues who went while this program did not run: the broker has kept them."""
+        """Remove sensors of colleagues who were removed while this program did not run: the broker has retained them."""
         async for message in self.mqtt.messages:
             key = message.topic.value.split("/")[-2]
             if message.payload and key not in self.shown:
@@ -117,12 +117,12 @@ class Bridge:
                     await self.clean_up()
 
     async def clean_up(self) -> None:
-        """Take away the sensors of all who are not shown."""
+        """Remove the sensors of all colleagues who are not shown."""
         for key in self.left_over - self.shown.keys():
             await self.forget(key)
 
     async def publish(self, topic: str, payload: str) -> None:
-        """Tell the broker, which keeps it."""
+        """Publish a retained message."""
         await self.mqtt.publish(topic, payload, qos=1, retain=True)
 
 
@@ -142,7 +142,7 @@ def sensor(key: str, colleague: dict[str, Any]) -> dict[str, Any]:
 
 
 def identity(user: str) -> str:
-    """Return the part of a topic that stands for a colleague."""
+    """Return the part of a topic that identifies a colleague."""
     return hashlib.sha256(user.encode()).hexdigest()[:16]
 
 
@@ -160,17 +160,17 @@ async def events(response: httpx.Response) -> AsyncIterator[tuple[str, dict[str,
 
 
 def say(words: str) -> None:
-    """Tell a person."""
+    """Print a message to stderr."""
     print(words, file=sys.stderr, flush=True)
 
 
 async def main() -> None:
-    """Connect to the broker, again and again."""
+    """Connect to the broker, and reconnect when the connection ends."""
     if not 3 <= len(sys.argv) <= 4:
         sys.exit("usage: bridge.py URL BROKER [PORT]")
     agent, broker = sys.argv[1:3]
     port = int(sys.argv[3]) if len(sys.argv) == 4 else 1883
-    gone = aiomqtt.Will(AVAILABILITY, "offline", qos=1, retain=True)  # the broker says it when this program dies
+    gone = aiomqtt.Will(AVAILABILITY, "offline", qos=1, retain=True)  # the broker publishes it when this program dies
     while True:
         try:
             async with aiomqtt.Client(

@@ -1,4 +1,4 @@
-"""A console of the agent: one line of JSON for each change. Only the standard library is needed.
+"""A console of the agent: prints one line of JSON for each change. Needs only the standard library.
 
 python console.py http://127.0.0.1:8790 [USER...]
 """
@@ -21,7 +21,7 @@ SILENCE_S = 60
 
 
 class Console:
-    """What is shown. `last_event_id` is where the next stream goes on."""
+    """The state of the console. The next stream continues after `last_event_id`."""
 
     def __init__(self, agent: str, users: list[str]) -> None:
         self.address = urlsplit(agent).netloc
@@ -47,7 +47,7 @@ class Console:
         raise OSError("the agent ended the stream")
 
     def take(self, name: str, data: dict[str, Any]) -> None:
-        """Take one event. Those that are newer than this program are ignored."""
+        """Process one event. Kinds of events that this program does not know are ignored."""
         match name:
             case "everything":
                 self.fresh = set()
@@ -72,7 +72,7 @@ class Console:
         self.shown[user] = line
 
     def forget(self, user: str) -> None:
-        """Show a colleague no more."""
+        """Stop showing a colleague."""
         if self.shown.pop(user, None):
             print_line({"user": user, "status": "removed", "reason": "", "certain": True})
 
@@ -97,7 +97,7 @@ def print_line(line: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Show colleagues until somebody ends the program."""
+    """Show colleagues until the user ends the program."""
     if len(sys.argv) < 2:
         sys.exit("usage: console.py URL [USER...]")
     console = Console(sys.argv[1], sys.argv[2:])
@@ -106,7 +106,7 @@ def main() -> None:
             console.listen()
         except (OSError, http.client.HTTPException) as error:
             print(f"disconnected: {error}", file=sys.stderr, flush=True)
-            print_line({"connected": False})  # what is shown may be old: draw it so
+            print_line({"connected": False})  # the shown states may be old: display them as uncertain
         time.sleep(1)
 
 

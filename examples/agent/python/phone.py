@@ -1,4 +1,4 @@
-"""Tell the agent the state of a phone, as a connector of a PBX does.
+"""Report the state of a phone to the agent, as a connector of a PBX does.
 
 python phone.py http://127.0.0.1:8790 EXTENSION idle|ringing|busy|do_not_disturb|forwarded_to_voicemail|forwarded_to_number|unknown
 """
@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 
 
 def main() -> None:
-    """Tell one state, and print what the agent says."""
+    """Report one state, and print the agent's answer."""
     if len(sys.argv) != 4:
         sys.exit("usage: phone.py URL EXTENSION STATE")
     agent, extension, state = sys.argv[1:]
-    # A connector tells the state again before `expires_s`; nobody is busy for ever when it dies.
+    # A connector repeats the state before `expires_s`, so a state does not persist after the connector has died.
     told = {"user": extension, "state": state, "sequence": time.time_ns() // 1_000_000, "expires_s": 600}
     body = json.dumps({"connector": "example", "states": [told]}).encode()
     connection = http.client.HTTPConnection(urlsplit(agent).netloc, timeout=10)

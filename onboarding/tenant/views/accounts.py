@@ -56,11 +56,11 @@ _ACCOUNTS: Final = f"{TENANT}/accounts"
 
 @dataclass(frozen=True, slots=True)
 class AccountRow:
-    """One account as the page shows it.
+    """One account on the page.
 
     Attributes:
         grant: the record. No template reads its token cache.
-        reason: a sentence that says why it does not work; empty when it does.
+        reason: a sentence that explains why it does not work; empty if it works.
         is_me: whether the visitor is this account.
     """
 
@@ -129,7 +129,7 @@ class AccountViews:
         )
 
     async def _own_page(self, visitor: Visitor) -> Response:
-        """Show its own state to an account that reads for the tenant and does not manage it."""
+        """Show an account that reads for the tenant but does not manage it its own state."""
         grant = visitor.own_grant
         assert grant is not None
         heading = english("Your account")
@@ -182,7 +182,7 @@ class AccountViews:
             return await self._reauthentication.require(request, visitor, "withdraw-last", what)
         try:
             await self._withdraw(visitor, grant, unless_last=True)
-        except LastGrant:  # the others were withdrawn in this very moment
+        except LastGrant:  # the others were withdrawn at the same moment
             return await self._reauthentication.require(request, visitor, "withdraw-last", what)
         return _to_page()
 
@@ -197,7 +197,7 @@ class AccountViews:
         return _to_page()
 
     async def returned(self, pending: PendingSignIn, answer: Mapping[str, str]) -> Response:
-        """Take Microsoft's answer to a request for a consent."""
+        """Process Microsoft's answer to a request for a consent."""
         services, consent = self._services, pending.consent
         assert consent is not None
         held = await services.sessions.named(consent.session)
@@ -225,7 +225,7 @@ class AccountViews:
     async def _keep_consent(
         self, visitor: Visitor, pending: PendingSignIn, answer: Mapping[str, str]
     ) -> tuple[str, str]:
-        """Keep a consent that works; return the key and the subject of the message about it."""
+        """Store a consent that works; return the key and the subject of the message about it."""
         services, consent = self._services, pending.consent
         assert consent is not None
         consented = await services.sign_ins.consented(pending, answer)
@@ -293,7 +293,7 @@ def _sentence(trouble: RefusalRecord | None) -> str:
 
 
 def _meaning(code: str, number: int = 0) -> str:
-    """Return the sentence for an error code of Microsoft's; empty without a code."""
+    """Return the sentence for a Microsoft error code; empty without a code."""
     if not code:
         return ""
     error, _, suberror = code.partition("/")

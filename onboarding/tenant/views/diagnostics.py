@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 USERS: Final = f"{TENANT}/users"
 MOST_ROWS: Final = 200
-"""Users on a page; a filter finds the others."""
+"""Users on a page; the filter finds the others."""
 
 
 class DiagnosticViews:
@@ -95,7 +95,7 @@ class DiagnosticViews:
     # One user
 
     async def watch(self, request: Request) -> Response:
-        """Watch a user for a minute, and go on to the page about that user."""
+        """Watch a user for a minute, and redirect to the page about that user."""
         visitor, given = await self._services.auth.form(request, Action.SEE_PRESENCE)
         text = given.get("name", "")[:MAX_NAME_CHARS]
         name = normalise(text)
@@ -153,7 +153,7 @@ def _shown(row: UserRow) -> dict[str, Any]:
     if row.word is Word.NOT_REQUESTED:
         absence = NOT_REQUESTED
     return {
-        "key": row.names[0],  # stays while a name is being resolved, so that whoever is at the link stays there
+        "key": row.names[0],  # does not change while a name is being resolved, so that the focus stays on the link
         "title": row.title,
         "names": [name for name in row.names if name != row.title.casefold()][:5],
         "word": row.word,

@@ -1,13 +1,13 @@
-"""Deletes a tenant for good: the data, the order, and the page afterwards.
+"""Deletes a tenant permanently: the data, the order, and the page afterwards.
 
     0  Microsoft      asks for the password again; see `reauthentication`
-    1  session        records what is about to be deleted, so that the next page can list it whatever happens in between
+    1  session        records the data to be deleted, so that the next page can list it even after an interruption
     2  suite keys     are revoked one by one; their streams end
-    3  tenant, grants, audit log    are deleted in one step, on disk; the worker gets a hint, and reads a record of it if it missed that
+    3  tenant, grants, audit log    are deleted in one step, on disk; the worker gets a notice, and a record if it missed the notice
     4  Microsoft      the subscriptions are ended with tokens that are still available
 
-Interrupted before 3, the organisation still exists, its suites perhaps without keys, and pressing the button again goes on.
-Interrupted after 3, only the worker has something left to do, and subscriptions at Microsoft expire within the hour.
+Interrupted before 3, the organisation still exists, perhaps without suite keys, and pressing the button again continues.
+Interrupted after 3, only work of the worker remains, and subscriptions at Microsoft expire within the hour.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class LeavingViews:
         ]
 
     async def leave(self, request: Request) -> Response:
-        """Ask for the domain, or for the password once the domain was typed."""
+        """Show the form for the domain; once the domain was typed, require the password."""
         services = self._services
         given: dict[str, str] = {}
         if request.method == "POST":
@@ -82,7 +82,7 @@ class LeavingViews:
         )
 
     async def left(self, request: Request) -> Response:
-        """List what was deleted. The tenant is gone, so no visitor is let in; the session has the list."""
+        """List the deleted data. The tenant no longer exists, so there are no visitors; the list is in the session."""
         services = self._services
         secret = TENANT_COOKIES.session_secret(request)
         held = await services.sessions.load(secret)
@@ -122,5 +122,5 @@ class LeavingViews:
 
 
 def phrase(visitor: Visitor) -> str:
-    """Return the text that has to be typed to confirm."""
+    """Return the text that the visitor must type to confirm."""
     return visitor.tenant.domain or visitor.tenant.name or visitor.tenant_id

@@ -1,7 +1,7 @@
 """Managers of a tenant, and requests to read for it.
 
-A manager's right is bound to the object id in Microsoft's directory at the time, because a name may be given to somebody
-else. A person who asks to read has consented already; a read tests the consent before it becomes a grant. The grant gives no other right.
+A manager's right is bound to the object id in Microsoft's directory, because a name may be reassigned to another person. A person
+who requests to read has already consented; a read tests the consent before it becomes a grant. The grant gives no other right.
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ class PeopleViews:
         return _to_page()
 
     async def withdraw(self, request: Request) -> Response:
-        """Withdraw the visitor's own request, as long as it waits."""
+        """Withdraw the visitor's own request while it waits."""
         services = self._services
         visitor, _ = await services.auth.form(request, Action.WITHDRAW_OWN_REQUEST)
         session = visitor.session
@@ -224,7 +224,7 @@ def _account_of(request: Request) -> UserId:
 
 
 def _ended(visitor: Visitor, step: str) -> RedirectResponse:
-    """Log that the visitor's right ended during the step, and send them to the page, which does not let them in."""
+    """Log that the visitor's right ended during the step, and redirect to the page, which refuses access."""
     log.warning(
         "tenant_right_ended_meanwhile", tenant_id=visitor.tenant_id, account_id=visitor.session.account_id, step=step
     )

@@ -1,4 +1,4 @@
-"""The settings of a tenant, in groups; each group is a form of its own."""
+"""The settings of a tenant, in groups; each group is a separate form."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ class SettingViews:
     async def save(self, request: Request) -> Response:
         """Save one group.
 
-        Only the settings that were changed on the page are written, so two people who change different ones both succeed. When
-        somebody else changed the same setting meanwhile, nothing is written and the page says so.
+        Only the settings that were changed on the page are written, so two people who change different ones both succeed. If
+        another person changed the same setting meanwhile, nothing is written and the page shows the conflict.
         """
         services = self._services
         group = GROUPS.get(request.path_params["group"])
@@ -126,7 +126,7 @@ class SettingViews:
     async def _conflict(
         self, visitor: Visitor, group: SettingGroup, wanted: Mapping[str, str], names: frozenset[str]
     ) -> Response:
-        """Show the values that somebody else saved meanwhile beside the typed ones; sending the form again saves the typed ones."""
+        """Show the values that another person saved meanwhile next to the typed ones; sending the form again saves the latter."""
         tenant = await self._services.tenants.load(visitor.tenant_id)
         now = tenant.settings if tenant is not None else {}
         typed = {**now, **{name: value for name, value in wanted.items() if name != NOTIFY_SECRET}}
@@ -176,7 +176,7 @@ def _with_opt_outs(changed: Mapping[str, str], current: Mapping[str, str]) -> tu
     never = permission.WATCH_NEVER
     if never not in changed:
         return dict(changed), []
-    # The operator's command keeps what was typed there.
+    # The operator's command stores the text as typed.
     wanted, kept = changed[never].split("\n"), permission.tidied(current.get(never, "")).split("\n")
     ended = [name for name in kept if name and name not in wanted]
     everybody = permission.tidied("\n".join([*kept, *wanted]))
@@ -187,10 +187,10 @@ def _with_opt_outs(changed: Mapping[str, str], current: Mapping[str, str]) -> tu
 
 
 def _is_as_seen(name: str, value: str, given: Mapping[str, str], current: Mapping[str, str]) -> bool:
-    """Return whether a value is the one that the form was shown with, so that the form does not change it.
+    """Return whether a value equals the one that the form was shown with, so the form does not change it.
 
-    A value equal to the stored one counts as unchanged, and so does one that somebody else changed meanwhile and that this form
-    still has as it was before.
+    A value equal to the stored one counts as unchanged. So does a value that another person changed meanwhile and that this form
+    still has in its earlier state.
     """
     if value == current.get(name, ""):
         return True

@@ -1,4 +1,4 @@
-"""Signing in to the tenant's page and out of it, and the page for a visitor who may not open it.
+"""Signing in to the tenant's page and out of it, and the page for a visitor without access.
 
 Forms answer with a redirect, so reloading and sending twice do no harm.
 """
@@ -54,8 +54,8 @@ class SignInViews:
         """Begin a session for the person who signed in.
 
         Raises:
-            SignInFailed: nobody did.
-            RelayError: as of `TenantSignIns.identify` and the store.
+            SignInFailed: the sign-in failed.
+            RelayError: see `TenantSignIns.identify` and the store.
         """
         services = self._services
         who = await services.sign_ins.identify(pending, answer)
@@ -69,7 +69,7 @@ class SignInViews:
         return await self._services.door.sign_out(request)
 
     async def closed_page(self, request: Request, session: Session, access: Access) -> Response:
-        """Return the page for somebody who signed in and may not open the tenant's page."""
+        """Return the page for a person who signed in but has no access to the tenant's page."""
         log.info("tenant_page_closed", tenant_id=session.tenant_id, account_id=session.account_id, why=access.name)
         services = self._services
         is_connected = access is not Access.NOT_CONNECTED

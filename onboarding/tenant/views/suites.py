@@ -38,7 +38,7 @@ OVERLAPS: Final = {
     "3d": (timedelta(days=3), english("3 days")),
     "7d": (timedelta(days=7), english("7 days")),
 }
-"""Choice -> (time that the old key goes on working, label). No longer than `MAX_OVERLAP`."""
+"""Choice -> (time that the old key stays valid, label). No longer than `MAX_OVERLAP`."""
 MOST_ENDED: Final = 50
 """Ended keys on the page; the audit log has all of them."""
 USUAL_OVERLAP: Final = "1d"
@@ -47,7 +47,7 @@ _MAX_ATTEMPT_CHARS: Final = 40
 
 @dataclass(frozen=True, slots=True)
 class SuiteRow:
-    """One suite key as the page shows it."""
+    """One suite key on the page."""
 
     key: KeyRecord
     streams: OpenStreams
@@ -93,7 +93,7 @@ class SuiteViews:
         return await self._page(visitor)
 
     async def make(self, request: Request) -> Response:
-        """Make a key for another suite and go on to the page that shows it."""
+        """Make a key for another suite, and redirect to the page that shows it."""
         visitor, given = await self._services.auth.form(request, Action.CHANGE_KEYS)
         label, fault = line(given.get("label", ""), MAX_LABEL_CHARS)
         if fault:
@@ -108,7 +108,7 @@ class SuiteViews:
         return _to(f"{SUITES}/key")
 
     async def show_key(self, request: Request) -> Response:
-        """Show the key that was made last; its text is on this page once."""
+        """Show the last key; its text is shown once."""
         services = self._services
         visitor = await services.auth.visitor(request, Action.CHANGE_KEYS)
         fresh = visitor.session.fresh
@@ -123,7 +123,7 @@ class SuiteViews:
             token=visitor.token,
             fresh=fresh,
             key=text,
-            # Its text was never shown, and it has ended: it was made too long ago, or in a second try at the same time.
+            # The key has ended and its text was never shown: it was made too long ago, or in a second attempt at the same time.
             has_ended=record is None or record.has_ended(datetime.now(UTC)),
             former_ends=await self._end_of(visitor, fresh.rotates),
             attempt=_new_attempt(),
@@ -133,7 +133,7 @@ class SuiteViews:
         )
 
     async def rename(self, request: Request) -> Response:
-        """Rename a suite, or show what is wrong with the name."""
+        """Rename a suite, or show the fault of the name."""
         visitor, given = await self._services.auth.form(request, Action.CHANGE_KEYS)
         record = await self._named(request, visitor)
         label, fault = line(given.get("label", ""), MAX_LABEL_CHARS)
@@ -148,7 +148,7 @@ class SuiteViews:
         return _to(SUITES)
 
     async def rotate(self, request: Request) -> Response:
-        """Ask how long the old key goes on working, or make the new key."""
+        """Show the form for the overlap of the old key, or make the new key."""
         services = self._services
         given: dict[str, str] = {}
         if request.method == "POST":
@@ -208,7 +208,7 @@ class SuiteViews:
         services = self._services
         connected = await services.connected.of(visitor.tenant_id)
         now = datetime.now(UTC)
-        # A key whose text nobody was shown is not a suite's yet.
+        # A key whose text was not shown yet belongs to no suite.
         records = [key for key in await services.suite_keys.list(visitor.tenant_id) if not key.is_provisional]
         suites = [
             SuiteRow(key, connected.get(key.key_id, OpenStreams()), key.has_ended(now)) for key in reversed(records)
