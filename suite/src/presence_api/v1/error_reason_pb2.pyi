@@ -52,28 +52,28 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_START_EXPECTED: _ErrorReason.ValueType  # 6
     """The first request was not `start`, its parts took longer than 30 s, or a `start` had `more_follows` where nothing can
-    follow. Code INVALID_ARGUMENT. Mend the client.
+    follow. Code INVALID_ARGUMENT. Fix the client.
 
     Example: { "reason": "ERROR_REASON_START_EXPECTED", "domain": "presence.relay", "metadata": {} }
     """
     ERROR_REASON_ACTION_EXPECTED: _ErrorReason.ValueType  # 7
-    """A request after the start was not a `change`. Code INVALID_ARGUMENT. Mend the client.
+    """A request after the start was not a `change`. Code INVALID_ARGUMENT. Fix the client.
 
     Example: { "reason": "ERROR_REASON_ACTION_EXPECTED", "domain": "presence.relay", "metadata": {} }
     """
     ERROR_REASON_SUITE_KEY_UNKNOWN: _ErrorReason.ValueType  # 8
-    """No `authorization: Bearer psk_…` was sent, or the key is not known. Code UNAUTHENTICATED. Tell a person: the key must be
+    """No `authorization: Bearer psk_…` was sent, or the key is not known. Code UNAUTHENTICATED. Report it to the user: the key must be
     copied from the relay's onboarding page.
 
     Example: { "reason": "ERROR_REASON_SUITE_KEY_UNKNOWN", "domain": "presence.relay", "metadata": {} }
     """
     ERROR_REASON_SUITE_KEY_REVOKED: _ErrorReason.ValueType  # 9
-    """The key was revoked. Code PERMISSION_DENIED; also ends open streams. Stop, and tell a person.
+    """The key was revoked. Code PERMISSION_DENIED; also ends open streams. Stop, and report it to the user.
 
     Example: { "reason": "ERROR_REASON_SUITE_KEY_REVOKED", "domain": "presence.relay", "metadata": { "key_id": "1f2e3d4c5b6a7988" } }
     """
     ERROR_REASON_TENANT_REMOVED: _ErrorReason.ValueType  # 10
-    """The organisation left the relay. Code PERMISSION_DENIED; also ends open streams. Stop, and tell a person.
+    """The organisation left the relay. Code PERMISSION_DENIED; also ends open streams. Stop, and report it to the user.
 
     Example: { "reason": "ERROR_REASON_TENANT_REMOVED", "domain": "presence.relay", "metadata": {} }
     """
@@ -93,26 +93,26 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Example: { "reason": "ERROR_REASON_TOO_MANY_WATCHES", "domain": "presence.relay", "metadata": { "limit": "64", "per": "tenant_at_edge" } }
     """
     ERROR_REASON_BUG: _ErrorReason.ValueType  # 13
-    """Something broke in the relay. Code INTERNAL. Resume with jittered backoff; the operator has been told.
+    """The relay has a bug. Code INTERNAL. Resume with jittered backoff; it is in the operator's log.
 
     Example: { "reason": "ERROR_REASON_BUG", "domain": "presence.relay", "metadata": { "incident": "3f9a1c2e" } }
     """
     ERROR_REASON_BUSY: _ErrorReason.ValueType  # 14
-    """More calls are under way than the relay takes from callers whose key it has not verified yet, or health is watched as
+    """Too many calls have keys that the relay has not verified yet, or health is watched as
     often as it may be. Code UNAVAILABLE, with RetryInfo. Resume with jittered backoff.
 
     Example: { "reason": "ERROR_REASON_BUSY", "domain": "presence.relay", "metadata": {} }
     """
     ERROR_REASON_METADATA_TOO_LARGE: _ErrorReason.ValueType  # 15
-    """The call's metadata is longer than 16 KiB. Code RESOURCE_EXHAUSTED. Mend the client, or the proxy that adds headers.
+    """The call's metadata is longer than 16 KiB. Code RESOURCE_EXHAUSTED. Fix the client, or the proxy that adds headers.
 
     Example: { "reason": "ERROR_REASON_METADATA_TOO_LARGE", "domain": "presence.relay", "metadata": {} }
     """
     ERROR_REASON_REPLACED: _ErrorReason.ValueType  # 16
     """The tenant had as many streams open as it may, and a newer stream of the same suite key with the same
-    `SuiteClient.instance_id` took the place of this one. Code ABORTED, with RetryInfo. A program that left this stream
+    `SuiteClient.instance_id` replaced this one. Code ABORTED, with RetryInfo. A program that left this stream
     for the newer one has nothing to do. A program that did not open the newer one shares its id with another: give each
-    an id of its own; until then resume after a minute at the earliest.
+    a different id; until then resume after a minute at the earliest.
 
     Example: { "reason": "ERROR_REASON_REPLACED", "domain": "presence.relay", "metadata": {} }
     """
@@ -157,28 +157,28 @@ Example: { "reason": "ERROR_REASON_RESUME_TOKEN_OF_ANOTHER_TENANT", "domain": "p
 """
 ERROR_REASON_START_EXPECTED: ErrorReason.ValueType  # 6
 """The first request was not `start`, its parts took longer than 30 s, or a `start` had `more_follows` where nothing can
-follow. Code INVALID_ARGUMENT. Mend the client.
+follow. Code INVALID_ARGUMENT. Fix the client.
 
 Example: { "reason": "ERROR_REASON_START_EXPECTED", "domain": "presence.relay", "metadata": {} }
 """
 ERROR_REASON_ACTION_EXPECTED: ErrorReason.ValueType  # 7
-"""A request after the start was not a `change`. Code INVALID_ARGUMENT. Mend the client.
+"""A request after the start was not a `change`. Code INVALID_ARGUMENT. Fix the client.
 
 Example: { "reason": "ERROR_REASON_ACTION_EXPECTED", "domain": "presence.relay", "metadata": {} }
 """
 ERROR_REASON_SUITE_KEY_UNKNOWN: ErrorReason.ValueType  # 8
-"""No `authorization: Bearer psk_…` was sent, or the key is not known. Code UNAUTHENTICATED. Tell a person: the key must be
+"""No `authorization: Bearer psk_…` was sent, or the key is not known. Code UNAUTHENTICATED. Report it to the user: the key must be
 copied from the relay's onboarding page.
 
 Example: { "reason": "ERROR_REASON_SUITE_KEY_UNKNOWN", "domain": "presence.relay", "metadata": {} }
 """
 ERROR_REASON_SUITE_KEY_REVOKED: ErrorReason.ValueType  # 9
-"""The key was revoked. Code PERMISSION_DENIED; also ends open streams. Stop, and tell a person.
+"""The key was revoked. Code PERMISSION_DENIED; also ends open streams. Stop, and report it to the user.
 
 Example: { "reason": "ERROR_REASON_SUITE_KEY_REVOKED", "domain": "presence.relay", "metadata": { "key_id": "1f2e3d4c5b6a7988" } }
 """
 ERROR_REASON_TENANT_REMOVED: ErrorReason.ValueType  # 10
-"""The organisation left the relay. Code PERMISSION_DENIED; also ends open streams. Stop, and tell a person.
+"""The organisation left the relay. Code PERMISSION_DENIED; also ends open streams. Stop, and report it to the user.
 
 Example: { "reason": "ERROR_REASON_TENANT_REMOVED", "domain": "presence.relay", "metadata": {} }
 """
@@ -198,26 +198,26 @@ place of its own old stream instead.
 Example: { "reason": "ERROR_REASON_TOO_MANY_WATCHES", "domain": "presence.relay", "metadata": { "limit": "64", "per": "tenant_at_edge" } }
 """
 ERROR_REASON_BUG: ErrorReason.ValueType  # 13
-"""Something broke in the relay. Code INTERNAL. Resume with jittered backoff; the operator has been told.
+"""The relay has a bug. Code INTERNAL. Resume with jittered backoff; it is in the operator's log.
 
 Example: { "reason": "ERROR_REASON_BUG", "domain": "presence.relay", "metadata": { "incident": "3f9a1c2e" } }
 """
 ERROR_REASON_BUSY: ErrorReason.ValueType  # 14
-"""More calls are under way than the relay takes from callers whose key it has not verified yet, or health is watched as
+"""Too many calls have keys that the relay has not verified yet, or health is watched as
 often as it may be. Code UNAVAILABLE, with RetryInfo. Resume with jittered backoff.
 
 Example: { "reason": "ERROR_REASON_BUSY", "domain": "presence.relay", "metadata": {} }
 """
 ERROR_REASON_METADATA_TOO_LARGE: ErrorReason.ValueType  # 15
-"""The call's metadata is longer than 16 KiB. Code RESOURCE_EXHAUSTED. Mend the client, or the proxy that adds headers.
+"""The call's metadata is longer than 16 KiB. Code RESOURCE_EXHAUSTED. Fix the client, or the proxy that adds headers.
 
 Example: { "reason": "ERROR_REASON_METADATA_TOO_LARGE", "domain": "presence.relay", "metadata": {} }
 """
 ERROR_REASON_REPLACED: ErrorReason.ValueType  # 16
 """The tenant had as many streams open as it may, and a newer stream of the same suite key with the same
-`SuiteClient.instance_id` took the place of this one. Code ABORTED, with RetryInfo. A program that left this stream
+`SuiteClient.instance_id` replaced this one. Code ABORTED, with RetryInfo. A program that left this stream
 for the newer one has nothing to do. A program that did not open the newer one shares its id with another: give each
-an id of its own; until then resume after a minute at the earliest.
+a different id; until then resume after a minute at the earliest.
 
 Example: { "reason": "ERROR_REASON_REPLACED", "domain": "presence.relay", "metadata": {} }
 """

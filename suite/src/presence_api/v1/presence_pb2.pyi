@@ -102,7 +102,7 @@ class _ConsoleStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Console
     """Offline. Icon "offline", grey."""
 
 class ConsoleStatus(_ConsoleStatus, metaclass=_ConsoleStatusEnumTypeWrapper):
-    """What an attendant console draws. The mapping from availability and activity is one table in the relay; each value below
+    """The status that an attendant console shows. The mapping from availability and activity is one table in the relay; each value below
     states its icon name and colour. May grow; draw an unknown value like CONSOLE_STATUS_UNKNOWN.
     """
 
@@ -173,7 +173,7 @@ class _UnknownReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Unknown
     UNKNOWN_REASON_PENDING: _UnknownReason.ValueType  # 1
     """The relay has been asked and does not know yet; an answer follows, normally within seconds."""
     UNKNOWN_REASON_MALFORMED: _UnknownReason.ValueType  # 2
-    """The name can be neither a UPN nor an object id. Nobody is asked about it. Correct it."""
+    """The name can be neither a UPN nor an object id. It is not looked up. Correct it."""
     UNKNOWN_REASON_NOT_FOUND: _UnknownReason.ValueType  # 3
     """The organisation has no such user. The relay asks again later by itself."""
     UNKNOWN_REASON_NOT_REPORTED: _UnknownReason.ValueType  # 4
@@ -184,21 +184,21 @@ class _UnknownReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Unknown
     """The organisation itself does not permit suites to watch this user."""
     UNKNOWN_REASON_CONSENT_REQUIRED: _UnknownReason.ValueType  # 7
     """The tenant's consent ended (password reset, revocation, policy): an administrator of the organisation must open the
-    relay's onboarding page and consent again. The relay goes on by itself after that.
+    relay's onboarding page and consent again. The relay resumes automatically after that.
     """
     UNKNOWN_REASON_THROTTLED: _UnknownReason.ValueType  # 8
-    """Microsoft asks the relay to wait. It goes on by itself."""
+    """Microsoft asks the relay to wait. It resumes automatically."""
     UNKNOWN_REASON_SOURCE_UNREACHABLE: _UnknownReason.ValueType  # 9
     """Microsoft cannot be reached. The relay goes on trying."""
     UNKNOWN_REASON_STALE: _UnknownReason.ValueType  # 10
     """What the relay held has not been confirmed for three reading intervals; it may be wrong by now."""
     UNKNOWN_REASON_SUSPENDED: _UnknownReason.ValueType  # 11
-    """The relay's operator does not have the organisation read at present: it is suspended, or not approved yet. Nobody in the
-    organisation has decided that, and nobody there can change it: ask the operator. The relay goes on by itself after that.
+    """The relay's operator has suspended reading the organisation: it is suspended, or not approved yet. Nobody in the
+    organisation has decided that, and nobody there can change it: ask the operator. The relay resumes automatically after that.
     """
 
 class UnknownReason(_UnknownReason, metaclass=_UnknownReasonEnumTypeWrapper):
-    """Why a user has no presence, a name stands for nobody, or a tenant cannot be read. May grow; show an unknown value as
+    """Why a user has no presence, a name has no user, or a tenant cannot be read. May grow; show an unknown value as
     "unknown". A status is repeated only when it changes.
     """
 
@@ -207,7 +207,7 @@ UNKNOWN_REASON_UNSPECIFIED: UnknownReason.ValueType  # 0
 UNKNOWN_REASON_PENDING: UnknownReason.ValueType  # 1
 """The relay has been asked and does not know yet; an answer follows, normally within seconds."""
 UNKNOWN_REASON_MALFORMED: UnknownReason.ValueType  # 2
-"""The name can be neither a UPN nor an object id. Nobody is asked about it. Correct it."""
+"""The name can be neither a UPN nor an object id. It is not looked up. Correct it."""
 UNKNOWN_REASON_NOT_FOUND: UnknownReason.ValueType  # 3
 """The organisation has no such user. The relay asks again later by itself."""
 UNKNOWN_REASON_NOT_REPORTED: UnknownReason.ValueType  # 4
@@ -218,23 +218,23 @@ UNKNOWN_REASON_NOT_PERMITTED: UnknownReason.ValueType  # 6
 """The organisation itself does not permit suites to watch this user."""
 UNKNOWN_REASON_CONSENT_REQUIRED: UnknownReason.ValueType  # 7
 """The tenant's consent ended (password reset, revocation, policy): an administrator of the organisation must open the
-relay's onboarding page and consent again. The relay goes on by itself after that.
+relay's onboarding page and consent again. The relay resumes automatically after that.
 """
 UNKNOWN_REASON_THROTTLED: UnknownReason.ValueType  # 8
-"""Microsoft asks the relay to wait. It goes on by itself."""
+"""Microsoft asks the relay to wait. It resumes automatically."""
 UNKNOWN_REASON_SOURCE_UNREACHABLE: UnknownReason.ValueType  # 9
 """Microsoft cannot be reached. The relay goes on trying."""
 UNKNOWN_REASON_STALE: UnknownReason.ValueType  # 10
 """What the relay held has not been confirmed for three reading intervals; it may be wrong by now."""
 UNKNOWN_REASON_SUSPENDED: UnknownReason.ValueType  # 11
-"""The relay's operator does not have the organisation read at present: it is suspended, or not approved yet. Nobody in the
-organisation has decided that, and nobody there can change it: ask the operator. The relay goes on by itself after that.
+"""The relay's operator has suspended reading the organisation: it is suspended, or not approved yet. Nobody in the
+organisation has decided that, and nobody there can change it: ask the operator. The relay resumes automatically after that.
 """
 Global___UnknownReason: _TypeAlias = UnknownReason  # noqa: Y015
 
 @_typing.final
 class ResolvedName(_message.Message):
-    """Says what a name stands for. Everything after it is keyed by `user_id`, so that one person named in two ways is one user."""
+    """The resolution of a name. Everything after it is keyed by `user_id`, so that one person named in two ways is one user."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -246,7 +246,7 @@ class ResolvedName(_message.Message):
     user_id: _builtins.str
     """The user's Entra object id, a GUID in lower case."""
     unknown_reason: Global___UnknownReason.ValueType
-    """Why the name stands for nobody, or for nobody yet: UNKNOWN_REASON_PENDING (an answer follows),
+    """Why the name has no user, or has none yet: UNKNOWN_REASON_PENDING (an answer follows),
     UNKNOWN_REASON_MALFORMED, UNKNOWN_REASON_NOT_FOUND (asked again every minute), UNKNOWN_REASON_NOT_PERMITTED,
     UNKNOWN_REASON_ACCESS_DENIED, UNKNOWN_REASON_CONSENT_REQUIRED, UNKNOWN_REASON_THROTTLED,
     UNKNOWN_REASON_SOURCE_UNREACHABLE or UNKNOWN_REASON_SUSPENDED.
@@ -304,7 +304,7 @@ Global___UserAnswer: _TypeAlias = UserAnswer  # noqa: Y015
 
 @_typing.final
 class UserPresence(_message.Message):
-    """A user's presence as Microsoft Teams has it."""
+    """A user's presence in Microsoft Teams."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -327,7 +327,7 @@ class UserPresence(_message.Message):
     availability: Global___Availability.ValueType
     """The base state, idle or not: a user who is AVAILABLE and `idle` is shown by Teams as away or nearly so."""
     raw_availability: _builtins.str
-    """Microsoft's `availability` exactly as received, for consoles that draw otherwise: for example "Available",
+    """Microsoft's `availability` exactly as received, for consoles with their own icons: for example "Available",
     "AvailableIdle", "BusyIdle". An open set, in any letter case; at most 1 KB.
     """
     raw_activity: _builtins.str
@@ -339,13 +339,13 @@ class UserPresence(_message.Message):
     offline after switching off.
     """
     console_status: Global___ConsoleStatus.ValueType
-    """What an attendant console draws for this state, from the relay's mapping table (a tenant may override rows of it)."""
+    """The status that an attendant console shows for this state, from the relay's mapping table (a tenant may override rows of it)."""
     status_message: _builtins.str
     """The user's status message as plain text; cut at 1 KB. Absent when the user has none, or when the organisation does not
     pass it on: it is off unless an administrator turned it on, on the relay's page.
     """
     source: Global___PresenceSource.ValueType
-    """How the relay learned of it."""
+    """The way in which the relay received it."""
     sequence_number: _builtins.str
     """Microsoft's version stamp of this presence, to be compared as a string, for one user only. Empty when Microsoft did
     not give one.
@@ -365,7 +365,7 @@ class UserPresence(_message.Message):
 
     @_builtins.property
     def out_of_office(self) -> Global___OutOfOffice:
-        """Out of office. Absent when Microsoft does not say, or when the organisation does not pass it on: it is off unless an
+        """Out of office. Absent when Microsoft does not report it, or when the organisation does not pass it on: it is off unless an
         administrator turned it on, on the relay's page.
         """
 

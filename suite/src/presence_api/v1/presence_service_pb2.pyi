@@ -9,17 +9,17 @@ each change. Every call carries the suite's key as metadata:
 
     authorization: Bearer psk_<key id>_<secret>
 
-The tenant (the customer's organisation in Microsoft Entra ID) follows from the key alone; no message names it.
+The tenant (the customer's organisation in Microsoft Entra ID) is identified by the key alone; no message names it.
 
-Limits: 10,000 users a message (those held and those newly asked for together), 100,000 users a bidirectional stream, 10,000
+Limits: 10,000 users a message (those held and those newly subscribed together), 100,000 users a bidirectional stream, 10,000
 users a server stream, 4 MiB a message, 40 MB for all parts of a start, 1,024 characters a name, 16 KiB of metadata a call,
 100 calls at a time a connection. A tenant may have 64 streams at one relay process (an address may be several), 100,000
-different users on all its streams, and 100 suite keys. A key is good until it is revoked, a resume token until the relay's
+different users on all its streams, and 100 suite keys. A key is valid until it is revoked, a resume token until the relay's
 store loses history; a stream lasts about an hour and is then drained. The relay's operator may set other limits.
-Names of more than 320 characters (of more than 80, if any of these is not ASCII) can be nobody's; all of them in one start
+Names of more than 320 characters (of more than 80, if any of these is not ASCII) match no user; all of them in one start
 may have 1,048,576 characters together. A name or a start beyond its limit ends the stream with INVALID_ARGUMENT,
 `ERROR_REASON_START_EXPECTED` or `ERROR_REASON_ACTION_EXPECTED`. A resume token longer than 1,024 characters cannot be
-read, and a user id longer than 64 characters is none. A connection takes new streams for
+read, and a user id longer than 64 characters is ignored. A connection takes new streams for
 5 seconds; its streams go on, and later ones open another connection by themselves (the relay sends GOAWAY).
 A message above 4 MiB is refused by the transport itself, with RESOURCE_EXHAUSTED and no ErrorInfo: send a large set
 in parts (`WatchStart.more_follows`, or several `Change`). Responses stay under gRPC's default receive limit of 4 MiB.
@@ -66,7 +66,7 @@ class WatchPresenceRequest(_message.Message):
             """Names to watch from now on: a UPN ("ada@contoso.com") or an Entra object id (a GUID). Case, white space around a
             name and a "sip:" before it do not matter. Every name is answered, also one that is watched already. At most
             10,000 a message, 100,000 a stream, and as many different ones on all streams of the tenant as its operator allows
-            (100,000 unless told otherwise), else RESOURCE_EXHAUSTED, `ERROR_REASON_TOO_MANY_USERS`; nothing of such a change may
+            (100,000 by default), else RESOURCE_EXHAUSTED, `ERROR_REASON_TOO_MANY_USERS`; nothing of such a change may
             be relied on. The relay reads changes as fast as it carries them out: 20,000 names at once for a suite key, then 500 a
             second. HTTP/2 holds the rest back; a write that waits for long is no error.
             """
@@ -124,7 +124,7 @@ class StreamPresenceRequest(_message.Message):
     START_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def start(self) -> Global___WatchStart:
-        """What to watch. `more_follows` must be unset, for nothing can follow here."""
+        """The users to watch. `more_follows` must be unset, for nothing can follow here."""
 
     def __init__(
         self,
@@ -152,7 +152,7 @@ class WatchStart(_message.Message):
     PROGRESS_INTERVAL_FIELD_NUMBER: _builtins.int
     MORE_FOLLOWS_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
-    """The last `resume_token` received, or empty for a first stream. Opaque. It does not age: it is good until the relay's store
+    """The last `resume_token` received, or empty for a first stream. Opaque. It does not age: it is valid until the relay's store
     loses history, after a break of any length. One that is good no longer, or cannot be read, is no error: everything is
     sent, under OUTCOME_RESET. One of another tenant is refused with INVALID_ARGUMENT,
     `ERROR_REASON_RESUME_TOKEN_OF_ANOTHER_TENANT`.
@@ -169,13 +169,13 @@ class WatchStart(_message.Message):
     def held_users(self) -> _containers.RepeatedCompositeFieldContainer[_presence_pb2.ResolvedName]:
         """The users whose answers the suite still holds from the stream that gave it `resume_token`: each name exactly as it
         was sent then, with what it stood for when the suite last learned it. They are watched again, and sent only what
-        changed since. Without a `resume_token` they are treated as newly asked for. Mind `changes_seen` for users that were
+        changed since. Without a `resume_token` they are treated as newly subscribed. Mind `changes_seen` for users that were
         unsubscribed and subscribed again.
         """
 
     @_builtins.property
     def client(self) -> Global___SuiteClient:
-        """Who is calling, for the operator's logs and the tenant's page of suites."""
+        """The calling program, for the operator's logs and the tenant's page of suites."""
 
     @_builtins.property
     def progress_interval(self) -> _duration_pb2.Duration:
@@ -219,7 +219,7 @@ class SuiteClient(_message.Message):
     empty. When the tenant has as many streams open at a relay process as it may, a new stream takes the place of the oldest
     stream of the same suite key with the same id, which ends with ERROR_REASON_REPLACED: so a program that lost its connection
     without a word need not wait until the relay has noticed that. A program that keeps several streams open on purpose
-    gives each an id of its own, or none. At most 64 characters; a longer one is none.
+    gives each a different id, or none. At most 64 characters; a longer one is ignored.
     """
     def __init__(
         self,
@@ -256,10 +256,10 @@ class WatchPresenceResponse(_message.Message):
         """The suite keeps the answers of its held users; only what changed since follows, and all newly asked users."""
         OUTCOME_RESET: WatchPresenceResponse._Outcome.ValueType  # 3
         """The relay cannot continue from what the suite holds (the token is unreadable, or the relay's store lost history): a
-        full snapshot follows. The suite keeps the names, forgets its token, and believes none of its answers any more. It may
+        full snapshot follows. The suite keeps the names, forgets its token, and treats all its answers as uncertain. It may
         go on showing them, marked as uncertain: each until the relay says anything but UNKNOWN_REASON_PENDING of the name or of
         the user. What was not named again when the snapshot is complete must be dropped. It must not be called held: until it
-        is answered again, a name is newly asked for. A simple suite drops everything at once.
+        is answered again, a name is newly subscribed. A simple suite drops everything at once.
         """
 
     class Outcome(_Outcome, metaclass=_OutcomeEnumTypeWrapper):
@@ -273,10 +273,10 @@ class WatchPresenceResponse(_message.Message):
     """The suite keeps the answers of its held users; only what changed since follows, and all newly asked users."""
     OUTCOME_RESET: WatchPresenceResponse.Outcome.ValueType  # 3
     """The relay cannot continue from what the suite holds (the token is unreadable, or the relay's store lost history): a
-    full snapshot follows. The suite keeps the names, forgets its token, and believes none of its answers any more. It may
+    full snapshot follows. The suite keeps the names, forgets its token, and treats all its answers as uncertain. It may
     go on showing them, marked as uncertain: each until the relay says anything but UNKNOWN_REASON_PENDING of the name or of
     the user. What was not named again when the snapshot is complete must be dropped. It must not be called held: until it
-    is answered again, a name is newly asked for. A simple suite drops everything at once.
+    is answered again, a name is newly subscribed. A simple suite drops everything at once.
     """
 
     @_typing.final
@@ -473,7 +473,7 @@ class WatchPresenceResponse(_message.Message):
     DRAIN_FIELD_NUMBER: _builtins.int
     CHANGES_SEEN_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
-    """Where the stream has got to: store it, together with the answers, after this response was applied; send it back in
+    """The position of the stream: store it, together with the answers, after this response was applied; send it back in
     `WatchStart.resume_token`. It covers everything up to and including this response. Empty: keep the previous one, if any.
     Opaque; compare only for equality. It is empty until the first snapshot is complete.
     """
@@ -481,12 +481,12 @@ class WatchPresenceResponse(_message.Message):
     """How many `change` requests of this stream the relay had carried out when it made this response. It tells an answer that
     was still on its way when its user was unsubscribed from the answer to a later subscription of the same user: after
     unsubscribing a user and subscribing it again on one stream, name it in `WatchStart.held_users` only when it was answered
-    in a response that counts the change which subscribed it again; before that it is newly asked for. A client that does
+    in a response that counts the change which subscribed it again; before that it is newly subscribed. A client that does
     not want to count may ask newly, in its next stream, for each such name and all other names of the same user.
     """
     @_builtins.property
     def started(self) -> Global___WatchPresenceResponse.Started:
-        """The stream has begun, or begins anew."""
+        """The stream has begun, or restarts."""
 
     @_builtins.property
     def batch(self) -> Global___WatchPresenceResponse.Batch:
@@ -494,7 +494,7 @@ class WatchPresenceResponse(_message.Message):
 
     @_builtins.property
     def progress(self) -> Global___WatchPresenceResponse.Progress:
-        """Nothing changed, and here is how fresh that is."""
+        """Nothing changed; this is the time of the last confirmation."""
 
     @_builtins.property
     def tenant_status(self) -> Global___WatchPresenceResponse.TenantStatus:

@@ -9,17 +9,17 @@ each change. Every call carries the suite's key as metadata:
 
     authorization: Bearer psk_<key id>_<secret>
 
-The tenant (the customer's organisation in Microsoft Entra ID) follows from the key alone; no message names it.
+The tenant (the customer's organisation in Microsoft Entra ID) is identified by the key alone; no message names it.
 
-Limits: 10,000 users a message (those held and those newly asked for together), 100,000 users a bidirectional stream, 10,000
+Limits: 10,000 users a message (those held and those newly subscribed together), 100,000 users a bidirectional stream, 10,000
 users a server stream, 4 MiB a message, 40 MB for all parts of a start, 1,024 characters a name, 16 KiB of metadata a call,
 100 calls at a time a connection. A tenant may have 64 streams at one relay process (an address may be several), 100,000
-different users on all its streams, and 100 suite keys. A key is good until it is revoked, a resume token until the relay's
+different users on all its streams, and 100 suite keys. A key is valid until it is revoked, a resume token until the relay's
 store loses history; a stream lasts about an hour and is then drained. The relay's operator may set other limits.
-Names of more than 320 characters (of more than 80, if any of these is not ASCII) can be nobody's; all of them in one start
+Names of more than 320 characters (of more than 80, if any of these is not ASCII) match no user; all of them in one start
 may have 1,048,576 characters together. A name or a start beyond its limit ends the stream with INVALID_ARGUMENT,
 `ERROR_REASON_START_EXPECTED` or `ERROR_REASON_ACTION_EXPECTED`. A resume token longer than 1,024 characters cannot be
-read, and a user id longer than 64 characters is none. A connection takes new streams for
+read, and a user id longer than 64 characters is ignored. A connection takes new streams for
 5 seconds; its streams go on, and later ones open another connection by themselves (the relay sends GOAWAY).
 A message above 4 MiB is refused by the transport itself, with RESOURCE_EXHAUSTED and no ErrorInfo: send a large set
 in parts (`WatchStart.more_follows`, or several `Change`). Responses stay under gRPC's default receive limit of 4 MiB.
