@@ -12,15 +12,15 @@
     administration/  changes of tenants by an operator, for commands and the console
     alerts/     e-mail and signed notices to administrators
     consent/    from a consent to a kept grant
-    diagnosis/  the state of a tenant's users and of its connection, for people
+    diagnosis/  the state of a tenant's users and of its connection, for operators and administrators
     settings/   the operator's settings
     graph/      Microsoft's side: Graph and Entra
     store/      Redis
-    wire/       the one form of an answer, in the store and on the wire
+    wire/       the encoding of an answer, in the store and on the wire
     http/       HTTP servers for the public internet
     ops/        logs, metrics, health
     locale/     the languages of pages and e-mails
-    errors.py   the relay's errors, divided by what the caller does about them
+    errors.py   the relay's errors, grouped by what the caller must do
     core/       rules and values, pure
 
 Imports point downwards in this list; `make contracts` verifies that. Two roles are packages of their own, which

@@ -6,7 +6,8 @@
               3  workers hand their partitions over
               4  telemetry is sent, connections close
 
-When cut short, the second step costs suites a reconnect with backoff, the third the time of a lease, the last some metrics.
+If the stop is cut short in step 2, suites reconnect with backoff; in step 3, partitions wait until their leases expire;
+in step 4, some metrics are lost.
 """
 
 from __future__ import annotations
@@ -54,18 +55,18 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 STORE_RETRY_S: Final = 1.0
-"""Pause between two checks of a Redis that is absent, or takes no writes, at start."""
+"""Pause at start between two checks of a Redis that does not answer or accepts no writes."""
 _REMIND_EVERY: Final = 30
-"""Looks between two log lines about it."""
+"""Checks between two log lines about it."""
 _WITH_RING: Final = frozenset({Role.WORKER, Role.WEB, Role.CONSOLE})
-"""Roles that open grants or flows."""
+"""Roles that decrypt grants or sign-in flows."""
 
 
 class PreflightFailed(RelayError):
-    """The relay's surroundings are not what it needs.
+    """The relay's surroundings do not meet its requirements.
 
     Attributes:
-        faults: everything that is wrong, in an operator's words.
+        faults: all faults, worded for operators.
     """
 
     def __init__(self, faults: list[str]) -> None:
@@ -75,14 +76,14 @@ class PreflightFailed(RelayError):
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A relay that is ready.
+    """The ports of a relay that is ready.
 
     Attributes:
-        edge_port: where suites connect; None without the edge.
-        web_port: where browsers come; None without the pages.
-        webhook_port: where Graph's notifications come; None without the webhook.
-        console_port: where operators come; None without the console.
-        ops_port: where health and metrics are.
+        edge_port: for suites; None without the edge.
+        web_port: for browsers; None without the pages.
+        webhook_port: for Graph's notifications; None without the webhook.
+        console_port: for operators; None without the console.
+        ops_port: for health and metrics.
     """
 
     ops_port: int
@@ -98,8 +99,8 @@ class Sibling:
 
     Attributes:
         number: from 1.
-        edge_port: on which all of them listen.
-        ops_socket: the path of a Unix socket, in place of the ops port.
+        edge_port: the port on which all of them listen.
+        ops_socket: the path of a Unix socket that replaces the ops port.
     """
 
     number: int
@@ -114,19 +115,19 @@ async def run(
     announce: Callable[[Running], None] | None = None,
     sibling: Sibling | None = None,
 ) -> None:
-    """Run roles until `stop` is set, then stop them in order.
+    """Run roles until `stop` is set, then stop them cleanly.
 
     Args:
-        settings: with what these roles need (`roles.needs_of`).
-        roles: which.
+        settings: must contain the settings that these roles require (`roles.needs_of`).
+        roles: the roles to run.
         stop: ends the run, at any moment.
         announce: called once, when all are ready.
         sibling: the place of this process among those that share the edge's port; None when it is alone.
 
     Raises:
-        PreflightFailed: Redis is not what the relay needs.
+        PreflightFailed: Redis does not meet the relay's requirements.
         OSError: a port is taken.
-        TaskBroke: a bug in one of the tasks; everything was stopped in order.
+        TaskBroke: a bug in one of the tasks; everything was stopped cleanly.
     """
     roles = frozenset(roles)
     open_more_descriptors()
@@ -159,7 +160,7 @@ async def run(
                 async with running(loops), _announced(parts):
                     await _run_roles(settings, roles, stop, tasks, parts)
         except* Exception as group:
-            # One cause, and what it took down with it: the first is what somebody must know.
+            # The first error is the cause; the others follow from it.
             raise _first(group) from group
 
 
@@ -169,7 +170,7 @@ class _Parts:
 
     store: Store
     ring: KeyRing | None
-    """The key ring, for the roles that open grants."""
+    """The key ring, for the roles that decrypt grants."""
     marks: Marks
     """The public keys with which the edge verifies suite keys."""
     health: Health
@@ -209,7 +210,7 @@ async def _run_roles(
 
 
 async def _work(settings: Settings, parts: _Parts) -> None:
-    # Roles are imported where they start: a process loads only what it runs.
+    # Roles are imported where they start, so that a process loads only the roles that it runs.
     from relay.alerts.settings import alert_settings
     from relay.store.custody.vault import Vault
     from relay.worker.cloud import Cloud
@@ -230,7 +231,7 @@ async def _work(settings: Settings, parts: _Parts) -> None:
 
 @asynccontextmanager
 async def _announced(parts: _Parts) -> AsyncIterator[None]:
-    """Says which keys this process has while it runs, so that nobody retires one that it needs; see `RingUsers`."""
+    """Publishes which keys this process has, so that no operator retires a key that it needs; see `RingUsers`."""
     from relay.store.sealing.ring_users import ANNOUNCE_EVERY, RingUsers
 
     async def announce() -> None:
@@ -250,7 +251,7 @@ async def _announced(parts: _Parts) -> AsyncIterator[None]:
         async with running({"ring-user": announce}):
             yield
     finally:
-        with suppress(RelayError):  # what was said stops counting by itself
+        with suppress(RelayError):  # the published entry expires
             await users.leave(name)
 
 
@@ -266,10 +267,10 @@ async def _edge(settings: Settings, parts: _Parts) -> AsyncIterator[int]:
     async with AsyncExitStack() as stack:
         try:
             server = await stack.enter_async_context(EdgeServer(edge, parts.store, parts.marks, _identity()))
-        except RuntimeError as error:  # all that gRPC says when it cannot listen
-            if parts.sibling is None:  # else the supervisor holds the port
+        except RuntimeError as error:  # gRPC's only error when it cannot listen
+            if parts.sibling is None:  # otherwise the supervisor holds the port
                 with listener(edge.host, edge.port):
-                    pass  # the address is not at fault, or this says what is wrong with it
+                    pass  # raises if the address cannot be used; otherwise the certificate is at fault
             raise SettingsInvalid(
                 [
                     "RELAY_EDGE_TLS_CERT: gRPC cannot use this certificate or its key; RSA, and EC on P-256 or P-384, work"
@@ -326,10 +327,10 @@ _LISTENING: Final[Mapping[Role, Callable[[Settings, _Parts], AbstractAsyncContex
 
 @asynccontextmanager
 async def reached(settings: StoreSettings, stop: asyncio.Event) -> AsyncIterator[Store | None]:
-    """Yield the store once it answers, takes writes and passes the preflight; None when `stop` came first.
+    """Yield the store once it answers, accepts writes and passes the preflight; None when `stop` was set first.
 
     Raises:
-        PreflightFailed: it is not what the relay needs.
+        PreflightFailed: it does not meet the relay's requirements.
     """
     async with Store(settings) as store:
         faults = await _looked_at(store, stop)
@@ -339,7 +340,7 @@ async def reached(settings: StoreSettings, stop: asyncio.Event) -> AsyncIterator
 
 
 async def _looked_at(store: Store, stop: asyncio.Event) -> list[str] | None:
-    """Return the preflight's findings as soon as Redis can be worked with; None when `stop` came first."""
+    """Return the preflight's findings as soon as Redis is usable; None when `stop` was set first."""
     looks, said = 0, ""
     while not stop.is_set():
         try:
@@ -374,12 +375,12 @@ def _first(group: BaseExceptionGroup[Exception]) -> Exception:
 
 
 def _identity() -> str:
-    """Return a name for a worker or an edge that no other process ever has, and that an operator can place."""
+    """Return a unique name for a worker or an edge, which shows operators where the process runs."""
     return f"{socket.gethostname()}-{secrets.token_hex(4)}"
 
 
 def until_signalled(work: Callable[[asyncio.Event], Coroutine[Any, Any, T]]) -> T:
-    """Run `work` on a fresh event loop; its argument is set on SIGINT or SIGTERM. A second one of them cuts it short."""
+    """Run `work` on a new event loop. Its argument is set on SIGINT or SIGTERM; a second signal cancels it."""
 
     async def main() -> T:
         stop = asyncio.Event()

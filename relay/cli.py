@@ -1,4 +1,4 @@
-"""The `presence-relay` command, put together from its groups. Each group is a module of `relay.commands`."""
+"""The `presence-relay` command, assembled from its groups. Each group is a module of `relay.commands`."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def main() -> None:
     try:
         app()
     except Exception as error:
-        # A bug. The place helps whoever reports it; the text of an error might show a secret.
+        # A bug. The place helps in a report; the text of the error is left out because it might contain a secret.
         place = f"{error.place}, task {error.task}" if isinstance(error, TaskBroke) else place_of(error)
         sys.stderr.write(f"presence-relay has a bug ({place}). Report it.\n")
         sys.exit(EXIT_FAILURE)

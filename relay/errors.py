@@ -1,30 +1,30 @@
-"""The relay's errors, divided by what the caller does about them.
+"""The relay's errors, grouped by what the caller must do.
 
 RelayError
 ├── Retryable             try again later; `retry_after` says when, if known
-│   ├── SourceThrottled     the cloud asked us to wait
-│   ├── SourceUnreachable   network, timeout, 5xx, or an answer that makes no sense
+│   ├── SourceThrottled     the cloud asked the relay to wait
+│   ├── SourceUnreachable   network, timeout, 5xx, or an invalid answer
 │   ├── StoreUnavailable    Redis does not answer, or cannot serve now
-│   │   ├── NotPrimary        it leads to a replica: connections are made anew
-│   │   └── NotPermitted      it refuses the relay as it is set up: the operator's
+│   │   ├── NotPrimary        the server is a replica: reconnect
+│   │   └── NotPermitted      the Redis user lacks rights: the operator must act
 │   ├── NotSaved            Redis did not confirm that a write would survive a crash
 │   ├── HistoryLost         the store lost history since this was read: read again
 │   └── LeaseLost           another replica owns this partition now: stop quietly
 ├── ConsentRequired       this grant is dead until an administrator acts; `code` is Microsoft's
-├── CredentialRejected    our own Entra credential is refused: the operator's fault, never the tenant's
-├── Rejected              the caller is wrong
+├── CredentialRejected    Entra refuses the relay's own credential: the operator must act, not the tenant
+├── Rejected              the caller made a mistake
 │   ├── ResumeTokenOfAnotherTenant
 │   ├── StartExpected, ActionExpected
 │   ├── SuiteKeyUnknown, SuiteKeyRevoked, TenantRemoved
 │   └── TooManyUsers, TooManyWatches
-├── RequestRefused        the cloud called our request bad (400, 404): do not repeat it unchanged
+├── RequestRefused        the cloud rejected the request (400, 404): do not repeat it unchanged
 │   ├── SubscriptionExists  the account has a subscription already (409)
 │   ├── SubscriptionGone    there is no such subscription (404)
 │   └── WebhookUnreachable  Graph's handshake with our webhook failed
 ├── AccessDenied          the cloud refuses this request for this grant (403)
 │   └── SubscriptionRefused  a limit of subscriptions is reached
-├── Replaced              a newer stream of the same program took this one's place
-├── SlowWatcher           the reader did not keep up: end its watch, it may resume
+├── Replaced              a newer stream of the same program replaced this one
+├── SlowWatcher           the suite did not read fast enough: end its stream, it may resume
 └── Bug                   an invariant broke: fail the unit of work, not the process
 """
 
@@ -44,10 +44,10 @@ E = TypeVar("E", bound="RelayError")
 
 
 class RelayError(Exception):
-    """Anything that the relay itself raises.
+    """Base class of the errors that the relay raises.
 
     Attributes:
-        said: Microsoft's ids of the request that failed, and its time; empty where the error is not Microsoft's.
+        said: Microsoft's ids of the failed request, and its time; empty for errors that are not from Microsoft.
     """
 
     said: MicrosoftError = NO_ERROR
@@ -60,18 +60,18 @@ def marked(error: E, said: MicrosoftError) -> E:
 
 
 def support_fields(error: BaseException) -> dict[str, str]:
-    """Return the fields by which Microsoft's support finds a failed request, for a log line; those that are not known are left out."""
+    """Return the fields by which Microsoft's support finds a failed request, for a log line; unknown ones are left out."""
     return support_fields_of(error.said) if isinstance(error, RelayError) else {}
 
 
 def support_fields_of(said: MicrosoftError) -> dict[str, str]:
-    """Return the same fields of what Microsoft said."""
+    """Return the same fields, from Microsoft's answer."""
     fields = {"request_id": said.trace_id, "correlation_id": said.correlation_id, "microsoft_time": said.time}
     return {name: text for name, text in fields.items() if text}
 
 
 def with_marks(error: RelayError) -> str:
-    """Return the error in words, with what Microsoft's support asks for, for people."""
+    """Return the error's text for people, with the ids that Microsoft's support asks for."""
     said = error.said
     marks = [("request id", said.trace_id), ("correlation id", said.correlation_id), ("time", said.time)]
     told = ", ".join(f"{name} {text}" for name, text in marks if text)
@@ -79,11 +79,11 @@ def with_marks(error: RelayError) -> str:
 
 
 class Retryable(RelayError):
-    """Trying again later may help.
+    """A later retry may succeed.
 
     Attributes:
-        retry_after: how long the other side asked us to wait, or None when it did not say.
-        refusal: what Entra said, or None when it is not Entra's or it said nothing.
+        retry_after: the wait that the other side asked for; None without one.
+        refusal: Entra's refusal; None if the error is not Entra's or has no details.
     """
 
     def __init__(self, message: str, *, retry_after: timedelta | None = None, refusal: Refusal | None = None) -> None:
@@ -97,29 +97,29 @@ class SourceThrottled(Retryable):
 
 
 class SourceUnreachable(Retryable):
-    """The cloud did not answer, answered 5xx, or answered something that is not what it documents."""
+    """The cloud did not answer, answered 5xx, or its answer does not have the documented form."""
 
 
 class StoreUnavailable(Retryable):
-    """Redis does not answer, or says that it cannot serve now; the outcome of the call is unknown.
+    """Redis does not answer, or reports that it cannot serve now; the outcome of the call is unknown.
 
     Attributes:
-        code: Redis' own word for it, such as `LOADING`; empty when it said nothing.
+        code: Redis' error code, such as `LOADING`; empty without one.
     """
 
     code: str = ""
 
 
 class NotPrimary(StoreUnavailable):
-    """The server is a replica, perhaps since a moment ago; nothing was done. Another one may be at its address by now."""
+    """The server is a replica, perhaps since a moment ago; nothing was done. After a reconnect the address may lead to the primary."""
 
 
 class NotPermitted(StoreUnavailable):
-    """Redis refuses a key, a command or the user in the relay's URL; nothing was done. It may be permitted any time."""
+    """Redis refuses a key, a command or the user in the relay's URL; nothing was done. An operator may permit it at any time."""
 
 
 class NotSaved(Retryable):
-    """A durable write was not acknowledged as synced to disk (and replicas): it must not be reported as kept."""
+    """A durable write was not acknowledged as synced to disk (and replicas): it must not be reported as saved."""
 
 
 class HistoryLost(Retryable):
@@ -127,7 +127,7 @@ class HistoryLost(Retryable):
 
 
 class LeaseLost(Retryable):
-    """A write carried a lease that is no longer the partition's; nothing was written."""
+    """A write carried a lease that no longer holds the partition; nothing was written."""
 
 
 class ConsentRequired(RelayError):
@@ -143,10 +143,10 @@ class ConsentRequired(RelayError):
 
 
 class CredentialRejected(RelayError):
-    """Entra refuses the relay's own client credential. It concerns every tenant, and none of them is to blame.
+    """Entra refuses the relay's own client credential. It affects every tenant, and no tenant caused it.
 
     Attributes:
-        refusal: what Entra said, or None when it said nothing.
+        refusal: Entra's refusal; None without details.
     """
 
     def __init__(self, message: str, *, refusal: Refusal | None = None) -> None:
@@ -155,7 +155,7 @@ class CredentialRejected(RelayError):
 
 
 class Rejected(RelayError):
-    """The caller asked for something it cannot have; `metadata` says the limit or the id, never a secret."""
+    """The relay rejects the caller's request; `metadata` contains the limit or the id, never a secret."""
 
     def __init__(self, message: str, **metadata: str) -> None:
         super().__init__(message)
@@ -175,7 +175,7 @@ class ActionExpected(Rejected):
 
 
 class SuiteKeyUnknown(Rejected):
-    """No suite key, or one that nobody issued."""
+    """No suite key, or one that was not issued."""
 
 
 class SuiteKeyRevoked(Rejected):
@@ -191,7 +191,7 @@ class TooManyUsers(Rejected):
 
 
 class TooManyWatches(Rejected):
-    """The tenant has as many streams open as it may."""
+    """The tenant has reached its limit of open streams."""
 
 
 class RequestRefused(RelayError):
@@ -202,7 +202,7 @@ class AccessDenied(RelayError):
     """The cloud answered 403 to a request.
 
     Attributes:
-        refusal: what it said, for the grant's health; None when that is not known.
+        refusal: its refusal, for the grant's health; None when not known.
     """
 
     def __init__(self, message: str = "", *, refusal: Refusal | None = None) -> None:
@@ -215,11 +215,11 @@ class SubscriptionExists(RequestRefused):
 
 
 class SubscriptionGone(RequestRefused):
-    """Graph knows no subscription of this id: it expired, was deleted, or is a ghost."""
+    """Graph has no subscription with this id: it expired or was deleted, or never existed."""
 
 
 class WebhookUnreachable(RequestRefused):
-    """Graph could not validate the notification address: it does not reach our webhook, or not in time."""
+    """Graph could not validate the notification address: our webhook did not answer, or not in time."""
 
 
 class SubscriptionRefused(AccessDenied):
@@ -227,7 +227,7 @@ class SubscriptionRefused(AccessDenied):
 
 
 class Replaced(RelayError):
-    """A newer stream of the same program took the place of this one."""
+    """A newer stream of the same program replaced this one."""
 
 
 class SlowWatcher(RelayError):

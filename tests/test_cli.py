@@ -80,7 +80,7 @@ def test_wrong_settings_are_told_all_at_once_without_a_traceback(monkeypatch):
     ("roles", "said"),
     [
         (["cook"], "Roles are edge, worker, webhook, web"),
-        (["edge", "all"], "or only all"),
+        (["edge", "all"], "or all, alone"),
     ],
 )
 def test_roles_that_there_are_not_are_refused(roles, said):
@@ -265,15 +265,15 @@ def test_a_key_ring_is_rotated_step_by_step_and_no_key_is_retired_too_early(redi
     asyncio.run(announce_edge(redis.url, json.dumps({"keys": [old]})))
     refused = call("keyring", "reencrypt")
     assert refused.exit_code == 1
-    assert f"No suite key was marked anew:\n  process edge does not know {new['kid']}" in refused.output
+    assert f"No suite key was marked again:\n  process edge does not know {new['kid']}" in refused.output
     assert f"process edge verifies suite keys, does not know {new['kid']}" in done("keyring", "show")
     refused = call("keyring", "retire", str(ring))
     assert f"process edge does not know {new['kid']}" in refused.output
     asyncio.run(announce_edge(redis.url, ring.read_text()))
     said = done("keyring", "reencrypt")
     assert "1 seen, 0 rewritten" in said
-    assert "1 suite keys in force seen, 1 marked anew" in said
-    assert "1 suite keys in force seen, 0 marked anew" in done("keyring", "reencrypt")
+    assert "1 suite keys in force seen, 1 marked again" in said
+    assert "1 suite keys in force seen, 0 marked again" in done("keyring", "reencrypt")
 
     asyncio.run(announce(redis.url, json.dumps({"keys": [old]})))
     refused = call("keyring", "retire", str(ring))

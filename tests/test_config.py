@@ -217,7 +217,7 @@ def test_a_client_certificate_beside_a_client_secret_is_a_fault(working, variabl
     leaf = AUTHORITY.issue_cert("relay")
     variable("RELAY_CLOUD_CERTIFICATE", leaf.cert_chain_pems[0].bytes().decode())
     found = faults()
-    assert "RELAY_CLOUD_CLIENT_SECRET: is given beside RELAY_CLOUD_CERTIFICATE; keep one of the two" in found
+    assert "RELAY_CLOUD_CLIENT_SECRET: is set together with RELAY_CLOUD_CERTIFICATE; keep one of the two" in found
     assert "RELAY_CLOUD_PRIVATE_KEY: must be set too, certificate and private key belong together" in found
 
 

@@ -146,7 +146,7 @@ async def test_each_readable_switch_is_found_in_each_of_its_values(tenant: Tenan
 
 async def test_what_one_look_cannot_prove_is_left_open(tenant: Tenant):
     found = await tenant.probed(idle_values=False)
-    assert "nobody was idle" in found.unanswered["idle_values"]
+    assert "no user was idle" in found.unanswered["idle_values"]
 
 
 async def test_the_profile_is_what_the_emulator_loads(tenant: Tenant):
@@ -278,7 +278,7 @@ async def test_the_command_says_what_it_will_ask_and_writes_a_profile(tenant: Te
     asked = graph_requests(tenant) - before
     assert time.monotonic() - began >= (asked - 1) / PER_SECOND > 1
     assert "all of them reading" in result.output
-    assert "a bulk read with an id that is nobody's" in result.output
+    assert "a bulk read with an id without a user" in result.output
     assert "--without-count" not in result.output.partition("Ask now?")[0]
     assert read(file.read_bytes()).switches["spelling"] == "pascal"
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Obstacle(enum.Enum):
-    """A reason why something cannot be done to a tenant."""
+    """A reason why an action on a tenant is not possible."""
 
     ALREADY_SUSPENDED = enum.auto()
     WAITS_FOR_APPROVAL = enum.auto()
@@ -33,10 +33,10 @@ class Obstacle(enum.Enum):
 
 
 class NotPossible(Rejected):
-    """Nothing was done.
+    """The action is not possible; nothing was changed.
 
     Attributes:
-        obstacle: why.
+        obstacle: the reason.
     """
 
     def __init__(self, obstacle: Obstacle) -> None:
@@ -79,7 +79,7 @@ async def resume(store: Store, ring: KeyRing, tenant: Tenant, by: Actor) -> Tena
 
 
 async def approve(store: Store, tenant: Tenant, by: Actor) -> None:
-    """Let a waiting tenant in, and write to its managers.
+    """Approve a waiting tenant, and notify its managers by e-mail.
 
     Raises:
         NotPossible: it does not wait for approval.
@@ -92,7 +92,7 @@ async def approve(store: Store, tenant: Tenant, by: Actor) -> None:
 
 
 async def log_act(store: Store, tenant: Tenant, kind: ActKind, by: Actor) -> None:
-    """Add an act on a tenant to the operators' log, on disk when this returns.
+    """Add an action on a tenant to the operators' log; durable on return.
 
     Raises:
         NotSaved: it is not known to be on disk.

@@ -1,4 +1,4 @@
-"""Makes links that begin an onboarding, in the operator's name."""
+"""Creates links that begin an onboarding, for the operator."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ LONGEST_DAYS: Final = 90
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvitationForm:
-    """An invitation as an operator wrote it.
+    """An invitation as the operator entered it.
 
     Attributes:
-        domain: a domain of the organisation's Microsoft 365 accounts, however it was pasted.
-        organisation, contact, email: what the person who opens the link need not type; empty: they do.
+        domain: a domain of the organisation's Microsoft 365 accounts, as entered.
+        organisation, contact, email: values that the wizard fills in; empty: the person enters them.
         days: until the link expires, 1 to `LONGEST_DAYS`.
     """
 
@@ -41,11 +41,11 @@ class InvitationForm:
 
 
 class NotInvitable(Rejected):
-    """No link was made.
+    """No link was created.
 
     Attributes:
-        field: the field of the form that is at fault.
-        is_unknown: whether the form is right, and Microsoft knows no organisation with this domain.
+        field: the invalid field of the form.
+        is_unknown: whether the form is valid, but Microsoft knows no organisation with this domain.
     """
 
     def __init__(self, field: str, *, is_unknown: bool = False) -> None:
@@ -57,20 +57,20 @@ class NotInvitable(Rejected):
 async def invite(
     store: Store, ring: KeyRing, client: GraphClient, public_url: str, form: InvitationForm, by: Actor
 ) -> str:
-    """Keep an invitation and return its link, which works once.
+    """Store an invitation and return its link, which works once.
 
     Args:
-        store: where it is kept.
-        ring: seals it.
-        client: asks Microsoft which organisation has the domain.
+        store: stores it.
+        ring: encrypts it.
+        client: finds the organisation with this domain at Microsoft.
         public_url: of the pages.
         form: the invitation.
-        by: who makes it; the operators' log says so before the link is known to anybody.
+        by: the operator. The entry in the operators' log is written before the link is returned.
 
     Raises:
         NotInvitable: a field cannot be used.
         SourceUnreachable: Microsoft does not answer.
-        NotSaved: it is not known to be on disk.
+        NotSaved: it may not be on disk.
     """
     domain = pasted_domain(form.domain)
     if domain is None:

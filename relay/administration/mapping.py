@@ -29,7 +29,7 @@ async def change_row(store: Store, tenant: Tenant, key: RowKey, status: ConsoleS
         NotPossible: the tenant has left.
         NotSaved: it is not known to be on disk.
     """
-    # However the row was spelled before, there is one setting for it.
+    # There is one setting for the row, also if it was spelled differently before.
     same = {name: "" for name in tenant.settings if name.startswith(PREFIX) and key_of(name) == key}
     values = same | {PREFIX + row_name(key): "" if status is None else status.name}
     await change_settings(store, tenant, values, by)
@@ -42,7 +42,7 @@ async def change_settings(
 
     Raises:
         NotPossible: the tenant has left.
-        SettingsConflict: another value than the `seen` one is in force; nothing was written.
+        SettingsConflict: the current value is not the `seen` one; nothing was written.
         NotSaved: it is not known to be on disk.
     """
     written = await Tenants(store).change_settings(tenant.tenant_id, values, by, shown=values.keys(), seen=seen)
@@ -52,7 +52,7 @@ async def change_settings(
 
 
 def key_of(setting: str) -> RowKey | None:
-    """Return the row that a setting is about, however it is spelled; None for one that is about none."""
+    """Return the row of a setting, in any spelling; None if the setting is not about a row."""
     try:
         return mapping.row_key(setting.removeprefix(PREFIX))
     except ValueError:
@@ -60,6 +60,6 @@ def key_of(setting: str) -> RowKey | None:
 
 
 def row_name(key: RowKey) -> str:
-    """Return a row's name as settings and commands spell it."""
+    """Return a row's name, in the spelling of settings and commands."""
     words = f"{key.availability} / {key.activity}" if key.activity else key.availability
     return f"{words} + oof" if key.out else words

@@ -1,7 +1,7 @@
-"""Checks the address of a tenant's receiver. The tenant chooses the host, so it must not lead into the relay's own network.
+"""Checks the address of a tenant's receiver. The tenant chooses the host, so the address must not be in the relay's network.
 
-The host is resolved once, all its addresses are checked, and the connection goes to one of the checked addresses: if the name
-resolves differently a moment later, that changes nothing.
+The host is resolved once, all its addresses are checked, and the connection goes to one of the checked addresses. So a
+later change of the name's addresses has no effect.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 class NotAllowed(Exception):
-    """An address that notices must not be posted to; the text says why, for the person who set it."""
+    """Notices must not be posted to this address; the text states the reason for the person who set it."""
 
 
 def fault(url: str) -> str:
-    """Return the reason why a URL cannot be a receiver's, whatever its host resolves to; empty if it can."""
+    """Return why a URL cannot be used for a receiver, without resolving its host; empty if it can."""
     if len(url) > MAX_URL_CHARS or not url.isascii() or any(char.isspace() or not char.isprintable() for char in url):
         return "It is not a web address."
     try:
@@ -41,11 +41,11 @@ def fault(url: str) -> str:
 
 
 async def resolve(host: str, port: int, *, private: bool) -> list[str]:
-    """Return the addresses of a host, each allowed; in the system's order.
+    """Return the addresses of a host, all of them allowed, in the system's order.
 
     Raises:
         NotAllowed: one of them is not public, and `private` is not set.
-        OSError: the host has none.
+        OSError: the host has no address.
     """
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     addresses = list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))

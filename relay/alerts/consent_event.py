@@ -1,4 +1,4 @@
-"""A consent that ended or works again, as alerts report it, and the body of the signed POST."""
+"""The event that a consent ended or works again, and the body of the signed POST."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from relay.core.consent.refusals import Refusal, classify
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsentEvent:
-    """One end or return of a tenant's consent, for every channel.
+    """A tenant's consent ended or works again; for every channel.
 
     Attributes:
         kind: `consent.required` or `consent.restored`.
@@ -21,8 +21,8 @@ class ConsentEvent:
         organisation: the tenant's name; may be empty.
         domain: the tenant's domain; may be empty.
         trouble: Microsoft's refusal.
-        page: where to renew the consent; empty when its address is not set.
-        operator: who runs the relay.
+        page: the page to renew the consent; empty when its address is not set.
+        operator: the name of the relay's operator.
     """
 
     kind: str
@@ -36,7 +36,7 @@ class ConsentEvent:
 
     @property
     def refusal(self) -> Refusal | None:
-        """The meaning of Microsoft's refusal; None without one."""
+        """The classified refusal of Microsoft; None without one."""
         if self.trouble is None:
             return None
         error, _, suberror = self.trouble.code.partition("/")
@@ -44,7 +44,7 @@ class ConsentEvent:
 
 
 def body(event: ConsentEvent) -> bytes:
-    """Return the JSON to post: an event as the Standard Webhooks specification recommends it. Fields may be added."""
+    """Return the JSON to post: an event in the form that the Standard Webhooks specification recommends. Fields may be added."""
     trouble, refusal = event.trouble, event.refusal
     reason = None
     if trouble is not None and refusal is not None:

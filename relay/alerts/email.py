@@ -1,4 +1,4 @@
-"""Sends e-mail by SMTP, with the standard library's client in threads of its own: e-mails are rare, and nothing waits for one."""
+"""Sends e-mail by SMTP, with the standard library's client in threads: e-mails are rare, and nothing waits for them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Mail:
     """One e-mail, ready to be sent.
 
     Attributes:
-        message_id: the notice's id, so that a mailbox recognises a repeat.
+        message_id: the notice's id, so that a mailbox recognises duplicates.
         to: one address.
         subject: one line.
         text: plain text.
@@ -45,7 +45,7 @@ class Mail:
 
 
 class MailSender:
-    """Sends e-mails; to be entered as a context."""
+    """Sends e-mails, as an async context manager."""
 
     def __init__(self, settings: MailSettings) -> None:
         self._settings = settings
@@ -58,7 +58,7 @@ class MailSender:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def send(self, mail: Mail) -> None:
-        """Hand one e-mail to the server.
+        """Send one e-mail to the server.
 
         Raises:
             NotDelivered: the server did not accept it.
@@ -82,23 +82,23 @@ class MailSender:
             server = smtplib.SMTP(settings.host, settings.port, timeout=timeout)
         with server:
             if settings.tls == "starttls":
-                server.starttls(context=context)  # raises unless the server does: nothing goes over in the clear
+                server.starttls(context=context)  # raises unless the server supports it: nothing is sent in clear text
             if settings.user:
                 server.login(settings.user, settings.password)
             server.send_message(message)
 
 
 def to_message(mail: Mail, sender: str) -> EmailMessage:
-    """Return the message. No text can add a header: only plain addresses are taken, and line breaks become spaces."""
+    """Return the message. No text can add a header: only plain addresses are accepted, and line breaks become spaces."""
     message = EmailMessage()
     message["From"] = Address(addr_spec=sender)
     message["To"] = Address(addr_spec=mail.to)
     message["Subject"] = one_line(mail.subject)
     message["Date"] = format_datetime(mail.at)
     message["Message-ID"] = f"<{mail.message_id}@{sender.rpartition('@')[2]}>"
-    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody is on holiday for a machine
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: suppresses automatic replies
     message.set_content(mail.text)
-    message["Content-Language"] = mail.language  # last: setting the content takes such headers away
+    message["Content-Language"] = mail.language  # last, because setting the content removes such headers
     return message
 
 

@@ -22,7 +22,7 @@ class NotDelivered(Exception):
     """A channel did not accept a notice. The text is for the operator's log and shows nothing secret.
 
     Attributes:
-        is_final: True if another attempt is of no use.
+        is_final: True if a retry is of no use.
     """
 
     def __init__(self, message: str, *, is_final: bool = False) -> None:
@@ -33,8 +33,8 @@ class NotDelivered(Exception):
 class HookSender:
     """Posts to tenants' addresses.
 
-    Each POST has a connection of its own, to an address that was checked. It uses no proxy, redirect or cookie, and of the
-    answer it reads the status alone.
+    Each POST has a connection of its own, to a checked address. It uses no proxy, redirect or cookie, and reads only
+    the status of the answer.
     """
 
     def __init__(self, settings: AlertSettings) -> None:
@@ -56,7 +56,7 @@ class HookSender:
                 status = await self._post(url, signature.headers(secret, message_id, int(time.time()), body), body)
         except addresses.NotAllowed as error:
             raise NotDelivered(str(error)) from None
-        except (OSError, httpx.HTTPError, ValueError) as error:  # ssl's and the timeout's are OSErrors
+        except (OSError, httpx.HTTPError, ValueError) as error:  # errors of ssl and timeouts are OSErrors
             raise NotDelivered(f"The receiver cannot be reached ({type(error).__name__})") from None
         if not 200 <= status < 300:
             raise NotDelivered(f"The receiver answered {status}", is_final=status == _GONE)
@@ -68,13 +68,13 @@ class HookSender:
         target = httpx.URL(url).copy_with(host=found[0])
         request = headers | {"host": parts.netloc, "content-type": "application/json", "user-agent": "presence-relay"}
         async with httpx.AsyncClient(verify=await self._trust(), trust_env=False, timeout=None) as client:  # noqa: S113  bounded as a whole
-            # The certificate must be the host's, although the connection goes to one of its addresses.
+            # The certificate must match the host, although the connection goes to one of its addresses.
             options = {"sni_hostname": host}
             async with client.stream("POST", target, headers=request, content=body, extensions=options) as answer:
                 return answer.status_code
 
     async def _trust(self) -> ssl.SSLContext:
-        """Return whom to trust. It is read at the first use, as few tenants have a hook, and in a thread: it takes some 50 ms."""
+        """Return the TLS context. It is created at the first use, as few tenants have a hook, and in a thread: it takes some 50 ms."""
         if self._context is None:
             self._context = await asyncio.to_thread(ssl.create_default_context, cadata=self._settings.ca_pem)
         return self._context

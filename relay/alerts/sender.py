@@ -1,11 +1,12 @@
-"""Sends the store's notices to people: each once on each channel, until it is delivered or a day has passed.
+"""Sends the store's notices to people: each once on each channel, with retries until it is delivered or a day has passed.
 
     Notices ──► due ones, oldest first for each recipient and channel ──► e-mail, signed POST ──► done, or again later
 
-A letter goes to the one person that it names, by e-mail alone. A consent event goes to the tenant's contact and to its own address.
+A letter goes only to the person that it names, by e-mail. A consent event goes to the tenant's contact and to the
+tenant's receiver.
 
-The sender runs beside the reading and never delays it. Only this process knows how often a notice was tried: after a
-takeover the next owner begins with short pauses again.
+The sender never delays reads. Only this process counts the attempts of a notice: after a takeover the next owner begins
+with short pauses again.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ log = structlog.get_logger(__name__)
 MAIL: Final = "mail"
 HOOK: Final = "hook"
 CHANNELS: Final = (MAIL, HOOK)
-_AFTER_WAKE_S: Final = 0.05  # several changes of one moment are read together
-_FACTOR: Final = 4  # of one pause to the next
+_AFTER_WAKE_S: Final = 0.05  # read simultaneous changes together
+_FACTOR: Final = 4  # factor from one pause to the next
 
 
 _Destination = tuple[str, str, str]
@@ -70,13 +71,13 @@ class AlertSender:
         self._tries: dict[tuple[str, str], int] = {}
         self._not_before: dict[tuple[str, str], float] = {}
         self._under_way: set[_Destination] = set()
-        self._finished: set[tuple[str, str]] = set()  # notice, channel: an older read of the store still has them
+        self._finished: set[tuple[str, str]] = set()  # notice, channel: still in an older read of the store
         self._room = asyncio.Semaphore(settings.at_once)
         self._mail: MailSender | None = None
         self._hook = HookSender(settings)
 
     def wake(self) -> None:
-        """Read the notices now: there may be a new one."""
+        """Read the notices now, because there may be a new one."""
         self._wake.set()
 
     async def run(self) -> None:
@@ -90,7 +91,7 @@ class AlertSender:
                     self._wake.clear()
                     try:
                         await self._step(tasks)
-                    except Exception:  # nobody's reading ends because no alert can be sent
+                    except Exception:  # a failed alert must not end any tenant's reads
                         log.exception("alerts_failed")
                     await self._rest()
 
@@ -122,7 +123,7 @@ class AlertSender:
                 is_done = channel in notice.done or attempt in self._finished
                 if is_done or destination in self._under_way or destination in behind:
                     continue
-                # Events are sent in their order, so that "it works again" is never overtaken.
+                # Events are sent in their order, so that "it works again" comes last.
                 behind.add(destination)
                 if self._not_before.get(attempt, now) <= now:
                     self._under_way.add(destination)
@@ -136,7 +137,7 @@ class AlertSender:
         self._finished = {attempt for attempt in self._finished if attempt[0] in live}
 
     async def _deliver(self, notice: Notice, channel: str) -> None:
-        """Run one task to its end: every failure is logged, and the notice is tried again later."""
+        """Run one task. Every failure is logged, and the notice is retried later."""
         fields = {"tenant_id": notice.tenant_id, "notice_id": notice.notice_id, "channel": channel}
         try:
             async with self._room:
@@ -168,10 +169,10 @@ class AlertSender:
         await self._done(notice, channel)
 
     async def _send(self, notice: Notice, channel: str) -> bool:
-        """Send one notice on one channel; return False when nobody wants it there.
+        """Send one notice on one channel; return False if it has no recipient there.
 
         Raises:
-            NotDelivered: nobody got it.
+            NotDelivered: the recipient did not get it.
         """
         if notice.letter is not None:
             return channel == MAIL and await self._send_letter(notice, notice.letter)
@@ -241,7 +242,7 @@ class AlertSender:
         try:
             await self._notices.done(notice, channel, CHANNELS)
         except StoreUnavailable as error:
-            # Delivered, but not marked as such: it is delivered once more, by the same id.
+            # Delivered, but not marked as delivered: it will be sent again, with the same id.
             self._finished.discard((notice.notice_id, channel))
             self._later(notice, channel, str(error))
 
@@ -258,5 +259,5 @@ class AlertSender:
 
 
 def _destination(notice: Notice, channel: str) -> _Destination:
-    """Return the destination of a notice: one that takes nothing holds up no other."""
+    """Return the destination of a notice, so that a failing destination does not delay others."""
     return notice.tenant_id, channel, "" if notice.letter is None else notice.letter.to

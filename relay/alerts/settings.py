@@ -23,12 +23,12 @@ class MailSettings:
     Attributes:
         host: the mail server.
         port: its port.
-        tls: `starttls` demands an upgrade before anything is sent, `tls` begins with it, `none` is for a server beside us.
+        tls: `starttls` requires an upgrade before anything is sent, `tls` begins with TLS, `none` is for a server on this machine.
         user: the account to sign in with; empty: none.
         password: the account's password.
         sender: the address that e-mails come from.
         ca_pem: certificates to trust instead of the system's.
-        timeout: for each step of the SMTP dialogue.
+        timeout: time limit of each step of the SMTP dialogue.
     """
 
     host: str
@@ -47,17 +47,17 @@ class AlertSettings:
 
     Attributes:
         mail: the mail server; None: no e-mail is sent.
-        operator: who runs the relay, as its e-mails sign.
-        operator_address: the operator's own address; empty: none.
-        page: where a tenant renews its consent; empty when the pages' address is not set.
+        operator: the operator's name, the signature of e-mails.
+        operator_address: the operator's address; empty: none.
+        page: the page to renew a consent; empty when the pages' address is not set.
         private_addresses: True if tenants may name addresses that are not on the public internet.
-        ca_pem: certificates to trust there instead of the system's.
-        timeout: for one POST, from the look-up of its host to its answer.
-        read_every: interval at which notices are read when nothing wakes the sender.
+        ca_pem: certificates to trust for receivers instead of the system's.
+        timeout: time limit of one POST, from the lookup of its host to its answer.
+        read_every: interval of reading notices when nothing wakes the sender.
         first_pause: before the second attempt; each further pause is four times as long.
         longest_pause: upper bound of the pause.
-        give_up_after: a notice that is older goes to the log alone.
-        at_once: notices sent in parallel; a slow receiver takes one of these places.
+        give_up_after: older notices are only logged.
+        at_once: notices sent in parallel; a slow receiver takes at most one of these places.
     """
 
     mail: MailSettings | None = None
@@ -87,7 +87,7 @@ def alert_settings(mail: MailConfig, notice: NoticeConfig, web: WebConfig) -> Al
 
 
 def _mail_settings(mail: MailConfig) -> MailSettings | None:
-    """Return the settings of e-mail; None when none is sent."""
+    """Return the settings of e-mail; None when no e-mail is sent."""
     if mail.host is None or mail.sender is None:
         return None
     return MailSettings(

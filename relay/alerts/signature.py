@@ -2,8 +2,8 @@
 
 https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 
-A secret of the specification's form (`whsec_` and Base64) stands for the bytes that it encodes. Any other text that a tenant chose is
-the key itself, and libraries take the Base64 of it.
+A secret in the specification's form (`whsec_` and Base64) contains the key as Base64. Any other text that a tenant
+chose is the key itself, and libraries take its Base64.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _LEAST_CHARS: Final = 16  # of a text that is the key itself
 
 
 def new_secret() -> str:
-    """Return a secret as receivers' libraries take it."""
+    """Return a secret in the form that receivers' libraries take."""
     return PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
@@ -34,7 +34,7 @@ def headers(secret: str, message_id: str, timestamp_s: int, body: bytes) -> dict
     """Return the headers that sign a message.
 
     Raises:
-        ValueError: the secret is none.
+        ValueError: the secret is not valid.
     """
     key = _key(secret)
     if key is None:

@@ -17,23 +17,23 @@ if TYPE_CHECKING:
     from relay.alerts.consent_event import ConsentEvent
 
 _MAX_CHARS: Final = 300
-"""Longest text of a person in an e-mail: a longer one is not a name, and not a reason that anybody reads."""
+"""Longest text of a person in an e-mail: longer ones are neither names nor readable reasons."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LetterContent:
-    """The contents of an e-mail about one thing that happened.
+    """The content of an e-mail about one event.
 
     Attributes:
-        kind: what happened; see `NoticeKind`.
+        kind: the kind of event; see `NoticeKind`.
         at: when it happened.
         tenant_id: the tenant.
         organisation: the tenant's name; may be empty.
         domain: the tenant's domain, or its id.
-        who: who did it; empty: the operator.
-        about: the person, account or reason that it is about.
-        page: the tenant's own page; empty when its address is not set.
-        operator: who runs the relay.
+        who: the person who acted; empty: the operator.
+        about: the person, account or reason concerned.
+        page: the tenant's page; empty when its address is not set.
+        operator: the name of the relay's operator.
     """
 
     kind: str
@@ -87,7 +87,7 @@ def letter_email(content: LetterContent, language: str) -> tuple[str, str]:
 
 
 def _microsofts_words(event: ConsentEvent, language: str) -> list[str]:
-    """Return what Microsoft's support asks for; nothing without a refusal."""
+    """Return the ids that Microsoft's support asks for; empty without a refusal."""
     if event.trouble is None:
         return []
     said = event.trouble.said
@@ -216,4 +216,4 @@ _LETTERS: Final = {
 """Kind -> subject and text."""
 
 _WITHOUT_PAGE: Final = frozenset({"tenant.left", "tenant.waits", "tenant.refused", "sign_ups.full"})
-"""There is no page any more, or it is not the reader's."""
+"""Kinds without a link: the page no longer exists, or does not belong to the reader."""

@@ -13,14 +13,14 @@
     mapping        a tenant's own console statuses: `tenants map`
     user_limit     how many users a tenant may watch: `tenants limit`
     suite_keys     suite keys and their marks
-    keyring        the key ring: made, rotated, shown
-    kubernetes_secret   a Secret made through Kubernetes' API: `keyring new-secret`
-    backup         backups: created, verified, restored; their keys
-    backup_folder  a folder of backups, of which the newest are kept
+    keyring        the key ring: create, rotate, show
+    kubernetes_secret   creates a Secret through Kubernetes' API: `keyring new-secret`
+    backup         backups: create, verify, restore; create their keys
+    backup_folder  a folder that keeps the newest backups
     certificates   certificates that change notifications are encrypted for
     renamed        the command group, and old spellings of commands
-    runner         shared by all: settings, the store, errors as one line, exit codes
-    naming         finds the tenant that an operator names
+    runner         shared by all commands: settings, the store, errors as one line, exit codes
+    naming         finds a tenant by its id, domain or name
 
-A command imports what it needs when it runs: `--help` must not wait for gRPC.
+A command imports its dependencies when it runs, so that `--help` does not load gRPC.
 """

@@ -25,7 +25,7 @@ def audit(
     since: Annotated[str, typer.Option(help="Print no entries older than this day or time (ISO 8601, UTC).")] = "",
     form: Annotated[Form, typer.Option("--format", help="json: JSON Lines. csv: for a spreadsheet.")] = Form.JSON,
 ) -> None:
-    """Print a tenant's audit log of the last 30 days, newest first: who did what, and which suite watched whom."""
+    """Print a tenant's audit log of the last 30 days, newest first: actions, and which suite watched which users."""
     begins = _parse_time(since) if since else None
 
     async def work(store: Store, _: Settings) -> None:

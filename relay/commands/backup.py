@@ -43,7 +43,7 @@ def create(
     file: Annotated[
         Path,
         typer.Argument(
-            help="File for the backup, which is never overwritten; or a folder, in which it is named by its time."
+            help="File for the backup, which is never overwritten; or a folder, where the file is named by its time."
         ),
     ],
     *,
@@ -70,7 +70,7 @@ def create(
         with new_private(file) as output:
             counts = await back_up(store, output, public_key, settings.key_ring())
         typer.echo(f"{file}: {_counted(counts)}, for the key {public_key.kid}.")
-        typer.echo("Grants in it are encrypted under the key ring: keep both, and not in one place.")
+        typer.echo("Grants in it are encrypted under the key ring: keep both, in different places.")
         for old in superseded(folder, keep) if folder is not None and keep is not None else ():
             old.unlink()
             typer.echo(f"{old}: deleted, {keep} newer ones are kept.")
@@ -93,7 +93,7 @@ def restore(
     *,
     key: _PrivateKey,
     tenant: Annotated[str, typer.Option(help="Restore only the tenant with this id.")] = "",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is newer than the backup.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace data that is newer than the backup.")] = False,
     sealed: Annotated[
         bool, typer.Option("--even-sealed", help="Also restore grants that the key ring cannot open.")
     ] = False,
@@ -127,7 +127,7 @@ def restore(
             fail(f"{tenant_id} is not in this backup.", EXIT_USAGE)
         typer.echo(f"{_counted(outcomes) or 'nothing'}.")
         if restoring.acts_back:
-            typer.echo(f"The operators' log has {restoring.acts_back} acts again.")
+            typer.echo(f"The operators' log has {restoring.acts_back} restored entries.")
         if outcomes["left as it is"]:
             typer.echo("Tenants left as they are have something newer than the backup; --overwrite replaces it.")
 
@@ -163,7 +163,7 @@ def _opened(key: Path) -> BackupKey:
 
 
 def _verified(file: Path, source: BinaryIO, key: BackupKey, ring: KeyRing, *, unsigned: bool) -> CheckedBackup:
-    """Read all of a backup and print what is in it. Ends the command when its signature is missing or wrong."""
+    """Read a whole backup and print its content. Ends the command when its signature is missing or wrong."""
     from relay.store.backup.file import BackupUnsigned
     from relay.store.backup.restore import check_backup
 

@@ -1,4 +1,4 @@
-"""A folder of backups: files named by their time, of which the newest are kept."""
+"""A folder that keeps the newest backups, in files named by their time."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _NAME: Final = re.compile(r"presence-relay-\d{8}T\d{6}Z\.backup")
 
 
 def file_for(folder: Path, now: datetime) -> Path:
-    """Return the file of a backup that is made now. Names sort as times do."""
+    """Return the file for a backup made now. The order of names is the order of times."""
     return folder / f"presence-relay-{now:%Y%m%dT%H%M%SZ}.backup"
 
 
 def superseded(folder: Path, keep: int) -> list[Path]:
-    """Return the backups beyond the newest `keep`, oldest first. Other files in the folder are none of ours."""
+    """Return the backups beyond the newest `keep`, oldest first. Ignores other files in the folder."""
     ours = sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
     return ours[: max(0, len(ours) - keep)]

@@ -58,7 +58,7 @@ def list_certificates() -> None:
         tenant_ids = [tenant.tenant_id for tenant in await Tenants(store).list()]
         used = await Subscriptions(store).certificates_in_use(tenant_ids)
         for one in known.all():
-            count = used.pop(one.certificate_id, 0) + used.pop(one.name, 0)  # the latter from earlier releases
+            count = used.pop(one.certificate_id, 0) + used.pop(one.name, 0)  # bare names come from earlier releases
             mark = "newest" if one is known.newest else "      "
             valid = f"valid {one.begins:%Y-%m-%d} to {one.ends:%Y-%m-%d}"
             typer.echo(f"{one.name}  {mark}  {valid}  {count} subscriptions")

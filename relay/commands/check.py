@@ -26,15 +26,15 @@ def check(
     ] = None,
     *,
     before_start: Annotated[
-        bool, typer.Option("--before-start", help="Fail only for what processes that start now could not work with.")
+        bool, typer.Option("--before-start", help="Fail only for faults that would stop a process that starts now.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object for programs.")] = False,
 ) -> None:
-    """Check settings, certificates, Redis, Entra, Graph and the webhook, and print what to do. Exit code 1: a check failed."""
+    """Check settings, certificates, Redis, Entra, Graph and the webhook, and print the remedies. Exit code 1: a check failed."""
     with errors_as_lines():
         from relay.diagnosis.checks import run_checks
 
-        # The pages may be left out; what is set for them is checked all the same.
+        # The pages are optional; their settings are checked if they are set.
         settings = read_settings(*needs_of([Role.EDGE, Role.WORKER]))
         findings = run(run_checks(settings, clients_named(roles) if roles else ()))
     is_good = all(finding.is_good or (before_start and finding.can_wait) for finding in findings)

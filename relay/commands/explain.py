@@ -28,7 +28,7 @@ def explain(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object for programs.")] = False,
 ) -> None:
-    """Explain one user: what Microsoft reported, what suites are shown, who reads and who watches, and what to do."""
+    """Explain one user: Microsoft's report, the presence that suites show, the account that reads, the suites that watch, and what to do."""
 
     async def work(store: Store, settings: Settings) -> None:
         from relay.diagnosis import explanation
@@ -108,5 +108,5 @@ def _instant(at: datetime) -> str:
 
 
 def _plain(text: str) -> str:
-    """Replace characters that move a terminal's cursor: names come from outside."""
+    """Replace characters that move a terminal's cursor, because names are untrusted."""
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

@@ -1,4 +1,4 @@
-"""`presence-relay tenants invite`: make a link that begins an onboarding, as the console does."""
+"""`presence-relay tenants invite`: create a link that begins an onboarding, as in the console."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def new_secret(
     api: Annotated[str, typer.Option(help="Address of Kubernetes' API.")] = _API,
     account: Annotated[Path, typer.Option(help="Folder with the token of the pod's service account.")] = _ACCOUNT,
 ) -> None:
-    """Make a key ring and store it in a Kubernetes Secret, once. An existing Secret stays as it is."""
+    """Make a key ring and store it in a new Kubernetes Secret. An existing Secret stays unchanged."""
     with errors_as_lines():
         from relay.commands.kubernetes_secret import create_secret
         from relay.store.sealing.keyring import KeyRing, make_ring
@@ -77,7 +77,7 @@ def new_secret(
         if create_secret(name, {ring_key: f"{ring}\n", public_key: f"{public}\n"}, api=api, account=account):
             typer.echo(f"Secret {name}: made. Keep a copy in a safe place: without it all grants are lost.")
         else:
-            typer.echo(f"Secret {name}: exists already, and stays as it is.")
+            typer.echo(f"Secret {name}: exists already, and stays unchanged.")
 
 
 @commands.command("public")
@@ -97,7 +97,7 @@ def make_public(
 def add_to_ring(
     file: Annotated[Path, typer.Argument(help="The key ring. The file is replaced in one step.")],
     *,
-    after: Annotated[str, typer.Option(help="How long the new key is known before it is used, such as 15m.")] = "15m",
+    after: Annotated[str, typer.Option(help="Time between adding the new key and its first use, such as 15m.")] = "15m",
 ) -> None:
     """Add a key to a key ring. It is known at once and used later: copy the file to every role before that."""
     with errors_as_lines():
@@ -111,7 +111,7 @@ def add_to_ring(
             fail(f"{file}: {waiting[0].kid} is not in use yet, but from {_at(waiting[0].used_from)} on.", EXIT_USAGE)
         kid, used_from_s = _new_kid(now_s), now_s + int(_duration(after).total_seconds())
         ring = make_ring(kid, now_s=now_s, older=older, used_from_s=used_from_s)
-        # First the public keys: cut short in between, edges know a key too many and not one too few.
+        # First the public keys: after an interruption, edges then have one key too many, and none is missing.
         public = _write_public(file, KeyRing.from_json(ring))
         write_private(file, f"{ring}\n")
         used_from = KeyRing.from_json(ring).keys[0].used_from
@@ -124,7 +124,7 @@ def add_to_ring(
 
 @commands.command("show")
 def show_ring() -> None:
-    """Show the keys of the key ring, how much is encrypted under each, and which running process knows which."""
+    """Show the keys of the key ring, the number of values encrypted under each, and the processes that have them."""
 
     async def work(store: Store, settings: Settings) -> None:
         from relay.store.custody.marking import Marking
@@ -171,16 +171,16 @@ def reencrypt() -> None:
         # An edge that does not know the key would refuse every suite whose key is marked with it.
         behind = [user for user in await RingUsers(store).all() if ring.newest not in user.knows]
         if behind:
-            faults += ["No suite key was marked anew:", *_lines_of_unknown(behind, ring.newest)]
+            faults += ["No suite key was marked again:", *_lines_of_unknown(behind, ring.newest)]
         else:
             renewed = [is_new async for is_new in marking.renew()]
-            typer.echo(f"{len(renewed)} suite keys in force seen, {sum(renewed)} marked anew with {ring.newest}.")
+            typer.echo(f"{len(renewed)} suite keys in force seen, {sum(renewed)} marked again with {ring.newest}.")
         for fault in (await marking.census()).faults():
             typer.echo(f"{fault}: presence-relay suite-keys mark", err=True)
         if waiting:
             typer.echo(f"{waiting[0].kid} is used from {_at(waiting[0].used_from)} on: repeat this then.")
         if progress.broken:
-            faults.append(f"{len(progress.broken)} do not open with any key of the ring, and stay as they are:")
+            faults.append(f"{len(progress.broken)} do not open with any key of the ring, and stay unchanged:")
             faults += [f"  {key}" for key in progress.broken[:_MOST_SHOWN]]
         if faults:
             fail("\n".join(faults), EXIT_FAILURE)
@@ -217,19 +217,19 @@ def retire_from_ring(
         write_private(file, f"{narrower}\n")
         _write_public(file, KeyRing.from_json(narrower))
         typer.echo(f"{file}: {', '.join(retired)} retired; {ring.newest} is in use.")
-        typer.echo("Backups that were made before the re-encryption need them: keep them as long as those.")
+        typer.echo("Backups made before the re-encryption need them: keep them as long as these backups.")
 
     with_store(work)
 
 
 async def _still_needed(store: Store, ring: KeyRing, retired: list[str]) -> list[str]:
-    """Return why these keys of the ring must stay, a line each."""
+    """Return the reasons why these keys of the ring must stay, one line each."""
     from relay.store.custody.marking import Marking
     from relay.store.custody.reseal import Sealed
     from relay.store.sealing.marks import RingMarks
     from relay.store.sealing.ring_users import RingUsers
 
-    # Who seals comes first: once nobody seals with a key, nothing new appears under it.
+    # First the processes that encrypt: when none encrypts with a key, no new value appears under it.
     users = await RingUsers(store).all()
     faults = [
         f"  process {user.name} still encrypts with {user.seals_with}; check that it has read the new ring"
@@ -253,7 +253,7 @@ def _lines_of_unknown(users: list[RingUser], kid: str) -> list[str]:
 
 
 def _write_public(ring_file: Path, ring: KeyRing) -> Path:
-    """Write the public keys beside their ring and return the file."""
+    """Write the public keys to a file in the ring's folder, and return the file."""
     from relay.store.sealing.ring_file import write_public
     from relay.store.sealing.signing import Purpose, public_set
 

@@ -1,4 +1,4 @@
-"""Makes a Secret through Kubernetes' API, as the service account of the pod that this process runs in."""
+"""Creates a Secret through Kubernetes' API, with the service account of this process's pod."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _MOST_REPLY_BYTES: Final = 1 << 20
 
 
 class SecretRefused(RelayError):
-    """Kubernetes makes no Secret; the text says why, and shows nothing of its content."""
+    """Kubernetes did not create the Secret; the text states the reason, without the Secret's content."""
 
 
 def create_secret(name: str, data: Mapping[str, str], *, api: str, account: Path) -> bool:
-    """Make a Secret; return False when there is one of this name, which stays as it is.
+    """Create a Secret; return False when it exists, and leave it unchanged.
 
     Args:
         name: the Secret's name, in the pod's namespace.
-        data: its keys.
+        data: its entries.
         api: address of Kubernetes' API.
         account: folder with the token of the service account.
 

@@ -69,7 +69,7 @@ def add_manager(
     """Make an account of the organisation a manager. The tenant's audit log names the operator."""
     object_id = names.user_id(account)
     if unchecked and object_id is None:
-        fail("--unchecked takes an object id (a GUID), not a name: a name may be given to somebody else.", EXIT_USAGE)
+        fail("--unchecked takes an object id (a GUID), not a name: a name can be given to another person.", EXIT_USAGE)
 
     async def work(store: Store, settings: Settings) -> None:
         from relay.store.custody.managers import AddOutcome, Managers

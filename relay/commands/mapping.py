@@ -32,7 +32,7 @@ def lines(settings: Mapping[str, str]) -> Iterator[str]:
 
 
 async def change(store: Store, tenant: Tenant, row: str, status: str) -> list[str]:
-    """Give a row another status for a tenant, or with an empty one its default status. Return lines that show it."""
+    """Set a row's status for a tenant, or with an empty one its default status. Return lines that show it."""
     try:
         key = mapping.row_key(row)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Finds the tenant that an operator names: by id, by domain or by name."""
+"""Finds a tenant by its id, domain or name."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _MOST_SUGGESTIONS: Final = 5
 
 
 async def find_tenant(store: Store, text: str) -> Tenant:
-    """Return the tenant that an operator names. Ends the command, with suggestions, when none or several match.
+    """Return the tenant with this id, domain or name. Ends the command, with suggestions, when none or several match.
 
-    An id goes before a domain and a domain before a name, so that a name cannot hide another tenant's domain.
+    An id has precedence over a domain and a domain over a name, so that a name cannot hide another tenant's domain.
     """
     from relay.store.custody.tenants import Tenants
 
@@ -49,7 +49,7 @@ async def find_tenant(store: Store, text: str) -> Tenant:
 
 
 async def find_tenant_id(store: Store, text: str) -> TenantId:
-    """Return the id of the tenant that an operator names. See `find_tenant`."""
+    """Return the tenant's id; see `find_tenant`."""
     return (await find_tenant(store, text)).tenant_id
 
 
@@ -74,7 +74,7 @@ def _not_found(text: str, near: Sequence[Tenant]) -> str:
 
 
 def _near(wanted: str, known: Sequence[Tenant]) -> list[Tenant]:
-    """Return tenants whose id, domain or name contains `wanted` or is spelled much like it, the likeliest first."""
+    """Return tenants whose id, domain or name contains `wanted` or is similar to it, the best match first."""
     if not wanted:
         return []
     spellings = {

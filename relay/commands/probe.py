@@ -53,7 +53,8 @@ def probe(
 
         if cloud == "microsoft" and settings.cloud.name == "custom":
             fail(
-                "RELAY_CLOUD is custom, which is not Microsoft's: use --cloud configured to ask it anyway.", EXIT_USAGE
+                "RELAY_CLOUD is custom, which is not Microsoft's: use --cloud configured to probe it anyway.",
+                EXIT_USAGE,
             )
         tenant_id = await (find_tenant_id(store, tenant) if tenant else only_tenant_id(store))
         typer.echo(f"Tenant {tenant_id}, with its stored consent. " + "\n".join(plan(options)))

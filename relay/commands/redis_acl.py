@@ -17,7 +17,7 @@ _LEAST_CHARS = 32
 
 
 def complete_client(incomplete: str) -> list[str]:
-    """Return the roles, and `all`, that begin with `incomplete`: for the completion of a shell."""
+    """Return the roles, and `all`, that begin with `incomplete`, for shell completion."""
     return [client for client in (*Client, "all") if client.startswith(incomplete)]
 
 

@@ -26,7 +26,7 @@ RENAMED: Final = {
     "restore": "backup restore",
     "backup": "backup create",
 }
-"""Old spelling -> new spelling. The old ones go with the next release; a longer one is tried before a shorter one."""
+"""Old spelling -> new spelling. The next release removes the old ones. Longer spellings are tried first."""
 _OF_BACKUP: Final = frozenset({"create", "restore", "verify", "new-key", "--help"})
 _WRITES: Final = frozenset({"--check", "--overwrite", "--even-sealed"})
 """Options of the old `restore` that `backup verify`, which writes nothing, does not have."""
@@ -38,7 +38,7 @@ class RenamingGroup(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments, with an old spelling at their beginning replaced."""
         old, new, args = current_spelling(args)
-        if old and not ctx.resilient_parsing:  # which is how a shell asks for completions
+        if old and not ctx.resilient_parsing:  # without arguments a shell requests completions
             notice = f"`{old}` is now `{new}`. The old spelling works in this release and ends with the next."
             typer.echo(notice, err=True)
         return super().parse_args(ctx, args)

@@ -33,16 +33,16 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 EXIT_FAILURE: Final = 1
-"""Something outside of the relay is wrong."""
+"""A fault outside the relay."""
 EXIT_USAGE: Final = 2
-"""The command line or a setting is wrong."""
+"""Wrong command line or setting."""
 
 
 def read_settings(*needs: str) -> Settings:
     """Read the settings and configure logging.
 
     Raises:
-        SettingsInvalid: it names everything that is wrong.
+        SettingsInvalid: with all faults.
     """
     settings = load(needs)
     logging.configure(settings.log.format, settings.log.level)
@@ -54,7 +54,7 @@ def with_store(work: Callable[[Store, Settings], Awaitable[None]], *needs: str) 
 
     Args:
         work: the command.
-        needs: settings that it needs beside those of the store, such as `vault.key_ring`.
+        needs: required settings in addition to those of the store, such as `vault.key_ring`.
     """
     with errors_as_lines():
         settings = read_settings(*roles.STORE, *needs)
@@ -80,7 +80,7 @@ def errors_as_lines() -> Iterator[None]:
         yield
     except SettingsInvalid as error:
         fail("\n".join(["These settings are wrong:", *(f"  {fault}" for fault in error.faults)]), EXIT_USAGE)
-    except (KeyboardInterrupt, asyncio.CancelledError):  # the latter by a second Ctrl-C
+    except (KeyboardInterrupt, asyncio.CancelledError):  # CancelledError comes from a second Ctrl-C
         raise typer.Exit(130) from None
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -110,7 +110,7 @@ def _roles(given: list[str]) -> list[Role]:
         return list(dict.fromkeys(Role(role) for role in given))
     except ValueError:
         fail(
-            f"Roles are {', '.join(Role)}, or only all, which the console may stand beside; not {' '.join(given)!r}.",
+            f"Roles are {', '.join(Role)}, or all, alone or together with console; not {' '.join(given)!r}.",
             EXIT_USAGE,
         )
 
@@ -118,7 +118,7 @@ def _roles(given: list[str]) -> list[Role]:
 def _registration(
     cloud: str, client_id: str, secret: Path | None, certificate: Path | None, key: Path | None
 ) -> dict[str, Any] | None:
-    """Return the operator's own app registration as fields of `CloudConfig`; None for the local cloud."""
+    """Return the operator's app registration as fields of `CloudConfig`; None for the local cloud."""
     if cloud == "local":
         return None
     if cloud != "microsoft":

@@ -43,7 +43,7 @@ def mark(
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Sign the suite keys that earlier releases issued, once. Read the list first: somebody may have planted a key."""
+    """Sign the suite keys that earlier releases issued, once. Read the list first: it may contain keys that you did not issue."""
 
     async def work(store: Store, settings: Settings) -> None:
         from relay.store.custody.marking import Marking
@@ -123,4 +123,4 @@ def _why_not(key: MarkedKey) -> str:
         return "its tenant does not list it, so the relay did not issue it; delete it in Redis"
     if key.standing is MarkVerdict.KEY_UNKNOWN:
         return f"it has a mark of the key {key.kid}, which is missing from the ring"
-    return "its mark belongs to another record: somebody wrote to Redis; revoke it"
+    return "its mark belongs to another record: someone changed it in Redis; revoke it"

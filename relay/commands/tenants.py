@@ -104,7 +104,7 @@ def invite(
     email: Annotated[str, typer.Option(help="The contact's e-mail address.")] = "",
     days: Annotated[int, typer.Option(help="Days until the link expires.", min=1, max=90)] = 14,
 ) -> None:
-    """Print a link that lets a user of an organisation begin the onboarding. It works once, and for some days."""
+    """Print a link with which a user of an organisation can begin the onboarding. It works once, for a limited number of days."""
 
     async def work(store: Store, settings: Settings) -> None:
         from relay.administration.invitations import InvitationForm
@@ -127,7 +127,7 @@ def map_statuses(
     row: Annotated[str, typer.Argument(help='A row of the mapping, such as "BusyIdle" or "Away + OOF".')] = "",
     status: Annotated[str, typer.Argument(help="The console status for this row.")] = "",
     *,
-    remove: Annotated[bool, typer.Option("--remove", help="Give the row its default status again.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Restore the row's default status.")] = False,
 ) -> None:
     """Show or change the console statuses that a tenant's suites show for Microsoft's values."""
     if remove and (not row or status):
@@ -151,7 +151,7 @@ def limit_users(
         int | None, typer.Argument(help="Number of users that its suites may watch together.", min=1, max=HIGHEST)
     ] = None,
     *,
-    usual: Annotated[bool, typer.Option("--usual", help="Give the tenant the default limit again.")] = False,
+    usual: Annotated[bool, typer.Option("--usual", help="Restore the tenant's default limit.")] = False,
 ) -> None:
     """Show or change how many distinct users a tenant may watch on all its streams."""
     if usual and users is not None:
@@ -169,7 +169,7 @@ def limit_users(
 
 @commands.command()
 def approve(tenant: TenantArgument) -> None:
-    """Approve a waiting tenant. The relay reads it from now on, and its managers may make suite keys."""
+    """Approve a waiting tenant. The relay then reads it, and its managers may make suite keys."""
 
     async def work(store: Store, _: Settings) -> None:
         from relay.administration import changes
@@ -284,7 +284,8 @@ def resume(tenant: TenantArgument) -> None:
             fail(f"{found.tenant_id} is not suspended: it is {found.state}.", EXIT_USAGE)
         needs = state is TenantState.CONSENT_REQUIRED
         typer.echo(
-            f"{found.tenant_id} is {state}." + (" No grant of it works: somebody must consent." if needs else "")
+            f"{found.tenant_id} is {state}."
+            + (" None of its grants works: an account must consent again." if needs else "")
         )
 
     with_store(work, "vault.key_ring")

@@ -25,7 +25,7 @@ def line(tenant: Tenant, settings: Mapping[str, str], default: int) -> str:
 
 
 async def limit(store: Store, tenant: Tenant, users: int | None, default: int) -> str:
-    """Give a tenant its own limit, or with None the usual one. Returns the line that shows it."""
+    """Set a tenant's own limit, or with None the default. Return the line that shows it."""
     values = {NAMES_SETTING: "" if users is None else str(users)}
     settings = await Tenants(store).change_settings(tenant.tenant_id, values, OPERATOR, shown=values.keys())
     if settings is None:

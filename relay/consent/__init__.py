@@ -1,14 +1,14 @@
-"""The one way from a consent to a kept grant, for the pages, the commands and `dev`.
+"""The path from a consent to a stored grant, shared by the pages, the commands and `dev`.
 
     graph.auth.consent ──NewGrant──► prove ──ProvenGrant──► admit ──► the vault, and a hint to the worker
 
 prove.py          tries a new grant: refreshes it, reads presence
-admit.py          keeps a proven grant, by three rules: for the operator, an applicant, a manager
+admit.py          stores a proven grant, by one of three rules: for the operator, an applicant, a manager
 by_hand.py        onboarding from the command line, with a browser on this machine
 loopback.py       receives the answer of a sign-in on this machine, at `http://localhost:…`
-account_names.py  finds the account of a name, in a tenant's own directory and with its own consent
-unsubscribe.py    ends the subscriptions of grants that are no longer kept
-patience.py       how long people wait for Microsoft, and the repetition of requests meanwhile
+account_names.py  finds an account by name in its tenant's directory, with the tenant's consent
+unsubscribe.py    deletes the subscriptions of grants that are no longer stored
+patience.py       the time limit for Microsoft while a person waits, and retries within it
 
-The pages add HTTP and words; docs/develop/one-consent.md names every function that a consent passes.
+The pages add HTTP and texts. docs/develop/one-consent.md lists every function on this path.
 """

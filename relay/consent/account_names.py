@@ -1,6 +1,7 @@
-"""Finds the account of a name, in a tenant's own directory and with the tenant's own consent.
+"""Finds an account by name in its tenant's directory, with the tenant's consent.
 
-A right is bound to an object id, never to a name, because names are given to others. So a named person is looked up at once.
+A right is bound to an object id, never to a name, because a name can be given to another person. So a named person is
+looked up at once.
 """
 
 from __future__ import annotations
@@ -32,14 +33,14 @@ _GUEST: Final = "#ext#"
 
 
 class NotFound(enum.Enum):
-    """The reason why a name led to no account."""
+    """The reason why no account was found."""
 
     UNKNOWN = enum.auto()
     """The tenant's directory has no such account."""
     GUEST = enum.auto()
-    """The account is a guest, who signs in to the organisation that it comes from and never to this one."""
+    """The account is a guest, who signs in to their home organisation and never to this one."""
     NO_GRANT = enum.auto()
-    """No account reads for the tenant, so nobody can look."""
+    """No account reads for the tenant, so no lookup is possible."""
     NO_ANSWER = enum.auto()
     """Microsoft did not answer, or refused."""
 
@@ -49,8 +50,8 @@ async def find_account(client: GraphClient, grants: Sequence[Grant], text: str) 
 
     Args:
         client: Graph.
-        grants: of the tenant whose account it is; the first that works is used.
-        text: as it was typed.
+        grants: of the account's tenant; the first one that works is used.
+        text: the name as the user entered it.
     """
     name = normalise(text.strip()[: MAX_NAME_CHARS + 1])
     if name is None or (not is_object_id(name) and name.count("@") != 1):
@@ -59,7 +60,7 @@ async def find_account(client: GraphClient, grants: Sequence[Grant], text: str) 
     if kept is None:
         return NotFound.NO_GRANT
     try:
-        # A token that comes along is not kept: the worker's goes on working, and a write of ours would get in its way.
+        # A renewed refresh token is not saved: the worker's token stays valid, and a write here would conflict with its writes.
         async with asyncio.timeout(SHORT_PATIENCE.total_seconds()), GrantTokens(client.settings, discard) as tokens:
             found = (await resolve(client, tokens.source(kept.token_grant), [name])).meanings.get(name)
     except (RelayError, TimeoutError) as error:

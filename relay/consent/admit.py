@@ -1,10 +1,10 @@
-"""Keeps a proven grant, by three rules. Each is one durable step of the store.
+"""Stores a proven grant, by one of three rules. Each is one durable step of the store.
 
-    by_operator   the operator's command, or `dev`: the tenant comes in, whatever the sign-up rule says
-    by_applicant  the wizard: the sign-up rule decides; an account that a connected tenant does not know must ask
-    by_manager    the tenant's page: another account, the same one again, one in another's place, or one that asked
+    by_operator   the operator's command, or `dev`: the tenant is admitted regardless of the sign-up rule
+    by_applicant  the wizard: the sign-up rule decides; an account that is new to a connected tenant must request access
+    by_manager    the tenant's page: another account, a renewal, a replacement, or an account that requested access
 
-Only a `ProvenGrant` is kept. The same account twice renews its grant.
+Only a `ProvenGrant` is stored. A second consent of the same account renews its grant.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 
 
 async def by_operator(store: Store, ring: KeyRing, grant: ProvenGrant) -> Tenant:
-    """Take a tenant in, or add or renew one of its grants; durable when it returns.
+    """Admit a tenant, or add or renew one of its grants; durable on return.
 
     Raises:
         Retryable: Redis did not answer; repeating is safe.
-        NotSaved: the grant is not known to be on disk: do not tell anybody that it is kept.
+        NotSaved: the grant may not be on disk: do not report success.
     """
     await Admissions(store, ring).admit(
         AdmissionRequest(
@@ -45,7 +45,7 @@ async def by_operator(store: Store, ring: KeyRing, grant: ProvenGrant) -> Tenant
             upn=grant.upn,
             token_cache=grant.token_cache,
             domain=grant.upn.rpartition("@")[2].lower(),
-            word_ms=now_ms(),  # it is the operator who runs this
+            word_ms=now_ms(),  # the operator runs this command
         )
     )
     await waits_no_more(store, grant.tenant_id)
@@ -65,19 +65,19 @@ async def by_applicant(
     settings: Mapping[str, str],
     word_ms: int,
 ) -> Admitted:
-    """Take in the tenant of somebody who came by the wizard.
+    """Admit the tenant of a person who used the wizard.
 
     Args:
         admissions: the store's.
         grant: the account's.
         event: CONSENTED, or APPLIED when the operator must approve first.
-        name: the organisation's, as it was typed.
-        domain: the organisation's.
-        settings: those of a tenant that has none, such as its contact.
+        name: the organisation's name, as entered.
+        domain: the organisation's domain.
+        settings: the initial settings of a new tenant, such as its contact.
         word_ms: when the operator invited the tenant, in ms since 1970; 0: never.
 
     Raises:
-        MustAsk: the tenant is connected and does not know the account; nothing was written.
+        MustAsk: the tenant is connected and the account is new to it; nothing was written.
         TurnedAwayError, NotSaved, StoreUnavailable: see `Admissions.admit`.
     """
     return await admissions.admit(
@@ -105,17 +105,17 @@ async def by_manager(
     replaces: ReplacedGrant | None = None,
     asked: AccessRequest | None = None,
 ) -> Admitted:
-    """Add or renew a grant of a connected tenant, on the word of somebody who manages the tenant.
+    """Add or renew a grant of a connected tenant, for one of its managers.
 
-    A tenant that waits for approval goes on waiting, and one that was removed meanwhile does not come back.
+    A tenant that waits for approval keeps waiting, and a removed tenant stays removed.
 
     Args:
         admissions: the store's.
         grant: the account's.
-        by: the person who does it, for the audit log.
-        right_of: the manager whose right must still be in force; None: the right rests on something else.
-        replaces: the account whose grant is withdrawn in the same step.
-        asked: the account's own request, which must still wait.
+        by: the acting person, for the audit log.
+        right_of: the manager whose right must still be valid; None: the right has another basis.
+        replaces: the account whose grant is removed in the same step.
+        asked: the account's own request, which must still be open.
 
     Raises:
         RequestGone, RightEnded, TenantRemoved: nothing was written.

@@ -28,25 +28,25 @@ if TYPE_CHECKING:
 
 
 class NobodyCame(RelayError):
-    """Nobody signed in within the time there was."""
+    """No user signed in within the time limit."""
 
 
 async def onboard_by_hand(
     store: Store, settings: Settings, say: Callable[[str], None], *, tenant: str, port: int, wait_s: float
 ) -> IssuedKey:
-    """Let someone sign in and consent, take the tenant in, and make a suite key.
+    """Let a person sign in and consent, admit the tenant, and make a suite key.
 
     Args:
-        store: where the tenant goes.
-        settings: with what onboarding needs.
-        say: tells the person what to do next.
-        tenant: accepted alone; empty accepts any organisation.
-        port: of localhost, where the browser comes back.
-        wait_s: how long.
+        store: stores the tenant.
+        settings: must contain the settings that onboarding needs.
+        say: shows the person the next step.
+        tenant: the only tenant to accept; empty accepts any organisation.
+        port: of localhost, for the browser's return.
+        wait_s: time limit of the sign-in, in seconds.
 
     Raises:
-        ConsentFailed: the text says in plain words why there is no consent.
-        NobodyCame: see there.
+        ConsentFailed: there is no consent; the text states the reason.
+        NobodyCame: no user signed in within the time limit.
         OSError: the port is taken.
         RelayError: see `take_in`.
     """
@@ -71,10 +71,10 @@ async def onboard_by_hand(
 
 
 async def take_in(store: Store, ring: KeyRing, client: GraphClient, new: NewGrant) -> Tenant:
-    """Prove a new grant and take its tenant in on the operator's word; durable when it returns.
+    """Prove a new grant and admit its tenant for the operator; durable on return.
 
     Raises:
-        ConsentFailed: the new grant cannot read presence; nothing was kept.
+        ConsentFailed: the new grant cannot read presence; nothing was stored.
         Retryable: Microsoft or Redis did not answer; repeating is safe.
         NotSaved: see `admit.by_operator`.
     """

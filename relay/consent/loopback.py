@@ -1,4 +1,4 @@
-"""Receives the answer of a sign-in on this machine: the browser posts it to `http://localhost:…`."""
+"""Receives the answer of a sign-in on this machine, which the browser posts to `http://localhost:…`."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ async def answer_at(port: int) -> AsyncIterator[asyncio.Future[dict[str, str]]]:
             writer.write(_page(_DONE if fields else _ELSEWHERE, "200 OK" if fields else "404 Not Found"))
             await writer.drain()
         except (OSError, TimeoutError, EOFError, asyncio.LimitOverrunError, ValueError):
-            pass  # not a browser with an answer
+            pass  # not the browser's answer
         finally:
             writer.close()
             with suppress(OSError):
                 await writer.wait_closed()
 
-    # By name, so that both loopback addresses are listened on: browsers choose either.
+    # By name, to listen on both loopback addresses: browsers may use either.
     server = await asyncio.start_server(serve, "localhost", port, limit=_MOST_BYTES)
     try:
         yield answer

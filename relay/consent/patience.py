@@ -1,4 +1,4 @@
-"""Limits how long people in front of a page wait for Microsoft, and repeats requests meanwhile."""
+"""Limits the time that a person waits for Microsoft, and retries requests within it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PATIENCE: Final = timedelta(seconds=15)
-"""Time limit of one step of a proof with its repeats: a consent cannot be asked for again as easily as a read."""
+"""Time limit of one step of a proof with its retries: a consent cannot be repeated as easily as a read."""
 SHORT_PATIENCE: Final = timedelta(seconds=10)
-"""Time limit of requests that are made once: a look-up, or the end of subscriptions."""
+"""Time limit of requests without retries: a lookup, or the deletion of subscriptions."""
 _ATTEMPTS: Final = 4
 
 
 async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
-    """Return what `ask` returns, repeating it while it raises `Retryable`: Microsoft may have a bad moment."""
+    """Return the result of `ask`, retrying while it raises `Retryable`, because Microsoft may fail for a moment."""
     async for attempt in stamina.retry_context(on=Retryable, attempts=_ATTEMPTS, timeout=PATIENCE):
         with attempt:
             return await ask()

@@ -1,8 +1,8 @@
-"""Proves a new grant before it is kept: it gives an access token, and that reads presence.
+"""Proves a new grant before it is stored: it must give an access token that reads presence.
 
     NewGrant ──► GrantTrial: refreshed; reads users and presence, tries one subscription ──► ProvenGrant
 
-Only a `ProvenGrant` can be admitted; see `admit`. Each step is repeated for a while when Microsoft does not answer.
+Only a `ProvenGrant` can be admitted; see `admit`. Each step is retried for a while when Microsoft does not answer.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from relay.graph.push.settings import PushSettings
 
 _SUBSCRIPTION_LIFE: Final = timedelta(minutes=45)
-"""Lifetime of the subscription that is tried: Graph raises shorter ones to this, and it is deleted at once anyway."""
+"""Lifetime of the test subscription: Graph's minimum. It is deleted at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProvenGrant:
-    """A grant that has read presence, ready to be kept.
+    """A grant that has read presence and can be stored.
 
     Attributes:
         tenant_id: the account's tenant.
@@ -52,7 +52,7 @@ class ProvenGrant:
 
 
 class GrantTrial:
-    """A new grant in use before it is kept, as an async context manager that refreshes it first, as the worker will.
+    """Uses a new grant before it is stored, as an async context manager that first refreshes it, as the worker will.
 
     Raises (from every method): `Retryable` when Microsoft does not answer; `ConsentRequired`, `AccessDenied` or `RequestRefused`
     when the grant does not work; `CredentialRejected` when the relay's registration is at fault.
@@ -83,11 +83,11 @@ class GrantTrial:
         await self._stack.aclose()
 
     async def users(self, most: int) -> list[Colleague]:
-        """Return up to `most` users that the account sees."""
+        """Return up to `most` users that the account can see."""
         return await patiently(lambda: some_users(self._client, self._token, most))
 
     async def presences(self, users: Sequence[UserId]) -> Sequence[Observation]:
-        """Return the presence of users, or of the account itself when there are none."""
+        """Return the presence of the given users, or of the account itself without any."""
         page = await patiently(lambda: read_presences(self._client, self._token, users or [self._new.account_id]))
         self._has_read = True
         return page.observations
@@ -96,8 +96,8 @@ class GrantTrial:
         """Create one subscription to the account and delete it again.
 
         Raises:
-            SubscriptionExists: Graph announces the account's changes already.
-            SubscriptionRefused, WebhookUnreachable: Graph takes no subscription now.
+            SubscriptionExists: the account already has a subscription.
+            SubscriptionRefused, WebhookUnreachable: Graph accepts no subscription now.
         """
         wanted = subscriptions.SubscriptionRequest(
             users=(self._new.account_id,),
@@ -110,7 +110,7 @@ class GrantTrial:
         await subscriptions.delete(self._client, self._token, made.subscription_id)
 
     def proven(self) -> ProvenGrant:
-        """Return the grant as it is to be kept, once it has read presence."""
+        """Return the grant to store, after it has read presence."""
         if not self._has_read:
             raise Bug("A grant is proven by a read of presence")
         new = self._new
@@ -119,13 +119,13 @@ class GrantTrial:
         )
 
     async def _remember(self, grant: TokenGrant, token_cache: str, _asked_at: datetime) -> TokenGrant:
-        """Take the cache that Entra changed, to be kept with the grant."""
+        """Receive the changed token cache, to store it with the grant."""
         self._token_cache = token_cache
         return grant
 
 
 async def prove(client: GraphClient, new: NewGrant) -> ProvenGrant:
-    """Return a new grant once it was refreshed and has read its account's own presence.
+    """Return a new grant after it was refreshed and has read the presence of its account.
 
     Raises:
         Retryable: Microsoft or Entra does not answer; repeating is safe.

@@ -1,4 +1,4 @@
-"""Ends the subscriptions of a grant that is no longer kept, while its token is still available. Best effort: they expire within the hour."""
+"""Deletes the subscriptions of a removed grant, while its token is still available. Best effort: they expire within an hour."""
 
 from __future__ import annotations
 
@@ -25,10 +25,9 @@ log = structlog.get_logger(__name__)
 async def end_subscriptions(
     client: GraphClient, subscriptions: Sequence[Subscription], grants: Sequence[Grant]
 ) -> bool:
-    """Delete subscriptions at Microsoft with grants that are not kept any more; return True if none is left.
+    """Delete subscriptions at Microsoft with grants that are no longer stored; return True if none is left.
 
-    The worker does the same when it sees that they are gone. Doing it here as well does no harm, and is all that happens when
-    no worker is there.
+    The worker does the same when it notices the removal. Doing it here as well is harmless, and necessary when no worker runs.
     """
     of_account = {grant.account_id: grant for grant in grants if grant.token_cache}
     known = [one for one in subscriptions if one.subscription_id and one.account_id in of_account]

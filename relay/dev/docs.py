@@ -9,7 +9,7 @@ CHECKOUT: Final = Path(__file__).parent.parent.parent
 
 
 def docs_link(checkout: Path = CHECKOUT) -> str:
-    """Return the first page of the site if it was built here, else the README, whose last table names all pages."""
+    """Return the first page of the site if it was built here, otherwise the README, whose last table lists all pages."""
     site = checkout / ".site" / "html" / "index.html"
     if site.is_file():
         return site.as_uri()

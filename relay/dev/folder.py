@@ -1,4 +1,4 @@
-"""The folder of `presence-relay dev`, which is kept between runs."""
+"""The folder of `presence-relay dev`, kept between runs."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ _USER: Final = "relay-all"
 _LONGEST_SOCKET: Final = 103
 """Bytes: Linux takes 107, macOS 103."""
 _PATIENCE_S: Final = 6.0
-"""How long the children of a run that was killed may take to end."""
+"""Time limit for the children of a killed run to end."""
 
 
 class DevTrouble(RelayError):
-    """A relay cannot be run here; the text says why and what to do."""
+    """A relay cannot run here; the text states the reason and the remedy."""
 
 
 class Folder:
@@ -56,7 +56,7 @@ class Folder:
 
     @contextmanager
     def locked(self) -> Iterator[int]:
-        """Keep the folder to ourselves; yields the lock's descriptor.
+        """Lock the folder; yield the lock's descriptor.
 
         Children inherit the descriptor, so the folder is free only when all of them have ended as well.
         """
@@ -80,10 +80,10 @@ class Folder:
                 return
 
     def ports(self, asked: Mapping[str, int]) -> dict[str, int]:
-        """Return a free port for each part: the one that is asked for, or that of the last run where it is still free.
+        """Return a free port for each part: the requested one, or that of the last run if it is still free.
 
         Raises:
-            DevTrouble: one that is asked for is taken.
+            DevTrouble: a requested port is taken.
         """
         kept = {**PREFERRED, **self._json("ports.json"), **asked}
         ports = {part: _free(kept[part]) for part in PREFERRED}
@@ -99,7 +99,7 @@ class Folder:
         """Files with a certificate chain for this machine and its private key, by the folder's own CA."""
         chain, key = self.path / "server.pem", self.path / "server.key"
         if not (self.ca_file.exists() and chain.exists() and key.exists()):
-            # A CA that has signed all that it ever will: its key is not kept.
+            # The CA will sign nothing else, so its key is not stored.
             authority = trustme.CA(organization_name="Presence relay on this machine")
             leaf = authority.issue_cert(*NAMES)
             self.write(key.name, leaf.private_key_pem.bytes())
@@ -108,7 +108,7 @@ class Folder:
         return chain, key
 
     def notification_certificates(self) -> Path:
-        """Return the folder of certificates that notifications are encrypted for, with one made if it has none."""
+        """Return the folder of certificates that notifications are encrypted for; create one if there is none."""
         folder = self.path / "certificates"
         folder.mkdir(mode=0o700, exist_ok=True)
         if not any(folder.iterdir()):
@@ -125,10 +125,10 @@ class Folder:
 
     @property
     def socket(self) -> Path:
-        """The socket of Valkey, in the folder that nobody else can read.
+        """The socket of Valkey, in the folder that only its owner can read.
 
         Raises:
-            DevTrouble: the folder's path is longer than the kernel takes for a socket.
+            DevTrouble: the folder's path is too long for a socket.
         """
         path = self.path.resolve() / "valkey.sock"
         if len(os.fsencode(path)) > _LONGEST_SOCKET:
@@ -137,7 +137,7 @@ class Folder:
 
     @property
     def redis_url(self) -> str:
-        """The same as `RELAY_REDIS_URL` takes it, with the one user that there is."""
+        """The socket as a `RELAY_REDIS_URL`, with the only user."""
         return f"unix://{_USER}:{self._redis_password()}@{quote(str(self.socket))}"
 
     def acl_file(self) -> Path:
@@ -147,7 +147,7 @@ class Folder:
         return self.path.resolve() / "users.acl"
 
     def console_token(self) -> str:
-        """Return the token that lets into the console, the same for each run, so that an open page stays open."""
+        """Return the sign-in token of the console, the same in each run, so that an open page stays signed in."""
         with suppress(FileNotFoundError):
             return (self.path / "console.token").read_text()
         token = secrets.token_hex(32)
@@ -168,7 +168,7 @@ class Folder:
         return ""
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file whole, for the owner's eyes only."""
+        """Write a file in one step, readable only by its owner."""
         beside = (self.path / name).with_name(f".{Path(name).name}.new")
         with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(content)
@@ -183,7 +183,7 @@ class Folder:
 
 
 def _free(port: int) -> int:
-    """Return the port if nobody listens on it, else one that is free."""
+    """Return the port if it is free, otherwise another free one."""
     for candidate in (port, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

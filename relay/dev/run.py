@@ -1,4 +1,4 @@
-"""The whole of `presence-relay dev`: servers, certificates, a tenant that consented, all roles, and the next command to type."""
+"""Runs `presence-relay dev`: servers, certificates, a tenant with consent, all roles, and prints the next command."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ ROLES: Final = tuple(Role)
 REDIRECT_PORT: Final = 8400
 REDIRECT_URI: Final = f"http://localhost:{REDIRECT_PORT}{CALLBACK}"
 SPEED: Final = 30.0
-"""World seconds in a second: half an hour a minute, and each idle state still lasts longer than a poll interval."""
+"""Simulated seconds per second: half an hour a minute, so that each idle state lasts longer than a poll interval."""
 
-_CONNECTIONS: Final = 100  # of suites; few descriptors do for them
+_CONNECTIONS: Final = 100  # of suites; they need few descriptors
 _GOODBYE: Final = timedelta(seconds=1)
-"""Drain time, short because suites cannot move to another edge here, and nobody wants to wait after a Ctrl-C."""
+"""Drain time: short, because suites cannot move to another edge here, and Ctrl-C should be quick."""
 _SHOWN: Final = ("ada", "ben", "chloe", "david", "emma", "farid")
 
 
@@ -60,9 +60,9 @@ class DevOptions:
     """The options of the command line.
 
     Attributes:
-        state: the folder that is kept between runs.
+        state: the folder with the files kept between runs.
         microsoft: the operator's own app registration (fields of `CloudConfig`); None uses the local cloud.
-        log_level: the least that is logged.
+        log_level: the lowest level that is logged.
     """
 
     state: Path
@@ -74,8 +74,8 @@ async def dev(options: DevOptions, stop: asyncio.Event, say: Callable[[str], Non
     """Run a relay on this machine until `stop` is set.
 
     Raises:
-        DevTrouble: something is in the way; says what.
-        SettingsInvalid: settings given are wrong.
+        DevTrouble: the relay cannot run here; the text states the reason.
+        SettingsInvalid: settings are wrong.
         PreflightFailed: see `app.run`.
     """
     folder = Folder(options.state)
@@ -126,7 +126,7 @@ class _Session:
     def _given(self) -> Mapping[str, Mapping[str, Any]]:
         folder, ports = self._folder, self._ports
         chain, key = folder.certificate()
-        # The real cloud reaches no machine behind a router: there it needs RELAY_WEBHOOK_… of somebody with a way in.
+        # The real cloud cannot reach a machine behind a router: set RELAY_WEBHOOK_… to an address that it can reach.
         webhook = self._local_webhook() if self._options.microsoft is None else {}
         return {
             "redis": {"url": folder.redis_url},
@@ -148,7 +148,7 @@ class _Session:
                 "suite_ca_file": _shell(folder.ca_file),
                 "tls_cert": chain.read_text(),
                 "tls_key": key.read_text(),
-                "sign_up": "open",  # there is no operator to wait for
+                "sign_up": "open",  # no operator approves tenants here
             },
             "webhook": webhook,
             "console": {
@@ -175,7 +175,7 @@ class _Session:
 
     @property
     def _pages(self) -> str:
-        # Not the loopback address: for a name browsers keep cookies apart from other ports' and ask for a proper Host.
+        # Not the loopback address: with a name, browsers separate cookies from other ports' and send a proper Host.
         return f"https://localhost:{self._ports['web']}"
 
     @property
@@ -200,7 +200,7 @@ class _Session:
         }
 
     async def _prepare(self, settings: Settings) -> list[str]:
-        """Have a tenant and a suite key; returns what to tell of it."""
+        """Provide a tenant and a suite key; return the lines to print about them."""
         async with app.reached(settings.store_settings(), self._stop) as store:
             if store is None:
                 return []
@@ -211,7 +211,7 @@ class _Session:
             return [*await _unmarked_lines(store, settings.key_ring()), *await self._microsoft_lines(store)]
 
     async def _suite_key(self, store: Store, tenant_id: TenantId, ring: KeyRing) -> None:
-        """Have the key of the last run, or a new one."""
+        """Return the key of the last run, or a new one."""
         keys = SuiteKeys(store, RingMarks(ring))
         try:
             if (await keys.verify(self._folder.read_key())).tenant_id == tenant_id:
@@ -308,10 +308,10 @@ class _Session:
         self._folder.write("relay.env", "".join(lines).encode())
 
     async def _watch(self, process: Process, name: str, log: str) -> None:
-        """Stop everything when a server that it stands on has ended."""
+        """Stop everything when a server that the relay needs has ended."""
         await process.wait()
         if not self._stop.is_set():
-            self._trouble = f"{name} has ended by itself; see {_shell(self._folder.path / log)}."
+            self._trouble = f"{name} has ended unexpectedly; see {_shell(self._folder.path / log)}."
             self._stop.set()
 
 
@@ -334,13 +334,13 @@ class _Watchers:
 
 
 async def _unmarked_lines(store: Store, ring: KeyRing) -> list[str]:
-    """Return what to do about suite keys of a release before marks."""
+    """Return the advice about suite keys of a release before marks."""
     faults = (await Marking(store, RingMarks(ring)).census()).faults()
     return [*faults, "Suites with them are refused until you run: presence-relay suite-keys mark", ""] if faults else []
 
 
 async def _demonstration_tenant(store: Store, settings: Settings) -> TenantId:
-    """Have the demonstration tenant, with a grant that works: the one of the last run, or a new one."""
+    """Provide the demonstration tenant with a working grant: that of the last run, or a new one."""
     from emulator.demo import demo
     from emulator.generate import PASSWORD
 
@@ -361,7 +361,7 @@ async def _demonstration_tenant(store: Store, settings: Settings) -> TenantId:
 
 
 async def _is_at_work(store: Store, vault: Vault, settings: Settings, tenant_id: TenantId) -> bool:
-    """Return True if an earlier run took the tenant in and one of its grants still works."""
+    """Return True if an earlier run admitted the tenant and one of its grants still works."""
     tenant = await Tenants(store).load(tenant_id)
     if tenant is None or tenant.state is not TenantState.ACTIVE:
         return False
@@ -387,6 +387,6 @@ def _command(name: str) -> str:
 
 
 def _shell(path: Path) -> str:
-    """Return a path as one types it here."""
+    """Return a path quoted for the shell."""
     near = Path(os.path.relpath(path.absolute()))
     return shlex.quote(str(path.absolute() if near.parts[:1] == ("..",) else near))

@@ -1,4 +1,4 @@
-"""The preflight: checks everything around the relay that must be right before it can work, and changes nothing."""
+"""The preflight: checks the relay's surroundings before it starts, and changes nothing."""
 
 from __future__ import annotations
 
@@ -37,18 +37,19 @@ if TYPE_CHECKING:
 EXPIRES_SOON: Final = timedelta(days=14)
 """Warning time for certificates that are renewed automatically, such as those of TLS; the relay's own credential has `SOON`."""
 _CLOCK_S: Final = 30
-"""Answers take seconds, clocks that are kept differ by less than one; credentials of ours are good for minutes."""
+"""Tolerance: answers take seconds, synchronised clocks differ by less than one, and the relay's credentials are valid
+for minutes."""
 _CHECK_THE_WAY: Final = "check the address, the network and the proxy (HTTPS_PROXY)"
 _HANDSHAKE_S: Final = 10.0  # what Graph allows
 
 
 @dataclass(frozen=True, slots=True)
 class CheckFinding:
-    """One thing looked at; the text names it and, when it is not good, says what to do.
+    """The result of one check; the text names its subject and, if it failed, the remedy.
 
     Attributes:
-        is_good: False if something must be done.
-        can_wait: True if processes that start now work all the same, or may be what helps.
+        is_good: False if an action is necessary.
+        can_wait: True if processes that start now still work, or may solve it.
     """
 
     is_good: bool
@@ -57,7 +58,7 @@ class CheckFinding:
 
 
 async def run_checks(settings: Settings, roles: Sequence[Client] = ()) -> list[CheckFinding]:
-    """Look at certificates, Redis, Microsoft's side, and the way of its notifications."""
+    """Check certificates, Redis, Microsoft's side, and the path of its notifications."""
     findings = list(_certificates(settings, datetime.now(UTC)))
     findings += [CheckFinding(is_good=False, text=file.text) for file in exposed(settings.private_files())]
     findings += await _store(settings, roles)
@@ -98,7 +99,7 @@ def _validity(
 
 
 async def _webhook(settings: Settings) -> list[CheckFinding]:
-    """Graph's handshake, as far as it can be tried from here: this does not show whether the host can be reached from outside."""
+    """Try Graph's handshake from this machine, which does not show whether the host can be reached from the internet."""
     if settings.webhook.url is None:
         return []
     if not settings.cloud.notifies:
@@ -108,7 +109,7 @@ async def _webhook(settings: Settings) -> list[CheckFinding]:
     name, token = f"RELAY_WEBHOOK_URL {settings.webhook.url}", f"Validation: {secrets.token_hex(16)} <&>"
     url = f"{settings.webhook.url}{NOTIFICATIONS}00-{secrets.token_hex(16)}"
     trust = ssl.create_default_context(cadata=settings.cloud.ca)
-    is_local = settings.cloud.public_settings().is_local  # proxies of the environment are not asked then
+    is_local = settings.cloud.public_settings().is_local  # proxies of the environment are not used then
     try:
         async with httpx.AsyncClient(verify=trust, timeout=_HANDSHAKE_S, trust_env=not is_local) as client:
             answer = await client.post(url, params={"validationToken": token}, headers={"Content-Type": "text/plain"})
@@ -123,14 +124,14 @@ async def _webhook(settings: Settings) -> list[CheckFinding]:
 
 
 async def _sign_ups(settings: Settings) -> list[CheckFinding]:
-    """Report tenants that wait for approval, an operator's address that is missing, and a proxy that no setting names."""
+    """Report tenants that wait for approval, a missing operator's address, and a proxy that no setting names."""
     findings = list(_mail(settings))
     try:
         async with Store(settings.store_settings()) as store:
             tenants = await Tenants(store).list()
             met = await Proxies(store).last()
     except RelayError:
-        return findings  # told already
+        return findings  # already reported
     waiting = [tenant for tenant in tenants if tenant.state is TenantState.PENDING]
     if waiting:
         said = "presence-relay tenants list, then tenants approve or tenants refuse"
@@ -150,10 +151,12 @@ async def _sign_ups(settings: Settings) -> list[CheckFinding]:
 
 
 def _mail(settings: Settings) -> Iterator[CheckFinding]:
-    """Yield a finding if e-mail is set up but the operator's address is not, so that nobody is notified of waiting tenants."""
+    """Yield a finding if e-mail is set up without the operator's address, so that the operator is not notified of waiting tenants."""
     is_asked = settings.web.public_url is not None and settings.web.sign_up == "approval"
     if is_asked and settings.mail.is_sent and settings.mail.operator is None:
-        said = "is not set, so no e-mail tells you when an organisation waits for your approval (RELAY_WEB_SIGN_UP=approval)"
+        said = (
+            "is not set, so you get no e-mail when an organisation waits for your approval (RELAY_WEB_SIGN_UP=approval)"
+        )
         yield CheckFinding(
             is_good=False, text=f"RELAY_MAIL_OPERATOR: {said}; set it to your own address", can_wait=True
         )
@@ -186,15 +189,15 @@ async def _servers(store: Store) -> list[CheckFinding]:
     """Findings about sentinels, nodes of a cluster, and replicas."""
     try:
         return [CheckFinding(is_good=False, text=fault) for fault in await store.inspect()]
-    except StoreUnavailable:  # told already
+    except StoreUnavailable:  # already reported
         return []
 
 
 async def _marks(store: Store, settings: Settings) -> list[str]:
-    """Suite keys that edges refuse although they are in force."""
+    """Report suite keys that are valid but refused by edges."""
     try:
         census = await Marking(store, RingMarks(settings.key_ring())).census()
-    except NotPermitted:  # only the operator's Redis user may look through all keys
+    except NotPermitted:  # only the operator's Redis user may read all keys
         return []
     except RelayError as error:
         return [f"Suite keys: their marks cannot be read: {error}"]
@@ -207,7 +210,7 @@ async def _cloud(graph: GraphSettings) -> list[CheckFinding]:
 
 
 async def _entra(client: GraphClient, graph: GraphSettings) -> list[CheckFinding]:
-    """Entra's discovery document. The credential itself is only ever tried with a grant."""
+    """Check Entra's discovery document. The credential itself is only tried with a grant."""
     url = f"{graph.authority_url}/organizations/v2.0/.well-known/openid-configuration"
     try:
         reply = await client.fetch_reply(url)
@@ -222,7 +225,7 @@ async def _entra(client: GraphClient, graph: GraphSettings) -> list[CheckFinding
 
 
 def clock_finding(theirs: datetime, ours: datetime) -> CheckFinding:
-    """Compare this machine's clock with the `Date` of an answer of Microsoft's."""
+    """Compare this machine's clock with the `Date` of an answer of Microsoft."""
     behind_s = round((theirs - ours).total_seconds())
     if abs(behind_s) <= _CLOCK_S:
         return CheckFinding(is_good=True, text="Clock: agrees with Microsoft's")

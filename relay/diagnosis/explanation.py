@@ -1,4 +1,4 @@
-"""Everything about one user: Microsoft's answer, the relay's answer, when and with which account it is read, who watches, and what is missing."""
+"""Everything about one user: the answers of Microsoft and the relay, how the user is read, which suites watch, and what is missing."""
 
 from __future__ import annotations
 
@@ -50,25 +50,25 @@ class WatchingSuite:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """Everything known of one user of a tenant.
+    """Everything known about one user of a tenant.
 
     Attributes:
-        asked: the text that was asked for.
-        at: when.
-        connector: how the tenant's connection is.
-        word: how the user is.
-        user_id: None for a name that stands for nobody, or nobody yet.
-        presence: None when there is none; then `absence` says why.
-        absence: also given beside a presence that nobody asks for any more.
-        since: since when the answer is what it is; None without one.
-        mapped: the row of the table that the presence came by.
-        names: by which suites ask.
-        suites: that watch, as far as the edges answered.
-        is_requested: whether a suite asks.
-        is_shown: whether a page watches at the moment.
-        owner: what the worker says; None when none answered.
-        is_whole: whether worker and edges all answered.
-        is_limited: whether nobody was asked, because the tenant was asked about too often.
+        asked: the name or id to explain, as given.
+        at: the time of the explanation.
+        connector: the state of the tenant's connection.
+        word: the state of the user, in one word.
+        user_id: None for a name without a user, or not resolved yet.
+        presence: None without presence; then `absence` is the reason.
+        absence: also set for a presence that no suite requests any more.
+        since: the time since which the answer is unchanged; None without one.
+        mapped: the row of the mapping that produced the presence.
+        names: the names that suites use.
+        suites: the suites that watch, as far as the edges answered.
+        is_requested: whether a suite requests the user.
+        is_shown: whether a page is watching the user.
+        owner: the worker's answer; None without one.
+        is_whole: whether the worker and all edges answered.
+        is_limited: whether worker and edges were not queried, because there were too many questions about the tenant.
         accounts: object id -> user name of the tenant's accounts.
     """
 
@@ -97,7 +97,7 @@ class Explanation:
 
     @property
     def reading(self) -> str:
-        """The account that reads; empty when that is not known."""
+        """The account that reads the user; empty when not known."""
         return self._account(self.owner.reading_account) if self.owner is not None else ""
 
     @property
@@ -134,10 +134,10 @@ async def explain(store: Store, vault: Vault, tenant_id: TenantId, text: str) ->
     """Explain one user of a tenant.
 
     Args:
-        store: where everything is.
-        vault: for the accounts.
-        tenant_id: from the credential: users of another tenant are not found.
-        text: a user name or an object id, however it is spelled.
+        store: the relay's store.
+        vault: reads the accounts.
+        tenant_id: from the credential, so that users of other tenants are not found.
+        text: a user name or an object id, in any spelling.
 
     Returns:
         None when there is no such tenant.
@@ -194,12 +194,12 @@ class _Answer:
 
 
 async def _asked(store: Store, tenant_id: TenantId, name: Name) -> tuple[Gathered, bool]:
-    """Return the replies of owner and edges, and True if nobody was asked because of the limit."""
+    """Return the replies of owner and edges, and True if they were not queried because of the limit."""
     known = (await _answer(store, tenant_id, [name])).user_id
     user = known or (user_id(name) if is_object_id(name) else None)
     gathered = await _gathered(store, tenant_id, user, name)
     if user is None and gathered is not None and gathered.owner is not None and gathered.owner.user_id:
-        # Only the owner knows whom the name means; the edges have to be asked for the user.
+        # Only the owner can resolve the name; the question to the edges needs the user's id.
         gathered = await _gathered(store, tenant_id, UserId(gathered.owner.user_id), name)
     return gathered or Gathered(), gathered is None
 
@@ -229,7 +229,7 @@ async def _answer(store: Store, tenant_id: TenantId, names: Iterable[Name]) -> _
 def _decoded(item: bytes) -> Presence | Status:
     try:
         return decode(item)
-    except ValueError:  # of another release: the worker reads it anew
+    except ValueError:  # written by another release: the worker will read it again
         return Status.PENDING
 
 
@@ -267,7 +267,7 @@ def _instant(revision: Revision) -> datetime:
 
 
 def as_json(said: Explanation) -> dict[str, Any]:
-    """Return the explanation as plain JSON values. Field names are stable; fields may be added."""
+    """Return the explanation as plain JSON values. Field names are stable; new fields may be added."""
     presence, owner = said.presence, said.owner
     return {
         "asked": said.asked,

@@ -27,10 +27,10 @@ class WorkerRow:
     Attributes:
         name: of its process.
         age: time since it registered.
-        partitions: the numbers of those that it owns.
-        users: watched users who are read in them.
+        partitions: the numbers of the partitions that it owns.
+        users: watched users in these partitions.
         notifications: change notifications a minute in them.
-        cost: of owning them; one watched user costs 1.
+        cost: cost of these partitions; one watched user costs 1.
         of_mean: its cost in proportion to the mean of all workers.
     """
 
@@ -48,7 +48,7 @@ class WorkerFleet:
     """All workers.
 
     Attributes:
-        workers: those that live, by name.
+        workers: the live workers, by name.
         free: partitions that no live worker owns.
         partitions: how many partitions there are.
         is_needed: whether there is a tenant to read.
@@ -61,7 +61,7 @@ class WorkerFleet:
 
 
 def in_ranges(partitions: Sequence[int]) -> list[str]:
-    """Return numbers in rising order as few texts: `0–3` for those that follow each other."""
+    """Return ascending numbers as short texts: `0–3` for consecutive ones."""
     ranges: list[tuple[int, int]] = []
     for number in partitions:
         if ranges and ranges[-1][1] == number - 1:
@@ -75,8 +75,8 @@ async def read_workers(store: Store, *, is_needed: bool) -> WorkerFleet:
     """Read the table of workers, in one round trip.
 
     Args:
-        store: where it is.
-        is_needed: whether there is a tenant to read; before the first one nobody misses a worker.
+        store: the relay's store.
+        is_needed: whether there is a tenant to read; before the first tenant no worker is necessary.
     """
     table = await Workers(store).table()
     owned: dict[str, list[int]] = {name: [] for name in table.workers}
@@ -99,7 +99,7 @@ async def read_workers(store: Store, *, is_needed: bool) -> WorkerFleet:
 
 
 async def read_edges(store: Store) -> list[EdgeStreams]:
-    """Read what each edge has open, by name: one command a tenant, many in a round trip."""
+    """Read the open streams of each edge, by name: one command for each tenant, many in a round trip."""
     tenants = await Tenants(store).list()
     return await ConnectedSuites(store).by_edge(
         [tenant.tenant_id for tenant in tenants if tenant.state is not TenantState.REMOVED]

@@ -1,7 +1,7 @@
-"""All watched users of a tenant: the names that suites ask for, the users that they stand for, and the answers.
+"""All watched users of a tenant: the names that suites use, the users with these names, and the answers.
 
-Read as a whole, because filters look at everything, and cached for five times as long as the reading took: however many
-people look, and however many users there are, a tenant takes at most a fifth of one core.
+The overview is read as a whole, because filters need all users, and cached for five times as long as the read took. So
+a tenant takes at most a fifth of one core, regardless of the number of viewers and users.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ _LEAST_KEPT_S: Final = 1.0
 _COST_SHARE: Final = 5
 _MOST_TENANTS: Final = 20
 _MOST_ROWS: Final = 300_000
-"""Overviews that are kept: so many, and no more users in all of them. 100,000 users take some 100 MB."""
+"""Limits of the cache: the number of overviews, and of users in all of them. 100,000 users take some 100 MB."""
 _READ_AT_ONCE: Final = 2
-"""Overviews that are read at once, beside those that are kept: each is a second or two of one core for 100,000 users."""
+"""Concurrent reads of overviews: each takes a second or two of one core for 100,000 users."""
 _DROPPED_AFTER_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class UserRow:
-    """One watched user, or one name that stands for nobody.
+    """One watched user, or one name without a user.
 
     Attributes:
-        user_id: None for a name that stands for nobody, or nobody yet.
-        upn: canonical; empty when it is not known.
-        names: by which suites ask, in order.
-        word: how the user is.
-        status: why there is no presence; None when there is one.
-        is_requested: whether a suite asks.
-        is_shown: whether a page watches at the moment.
+        user_id: None for a name without a user, or not resolved yet.
+        upn: canonical; empty when not known.
+        names: the names that suites use, sorted.
+        word: the state of the user, in one word.
+        status: the reason for missing presence; None with a presence.
+        is_requested: whether a suite requests the user.
+        is_shown: whether a page is watching the user.
         stored: the answer; None without one.
     """
 
@@ -68,7 +68,7 @@ class UserRow:
 
     @property
     def presence(self) -> Presence | None:
-        """The presence in full, decoded now."""
+        """The complete presence, decoded at each access."""
         answer = decode(self.stored.item) if self.stored is not None and self.status is None else None
         return answer if isinstance(answer, Presence) else None
 
@@ -78,13 +78,13 @@ class UserRow:
         return None if self.stored is None else datetime.fromtimestamp((self.stored.revision >> 64) / 1000, tz=UTC)
 
     def mentions(self, text: str) -> bool:
-        """Return True if a name or id contains this text, which is in lower case."""
+        """Return True if a name or id contains this lower-case text."""
         return text in folded(self.upn) or any(text in name for name in self.names) or text in (self.user_id or "")
 
 
 @dataclass(frozen=True, slots=True)
 class FilteredRows:
-    """The result of a filter: the first rows, their total, and the count of each word before words are chosen."""
+    """The result of a filter: the first rows, the total of all, and the count of each word before the filter by words."""
 
     rows: Sequence[UserRow]
     total: int
@@ -93,13 +93,13 @@ class FilteredRows:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """All rows, in the order of their titles, as of one moment (which lasted as long as the reading)."""
+    """All rows, in the order of their titles, as of one read."""
 
     rows: Sequence[UserRow]
     at: datetime
 
     def asked_as(self, text: str) -> str:
-        """Return a name by which the user is asked for whom the text names by object id or canonical name; else the text itself."""
+        """Return a name that suites use for the user with this object id or canonical name; otherwise the text itself."""
         name = normalise(text)
         for row in self.rows:
             if row.names and name is not None and name in (row.user_id, folded(row.upn)):
@@ -115,13 +115,13 @@ class Overview:
 
 
 async def read(store: Store, tenant_id: TenantId) -> Overview:
-    """Read everything about a tenant's watched users. Not of one instant."""
+    """Read everything about a tenant's watched users. Not a consistent snapshot."""
     at = datetime.now(UTC)
     presences = Presences(store)
     interest = await Interest(store).read(tenant_id)
     directory = await presences.load_directory(tenant_id)
     answers = await presences.load(tenant_id)
-    # On a thread: with 100,000 users it takes seconds, and other pages are not to wait for that.
+    # On a thread: with 100,000 users it takes seconds, and other pages must not wait for that.
     return Overview(await asyncio.to_thread(_rows, interest, directory, answers), at)
 
 
@@ -157,7 +157,7 @@ def _row(
         if stored is not None:
             upn, availability, status = glance(stored.item)
             said = availability_word(availability) if availability is not None else word(status)
-    except ValueError:  # of another release: the worker reads it anew
+    except ValueError:  # written by another release: the worker will read it again
         stored = None
     if not is_requested and not is_shown:
         said = Word.NOT_REQUESTED
@@ -180,7 +180,7 @@ class _Kept:
 
 
 class Overviews:
-    """Overviews of tenants, each read again when it is older than a second and than five times its reading time."""
+    """A cache of overviews, each read again when it is older than a second and than five times its read time."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -188,13 +188,13 @@ class Overviews:
         self._reading = asyncio.Semaphore(_READ_AT_ONCE)
 
     async def of(self, tenant_id: TenantId) -> Overview:
-        """Return a tenant's overview, read from its own keys alone."""
+        """Return a tenant's overview, read only from the tenant's own keys."""
         self._drop_old(time.monotonic())
         kept = self._kept.setdefault(tenant_id, _Kept())
         async with kept.lock:
             if kept.overview is None or time.monotonic() - kept.read_at > max(_LEAST_KEPT_S, _COST_SHARE * kept.cost_s):
                 async with self._reading:
-                    kept.overview = None  # not two of one tenant at once
+                    kept.overview = None  # one read of a tenant at a time
                     began = time.monotonic()
                     kept.overview = await read(self._store, tenant_id)
                 kept.read_at = time.monotonic()
@@ -211,7 +211,7 @@ class Overviews:
         for tenant in gone:
             self._kept.pop(tenant, None)
         rows = sum(kept.rows for kept in self._kept.values())
-        for tenant in oldest[:-1]:  # whoever asked last is answered
+        for tenant in oldest[:-1]:  # keeps the newest
             if rows <= _MOST_ROWS:
                 break
             kept = self._kept.pop(tenant, None)

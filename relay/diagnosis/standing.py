@@ -1,6 +1,6 @@
 """The standing of tenants for operators: one value for the list, the details and JSON.
 
-Up to `BATCH` tenants are read together, with the round trips of one.
+Up to `BATCH` tenants are read together, in as many round trips as one tenant takes.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _SECRETS: Final = frozenset({"notify_secret"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantReport:
-    """Everything that operators see of one tenant; not of one instant."""
+    """Everything that operators see of one tenant. Not a consistent snapshot: its parts are read one after the other."""
 
     tenant: Tenant
     grants: Sequence[Grant]
@@ -78,12 +78,12 @@ class TenantReport:
 
     @property
     def open_suites(self) -> int:
-        """Suites with a stream open."""
+        """Number of suites with an open stream."""
         return sum(1 for streams in self.streams.values() if streams.streams)
 
     @property
     def working_grants(self) -> int:
-        """Grants that are not dead."""
+        """Number of grants that are not dead."""
         return sum(1 for grant in self.grants if grant.state is not GrantState.DEAD and not grant.sealed_shut)
 
     @property
@@ -105,7 +105,7 @@ class TenantReport:
 
 
 async def in_order(store: Store) -> list[Tenant]:
-    """Return every tenant: those that wait for approval first, then those in need of consent; the longest ago first among equals."""
+    """Return every tenant: first those that wait for approval, then those that need consent, each with the longest waiting first."""
     found = await Tenants(store).list()
     return sorted(found, key=lambda tenant: (_ORDER.index(tenant.state), tenant.since or tenant.created))
 
@@ -122,7 +122,7 @@ async def standings(store: Store, ring: KeyRing, tenants: Sequence[Tenant]) -> l
 
 async def _standing(store: PipeliningStore, ring: KeyRing, tenant: Tenant) -> TenantReport:
     tenant_id = tenant.tenant_id
-    # `gather` has too many arguments here for its types to be kept, so the tasks are named.
+    # `gather` has too many arguments here to keep their types, so the tasks are named.
     async with asyncio.TaskGroup() as reads:
         grants = reads.create_task(Vault(store, ring).list(tenant_id))
         suite_keys = reads.create_task(SuiteKeys(store).list(tenant_id))
@@ -148,7 +148,7 @@ async def _standing(store: PipeliningStore, ring: KeyRing, tenant: Tenant) -> Te
 
 
 async def resumption(store: Store, ring: KeyRing, tenant_id: TenantId) -> tuple[TenantEvent, RefusalRecord | None]:
-    """Return the event that resumes a tenant, and the refusal if it needs a new consent."""
+    """Return the event that resumes a tenant, and the refusal if the tenant needs a new consent."""
     grants = await Vault(store, ring).list(tenant_id)
     now = datetime.now(UTC)
     if not all_dead(remembered(grant.state, grant.last_error, now) for grant in grants if not grant.sealed_shut):

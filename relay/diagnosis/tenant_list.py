@@ -1,7 +1,8 @@
-"""All tenants for a list with a search: their records and what their workers said last, and nothing that costs more.
+"""All tenants for a list with a search: only their records and the last reports of their workers.
 
-Read as a whole, because a search looks at everything: some thirty round trips for 5,000 tenants. Kept for a few seconds, so that
-people who type and page do not read it again. What a page shows beside it is read for its tenants alone, by `standing.standings`.
+The list is read as a whole, because a search needs all tenants: some thirty round trips for 5,000 tenants. It is cached
+for a few seconds, so that typing and paging do not read it again. `standing.standings` reads the other data of a page,
+only for its tenants.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 _LEAST_KEPT_S: Final = 1.0
 _COST_SHARE: Final = 5
-"""A list is kept for so many times as long as its reading took: however many people look, it takes a fifth of a core."""
+"""A list is cached for this many times its read time, so that it takes at most a fifth of a core."""
 _BEATS_MISSED: Final = 3
 _GRACE_MS: Final = 5_000
 
@@ -38,7 +39,7 @@ class Choice(enum.StrEnum):
     """A part of the list."""
 
     ATTENTION = "attention"
-    """The tenants that somebody must do something about."""
+    """The tenants that need an action."""
     PENDING = "pending"
     CONSENT_REQUIRED = "consent-required"
     SUSPENDED = "suspended"
@@ -47,7 +48,7 @@ class Choice(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TenantLine:
-    """One tenant, and what its worker said last; None when no worker has read it."""
+    """One tenant, and its worker's last report; None when no worker has read it."""
 
     tenant: Tenant
     contact: TenantContact | None
@@ -60,7 +61,7 @@ class TenantLine:
         return frozenset(found)
 
     def needs_attention(self, now_ms: int) -> bool:
-        """Return whether somebody must act: the operator, the tenant, or whoever runs the workers."""
+        """Return whether the operator or the tenant must act."""
         if self.tenant.state in (TenantState.PENDING, TenantState.CONSENT_REQUIRED):
             return True
         if self.tenant.state is not TenantState.ACTIVE:
@@ -68,14 +69,14 @@ class TenantLine:
         return self.contact is None or self.contact.status is not Status.NONE or is_silent(self.contact, now_ms)
 
     def mentions(self, text: str) -> bool:
-        """Return whether id, domain or name contains this text, which is folded."""
+        """Return whether id, domain or name contains this case-folded text."""
         tenant = self.tenant
         return text in tenant.tenant_id or text in folded(tenant.domain) or text in folded(tenant.name)
 
 
 @dataclass(frozen=True, slots=True)
 class FoundTenants:
-    """The result of a search: the lines of one page, their total, and the size of each part before one is chosen."""
+    """The result of a search: the lines of one page, the total, and the size of each part before the choice of one."""
 
     lines: Sequence[TenantLine]
     total: int
@@ -85,7 +86,7 @@ class FoundTenants:
 
 @dataclass(frozen=True, slots=True)
 class TenantList:
-    """All tenants, those first that wait for somebody, as of one moment (which lasted as long as the reading)."""
+    """All tenants, first those that need an action, as of one read."""
 
     lines: Sequence[TenantLine]
     at: datetime
@@ -94,10 +95,10 @@ class TenantList:
         """Return a page of the tenants whose id, domain or name contains a text.
 
         Args:
-            text: any; empty: all.
-            choice: a part of them; None: all.
-            first: tenants to leave out before the page.
-            limit: tenants on the page.
+            text: any text; empty: all tenants.
+            choice: a part of the list; None: all.
+            first: number of tenants before the page.
+            limit: number of tenants on the page.
         """
         now_ms, text = int(self.at.timestamp() * 1000), folded(text.strip())
         named = [line for line in self.lines if line.mentions(text)] if text else list(self.lines)
@@ -108,14 +109,14 @@ class TenantList:
 
 
 def is_silent(contact: TenantContact, now_ms: int) -> bool:
-    """Return whether a worker that promised a sign of life every `beat_ms` has not given one: nobody reads the tenant."""
+    """Return whether the worker has missed its heartbeats of `beat_ms`, so that no worker reads the tenant."""
     if not contact.beat_ms or not contact.said_ms:
         return False
     return now_ms - contact.said_ms > _BEATS_MISSED * contact.beat_ms + _GRACE_MS
 
 
 async def read(store: Store) -> TenantList:
-    """Read all tenants. Not of one instant."""
+    """Read all tenants. Not a consistent snapshot."""
     tenants = await in_order(store)
     contacts = await contacts_of(store, [tenant.tenant_id for tenant in tenants])
     return TenantList([TenantLine(tenant, contacts.get(tenant.tenant_id)) for tenant in tenants], datetime.now(UTC))
@@ -123,7 +124,7 @@ async def read(store: Store) -> TenantList:
 
 @dataclass(slots=True)
 class TenantLists:
-    """The list, read again when it is older than a second and than five times its reading time."""
+    """A cache of the list, read again when it is older than a second and than five times its read time."""
 
     store: Store
     _kept: TenantList | None = None
@@ -142,5 +143,5 @@ class TenantLists:
             return self._kept
 
     def forget(self) -> None:
-        """Have the list read again, because a tenant was just changed."""
+        """Make the next call read the list again, because a tenant was just changed."""
         self._read_at = float("-inf")

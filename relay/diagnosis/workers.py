@@ -1,4 +1,4 @@
-"""The workers for operators: which live, with which share, and which partitions have no worker."""
+"""The workers for operators: live workers with their shares, and partitions without a worker."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from relay.store.server.connection import Store
 
 IDLE: Final = timedelta(seconds=30)
-"""Time after which a worker without partitions is worth a look: a newcomer has its share within ten seconds."""
+"""Time after which a worker without partitions is reported: a new worker gets its share within ten seconds."""
 _MOVE_S: Final = 2.0
-"""Time for a partition that is on its way to arrive."""
+"""Time that the handover of a partition may take."""
 _SHOWN: Final = 8
 _LEASE_TYPES: Final = frozenset({"none", "string"})
 
 
 async def describe_workers(store: Store) -> list[tuple[bool, str]]:
-    """Return what there is to say about the workers: whether it is good, and the text. Empty for a Redis user that may not see it."""
+    """Return findings about the workers: whether each is good, and its text. Empty if the Redis user may not read the table."""
     try:
         table = await Workers(store).table()
         if table.workers and table.free:
@@ -49,11 +49,11 @@ async def describe_workers(store: Store) -> list[tuple[bool, str]]:
 
 
 def describe_table(table: ShareTable, *, is_needed: bool) -> Iterator[tuple[bool, str]]:
-    """Yield a line for each live worker, or one that there is none.
+    """Yield a line for each live worker, or one line if there is none.
 
     Args:
-        table: as all workers see it.
-        is_needed: whether there are tenants to read; before the first one nobody misses a worker.
+        table: the table of workers.
+        is_needed: whether there are tenants to read; before the first tenant no worker is necessary.
     """
     if not table.workers:
         said = (

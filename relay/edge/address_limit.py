@@ -1,8 +1,9 @@
-"""Bounds the connections of one address.
+"""Limits the connections of one address.
 
-gRPC accepts connections by itself and asks nobody, so this looks at the process's sockets every second and closes the newest
-connections of an address that has too many. Until then the limit on all connections holds. A look costs about 2 µs for each
-descriptor, on a thread, and nothing while the process has fewer descriptors than one address may have connections.
+gRPC accepts connections without a callback, so this module lists the process's sockets every second and closes the
+newest connections of an address that has too many. Until then only the limit on all connections holds. A check costs
+about 2 µs for each descriptor, on a thread, and is skipped while the process has fewer descriptors than one address may
+have connections.
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ _log = structlog.get_logger(__name__)
 
 _LOOK_S: Final = 1.0
 _SAY_S: Final = 60.0
-"""Least time between two log lines about it."""
+"""Shortest time between two log lines about it."""
 
 
 class AddressLimit:
     """Closes the connections that an address has beyond its limit."""
 
     def __init__(self, port: int, settings: EdgeSettings, clock: Clock) -> None:
-        """Bound the connections to `port` of this process."""
+        """Limit the connections to `port` of this process."""
         self._port = port
         self._clock = clock
         self._most = settings.connections_per_address
@@ -44,21 +45,21 @@ class AddressLimit:
         self._say_at = -math.inf
 
     async def run(self) -> None:
-        """Look every second, until cancelled."""
+        """Check every second, until cancelled."""
         while True:
             await self._clock.sleep(_LOOK_S)
             if network := await asyncio.to_thread(self.look):
                 self._say(network)
 
     def look(self) -> str:
-        """Close what is beyond the limit; return the network of one that was closed, empty when none was."""
+        """Close connections beyond the limit; return the network of one of them, empty when none was closed."""
         found = sockets.inodes()
         if len(found) <= self._most:
             self._forget(set(self._known))
             return ""
         self._forget(self._known.keys() - found)
         crowded = ""
-        for inode in sorted(found.keys() - self._known.keys()):  # the system numbers them in their order
+        for inode in sorted(found.keys() - self._known.keys()):  # numbered in the order of creation
             crowded = self._take_in(inode, found[inode]) or crowded
         return crowded
 
@@ -81,7 +82,7 @@ class AddressLimit:
                 self._closed += 1
                 _close(one)
                 return network_of(address)
-            self._limiter.answer(place)  # whoever was there first stays
+            self._limiter.answer(place)  # the oldest connections stay
             self._known[inode] = place
             return ""
 
@@ -96,5 +97,5 @@ class AddressLimit:
 
 
 def _close(one: socket.socket) -> None:
-    with suppress(OSError):  # it has gone by itself
+    with suppress(OSError):  # closed meanwhile
         one.shutdown(socket.SHUT_RDWR)

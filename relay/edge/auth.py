@@ -1,10 +1,10 @@
 """Verifies the suite key of each call, in a queue that a flood of wrong keys cannot block for known keys.
 
-The tenant follows from the key alone; nothing else that a caller sends identifies it.
+The suite key alone determines the tenant; nothing else in a call identifies it.
 
-Verifying costs reads of Redis, and anybody can cause them with made-up keys. So few verifications run at a time, some wait,
-and beyond that a call is refused unread. Keys that were good before have a queue of their own: a flood of made-up keys keeps
-out only suites that this edge has not met yet, and those only until they try again.
+Verification reads from Redis, and any client can cause such reads with made-up keys. So few verifications run at a
+time, some wait, and further calls are refused unread. Keys that were valid before have a queue of their own: a flood of
+made-up keys blocks only suites that are new to this edge, and those only until they retry.
 """
 
 from __future__ import annotations
@@ -29,16 +29,18 @@ if TYPE_CHECKING:
 _HEADER: Final = "authorization"
 _SCHEME: Final = "bearer"
 _MOST_KNOWN: Final = 10_000
-"""Good keys remembered, the latest used: more than an edge has suites, some 2 MB."""
+"""Number of valid keys remembered, the latest used: more than an edge has suites, some 2 MB."""
 _MOST_OF_ONE_KEY: Final = 8
-"""Verifications of one known key at a time; more of them queue like unknown keys, so that no key has the other lane alone."""
+"""Concurrent verifications of one known key. Further ones queue like unknown keys, so that one key cannot fill the
+queue for known keys."""
 
 
 class KeyVerifier:
     """Verifies the bearer credential of a call.
 
-    The answer is not cached: a check is two reads of Redis and one signature (0.1 ms), and a cache would have to be told of every
-    revocation. It remembers only which keys were good, for their place in the queue. Wrong keys are not: a flood makes up new ones.
+    The answer is not cached: a check is two reads of Redis and one signature (0.1 ms), and a cache would have to follow
+    every revocation. Only the fact that a key was valid is remembered, to choose its queue. Wrong keys are not
+    remembered: a flood makes up new ones.
     """
 
     def __init__(self, suite_keys: SuiteKeys, unauthenticated: UnauthenticatedCalls, settings: EdgeSettings) -> None:
@@ -49,11 +51,11 @@ class KeyVerifier:
         self._under_way: Counter[bytes] = Counter()  # of known keys
 
     async def verify(self, metadata: Iterable[tuple[str, str | bytes]]) -> KeyRecord:
-        """Return the suite key that a new call carries.
+        """Return the verified suite key of a new call.
 
         Raises:
-            SuiteKeyUnknown, SuiteKeyRevoked, TenantRemoved: the key is not good. A text that cannot be a key costs no read.
-            Busy: too many calls wait to have their keys verified.
+            SuiteKeyUnknown, SuiteKeyRevoked, TenantRemoved: the key is not valid. A text that cannot be a key causes no read.
+            Busy: too many calls wait for verification.
             StoreUnavailable: the store does not answer.
         """
         text = bearer(metadata)
@@ -75,7 +77,7 @@ class KeyVerifier:
         return key
 
     async def verify_again(self, metadata: Iterable[tuple[str, str | bytes]]) -> KeyRecord:
-        """Verify again a call whose key was good a moment ago, without waiting in the queue."""
+        """Verify the key of a call again that was valid a moment ago, without waiting in the queue."""
         return await self._suite_keys.verify(bearer(metadata))
 
     @contextmanager
@@ -99,7 +101,7 @@ def bearer(metadata: Iterable[tuple[str, str | bytes]]) -> str:
     """Return the suite key in the metadata.
 
     Raises:
-        SuiteKeyUnknown: there is none, or more than one, so that two readers of the call cannot disagree about the caller.
+        SuiteKeyUnknown: there is no key, or more than one. With two keys, two readers of the call could see different callers.
     """
     values = [value for name, value in metadata if name == _HEADER]
     if len(values) != 1 or not isinstance(values[0], str):

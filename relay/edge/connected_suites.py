@@ -1,8 +1,8 @@
-"""Checks the suite keys of open streams: ends streams whose key has ended, and publishes which suites are connected.
+"""Checks the suite keys of open streams: ends streams whose key is no longer valid, and publishes which suites are connected.
 
-A revocation ends its streams through `changes`, at once. This check finds what did not arrive there: keys that expire
-because another took their place, and revocations by a process that was killed before it could write its entry. It reads all keys
-in a few round trips, however many streams there are, and writes only a sign of life while nothing changes.
+A revocation ends its streams through `changes`, at once. This check finds the other cases: keys that expire because
+another key replaced them, and revocations by a process that was killed before it wrote its entry. It reads all keys in
+a few round trips, whatever the number of streams, and writes only a heartbeat while nothing changes.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 SWEEP_S: Final = 4.0
-"""Longest time for which a stream outlives its key, and after which a tenant's page shows a new suite."""
+"""Longest time that a stream outlives its key, and until a tenant's page shows a new suite."""
 _KEYS: Final = 500
-"""Keys in one round trip, so that no reply stops the loop for long."""
+"""Keys in one round trip, so that no reply blocks the event loop for long."""
 
 Open = dict[str, OpenStreams]
 
@@ -53,11 +53,11 @@ class SuiteSweeper:
         """Make it.
 
         Args:
-            connected: where it is published.
+            connected: publishes the connected suites.
             hub: knows the open streams.
-            suite_keys: knows which keys have ended.
+            suite_keys: reads which keys are no longer valid.
             edge_id: of this edge.
-            renewal: the longest time between two signs of life.
+            renewal: the longest time between two heartbeats.
             clock: of the edge.
         """
         self._clock = clock
@@ -70,14 +70,14 @@ class SuiteSweeper:
         self._renew_at = 0.0
 
     async def run(self) -> None:
-        """Sweep again and again, until cancelled."""
+        """Sweep at intervals, until cancelled."""
         while True:
             await self._clock.sleep(min(SWEEP_S, self._renewal_s))
-            with suppress(StoreUnavailable):  # the hub logs it; streams stay while the store is away
+            with suppress(StoreUnavailable):  # the hub logs it; streams stay open while the store is unavailable
                 await self.sweep()
 
     async def sweep(self) -> None:
-        """End the streams of keys that have ended, and publish which suites are connected.
+        """End the streams of keys that are no longer valid, and publish which suites are connected.
 
         Raises:
             StoreUnavailable: the store does not answer.
@@ -86,7 +86,7 @@ class SuiteSweeper:
         await self._publish()
 
     async def note_use(self, key: KeyRecord, client: str, version: str) -> None:
-        """Note with its key that a suite began a stream, if that was not noted lately."""
+        """Record the use of a key by a new stream, unless a recent use is recorded."""
         is_changed = (key.client, key.client_version) != (client, version)
         age = None if key.last_used is None else self._clock.wall() - key.last_used
         if age is not None and age < (TOUCH_CHANGED_EVERY if is_changed else TOUCH_EVERY):
@@ -97,12 +97,12 @@ class SuiteSweeper:
             _log.debug("suite_key_use_not_recorded", key_id=key.key_id)
 
     async def aclose(self) -> None:
-        """Publish that no suite is connected any more, if the store answers soon."""
+        """Publish that no suite is connected, if the store answers soon."""
         try:
             async with asyncio.timeout(1.0):
                 await self._connected.say(self._edge_id, {tenant_id: {} for tenant_id in self._published})
         except (StoreUnavailable, TimeoutError):
-            pass  # what was published stops counting by itself
+            pass  # the published entry expires
 
     async def _end_revoked(self) -> None:
         open_ = sorted({stream.key_id for view in self._hub.tenants.values() for stream in view.streams})

@@ -1,4 +1,4 @@
-"""The parts of one edge that all of its streams use, made once."""
+"""The parts of one edge that all of its streams share."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class EdgeContext:
-    """The parts of an edge. The caller that makes one runs `hub`, `interest`, `suites` and `watch_audit`."""
+    """The parts of an edge. The creator runs `hub`, `interest`, `suites` and `watch_audit`."""
 
     def __init__(self, store: Store, settings: EdgeSettings, marks: Marks, edge_id: str, clock: Clock) -> None:
         self.settings = settings
@@ -57,7 +57,7 @@ class EdgeContext:
         self._changes = Changes(store)
 
     async def empty_snapshot(self, tenant_id: TenantId) -> NamesSnapshot[bytes]:
-        """Return a snapshot of no names, for a stream that watches nobody yet: it still needs an epoch and a position.
+        """Return a snapshot without names, for a stream that watches no users yet: it still needs an epoch and a position.
 
         Raises:
             StoreUnavailable: no worker has taken the partition yet, or the store does not answer.

@@ -1,7 +1,7 @@
-"""The wire, by joining bytes.
+"""Encodes responses by joining bytes.
 
-The worker encodes each answer as a whole `answers` field of a `Batch` (tag, length, `UserAnswer`). A repeated field is the
-concatenation of its items, so a batch is made by joining them, and nothing is decoded here. Rare messages are made with the
+The worker encodes each answer as a whole `answers` field of a `Batch` (tag, length, `UserAnswer`). A repeated field is
+the concatenation of its items, so a batch is made by joining them, without decoding. Rare messages are made with the
 generated classes.
 """
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MAX_BATCH_BYTES: Final = 1 << 20
 """Well under the 4 MiB that gRPC clients receive by default."""
 MAX_BATCH_ITEMS: Final = 2000
-"""Names and answers each in one response: some 600 kB; a client shows the first ones while it reads the next."""
+"""Limit of names, and of answers, in one response: some 600 kB. A client can show the first ones while it reads the next."""
 
 _Response = pb.WatchPresenceResponse
 
@@ -63,7 +63,7 @@ def status_item(user_id: UserId, status: Status) -> bytes:
 
 
 def pending_item(user_id: UserId) -> bytes:
-    """The answer of a user for whom there is none yet."""
+    """The answer for a user who has none yet."""
     return status_item(user_id, Status.PENDING)
 
 
@@ -76,9 +76,9 @@ def resolved_item(spelling: str, meaning: Resolution) -> bytes:
 
 
 def batches(take: Take[bytes], token: str) -> Iterator[bytes]:
-    """The responses that carry the names and answers of a take: one, unless it is too big for one.
+    """Yield the responses with the names and answers of a take: usually one, several if it is too large.
 
-    Only the last says that the snapshot is complete and carries the token, which covers all of them.
+    Only the last has `snapshot_complete` and the resume token, which covers all of them.
     """
     if not (take.resolved or take.answers or take.snapshot_complete):
         return
@@ -113,13 +113,13 @@ def _split(items: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def started(outcome: StartOutcome, progress_interval: timedelta, changes_seen: int) -> bytes:
-    """The response that begins a stream, or begins it anew."""
+    """The response that begins a stream, or resets it."""
     event = _Response.Started(outcome=outcome.value, progress_interval=_duration(progress_interval))  # type: ignore[arg-type]
     return _Response(started=event, changes_seen=changes_seen).SerializeToString()
 
 
 def tenant_status(status: Status, contact_ms: int, interval_ms: int, changes_seen: int) -> bytes:
-    """The response that says how the tenant is; 0 where a time is not known."""
+    """The response with the tenant's status; an unknown time is 0."""
     event = _Response.TenantStatus(
         unknown_reason=status.value,  # type: ignore[arg-type]
         contact_time=_timestamp(contact_ms),
@@ -129,7 +129,7 @@ def tenant_status(status: Status, contact_ms: int, interval_ms: int, changes_see
 
 
 def progress(contact_ms: int, interval_ms: int, token: str, changes_seen: int) -> bytes:
-    """The response that says that nothing changed."""
+    """The response that reports progress without changes."""
     event = _Response.Progress(contact_time=_timestamp(contact_ms), poll_interval=_interval(interval_ms))
     return _Response(progress=event, resume_token=token, changes_seen=changes_seen).SerializeToString()
 

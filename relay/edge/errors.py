@@ -1,4 +1,4 @@
-"""Errors on the wire: gRPC code, reason, metadata, and the time to wait before the next try."""
+"""Errors on the wire: gRPC code, reason, metadata, and the time to wait before a retry."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _Reason = error_reason_pb2.ErrorReason
 
 
 class Goodbye(RelayError):
-    """The edge ends a stream by itself; the suite resumes."""
+    """The edge ends a stream; the suite resumes."""
 
 
 class ShuttingDown(Goodbye):
@@ -54,7 +54,7 @@ class Busy(RelayError):
 
 
 class MetadataTooLarge(RelayError):
-    """A call's metadata is longer than any suite's."""
+    """A call's metadata exceeds the limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +89,17 @@ _BUG: Final = _Form(grpc.StatusCode.INTERNAL, _Reason.ERROR_REASON_BUG)
 
 
 def advice() -> dict[str, tuple[grpc.StatusCode, timedelta | None]]:
-    """Return the name of each `ErrorReason` with its gRPC code and the wait that a suite is advised."""
+    """Return the name of each `ErrorReason` with its gRPC code and the wait that the edge recommends to suites."""
     return {_Reason.Name(form.reason): (form.code, form.retry_after) for form in (*_FORMS.values(), _BUG)}
 
 
 @dataclass(frozen=True, slots=True)
 class WireError:
-    """The end of a call, as its suite sees it."""
+    """The status with which a call ends."""
 
     code: grpc.StatusCode
     message: str
-    """Text for a person at the suite's side; nothing internal."""
+    """Text for people who operate the suite; contains nothing internal."""
     reason: str
     """The name of an `ErrorReason`."""
     metadata: Mapping[str, str] = field(default_factory=dict)
@@ -118,15 +118,15 @@ class WireError:
 
 
 def is_expected(error: BaseException) -> bool:
-    """Return whether the error has a wire form of its own; any other is a bug, to be logged with an incident."""
+    """Return whether the error has a wire form. Any other error is a bug, to be logged with an incident id."""
     return type(error) in _FORMS
 
 
 def forget_frames(error: BaseException) -> None:
-    """Let go of the frames that an error came through, once it was logged or needs no logging.
+    """Release the frames of an error's traceback, after it was logged or when it needs no logging.
 
-    They hold what was being worked on, a whole message perhaps, and the error is held by one of them: a cycle, which only a
-    late collection would break.
+    The frames refer to the data in work, perhaps a whole message, and one of them refers to the error. Only a late
+    garbage collection would break that cycle.
     """
     seen: set[int] = set()
     waiting: list[BaseException | None] = [error]
@@ -143,14 +143,14 @@ def wire_error(error: BaseException, incident: str = "") -> WireError:
 
     Args:
         error: why the stream ends.
-        incident: what the operator finds the log entry by; for errors that are not expected.
+        incident: the id of the log entry, for unexpected errors.
     """
     if not isinstance(error, RelayError) or not is_expected(error):
         message = f"Something went wrong in the relay; its operator can find it in the log (incident {incident})"
         return _ending(_BUG, message, {"incident": incident})
     form = _FORMS[type(error)]
     if isinstance(error, StoreUnavailable):
-        # Its own text is about Redis, which is nothing to a suite.
+        # The error's own text is about Redis, which does not concern suites.
         return _ending(form, "The relay cannot open streams at the moment; try again", {}, error.retry_after)
     metadata = error.metadata if isinstance(error, Rejected) else {}
     if isinstance(error, SlowWatcher):

@@ -1,6 +1,6 @@
-"""Checks every call before any message is read: whatever its method, its metadata is short and its suite key is good.
+"""Checks the metadata size and the suite key of every call, for all methods, before any message is read.
 
-    call ──► metadata below 16 KiB? ──► Health: no key, bounded by itself
+    call ──► metadata below 16 KiB? ──► Health: no key, with its own limits
                                    └──► key in the metadata, verified ──► its method, which finds it in `VERIFIED`
 
 Only then is a message read. gRPC reads the single request of a unary method before it calls the handler, so all methods are
@@ -39,9 +39,9 @@ VERIFIED: Final[ContextVar[KeyRecord]] = ContextVar("verified")
 """The suite key of the call under way."""
 
 _FIELD_BYTES: Final = 32
-"""Bytes that one field counts beside name and value: https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2."""
+"""Bytes that one field counts in addition to name and value: https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2."""
 _OTHER: Final = "_OTHER"
-"""OpenTelemetry's word for methods that are not named."""
+"""OpenTelemetry's value for methods that are not named."""
 _HEALTH: Final = f"/{health.SERVICE_NAME}/"
 
 
@@ -67,7 +67,7 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[misc, unused-ignore]
         return await continuation(handler_call_details)
 
     def _check(self, metadata: Metadata) -> None:
-        # The core does not hold the limit that it is given: measured with grpcio 1.85.1.
+        # gRPC's core does not enforce the limit that is set: measured with grpcio 1.85.1.
         limit = self._settings.metadata_bytes
         if _bytes(metadata) > limit:
             raise MetadataTooLarge(f"The call's metadata is longer than {limit} bytes")
@@ -81,7 +81,7 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[misc, unused-ignore]
 
 
 async def refused(context: ServicerContext[Any, Any], error: BaseException, begun: float, method: str = _OTHER) -> None:
-    """End a call with an error, which is logged when it is none of ours. Raise what `context.abort` raises.
+    """End a call with an error, and log it if it is unexpected. Raise what `context.abort` raises.
 
     Args:
         context: of the call.
@@ -99,7 +99,7 @@ async def refused(context: ServicerContext[Any, Any], error: BaseException, begu
 
 
 def note_end(begun: float, method: str, code: str = "OK", reason: str = "") -> None:
-    """Record a call that ended, by its status and the reason that the suite got."""
+    """Record the end of a call: its status and the reason that the suite received."""
     metrics.CALLS.record(time.monotonic() - begun, "grpc", method, code, reason)
 
 

@@ -52,7 +52,7 @@ class HealthService:
             await self._servicer.set(service, health_pb2.HealthCheckResponse.SERVING)
 
     async def leave(self) -> None:
-        """Report for good that no service takes new calls."""
+        """Report from now on that no service takes new calls."""
         await self._servicer.enter_graceful_shutdown()
 
     async def _check(self, _requests: object, context: ServicerContext[bytes, bytes]) -> None:
@@ -78,9 +78,9 @@ class HealthService:
             self._watches -= 1
 
     async def _request(self, context: ServicerContext[bytes, bytes]) -> Any:
-        """Return the request; one for the whole server when it did not come in time, or too many are being read.
+        """Return the request, or one for the whole server if it did not arrive in time or too many are being read.
 
-        So a probe is answered whatever other callers do.
+        So other callers cannot prevent an answer to a probe.
         """
         raw = await self._unauthenticated.read(context.read)
         if isinstance(raw, bytes) and len(raw) <= _MOST_BYTES:

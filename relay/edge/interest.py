@@ -1,15 +1,15 @@
-"""The names that this edge's suites watch, in step with the store.
+"""The names that this edge's suites watch, kept in sync with the store.
 
-A stream registers its names and waits for `sync` before it reads a snapshot, so the worker knows of a name before
-a suite may rely on its changes. Names that no stream wants any more are removed a moment later, all at once,
-so that a suite which closes one stream and opens the next changes nothing.
+A stream registers its names and waits for `sync` before it reads a snapshot, so the worker knows a name before a suite
+may rely on its changes. Names that no stream wants any more are removed a moment later, all at once, so that a suite
+that closes one stream and opens the next causes no writes.
 
     added ──sync──► in the store ──no stream wants it──► gone ──run, a second later──► out of the store
 
-A tenant may watch a limited number of distinct names, on all edges together. A name beyond the limit is refused to the stream that
-asks for it, and to no other. The first stream to register takes the names of the waiting streams along, so that streams which come
-back together do not wait for each other one by one; if these are too many, each stream registers its own names alone. An admitted
-name is never refused later, even when it has to be registered again.
+A tenant may watch a limited number of distinct names, on all edges together. A name beyond the limit is refused only to
+the stream that requests it. The first stream to register also registers the names of the waiting streams, so that
+streams that reconnect together do not wait for each other one by one; if these are too many, each stream registers its
+own names. An admitted name is never refused later, even when it has to be registered again.
 """
 
 from __future__ import annotations
@@ -36,20 +36,21 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 _FLUSH_S: Final = 1.0
-"""Time for which an unwanted name stays: longer than a suite needs to open its next stream."""
+"""Time for which an unwanted name stays in the store: longer than a suite needs to open its next stream."""
 _LAST_FLUSH_S: Final = 2.0
 _TOGETHER: Final = 3_000
-"""Names of several streams that one takes along: with its own, of which a look-up has 2,000, one step of the store's."""
+"""Names of other streams that one registration includes: together with its own, of which a lookup has 2,000, one step
+of the store."""
 
 
 @dataclass(slots=True)
 class _Tenant:
     counts: dict[Name, int] = field(default_factory=dict)  # name -> how many streams want it; never 0
-    added: set[Name] = field(default_factory=set)  # wanted, and not in the store
-    gone: set[Name] = field(default_factory=set)  # in the store, and not wanted
-    asked: set[Name] = field(default_factory=set)  # what the streams that wait for the lock want registered
+    added: set[Name] = field(default_factory=set)  # wanted, but not in the store
+    gone: set[Name] = field(default_factory=set)  # in the store, but not wanted
+    asked: set[Name] = field(default_factory=set)  # names that streams waiting for the lock want to register
     places: int = 0  # the sum of the counts
-    rewrite: bool = False  # what the store has may be wrong
+    rewrite: bool = False  # the store's set may be wrong
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def is_in_step(self) -> bool:
@@ -57,12 +58,12 @@ class _Tenant:
 
     @property
     def registered(self) -> int:
-        """Return how many names the store should have, when nothing is under way."""
+        """Return how many names the store should have when no change is under way."""
         return len(self.counts) - len(self.added) + len(self.gone)
 
 
 class LocalInterest:
-    """Counts the streams that want each name, and keeps the store's sets right.
+    """Counts the streams that want each name, and keeps the store's sets up to date.
 
     Counting is immediate and never fails; the store follows with `sync` and `run`.
     """
@@ -75,7 +76,7 @@ class LocalInterest:
         most: Callable[[TenantId], Awaitable[int]],
         clock: Clock,
     ) -> None:
-        """Make the interest of an edge without streams.
+        """Start without streams.
 
         Args:
             interest: of the store.
@@ -93,12 +94,12 @@ class LocalInterest:
 
     @property
     def names(self) -> int:
-        """Return how many names are watched, each once a tenant."""
+        """Return how many names are watched, each counted once per tenant."""
         return sum(len(tenant.counts) for tenant in self._tenants.values())
 
     @property
     def tenants(self) -> int:
-        """Return the number of tenants with names, or with names that are still to be taken out of the store."""
+        """Return the number of tenants with names, or with names that are still to be removed from the store."""
         return len(self._tenants)
 
     def want(self, tenant_id: TenantId, names: Iterable[Name]) -> None:
@@ -135,22 +136,22 @@ class LocalInterest:
                     tenant.gone.add(name)
 
     def distrust(self, tenant_ids: Iterable[TenantId]) -> None:
-        """Register everything of these tenants again, because history was lost."""
+        """Register all names of these tenants again, because history was lost."""
         for tenant_id in tenant_ids:
             tenant = self._tenants.get(tenant_id)
             if tenant is not None:
                 tenant.rewrite = True
 
     async def sync(self, tenant_id: TenantId, names: Iterable[Name]) -> None:
-        """Return when the store has these names, as far as somebody wants them.
+        """Return when the store has these names, as far as streams still want them.
 
         Args:
             tenant_id: whose.
             names: of one stream; at most 5,000 are registered all or not at all.
 
         Raises:
-            StoreUnavailable: it may or may not; call again.
-            TooManyUsers: the tenant would watch more than it may. Names that were registered before still are.
+            StoreUnavailable: the store may or may not have them; call again.
+            TooManyUsers: the tenant would exceed its limit. Names that were registered before stay registered.
         """
         tenant = self._tenants.get(tenant_id)
         if tenant is None or tenant.is_in_step():
@@ -162,7 +163,7 @@ class LocalInterest:
             if tenant.rewrite:
                 await self._rewrite(tenant_id, tenant)
             if tenant.added.isdisjoint(wanted):
-                return  # registered by the stream that had the lock before
+                return  # registered by the previous holder of the lock
             asked, tenant.asked = tenant.asked, set()
             if not tenant.added.isdisjoint(asked - wanted):
                 with suppress(TooManyUsers):
@@ -171,10 +172,10 @@ class LocalInterest:
                 await self._add(tenant_id, tenant, new)
 
     async def check_places(self, tenant_id: TenantId) -> None:
-        """Check the places of a tenant after a stream has wanted more names.
+        """Check the tenant's limit for this edge after a stream added names.
 
         Raises:
-            TooManyUsers: the tenant's streams here have more names together than they may, each counted on each stream.
+            TooManyUsers: the tenant's streams at this edge have too many names together, where a name counts once for each stream.
         """
         tenant = self._tenants.get(tenant_id)
         if tenant is not None and tenant.places > PER_NAME * await self._most(tenant_id):
@@ -184,7 +185,7 @@ class LocalInterest:
 
     async def _add(self, tenant_id: TenantId, tenant: _Tenant, new: set[Name]) -> None:
         most = await self._most(tenant_id)
-        tenant.added -= new  # a stream that releases one meanwhile finds it registered
+        tenant.added -= new  # so that a stream that releases a name meanwhile finds it registered
         try:
             try:
                 count = await self._interest.add(tenant_id, self.edge_id, new, most)
@@ -196,7 +197,7 @@ class LocalInterest:
                 count = await self._interest.add(tenant_id, self.edge_id, new, most)
         except BaseException as error:
             if isinstance(error, TooManyUsers):
-                tenant.gone -= new  # they are not there
+                tenant.gone -= new  # they are not in the store
             tenant.added |= tenant.counts.keys() & new
             raise
         self._compare(tenant, count)
@@ -217,7 +218,7 @@ class LocalInterest:
             tenant.rewrite = True
 
     async def _rewrite(self, tenant_id: TenantId, tenant: _Tenant) -> None:
-        """Register again what was registered before, whatever the limit says; what is new comes by `sync`."""
+        """Register again the names that were registered before, regardless of the limit; `sync` registers new names."""
         gone, tenant.gone = tenant.gone, set()
         tenant.rewrite = False
         names = [name for name in tenant.counts if name not in tenant.added]
@@ -239,10 +240,10 @@ class LocalInterest:
                     await self.renew()
                 await self.flush()
             except StoreUnavailable:
-                pass  # the hub logs it; what is dirty stays dirty
+                pass  # the hub logs it; changed tenants stay marked
 
     async def flush(self) -> None:
-        """Take unwanted names out and correct what is wrong; streams register new names themselves."""
+        """Remove unwanted names and rewrite wrong sets; streams register new names themselves."""
         for tenant_id, tenant in list(self._tenants.items()):
             if tenant.gone or tenant.rewrite:
                 async with tenant.lock:
@@ -254,7 +255,7 @@ class LocalInterest:
                 self._tenants.pop(tenant_id, None)
 
     async def renew(self) -> None:
-        """Keep interest alive; a tenant of which the store has another number of names is registered again."""
+        """Renew interest; register a tenant again if the store has another number of its names."""
         in_step = {tenant_id: tenant for tenant_id, tenant in self._tenants.items() if tenant.is_in_step()}
         found = await self._interest.renew(list(self._tenants), self.edge_id)
         for tenant_id, tenant in in_step.items():
@@ -263,7 +264,7 @@ class LocalInterest:
                 tenant.rewrite = True
 
     async def aclose(self) -> None:
-        """Take out the names that are left, if the store answers soon; otherwise they expire by themselves."""
+        """Remove the remaining names, if the store answers soon; otherwise they expire."""
         try:
             async with asyncio.timeout(_LAST_FLUSH_S):
                 await self.flush()

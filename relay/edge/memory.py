@@ -1,7 +1,7 @@
-"""Gives freed memory back to the system.
+"""Returns freed memory to the system.
 
-gRPC's core reads whole bursts from any peer. glibc keeps memory that was freed between blocks in use: after 60
-connections that sent header lists of 8 MB the process held 850 MB, with this 140 MB (grpcio 1.85.1, glibc 2.36).
+gRPC's core reads whole bursts from any peer. glibc does not return freed memory that lies between blocks in use: after
+60 connections that sent header lists of 8 MB the process held 850 MB, with this module 140 MB (grpcio 1.85.1, glibc 2.36).
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 TRIM_EVERY_S: Final = 10.0
-"""A trim of a process without anything to give back takes below a millisecond, of one with a gigabyte some 50 ms, on a thread."""
+"""Interval. A trim takes less than a millisecond when nothing can be returned, some 50 ms for a gigabyte, on a thread."""
 
 
 async def give_back() -> None:
-    """Give memory back every now and then, until cancelled; does nothing where the C library cannot."""
+    """Return memory at intervals, until cancelled; does nothing where the C library does not support it."""
     trim = _trim()
     while trim is not None:
         await asyncio.sleep(TRIM_EVERY_S)

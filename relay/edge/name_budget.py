@@ -4,9 +4,9 @@
     starts    200,000 at once, then 5,000 a second: a start has up to 100,000 names, and a suite that loses its connection sends
               them again
 
-Nothing more is read from a key that has overdrawn its budget: HTTP/2 makes its client wait, and no client breaks. A message that was
-read waits for its turn before it is carried out. In ordinary use nobody waits: a first start of 100,000 names and the one after a
-broken connection are within the budget.
+The edge stops reading from a key that has overdrawn its budget: HTTP/2's flow control makes the client wait, without an
+error. A message that was already read waits before it is processed. In ordinary use no client waits: a first start of
+100,000 names and the one after a broken connection are within the budget.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ class NameBudget:
         self._queue = asyncio.Lock()  # first come, first served, over all streams
 
     async def clear(self, stream: StreamBudget) -> None:
-        """Return when nothing is owed, or the stream has ended."""
+        """Return when the budget is not overdrawn, or the stream has ended."""
         while (wait_s := self._bucket.wait(self._clock.monotonic())) > 0 and not stream.ended.done():
             with stream.waiting():
                 await wait_any(self._clock, {stream.ended}, wait_s)
 
     async def pay(self, names: int, stream: StreamBudget) -> None:
-        """Pay for a message when it is its turn; one of a stream that has ended meanwhile costs nothing."""
+        """Wait for the message's turn and pay for it. Free of charge if the stream has ended meanwhile."""
         with stream.waiting():
             await self._queue.acquire()
         try:
@@ -54,15 +54,15 @@ class NameBudget:
 
     @property
     def is_full(self) -> bool:
-        """Return whether nothing of it is used."""
+        """Return whether the budget is full."""
         return not self._queue.locked() and self._bucket.is_full(self._clock.monotonic())
 
 
 class StreamBudget:
-    """The budgets that one stream's messages are paid from.
+    """The budgets of one stream's messages.
 
     Attributes:
-        ended: done when the stream has ended: it waits no longer.
+        ended: done when the stream has ended, which ends its waits.
     """
 
     def __init__(self, starts: NameBudget, changes: NameBudget, ended: asyncio.Future[BaseException | None]) -> None:
@@ -73,7 +73,7 @@ class StreamBudget:
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """Mark the stream as waiting for its budget, not for its suite, while the context lasts."""
+        """Mark the stream as waiting for its budget, and not for its suite, for as long as the context lasts."""
         self._is_waiting = self._has_waited = True
         try:
             yield

@@ -1,8 +1,9 @@
-"""The places for calls: how many each tenant has at this edge, and which call may take another's.
+"""Limits the open calls of each tenant at this edge, and lets a new call replace an old one of the same suite.
 
-A suite whose connection broke silently comes back before its old stream is known to be dead. When all places of its
-tenant are taken, its new stream takes the place of the old one: that of the same suite key with the same instance id. A stream's
-id is known with its start only, so a call waits for its start without a place, if there is a stream that it might replace.
+A suite whose connection broke silently reconnects before the edge knows that its old stream is dead. When all places of
+its tenant are taken, its new stream takes the place of the old one: the stream of the same suite key with the same
+instance id. The instance id comes with the start, so a call without a place waits for its start if there is a stream
+that it might replace.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from relay.core.presence import TenantId
 
 PER: Final = "tenant_at_edge"
-"""The things that a limit counts, as suites are told."""
+"""The limit that was exceeded, in the form that suites receive."""
 
 _Owner = tuple["TenantId", str]  # and the id of the suite key
 _T = TypeVar("_T")
@@ -35,7 +36,7 @@ class _Is(enum.Enum):
 
 @dataclass(eq=False, slots=True)
 class CallSlot:
-    """A call's place, or its wait for one. Compared by identity."""
+    """A call's place, or its wait for a place. Compared by identity."""
 
     owner: _Owner
     state: _Is
@@ -47,8 +48,8 @@ class OpenCalls:
     """Counts the calls of each tenant.
 
     Attributes:
-        of: tenant id -> its calls that have a place; tenants without any are absent.
-        waiting: tenant and suite key -> calls that wait for their start, which may name a place that they can take.
+        of: tenant id -> its calls that have a place; tenants without such calls are absent.
+        waiting: tenant and suite key -> calls that wait for their start, because they may replace a stream.
     """
 
     def __init__(self, limit: int) -> None:
@@ -59,10 +60,10 @@ class OpenCalls:
 
     @contextmanager
     def entered(self, tenant_id: TenantId, key_id: str = "") -> Iterator[CallSlot]:
-        """Count a call as long as the context lasts; a call that waits for a place is to `claim` one.
+        """Count a call for as long as the context lasts. A call that waits for a place must then call `claim`.
 
         Raises:
-            TooManyWatches: the tenant has as many as it may, and none of the suite key's can be taken.
+            TooManyWatches: the tenant is at its limit, and the suite key has no stream that the call could replace.
         """
         place = CallSlot((tenant_id, key_id), _Is.HELD)
         if self.of[tenant_id] < self._limit:
@@ -78,15 +79,15 @@ class OpenCalls:
             self._leave(place)
 
     def claim(self, place: CallSlot, instance_id: str, give_way: Callable[[Replaced], None]) -> None:
-        """Settle whose place a call has, now that its start is known.
+        """Give a call its place, now that its start is known.
 
         Args:
             place: of the call.
-            instance_id: which program it is, among those with the same suite key; empty when it did not say.
-            give_way: ends the call, when another takes its place.
+            instance_id: identifies the program among those with the same suite key; empty when the start has none.
+            give_way: ends the call when a newer one takes its place.
 
         Raises:
-            TooManyWatches: the tenant has as many as it may, and no other stream of this program is among them.
+            TooManyWatches: the tenant is at its limit, and this program has no other stream that the call could replace.
         """
         if place.state is _Is.WAITING:
             self._find(place, instance_id)
@@ -109,7 +110,7 @@ class OpenCalls:
             older.give_way(Replaced("A newer stream with the same instance id took the place of this one"))
 
     def _leave(self, place: CallSlot) -> None:
-        """Count a call no longer; harmless when another has its place."""
+        """Stop counting a call; does nothing when another call has taken its place."""
         if place.state is _Is.HELD:
             _less(self.of, place.owner[0])
         elif place.state is _Is.WAITING:

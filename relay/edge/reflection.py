@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SERVICE: Final = reflection.SERVICE_NAME
 _MOST_S: Final = 60.0
-"""Time limit of one call. A tool asks a few questions at once and closes."""
+"""Time limit of one call. A tool sends a few requests at once and closes."""
 
 
 class Reflection:
@@ -50,7 +50,7 @@ class Reflection:
             await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, f"Reflection lasts {_MOST_S:g} s at most")
 
     async def _answer(self, context: ServicerContext[bytes, bytes]) -> None:
-        """Answer until there is no further request. Not cancelled, for a cancelled read leaks in grpcio: it ends with the call."""
+        """Answer until there are no more requests. The read ends with the call: a cancelled read leaks in grpcio."""
         try:
             async for answer in self._servicer.ServerReflectionInfo(_requests(context), context):
                 await context.write(answer)

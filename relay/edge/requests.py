@@ -34,7 +34,7 @@ Read = Callable[[], Awaitable[Any]]
 
 MAX_CLIENT_CHARS: Final = 100
 MAX_INSTANCE_CHARS: Final = 64
-"""Longest instance id. A longer one is ignored: cut, it could be another program's."""
+"""Longest instance id. A longer one is ignored, because a truncated id could be that of another program."""
 MAX_TOKEN_CHARS: Final = 1024
 """Longest accepted resume token, several times the longest that exists."""
 MAX_ID_CHARS: Final = 64
@@ -43,7 +43,7 @@ MAX_ID_CHARS: Final = 64
 
 @dataclass(slots=True)
 class StartRequest:
-    """A start, its parts joined. Each spelling is there once; one both held and newly asked for is newly asked for too."""
+    """A start with its parts joined. Each spelling occurs once; a name that is both held and newly requested counts as newly requested."""
 
     subscribe: dict[str, None] = field(default_factory=dict)
     held: dict[str, Resolution | None] = field(default_factory=dict)
@@ -72,10 +72,10 @@ class Requests:
         self._read = read
         self._settings = settings
         self.begun = False
-        """Whether anything was read, or is being read."""
+        """Whether a request was read, or is being read."""
 
     async def start(self, pace: StreamBudget) -> StartRequest:
-        """The start, all its parts, each when its turn has come.
+        """Return the start with all its parts. Each part is read when the name budget allows it.
 
         Raises:
             StartExpected: the suite sent something else, or half-closed.
@@ -97,7 +97,7 @@ class Requests:
                 return parts.whole
 
     async def change(self, pace: StreamBudget) -> ChangeRequest | None:
-        """The next change, when its turn has come; None when the suite has half-closed the stream.
+        """Return the next change when the name budget allows it; None when the suite has half-closed the stream.
 
         Raises:
             ActionExpected: the suite sent something else.
@@ -110,7 +110,7 @@ class Requests:
         request = _parse(pb.WatchPresenceRequest(), raw, ActionExpected)
         if request.WhichOneof("action") != "change":
             raise ActionExpected("After the start every request must be a change")
-        # Counted first: the lists below are made of no more names than a message may have.
+        # Counted first, so that the lists below never have more names than a message may have.
         asked = request.change
         _check_message(max(len(asked.subscribe_users), len(asked.unsubscribe_users)), self._settings)
         change = ChangeRequest(list(asked.subscribe_users), list(asked.unsubscribe_users))
@@ -125,7 +125,7 @@ class OnlyRequest(Requests):
     may_follow: ClassVar[bool] = False
 
     async def start(self, pace: StreamBudget) -> StartRequest:
-        """The start, when its turn has come.
+        """Return the start when the name budget allows it.
 
         Raises:
             StartExpected: there is none, or it says that more follows.
@@ -157,15 +157,15 @@ class StartParts:
         self.whole = StartRequest()
 
     async def add(self, part: pb.WatchStart, raw_bytes: int) -> bool:
-        """Take in a part, other streams in between; True when it was the last.
+        """Add a part, letting other streams run in between; return True when it was the last.
 
         Args:
-            part: as it came.
-            raw_bytes: what it had on the wire.
+            part: as received.
+            raw_bytes: its size on the wire.
 
         Raises:
             TooManyUsers: in this part, or in all so far.
-            StartExpected: a name is too long, or all so far are.
+            StartExpected: a name is too long, or all parts so far together are.
         """
         whole = self.whole
         _check_message(len(part.subscribe_users) + len(part.held_users), self._settings)
@@ -241,10 +241,10 @@ def _parse(message: M, raw: bytes, error: type[StartExpected] | type[ActionExpec
 def _meaning(held: presence_pb2.ResolvedName) -> Resolution | None:
     match held.WhichOneof("outcome"):
         case "user_id":
-            # What cannot be an id is as good as none, and is not kept.
+            # A text that cannot be an id is ignored and not stored.
             return UserId(held.user_id) if len(held.user_id) <= MAX_ID_CHARS else None
         case "unknown_reason":
-            # A status that this release does not know is as good as none: the name is answered in full.
+            # A status that this release does not know is ignored: the name gets its full answer.
             return Status(held.unknown_reason) if held.unknown_reason in Status._value2member_map_ else None
         case _:
             return None
@@ -258,6 +258,6 @@ def _progress_interval(start: pb.WatchStart, settings: EdgeSettings) -> timedelt
 
 
 def _timedelta(duration: duration_pb2.Duration) -> timedelta:
-    # Not ToTimedelta, which refuses what is out of protobuf's range; here all of that is just very long or very short.
+    # Not ToTimedelta, which refuses values outside protobuf's range; here they are just very long or very short.
     seconds = max(-86_400, min(86_400, duration.seconds))
     return timedelta(seconds=seconds, microseconds=max(0, min(999_999, duration.nanos // 1000)))

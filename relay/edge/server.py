@@ -1,9 +1,9 @@
-"""The edge's server: listens, reports its health, and stops in order.
+"""The edge's server: listens, reports its health, and stops cleanly.
 
-Stopping: health turns NOT_SERVING and no connection is accepted any more. Every suite is asked to leave at a moment of its own within
-`drain_delay`, but not before its connection was told to take no new streams (GOAWAY, by `connection_age`), so that the next one
-goes elsewhere, on the same channel as well. Calls that were on their way are served until then. Streams that are still open are
-cut off after `grace`. A process that is killed instead loses nothing: suites resume.
+When the edge stops, health turns NOT_SERVING and it accepts no more connections. It asks each suite to leave at a
+random moment within `drain_delay`, but not before GOAWAY was sent on the suite's connection (after `connection_age`),
+so that the next stream goes to another edge, also on the same channel. Calls that arrive before that are served.
+Streams that are still open after `grace` are cut off. A killed process loses nothing: suites resume.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ class EdgeServer:
     """The edge as an async context manager: it listens while entered, and drains its streams when left.
 
     Attributes:
-        port: the port that it listens on; known once entered.
-        context: the parts of this edge, for tests; known once entered.
+        port: the port that it listens on; set once entered.
+        context: the parts of this edge, for tests; set once entered.
     """
 
     def __init__(
@@ -76,9 +76,9 @@ class EdgeServer:
             settings: addresses and limits.
             store: outlives the server.
             marks: verifies the records of suite keys.
-            edge_id: must differ from every other edge's that may run at the same time.
-            clock: of all that the edge does.
-            interceptors: see each call before the gate does; for those who watch suites.
+            edge_id: must differ from the ids of all edges that may run at the same time.
+            clock: used by all parts of the edge.
+            interceptors: run before the gate for each call; for tools that observe suites.
         """
         self.port = 0
         self._settings = settings
@@ -153,7 +153,7 @@ class EdgeServer:
         )
 
     async def sweep(self) -> None:
-        """End streams whose suite key has ended, and publish which suites are connected, as is done every few seconds.
+        """End streams whose suite key is no longer valid, and publish which suites are connected. Also runs every few seconds.
 
         Raises:
             StoreUnavailable: the store does not answer.
@@ -161,7 +161,7 @@ class EdgeServer:
         await self.context.suites.sweep()
 
     def _readers(self) -> dict[Gauge, Read]:
-        """Return what a scrape reads of this edge."""
+        """Return the gauges of this edge with functions that read them."""
         service, interest = self._service, self.context.interest
         return {
             metrics.STREAMS: lambda: service.streams,
@@ -181,12 +181,12 @@ class EdgeServer:
         return {(status.name.lower(),): told[status] for status in Status}
 
     def _named(self) -> list[TenantView]:
-        """Return the tenants with series of their own that have streams here."""
+        """Return the tenants that have series of their own and streams at this edge."""
         views = self.context.hub.tenants
         return [view for tenant_id in EXPORTED.tenants if (view := views.get(TenantId(tenant_id))) is not None]
 
     async def _no_call_can_come(self) -> None:
-        """Return when no call can be on its way to this edge, or so late that its connection must have been told."""
+        """Return when no call can arrive any more, or when GOAWAY must have been sent on every connection."""
         while self._clock.monotonic() < self._service.settled_at and sockets.has_connections(self.port):
             await self._clock.sleep(_POLL_S)  # gRPC has no event for the end of a connection
 
@@ -204,10 +204,10 @@ def _listen(server: grpc.aio.Server, settings: EdgeSettings) -> int:
     pair = settings.tls_cert_pem, settings.tls_key_pem
     certificate = ServerCertificate("edge", *pair, settings.tls_files, settings.tls_look_every)
 
-    def changed() -> Any:  # gRPC's stubs leave out that it may be None, which is: as before
+    def changed() -> Any:  # gRPC's stubs do not declare that it may be None, which means: unchanged
         return _configuration(certificate) if certificate.reload_if_changed() else None
 
-    # gRPC asks before each handshake, on a thread of its own.
+    # gRPC calls this before each handshake, on a thread of its own.
     credentials = grpc.dynamic_ssl_server_credentials(_configuration(certificate), changed)
     return server.add_secure_port(address, credentials)
 
@@ -219,28 +219,28 @@ def _configuration(certificate: ServerCertificate) -> grpc.ServerCertificateConf
 def _options(settings: EdgeSettings) -> list[tuple[str, Any]]:
     return [
         ("grpc.max_receive_message_length", settings.message_bytes),
-        # Of no use alone, see `relay.edge.gate`.
+        # Not sufficient alone, see `relay.edge.gate`.
         ("grpc.max_metadata_size", settings.metadata_bytes),
         ("grpc.absolute_max_metadata_size", settings.metadata_bytes),
         ("grpc.max_concurrent_streams", settings.streams_per_connection),
         ("grpc.server_handshake_timeout_ms", _ms(settings.handshake)),
-        # A GOAWAY, give or take a tenth; open streams go on. A connection without any is closed.
+        # Sends GOAWAY, plus or minus a tenth; open streams continue. A connection without streams is closed.
         ("grpc.max_connection_age_ms", _ms(settings.connection_age)),
-        # The core would accept until no descriptor is left, and then neither reads Redis nor closes anything.
+        # The core would accept connections until no descriptor is left; then Redis could not be read and nothing closed.
         ("grpc.max_allowed_incoming_connections", _room(settings.connections)),
-        # gRPC's own default would have two processes share the suites of a port though no one configured that.
+        # By gRPC's default two processes could share a port, and its suites, without such a configuration.
         ("grpc.so_reuseport", int(settings.shares_port)),
         ("grpc.http2.min_ping_interval_without_data_ms", _ms(settings.ping_interval)),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.keepalive_time_ms", _ms(settings.keepalive)),
         ("grpc.keepalive_timeout_ms", _ms(settings.keepalive_timeout)),
-        # Without it the core waits a minute for the answer to a ping, whatever the timeout of keep-alive is.
+        # Without it the core waits a minute for the answer to a ping, regardless of the keep-alive timeout.
         ("grpc.http2.ping_timeout_ms", _ms(settings.keepalive_timeout)),
     ]
 
 
 def _room(wanted: int) -> int:
-    """Return the connections that there is room for; log when they are fewer than wanted."""
+    """Return the number of connections that the descriptors allow; log when that is less than configured."""
     room = room_for(wanted)
     if room < wanted:
         _log.warning("edge_connections_lowered", connections=room, wanted=wanted, hint="few descriptors: ulimit -n")

@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 _LATE: Final = 1.1
-"""gRPC tells a connection that it takes no new streams up to a tenth later than its age."""
+"""gRPC sends GOAWAY up to a tenth later than the connection's age limit."""
 _ON_ITS_WAY: Final = timedelta(seconds=1)
-"""Time for the client to learn of that, and for connections that had just been accepted to do their TLS handshake: their age begins
-then."""
+"""Time for the GOAWAY to reach the client, and for connections that had just been accepted to complete their TLS
+handshake: their age begins then."""
 _TOLD_BY: Final = 2 / 3
-"""The part of a drain's delay within which all suites are asked to leave; the rest is theirs to spread over."""
+"""The part of a drain's delay within which the edge asks all suites to leave; the suites spread over the rest."""
 
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["PresenceService"].full_name
 
@@ -43,8 +43,8 @@ SERVICE: Final = pb.DESCRIPTOR.services_by_name["PresenceService"].full_name
 class PresenceService:
     """Serves `PresenceService`.
 
-    Requests and responses are bytes here: a request is parsed where it can be refused in words, a response is made by
-    joining bytes.
+    Requests and responses are bytes here: the code that parses a request can refuse it with a reason, and a response is
+    made by joining bytes.
     """
 
     def __init__(self, edge: EdgeContext) -> None:
@@ -60,14 +60,14 @@ class PresenceService:
         """Return the methods for the gRPC server."""
         methods: dict[str, Any] = {
             "WatchPresence": grpc.stream_stream_rpc_method_handler(self._watch_presence),
-            # The same on the wire as unary-stream, whose message gRPC would read whole before the key is checked.
+            # The same on the wire as unary-stream. For unary-stream, gRPC would read the whole message before the key is checked.
             "StreamPresence": grpc.stream_stream_rpc_method_handler(self._stream_presence),
         }
         return grpc.method_handlers_generic_handler(SERVICE, methods)
 
     @property
     def settled_at(self) -> float:
-        """Return when no connection takes a new stream any more, by the edge's clock; infinite before a drain."""
+        """Return the time, by the edge's clock, from which no connection takes a new stream; infinite before a drain."""
         return self._closing_since + self._settles_s
 
     @property
@@ -77,12 +77,12 @@ class PresenceService:
 
     @property
     def leaving(self) -> int:
-        """Return how many streams were asked to leave."""
+        """Return the number of streams that were asked to leave."""
         return sum(stream.is_leaving for stream in self._streams)
 
     @property
     def writing(self) -> int:
-        """Return how many streams have a write under way."""
+        """Return the number of streams with a write under way."""
         return sum(stream.is_writing for stream in self._streams)
 
     @property
@@ -91,10 +91,10 @@ class PresenceService:
         return self._closing_since < math.inf
 
     async def drain(self) -> None:
-        """Ask the open streams to leave, and return when all have. No connection may be accepted any more.
+        """Ask the open streams to leave, and return when all have left. The edge must have stopped accepting connections.
 
-        Streams that were on their way are taken in and asked as well, until all connections were told to take none.
-        A second call goes on with the drain that has begun.
+        Streams that arrive meanwhile are accepted and also asked to leave, until GOAWAY was sent on all connections. A
+        second call joins the drain under way.
         """
         self._closing_since = min(self._closing_since, self._edge.clock.monotonic())
         for stream in self._streams:
@@ -102,7 +102,7 @@ class PresenceService:
         await self._nobody.wait()
 
     def _ask_to_leave(self, stream: Stream) -> None:
-        """Ask a stream to leave as soon as its connection, which is as old as the stream at least, takes no other any more."""
+        """Ask a stream to leave as soon as its connection, which is at least as old as the stream, takes no new streams."""
         begun_at = min(stream.opened_at, self._closing_since)
         leave_by = self._closing_since + self._edge.settings.drain_delay.total_seconds()
         stream.shut_down(after=begun_at + self._settles_s, leave_by=leave_by)
@@ -130,7 +130,7 @@ class PresenceService:
                 await self._edge.unauthenticated.read_first(context.read)
             await refused(context, error, begun, method)
         finally:
-            del error  # a cycle else: this frame, what `refused` raises, this frame
+            del error  # else a reference cycle: this frame, the error that `refused` raises, this frame
 
     async def _run(self, context: Context, requests: Requests) -> BaseException | None:
         if self._edge.clock.monotonic() >= self.settled_at:

@@ -1,8 +1,8 @@
 """The sockets of this process's gRPC server, which gRPC itself does not expose.
 
-gRPC stops listening only in `stop`, and from then on its core ends calls that arrive with CANCELLED, those included that were on their
-way when it began. So the edge first stops listening by itself, goes on serving calls on open connections, and calls `stop`
-when no more can come.
+gRPC stops listening only in `stop`. From then on its core ends arriving calls with CANCELLED, including calls that were
+sent before. So the edge first stops listening itself, continues to serve calls on open connections, and calls `stop`
+when no more calls can arrive.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _DESCRIPTORS: Final = Path("/dev/fd")
 
 
 def stop_listening(port: int) -> None:
-    """Accept no connection on the port any more; new connections are refused at once. Open connections are not touched.
+    """Stop accepting connections on the port; new ones are refused at once. Open connections are not touched.
 
-    Where the system cannot do that (it is possible on Linux), or has no descriptor left to look at the others, nothing happens, and gRPC
-    stops listening with `stop`.
+    Does nothing where the system does not support this (Linux does), or has no descriptor left to inspect the others.
+    gRPC then stops listening in `stop`.
     """
     with suppress(OSError):
         for one in _on(port):
@@ -38,7 +38,7 @@ def has_connections(port: int) -> bool:
     try:
         return any(_is_connected(one) for one in _on(port))
     except OSError:
-        return True  # nobody knows
+        return True  # unknown
 
 
 def inodes() -> dict[int, int]:
@@ -55,7 +55,7 @@ def inodes() -> dict[int, int]:
 
 @contextmanager
 def handle(descriptor: int) -> Iterator[socket.socket | None]:
-    """Yield a handle of its own of a descriptor's socket; None when it is none. Leaving closes the handle and not the socket."""
+    """Yield a separate handle of a descriptor's socket; None when it is not a socket. Leaving closes the handle and not the socket."""
     try:
         own = os.dup(descriptor)
     except OSError:
@@ -72,15 +72,15 @@ def handle(descriptor: int) -> Iterator[socket.socket | None]:
 
 
 def peer_of(one: socket.socket, port: int) -> str | None:
-    """Return the address at the other end of a TCP connection to the port; None when it is not such a connection."""
+    """Return the remote address of a TCP connection to the port; None for any other socket."""
     try:
         return str(one.getpeername()[0]) if _is_tcp(one) and one.getsockname()[1] == port else None
     except OSError:
-        return None  # it listens, or is over
+        return None  # it listens, or is closed
 
 
 def _on(port: int) -> Iterator[socket.socket]:
-    """A handle of its own of each TCP socket with this local port.
+    """Yield a separate handle of each TCP socket with this local port.
 
     Raises:
         OSError: the descriptors cannot be listed.
@@ -99,7 +99,7 @@ def _is_connected(one: socket.socket) -> bool:
     try:
         one.getpeername()
     except OSError:
-        return False  # it listens, or did until it was told not to
+        return False  # it listens, or did until `stop_listening`
     return True
 
 

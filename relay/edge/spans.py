@@ -11,7 +11,7 @@ from relay.ops.span import TENANT, SpanType
 
 DELIVER: Final = SpanType(
     name="relay.edge.deliver",
-    meaning="An entry of `changes` is handed to the streams of its tenant. Before it lies the way through Redis, from the end of the worker's `relay.worker.accept`",
+    meaning="An entry of `changes` is delivered to the streams of its tenant. It was in Redis since the end of the worker's `relay.worker.accept`",
     roles=(EDGE,),
     kind=SpanKind.CONSUMER,
     attributes={

@@ -1,4 +1,4 @@
-"""An edge at one moment, as one value for the owner of an `EdgeServer`."""
+"""The counters of an edge at one moment, for the owner of an `EdgeServer`."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ class EdgeStatistics:
     Attributes:
         streams: open streams.
         leaving: streams whose suites were asked to leave.
-        writing: streams with a write under way: of a suite that does not read, it stays so.
-        joined: tenant id -> its streams that get entries.
+        writing: streams with a write under way; a write to a suite that does not read stays under way.
+        joined: tenant id -> its streams that receive entries.
         calls: tenant id -> its calls that have a place.
-        waiting_calls: calls that wait for their start, which may name a place that they can take.
-        unverified_calls: calls whose suite key is not verified, or was found wrong.
-        names: watched names, each once a tenant.
-        interest_tenants: tenants of which the store has names, or is to have them changed.
-        audited_names: names that the audit of watches holds, each once a suite.
+        waiting_calls: calls that wait for their start, because they may replace a stream.
+        unverified_calls: calls whose suite key is not verified yet, or is wrong.
+        names: watched names, each counted once per tenant.
+        interest_tenants: tenants with names in the store, or with changes that are not written yet.
+        audited_names: names that the audit of watches holds, each counted once per suite.
         partitions: partitions that are read.
         tasks: short tasks under way.
-        is_store_away: whether the store did not answer last.
+        is_store_away: whether the store failed to answer the last time.
         is_draining: whether the edge has begun to stop.
     """
 

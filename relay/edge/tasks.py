@@ -1,7 +1,7 @@
-"""Short tasks beside the streams: read, send, look up, answer a question. None is awaited by the code that starts it.
+"""Short background tasks of streams: read, send, look up, answer a question. The code that starts a task does not await it.
 
-They are not the tasks of `relay.ops.supervision`: each belongs to one call or one question and ends with it. An unexpected
-error of one is logged with the task's name, and ends nothing else.
+Unlike the tasks of `relay.ops.supervision`, each belongs to one call or one question and ends with it. An unexpected
+error is logged with the task's name, and ends no other task.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class ShortTasks:
         return task
 
     async def aclose(self) -> None:
-        """Cancel all that are under way and wait for their end."""
+        """Cancel all tasks and wait for their end."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

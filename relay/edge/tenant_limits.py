@@ -1,4 +1,4 @@
-"""Reads how many names each tenant may watch from its record, and keeps the answer for some seconds."""
+"""Reads the limit on watched names from each tenant's record, and caches it for some seconds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from relay.store.custody.tenants import Tenants
 
 _GOOD_FOR_S: Final = 10.0
-"""Seconds after which a raised limit is in force at the latest."""
+"""Longest time in seconds until a raised limit takes effect."""
 _MOST: Final = 10_000
 
 
@@ -29,7 +29,7 @@ class TenantLimits:
     async def names(self, tenant_id: TenantId) -> int:
         """Return how many distinct names the tenant may watch on all streams of all edges.
 
-        While custody is away the last known limit holds, or the default: streams of a tenant that is known go on.
+        While custody is unavailable the last known limit holds, or else the default, so that streams continue.
         """
         now = self._clock.monotonic()
         known = self._known.get(tenant_id)

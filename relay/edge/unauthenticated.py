@@ -1,8 +1,8 @@
-"""Bounds the calls without a verified suite key: their number, and how much of them is read.
+"""Limits calls without a verified suite key: their number, and how many of their messages are read at a time.
 
-Anybody can make such calls, so all of them together have a limit, and each of them an end. A message that is read is held in
-memory whole, however slowly it comes. So only a few are read at a time; the others stay at the caller's side, held
-back by HTTP/2's window.
+Any client can make such calls, so their total number and their duration are limited. A message that is being read takes
+memory for its full size, however slowly it arrives. So only a few are read at a time; HTTP/2's flow control holds the
+others back at the caller.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 
 
 class UnauthenticatedCalls:
-    """Counts the calls under way whose key was not verified yet, or was found wrong.
+    """Counts the calls under way whose key is not verified yet, or is wrong.
 
     Attributes:
-        under_way: their number.
+        under_way: the number of such calls.
     """
 
     def __init__(self, settings: EdgeSettings, tasks: ShortTasks) -> None:
-        """Make a count of none.
+        """Start with no calls.
 
         Args:
             settings: the limits.
-            tasks: run a read, which may outlive its call for a moment.
+            tasks: runs the reads, which may outlive their call for a moment.
         """
         self.under_way = 0
         self._settings = settings
@@ -47,7 +47,7 @@ class UnauthenticatedCalls:
         """Count a call as long as the context lasts.
 
         Raises:
-            Busy: there are as many as there may be.
+            Busy: the limit is reached.
         """
         if self.under_way >= self._settings.unverified_calls:
             raise Busy("The relay is busy with calls without a valid suite key; try again")
@@ -58,20 +58,20 @@ class UnauthenticatedCalls:
             self.under_way -= 1
 
     async def read_first(self, read: Read) -> None:
-        """Read a caller's first message before it is refused, when there is room for that.
+        """Read a caller's first message before the call is refused, if there is room.
 
-        A Python client whose first write meets a call that is over forgets why it was refused and reports INTERNAL. Half of
-        the places are for callers who may yet turn out to have a key, and wait for no refusal.
+        A Python client whose first write reaches a finished call loses the reason and reports INTERNAL. Half of the
+        places are reserved for callers that may still turn out to have a valid key.
         """
         if self.under_way < self._settings.unverified_calls // 2:
             with self.admitted():
                 await self.read(read)
 
     async def read(self, read: Read) -> Any:
-        """Return the call's next message, or None when it did not come in time or too many are being read.
+        """Return the call's next message, or None when it did not arrive in time or too many are being read.
 
-        Not cancelled when its time is over, for a cancelled read leaks in grpcio: it ends with the call, which the caller of
-        this ends now.
+        The read is not cancelled when its time is over, because a cancelled read leaks in grpcio. It ends with the
+        call, which the caller of this function ends now.
         """
         if self._reading >= self._settings.unverified_reads:
             return None

@@ -1,8 +1,8 @@
 """Writes to the audit log which suite watched whom: gathered as names are added and removed, written once a minute.
 
-The fan-out is not involved. Intervals stay with `WatchIntervals`, which is bounded, until they are written, one portion after
-the other, with other tasks in between. Dropped intervals are counted in the operator's log, because the audit log of a
-store that is away cannot record them.
+The fan-out does not wait for it. `WatchIntervals`, which is bounded, holds the intervals until they are written in
+portions, with other tasks in between. The operator's log counts dropped intervals, because the audit log cannot record
+them while the store is unavailable.
 """
 
 from __future__ import annotations
@@ -31,26 +31,26 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 MOST_AT_ONCE: Final = 5_000
-"""Entries of one tenant in one round; the rest comes with the next one. A suite with 5,000 users makes 50 when it comes; the log
-keeps the newest 20,000."""
+"""Entries of one tenant in one round; the rest follows in the next round. A suite with 5,000 users makes 50 entries
+when it connects; the log keeps the newest 20,000."""
 _BATCH: Final = 100  # entries in one script: under a millisecond of the server
 _LAST_WRITE_S: Final = 2.0
 
 
 class WatchAudit:
-    """The watches of an edge's streams, on their way to the audit logs of their tenants."""
+    """The watches of an edge's streams that wait to be written to the audit logs of their tenants."""
 
     def __init__(self, audit: AuditLog, every: timedelta, goes_on_for: timedelta, clock: Clock) -> None:
         self._audit = audit
         self._clock = clock
         self._every_s = every.total_seconds()
         self._intervals = WatchIntervals(goes_on_for)
-        self._waiting: dict[TenantId, list[Entry]] = {}  # one portion each, which the store did not take
+        self._waiting: dict[TenantId, list[Entry]] = {}  # one portion for each tenant, which the store did not accept
         self._writing = asyncio.Lock()
 
     @property
     def names(self) -> int:
-        """Return how many names are held, each once a suite."""
+        """Return how many names are held, each counted once per suite."""
         return self._intervals.names
 
     def want(self, key: KeyRecord, names: Iterable[Name]) -> None:
@@ -62,20 +62,20 @@ class WatchAudit:
         self._intervals.release(key.tenant_id, Actor.suite(key.key_id, key.label), names, self._now())
 
     async def run(self) -> None:
-        """Write what waits, again and again; until cancelled."""
+        """Write waiting entries at intervals, until cancelled."""
         while True:
             await self._clock.sleep(self._every_s)
-            with suppress(StoreUnavailable):  # the hub logs it; what waits goes on waiting
+            with suppress(StoreUnavailable):  # the hub logs it; the entries keep waiting
                 await self.write()
 
     async def write(self, *, all_end: bool = False) -> None:
-        """Write the beginnings and ends of watches that wait.
+        """Write the waiting begins and ends of watches.
 
         Args:
-            all_end: the edge ends, and every watch of its suites with it.
+            all_end: True when the edge ends, which ends every watch of its suites.
 
         Raises:
-            StoreUnavailable: some wait for the next time; a part of those may be written twice.
+            StoreUnavailable: some entries wait for the next round; some of those may be written twice.
         """
         async with self._writing:
             await self._write(all_end=all_end)
@@ -89,7 +89,7 @@ class WatchAudit:
             _log.warning("watches_not_logged", tenant_id=tenant_id, names=dropped)
 
     async def _write_tenant(self, tenant_id: TenantId, *, all_end: bool) -> None:
-        """Write what waits of a tenant, as much as one round may have."""
+        """Write the waiting entries of a tenant, up to the limit of one round."""
         written, most = 0, math.inf if all_end else MOST_AT_ONCE
         while written < most:
             waiting = self._waiting.get(tenant_id) or self._intervals.take(tenant_id, self._now(), goes_on=not all_end)

@@ -1,4 +1,4 @@
-"""A semaphore with weights, for work of which only a limited amount may be under way at a time."""
+"""A semaphore with weights, which limits the total weight of concurrent work."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ class WeightedSemaphore:
     """A fair semaphore with weights: first come, first served, even when a later caller would fit."""
 
     def __init__(self, size: int) -> None:
-        """Make a semaphore that nothing holds yet.
+        """Start with nothing held.
 
         Args:
-            size: the sum of weights that fit in together. Work that weighs more has a turn alone.
+            size: the sum of weights that fit in together. Heavier work runs alone.
         """
         self._size = self._free = size
         self._queue: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     @asynccontextmanager
     async def taken(self, weight: int) -> AsyncIterator[None]:
-        """Hold so much of the semaphore for as long as the context lasts, as soon as there is room."""
+        """Wait for room, then hold this weight for as long as the context lasts."""
         weight = min(weight, self._size)
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queue.append((weight, turn))

@@ -34,20 +34,20 @@ class TokenSource(Protocol):
     """The source of one grant's access tokens for calls of Graph."""
 
     async def __call__(self, refused: str = "") -> str:
-        """A valid access token other than `refused`, which Graph did not accept."""
+        """Return a valid access token other than `refused`, which Graph did not accept."""
         ...
 
 
 Gate = Callable[[], None]
-"""Returns when Microsoft may be asked; raises what is to be raised instead. Called from threads too."""
+"""Returns when a request to Microsoft is allowed, or raises an error instead. Also called from threads."""
 
 
 def open_gate() -> None:
-    """Microsoft may be asked at any time."""
+    """Allow every request at once."""
 
 
 class Reply(NamedTuple):
-    """An answer as it came."""
+    """An unprocessed answer."""
 
     status: int
     body: bytes
@@ -55,12 +55,12 @@ class Reply(NamedTuple):
 
 
 class GraphClient:
-    """Calls Graph and Entra over HTTP; one for all tenants, safe for concurrent use, to be entered as a context.
+    """Calls Graph and Entra over HTTP. An async context manager, shared by all tenants and safe for concurrent use.
 
-    The caller decides whether to repeat a call. Only a 401 is repeated here, once, with a fresh token (and the transport
-    repeats a GET whose kept connection turns out to be closed).
-    Redirects are not followed and cookies not kept, so nothing of one tenant's call reaches another's. Cancelling a call
-    closes its connection. Token sources whose last call was slow share half of the connections (`lanes`).
+    The caller decides on retries. The client repeats only a 401, once, with a fresh token (and the transport repeats a
+    GET whose kept connection turns out to be closed). Redirects are not followed and cookies not kept, so nothing of
+    one tenant's call reaches another's. Cancelling a call closes its connection. Token sources whose last call was slow
+    share half of the connections (`lanes`).
 
     Raises (from every call): `SourceUnreachable`, `SourceThrottled`, `GrantRefused`, `AccessDenied`, `RequestRefused`,
     and whatever the token source raises.
@@ -82,7 +82,7 @@ class GraphClient:
         await self._http.aclose()
 
     def behind(self, gate: Gate) -> GraphClient:
-        """Return the same connections behind a gate, which is asked before each request. Not to be entered."""
+        """Return a client with the same connections that calls a gate before each request. Do not enter it."""
         view = copy.copy(self)
         view._gate = gate
         return view
@@ -96,7 +96,7 @@ class GraphClient:
         return await self._authorised("POST", path, token, content)
 
     async def ask(self, method: str, path: str, token: TokenSource, content: bytes | None = None) -> Reply:
-        """Return any answer of Graph's, refusals too: for callers that want the answer itself and not its meaning."""
+        """Return any answer of Graph, including refusals: for callers that inspect the answer itself."""
         return await self._answered(method, path, token, content)
 
     async def send(
@@ -115,7 +115,7 @@ class GraphClient:
             token: whose call it is.
             path: as of `get`.
             content: JSON.
-            patience: for the whole call, when the usual is too short.
+            patience: time limit of the whole call, if the usual one is too short.
         """
         status, body, headers = await self._answered(method, path, token, content, patience)
         if 200 <= status < 300:
@@ -130,7 +130,7 @@ class GraphClient:
         return (await self.fetch_reply(url)).body
 
     async def fetch_reply(self, url: str) -> Reply:
-        """Return a public document as it came."""
+        """Return a public document unprocessed."""
         reply = await self._call(self, "GET", url, {}, None)
         if reply.status == 200:
             return reply
@@ -159,7 +159,7 @@ class GraphClient:
             return self.settings.graph_url + path
         if _origin(path) != self._origin:
             raise SourceUnreachable("Graph refers to an address that is not its own")
-        # Put together anew, so that it does not matter how another parser would read the address.
+        # Rebuilt from its parts, so that another parser's reading of the address does not matter.
         parts = urlsplit(path)
         return f"{self.settings.graph_url}{parts.path}?{parts.query}"
 
@@ -179,7 +179,7 @@ class GraphClient:
                 asyncio.timeout((patience or self.settings.total_timeout).total_seconds()),
                 self._lanes.place(whose),
             ):
-                self._gate()  # here, so that no call can leave it out, and none has waited since
+                self._gate()  # here, so that no call can skip it and no wait comes after it
                 counted.begin()
                 async with self._http.stream(
                     method, url, headers=headers, content=content, timeout=self._timeout(patience)
@@ -189,7 +189,7 @@ class GraphClient:
         except RelayError as error:
             counted.unanswered(error)
             raise
-        # The transport lets some of aiohttp's own errors through; a header that cannot be parsed is a ValueError.
+        # The transport passes on some of aiohttp's own errors; a header that cannot be parsed raises ValueError.
         except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             counted.unanswered(error)
             unreachable = SourceUnreachable(f"Microsoft does not answer ({type(error).__name__})")
@@ -215,10 +215,10 @@ class GraphClient:
 
 
 class _Counted:
-    """One request, for metrics and traces. It counts once it was sent: waiting for a place or at the gate is not Microsoft's time.
+    """Measures one request for metrics and traces, from its sending: waits for a place or at the gate do not count.
 
     Attributes:
-        asked_as: the id that Microsoft is given for it, by which its support finds it even if no answer comes.
+        asked_as: our id of the request, by which Microsoft's support finds it even without an answer.
     """
 
     def __init__(self, method: str, url: str) -> None:
@@ -233,7 +233,7 @@ class _Counted:
         self._span = spans.calling(self._method, self._url)
 
     def told(self, response: httpx.Response) -> Mapping[str, str]:
-        """Return the headers of an answer; a refusal of something on the way, which does not repeat our id, gets it."""
+        """Return the headers of an answer, with our id added if a proxy on the way refused the request without repeating it."""
         if response.status_code < _REFUSED or _ASKED_AS in response.headers:
             return response.headers
         return {_ASKED_AS: self.asked_as, **response.headers}
@@ -254,7 +254,7 @@ class _Counted:
 
     @property
     def marks(self) -> MicrosoftError:
-        """Return the marks by which Microsoft's support can find the request if no answer came."""
+        """Return the ids by which Microsoft's support can find a request without an answer."""
         if self._begun is None:
             return NO_ERROR
         return MicrosoftError(correlation_id=self.asked_as, time=f"{datetime.now(UTC):%Y-%m-%d %H:%M:%SZ}")
@@ -288,13 +288,13 @@ def _origin(url: str) -> tuple[str, str, int]:
     try:
         parts = urlsplit(url)
         port = parts.port or 443
-    except ValueError:  # a port that is no number, half of an IPv6 address
+    except ValueError:  # a port that is not a number, or an incomplete IPv6 address
         return "", "", 0
     return parts.scheme, parts.hostname or "", port
 
 
 _ASKED_AS: Final = "client-request-id"
-"""The header with an id of ours for a request; Graph repeats it in its answer."""
+"""The header for our id of a request; Graph repeats it in its answer."""
 _REFUSED: Final = 400
 _KEEPALIVE_S: Final = 60.0
 """Longer than the longest regular interval between two polls of one tenant, shorter than what load balancers keep idle."""

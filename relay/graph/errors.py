@@ -1,4 +1,4 @@
-"""Translates failed Microsoft responses into relay errors. Response text is never copied into them."""
+"""Translates failed responses of Microsoft into relay errors, which never contain response text."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from relay.errors import (
 )
 
 UNREADABLE: Final = (msgspec.DecodeError, ValueError, RecursionError)
-"""The errors of decoding JSON from outside: no JSON or another shape, no UTF-8 or too long a number, nested too deep."""
+"""The errors of decoding untrusted JSON: invalid or of another shape, not UTF-8, a number too long, nested too deep."""
 
 _MOST_ASKED: Final = timedelta(seconds=LONGEST_ASKED_S)
 
 
 class GrantRefused(ConsentRequired):
-    """A grant does not work until somebody in the tenant acts.
+    """A grant does not work until a person in the tenant acts.
 
     Attributes:
-        refusal: what Entra or Graph said, for the grant's health.
+        refusal: the refusal of Entra or Graph, for the grant's health.
     """
 
     def __init__(self, refusal: Refusal) -> None:
@@ -43,12 +43,12 @@ class GrantRefused(ConsentRequired):
 
 
 def translate(status: int, body: bytes = b"", headers: Mapping[str, str] | None = None) -> RelayError:
-    """Return the error that an answer of Graph's stands for.
+    """Return the error for an answer of Graph.
 
     Args:
-        status: the HTTP status; one of success is a redirect too many or a bug and counts as unreachable.
-        body: Graph's error object, or anything.
-        headers: of the answer, or of one part of a batch; in any letter case.
+        status: the HTTP status; a status of success here means one redirect too many or a bug, and counts as unreachable.
+        body: Graph's error object, or any other value.
+        headers: the headers of the answer, or of one part of a batch, in any letter case.
     """
     marks = _said(body, headers or {})
     return marked(_translated(status, error_code(body), retry_after(headers or {}), marks), marks)
@@ -73,7 +73,7 @@ def _translated(status: int, code: str, wait: timedelta | None, marks: Microsoft
 
 
 def from_refusal(refusal: Refusal, wait: timedelta | None = None) -> RelayError:
-    """Return the error that a refusal of Entra's stands for."""
+    """Return the error for a refusal of Entra."""
     return marked(_of_refusal(refusal, wait), refusal.said)
 
 
@@ -90,9 +90,9 @@ def _of_refusal(refusal: Refusal, wait: timedelta | None) -> RelayError:
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> timedelta | None:
-    """Return the pause that a `Retry-After` asks for, as seconds or a date (RFC 9110); None without a usable value.
+    """Return the pause in a `Retry-After`, which has seconds or a date (RFC 9110); None without a usable value.
 
-    A date counts from the other side's own `Date`, because its clock and ours differ; from `now` where it has none.
+    A date is compared with the answer's own `Date`, because clocks differ, or with `now` if it has none.
     """
     text = _header(headers, "retry-after")
     if _SECONDS.fullmatch(text):
@@ -116,7 +116,7 @@ def _header(headers: Mapping[str, str], name: str) -> str:
 def _date(text: str) -> datetime | None:
     try:
         date = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):  # a year of twenty digits
+    except (ValueError, OverflowError):  # for a year of twenty digits
         return None
     return date if date.tzinfo else date.replace(tzinfo=UTC)
 
@@ -130,7 +130,7 @@ def error_code(body: bytes) -> str:
 
 
 def marks_of(headers: Mapping[str, str]) -> MicrosoftError:
-    """Return Microsoft's ids of a request and its time, as far as the headers of the answer have them."""
+    """Return Microsoft's ids of a request and its time, from the headers of the answer."""
     at = date_of(headers)
     return parse_error(
         trace_id=_header(headers, "request-id") or _header(headers, "x-ms-request-id"),

@@ -1,11 +1,11 @@
-"""Places for calls, of which slow ones cannot take all.
+"""Limits concurrent calls, so that slow ones cannot take all places.
 
 Calls of all tenants share threads and connections. A tenant whose calls hang would take them one by one, and others would wait:
 
     quick last time ──► any place ──── takes longer than a moment ──► goes on in an extra place, and frees its own
     slow last time ──► half of the places
 
-So tenants that answer quickly wait for each other only, except in the moments in which others turn slow.
+So tenants that answer quickly wait only for each other, except while another tenant is becoming slow.
 """
 
 from __future__ import annotations
@@ -19,18 +19,19 @@ from typing import Any, Final
 SLOW_S: Final = 2.0
 """Entra and Graph answer within a second; a tenant whose call takes longer counts as slow until its next call is quick."""
 EXTRA: Final = 4
-"""Extra places for each place. A worker that starts does not know who is slow: with 32 places, 150 tenants whose token endpoint
-hangs are out of the others' way after some five seconds. With as many extra places as places it took 28 s, in which others turned stale."""
+"""Extra places for each place. A worker that starts does not know which tenants are slow: with 32 places, 150 tenants
+whose token endpoint hangs stop delaying the others after some five seconds. With as many extra places as places it took
+28 s, and other tenants became stale."""
 
 
 class Lanes:
     """Places for calls. At most `1 + EXTRA` times as many calls as places are under way."""
 
     def __init__(self, places: int, slow: MutableSet[Any], slow_s: float = SLOW_S) -> None:
-        """Set up the places for calls.
+        """Start with all places free.
 
         Args:
-            places: calls at once.
+            places: the number of concurrent calls.
             slow: the callers whose last call was slow: a set, or a weak one.
             slow_s: duration from which a call is slow, in seconds.
         """
@@ -42,7 +43,7 @@ class Lanes:
 
     @asynccontextmanager
     async def place(self, whose: object) -> AsyncIterator[None]:
-        """Wait for a place, and hold it."""
+        """Wait for a place, and hold it while the context lasts."""
         async with AsyncExitStack() as held:
             if whose in self._slow:
                 await held.enter_async_context(self._for_slow)
@@ -52,7 +53,7 @@ class Lanes:
             yield
 
     def forget(self, whose: object) -> None:
-        """Forget a caller that makes no further calls."""
+        """Forget a caller that makes no more calls."""
         self._slow.discard(whose)
 
 

@@ -1,4 +1,4 @@
-"""The metrics of calls to Graph and Entra, and the operation that a call is counted under."""
+"""The metrics of calls to Graph and Entra, and the operation that a call counts as."""
 
 from __future__ import annotations
 
@@ -96,8 +96,8 @@ TOKENS: Final = Counter(
         name="relay.entra.tokens",
         kind=MetricKind.COUNTER,
         unit="{token}",
-        meaning="Access tokens that were asked of Entra for grants, by outcome",
-        question="Does Entra give tokens, and if not, who must act: the tenant, the operator or nobody?",
+        meaning="Access tokens that were requested from Entra for grants, by outcome",
+        question="Does Entra give tokens, and if not, must the tenant or the operator act?",
         roles=(WEB, WORKER),
         labels={"outcome": ("given", "consent_required", "credential_rejected", "throttled", "unreachable")},
     )
@@ -130,7 +130,7 @@ def operation_of(method: str, url: str) -> Operation:
 
 
 def class_of(status: int, *, has_retry_after: bool) -> AnswerClass:
-    """Return the class of an answer; 0: there was none."""
+    """Return the class of an answer; status 0 means no answer."""
     if not status:
         return AnswerClass.UNREACHABLE
     if status in (429, 509) or (status == 503 and has_retry_after):

@@ -16,12 +16,12 @@ MAX_BULK_SIZE: Final = 650
 
 
 SCOPES: Final = ("Presence.Read.All", "User.ReadBasic.All")
-"""The delegated permissions that the relay lives on; it asks for nothing else."""
+"""The delegated permissions that the relay needs; it requests no others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientCertificate:
-    """The relay's certificate in its app registration; preferred over a secret, and demanded by many organisations."""
+    """The relay's certificate in its app registration; preferred over a secret, and required by many organisations."""
 
     private_key_pem: str = field(repr=False)
     certificate_pem: str
@@ -31,8 +31,8 @@ class ClientCertificate:
 class GraphSettings:
     """One Microsoft cloud and one app registration in it.
 
-    Exactly one of `client_secret` and `certificate` is given, neither when `anonymous`. A second credential stands beside it
-    while one takes the other's place; see `credentials`.
+    Exactly one of `client_secret` and `certificate` is given, neither when `anonymous`. During a rotation there is a
+    second credential; see `credentials`.
 
     Attributes:
         client_id: the application id of the app registration.
@@ -47,13 +47,13 @@ class GraphSettings:
         ca_pem: certificates trusted instead of the system's; None trusts the system's.
         connect_timeout: for a connection, waiting for a free one included.
         read_timeout: for the next bytes of an answer. Graph answers bulk reads within a second or two.
-        total_timeout: for a whole call; a server that drips bytes does not hold a call for ever.
-        max_connections: calls at once, for all tenants together. Slow ones may have more, see `lanes.EXTRA`.
+        total_timeout: for a whole call, so that a server that sends bytes slowly cannot hold it open.
+        max_connections: concurrent calls of all tenants. Slow ones may have more, see `lanes.EXTRA`.
         max_body_bytes: longer answers are cut off and count as unreachable. 650 presences with the longest status
             messages and automatic replies seen take 6 MiB.
         compress: whether answers may be compressed: a fifth of the bytes for about a millisecond a page.
-        bulk_size: users read at once.
-        token_threads: calls of MSAL at once, for all tenants together; a tenant has one at a time. Slow ones may have more.
+        bulk_size: users in one bulk read.
+        token_threads: concurrent calls of MSAL, for all tenants; a tenant has one at a time. Slow ones may have more.
     """
 
     client_id: str
@@ -89,8 +89,8 @@ class GraphSettings:
 
     @property
     def scopes(self) -> list[str]:
-        """The permissions asked for; MSAL adds openid, profile and offline_access itself."""
-        # Bare names mean Graph in the global cloud; the national ones have to be named.
+        """The permissions to request; MSAL adds openid, profile and offline_access itself."""
+        # Bare names mean Graph in the global cloud; national clouds need the full address.
         prefix = f"{self.graph_url}/" if self.graph_url in _NATIONAL_GRAPHS else ""
         return [f"{prefix}{name}" for name in SCOPES]
 

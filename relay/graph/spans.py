@@ -35,7 +35,7 @@ CALL: Final = SpanType(
 
 
 def calling(method: str, url: str) -> TracedWork:
-    """Return the span of a call that is sent now, if it is part of traced work."""
+    """Start and return the span of a call, if it is part of traced work."""
     operation = operation_of(method, url)
     route = ROUTES.get(operation, "")
     span = CALL.within(f"{method} {route}".rstrip())
@@ -55,7 +55,7 @@ def note_answer(span: TracedWork, status: int, headers: Mapping[str, str], asked
         span: of the call.
         status: of the answer.
         headers: of it.
-        asked_as: the id that the request had, where the answer does not repeat it.
+        asked_as: our id of the request, if the answer does not repeat it.
     """
     if not span:
         return

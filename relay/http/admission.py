@@ -1,8 +1,9 @@
-"""Decides which connections a server keeps open: a number in all, and a number for one address; the longest waiting one is closed first.
+"""Limits the open connections of a server, in total and for each address; the longest waiting one is closed first.
 
-A connection *waits* while it has no whole request that is being answered: in its TLS handshake, in a head, in a body, between two
-requests. Bytes that trickle in do not restart the wait. A new connection above a limit takes the place of the one that has waited
-longest, so that idle connections keep nobody out. Only when all are being answered is it refused.
+A connection *waits* while it has no complete request that is being answered: in its TLS handshake, in a head, in a
+body, between two requests. Bytes that arrive slowly do not restart the wait. A new connection above a limit takes the
+place of the one that has waited longest, so that idle connections do not block new clients. It is refused only if all
+connections are being answered.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ PRIVATE_NETWORKS: Final = (
     *("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"),
     *("100.64.0.0/10", "::1", "fc00::/7"),
 )
-"""Loopback, private and shared addresses: those of balancers, of nodes of a cluster, and of neighbours."""
+"""Loopback, private and shared addresses: those of load balancers, cluster nodes and neighbours."""
 _SHARE_OF_DESCRIPTORS: Final = 4
-"""One of so many parts of the descriptors that the process may open: pages, webhook, edge and Redis may share it."""
+"""Divisor of the process's limit of descriptors: pages, webhook, edge and Redis may share them."""
 
 
 @dataclass(slots=True, eq=False)
@@ -31,7 +32,7 @@ class ConnectionSlot:
 
     Attributes:
         abort: ends the connection at once.
-        network: whose it is, as `network_of` says; None for a proxy that many come through.
+        network: the client's network, from `network_of`; None for a proxy with many clients.
     """
 
     abort: Callable[[], None]
@@ -40,20 +41,20 @@ class ConnectionSlot:
 
 @dataclass(slots=True)
 class _Network:
-    """The places of one network, and its waiting connections, the longest first."""
+    """The places of one network, and its waiting connections, the longest waiting first."""
 
     places: int = 0
     waiting: OrderedDict[ConnectionSlot, None] = field(default_factory=OrderedDict)
 
 
 class ConnectionLimiter:
-    """Gives places to connections, within bounds.
+    """Gives places to connections, within limits.
 
     Args:
-        most: places in all.
+        most: places in total.
         most_of_one: places of one network.
-        proxies: addresses or networks whose connections only `most` bounds; `*` is everybody.
-        refused: told why a connection was closed or turned away: `crowded`, `crowded_address`.
+        proxies: addresses or networks whose connections only `most` limits; `*` is every client.
+        refused: called with the reason when a connection is closed or refused: `crowded`, `crowded_address`.
     """
 
     def __init__(self, most: int, most_of_one: int, proxies: Iterable[str], refused: Callable[[str], None]) -> None:
@@ -71,7 +72,7 @@ class ConnectionLimiter:
         return len(self._places)
 
     def enter(self, address: str, abort: Callable[[], None]) -> ConnectionSlot | None:
-        """Return a place for a new connection, perhaps another's; None when it must be closed."""
+        """Return a place for a new connection, perhaps by closing another; None when it must be closed."""
         place = ConnectionSlot(abort, None if self._is_proxy(address) else network_of(address))
         own = None if place.network is None else self._networks.get(place.network)
         if own is not None and own.places >= self._most_of_one and not self._clear(own.waiting, "crowded_address"):
@@ -93,12 +94,12 @@ class ConnectionLimiter:
             waiting.move_to_end(place)
 
     def answer(self, place: ConnectionSlot) -> None:
-        """Mark the connection as being answered: it does not have to give way."""
+        """Mark the connection as being answered, so that it is not closed for others."""
         for waiting in self._lines(place):
             waiting.pop(place, None)
 
     def leave(self, place: ConnectionSlot) -> None:
-        """Give the place back; a second call does nothing."""
+        """Release the place; a second call does nothing."""
         if place not in self._places:
             return
         self.answer(place)
@@ -110,11 +111,11 @@ class ConnectionLimiter:
                 del self._networks[place.network]
 
     def make_room(self) -> None:
-        """Close the connection that waits longest: the process has no descriptors left."""
+        """Close the connection that waits longest, because the process has no descriptors left."""
         self._clear(self._waiting, "no_descriptors")
 
     def _clear(self, waiting: OrderedDict[ConnectionSlot, None], reason: str) -> bool:
-        """Close the connection that waits longest; whether there was one."""
+        """Close the connection that waits longest; return whether there was one."""
         self._refused(reason)
         if not waiting:
             return False
@@ -133,7 +134,7 @@ class ConnectionLimiter:
 
 
 def network_of(address: str) -> str:
-    """Return the network of one customer: an IPv4 address, or an IPv6 network of 64 bits."""
+    """Return the network of one client: an IPv4 address, or an IPv6 network of 64 bits."""
     parsed = _parsed(address)
     if isinstance(parsed, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((int(parsed), 64), strict=False))
@@ -149,13 +150,13 @@ def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | Non
 
 
 def room_for(wanted: int) -> int:
-    """Return how many of the wanted connections the process' descriptors allow: a quarter of them at most."""
+    """Return how many of the wanted connections the process' descriptors allow: at most a quarter of them."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return wanted if soft == resource.RLIM_INFINITY else max(1, min(wanted, soft // _SHARE_OF_DESCRIPTORS))
 
 
 def open_more_descriptors() -> None:
-    """Raise what the process may open to what the system lets it."""
+    """Raise the process's limit of descriptors to the hard limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,7 +1,7 @@
-"""Bounds the bytes that the bodies of all requests to one server hold together.
+"""Limits the memory that the request bodies of one server take together.
 
-When there is no room for the next part of a body, the body that has been arriving for longest is dropped, so that bodies that never
-end keep out no request that comes in one go. A whole body belongs to a request under way, and stays.
+When there is no room for the next part of a body, the body that has been arriving for longest is dropped, so that
+endless bodies do not block requests that arrive at once. A complete body belongs to a request under way, and stays.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 class TooMuchAtOnce(Exception):
-    """There is no room for a body, or it was dropped for another."""
+    """There is no room for a body, or it was dropped in favour of another."""
 
 
 class Body:
-    """The bytes that one request's body holds, from `Bodies.one`."""
+    """The bytes of one request's body, from `Bodies.one`."""
 
     def __init__(self, bodies: Bodies) -> None:
         self.size = 0
@@ -29,10 +29,10 @@ class Body:
 
     @asynccontextmanager
     async def arriving(self) -> AsyncIterator[None]:
-        """While its parts are read, it may have to give way: whatever is awaited here is then given up.
+        """A context in which the body's parts are read. If the body is dropped, the wait in this context is cancelled.
 
         Raises:
-            TooMuchAtOnce: it had to.
+            TooMuchAtOnce: the body was dropped.
         """
         try:
             async with asyncio.timeout(None) as self._limit:
@@ -47,10 +47,10 @@ class Body:
             raise TooMuchAtOnce
 
     def add(self, size: int) -> None:
-        """Hold this many bytes more.
+        """Count this many more bytes.
 
         Raises:
-            TooMuchAtOnce: nobody was left to give way.
+            TooMuchAtOnce: no other body could be dropped.
         """
         self._bodies.add(self, size)
 
@@ -59,7 +59,7 @@ class Body:
         self._bodies.drop(self)
 
     def give_way(self) -> None:
-        """End the reading of it."""
+        """Drop the body and end its reading."""
         self._gave_way = True
         self.drop()
         if self._limit is not None:
@@ -67,17 +67,17 @@ class Body:
 
 
 class Bodies:
-    """Counts what all bodies of one server hold.
+    """Counts the bytes of all bodies of one server.
 
     Attributes:
-        held: bytes.
+        held: the bytes in memory.
     """
 
     def __init__(self, most: int) -> None:
-        """Start without any body held.
+        """Start with no bodies.
 
         Args:
-            most: bytes that all may hold.
+            most: limit of the bytes of all bodies.
         """
         self.held = 0
         self._most = most
@@ -108,7 +108,7 @@ class Bodies:
         body.size += size
 
     def arrived(self, body: Body) -> None:
-        """The body is no longer dropped for others: it is whole, or gone."""
+        """Exclude the body from being dropped, because it is complete or gone."""
         self._arriving.pop(body, None)
 
     def drop(self, body: Body) -> None:

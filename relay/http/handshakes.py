@@ -1,7 +1,7 @@
-"""Sockets until HTTP begins on them: each gets a place or is closed, and finishes its TLS handshake in time.
+"""Accepts sockets: each gets a place or is closed, and must finish its TLS handshake in time.
 
-They are accepted here and not by the event loop's own server, which does not report a connection before its handshake is done: until
-then it could not be counted or closed.
+The event loop's own server is not used, because it reports a connection only after its handshake: before that it could
+not be counted or closed.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from relay.http.admission import ConnectionSlot
     from relay.http.protocol import BoundedHttp, Bounds
 
-_GOODBYE_S: Final = 16.0  # for TLS' own goodbye; see `bounded_http`
+_GOODBYE_S: Final = 16.0  # for the TLS shutdown; see `bounded_http`
 _PAUSE_S: Final = 0.05
-"""Pause after the system gave no descriptor, until one is free again."""
+"""Pause after the system had no free descriptor."""
 
 
 class Acceptor:
     """Accepts connections and does their TLS handshakes in time.
 
     Args:
-        listener: listens already.
-        protocol: makes the protocol of a connection.
+        listener: a listening socket.
+        protocol: creates the protocol of a connection.
         bounds: of the server.
         tls: None serves plain HTTP.
     """
@@ -43,7 +43,7 @@ class Acceptor:
         self._entering: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Accept until cancelled; handshakes under way are then given up."""
+        """Accept until cancelled, which also cancels handshakes under way."""
         loop = asyncio.get_running_loop()
         try:
             while True:
@@ -55,7 +55,8 @@ class Acceptor:
                     await asyncio.sleep(_PAUSE_S)
                 else:
                     self._admit(connection, str(peer[0]))
-                    # While somebody waits to be accepted `sock_accept` does not, and what is to be closed would stay open.
+                    # While clients wait to be accepted, `sock_accept` never suspends, and connections to close would
+                    # stay open.
                     await asyncio.sleep(0)
         finally:
             for task in self._entering:

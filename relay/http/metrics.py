@@ -1,4 +1,4 @@
-"""The metrics of the servers that speak HTTP, and the application around another that records them, and the spans of requests."""
+"""The metrics of the HTTP servers, and an ASGI wrapper that records metrics and spans of requests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from relay.ops.span import TracedWork
 
 RouteOf = Callable[["Scope"], str]
-"""Returns the route of a request that was answered, as a template without ids; empty for a path that is none of ours."""
+"""Returns the route of an answered request, as a template without ids; empty for an unknown path."""
 
 _KNOWN: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _SERVER_ERROR: Final = 500
@@ -46,7 +46,7 @@ def no_route(_scope: Scope) -> str:
 
 
 class Measured:
-    """An ASGI application around another, which records how long each request takes."""
+    """An ASGI application that wraps another and records the duration of each request."""
 
     def __init__(self, app: ASGIApp, route_of: RouteOf) -> None:
         self._app = app

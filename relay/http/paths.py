@@ -6,13 +6,13 @@ from typing import Final
 from urllib.parse import urlsplit
 
 ONBOARDING: Final = "/onboarding"
-"""All pages are below this path; the rest of the host may belong to others."""
+"""All pages are below this path; other programs may use the rest of the host."""
 CALLBACK: Final = f"{ONBOARDING}/callback"
 """Microsoft redirects here after a sign-in."""
 INVITATION: Final = f"{ONBOARDING}/invitation"
-"""Links that let somebody else begin an onboarding are below this path."""
+"""Links that let another person begin an onboarding are below this path."""
 TENANT: Final = f"{ONBOARDING}/tenant"
-"""The pages of a connected tenant are below this path; the session says which tenant."""
+"""The pages of a connected tenant are below this path; the session determines the tenant."""
 TENANT_SIGN_IN: Final = f"{TENANT}/sign-in"
 NOTIFICATIONS: Final = "/notifications/"
 """Graph posts here, followed by a route id."""
@@ -26,12 +26,12 @@ LOCAL_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def is_local(url: str) -> bool:
-    """Return whether a URL is this machine's own."""
+    """Return whether a URL leads to this machine."""
     return urlsplit(url).hostname in LOCAL_HOSTS
 
 
 def is_same_site(url: str, other: str) -> bool:
-    """Return whether two URLs lead to the same server for browsers: the same host, and on this machine the same port too."""
+    """Return whether two URLs are the same server for browsers: the same host, and on this machine also the same port."""
     one, two = urlsplit(url), urlsplit(other)
     if one.hostname != two.hostname:
         return False
@@ -42,7 +42,7 @@ def check_public_url(url: str) -> str:
     """Return the URL of the pages unchanged.
 
     Raises:
-        ValueError: it has a path, or is not https although it is not this machine's.
+        ValueError: it has a path, or is not https although it does not lead to this machine.
     """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.path or parts.query or parts.fragment:

@@ -1,4 +1,4 @@
-"""HTTP for the public internet: uvicorn's fast parser, with a bound on all that a peer may make it keep or wait for.
+"""HTTP for the public internet: uvicorn's fast parser, with limits on memory and time for each client.
 
     a head, TLS handshake included    `head_time` from the first byte of the socket or of a later request, else closed
     bytes that are not the body       `head_bytes` for each message: head, chunk framing and extensions, trailers; else 431
@@ -7,8 +7,8 @@
     an answer that is not read        aborted when 4 KiB a second are not sent
     connections                       see `admission`
 
-The application decides how long a body may take, and how long it may be; once it has answered, the rest of a body is
-not waited for. Input that is not HTTP is answered 400 and counted, not logged.
+The application limits the time and size of a body; after its answer the server does not wait for the rest of the body.
+Input that is not HTTP is answered 400 and counted, not logged.
 """
 
 # ruff: noqa: D102  what uvicorn and asyncio call is explained there
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
     from relay.ops.refused_requests import RefusalCounter
 
 MOST_PIPELINED: Final = 16
-"""Requests that wait for their turn on one connection. No browser sends a second one before the first answer."""
+"""Pipelined requests on one connection. No browser sends a second one before the first answer."""
 _PIECE: Final = 4096
-"""The parser is fed so many bytes at once, so that a message is longer than its bound by this at most (a read has up to 256 KiB)."""
+"""Bytes that the parser gets at once, so that a message exceeds its limit by at most this (a read has up to 256 KiB)."""
 _FRAMING_SHARE: Final = 32
-"""A body may come in chunks whose framing is one byte in so many of it, beside `head_bytes`: chunks of 256 bytes and more."""
+"""Body bytes for each byte of chunk framing that is allowed in addition to `head_bytes`: chunks of 256 bytes and more."""
 _CHECK_READER_S: Final = 10.0
 _SLOWEST_READER: Final = 4096  # bytes a second; a modem of 56 kbit/s takes 7,000
 _GOODBYE_S: Final = 16.0
-"""Time for the rest of an answer after a connection was closed, 64 KiB at most; then it is cut off."""
+"""Time to send the rest of an answer, at most 64 KiB, after the connection was closed; then it is aborted."""
 _GOODBYE_CHECK_S: Final = 0.05
 _HEAD_TOO_LONG: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
@@ -46,14 +46,14 @@ _HEAD_TOO_LONG: Final = (
 
 @dataclass(slots=True, kw_only=True)
 class Bounds:
-    """The limits and counters that the connections of one server share.
+    """The shared limits and counters of the connections of one server.
 
     Attributes:
-        head_bytes: of a message, beside its body.
-        head_time_s: until a head is complete.
-        requests: being answered at once.
-        admission: who may connect.
-        refusals: where refusals are counted.
+        head_bytes: of a message without its body.
+        head_time_s: time until a head is complete.
+        requests: limit of requests that are answered concurrently.
+        admission: decides which connections stay open.
+        refusals: counts refusals.
         arriving: connections whose request is being received; their tasks only wait.
     """
 
@@ -71,7 +71,7 @@ class BoundedHttp(HttpToolsProtocol):
     Attributes:
         bounds: of the server.
         place: of this connection.
-        due: of the loop's clock; when the first head must be complete.
+        due: the time, by the loop's clock, by which the first head must be complete.
     """
 
     bounds: Bounds
@@ -79,10 +79,10 @@ class BoundedHttp(HttpToolsProtocol):
     due: float
 
     _is_over = False
-    """Closed by us: nothing that the parser still says counts."""
+    """Closed by the server: later events of the parser are ignored."""
     _is_in_message = False
     _is_in_head = False
-    _framing = 0  # bytes of the message that are no body
+    _framing = 0  # bytes of the message without its body
     _body = 0  # bytes of its body
     _head_timer: asyncio.TimerHandle | None = None
     _reader_timer: asyncio.TimerHandle | None = None
@@ -105,7 +105,7 @@ class BoundedHttp(HttpToolsProtocol):
                 timer.cancel()
 
     def data_received(self, data: bytes) -> None:
-        # Not uvicorn's own: it logs what strangers send, and takes all that has come as one piece.
+        # Replaces uvicorn's: that logs the client's data, and parses all received bytes at once.
         self._unset_keepalive_if_required()
         if self._is_answered and not self._is_in_message:
             self.expect_head()
@@ -115,7 +115,7 @@ class BoundedHttp(HttpToolsProtocol):
             self._feed(data[start : start + _PIECE])
 
     def expect_head(self, within_s: float | None = None) -> None:
-        """Expect a head within its time, or what is left of it; one that is due already keeps its deadline."""
+        """Start the time limit of a head, unless one is already running."""
         if self._head_timer is None:
             limit_s = self.bounds.head_time_s if within_s is None else max(0.0, within_s)
             self._head_timer = self.loop.call_later(limit_s, self._head_is_late)
@@ -176,7 +176,7 @@ class BoundedHttp(HttpToolsProtocol):
         if self._is_in_head:
             self.expect_head()
         elif self._is_in_message and self._is_answered:
-            # The rest of the request may never end, and nobody wants it.
+            # The rest of the request may never end, and is not needed.
             self._over()
             self.transport.close()
         super().on_response_complete()
@@ -193,7 +193,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     @property
     def _is_answered(self) -> bool:
-        """Return True if no request of this connection waits for an answer."""
+        """Return True if no request of this connection is waiting for an answer."""
         return self.cycle is None or self.cycle.response_complete
 
     def _feed(self, piece: bytes) -> None:
@@ -201,7 +201,7 @@ class BoundedHttp(HttpToolsProtocol):
         try:
             self.parser.feed_data(piece)
         except httptools.HttpParserUpgrade:
-            # Answered as a request like any other; what follows is no HTTP that we know.
+            # Answered like any other request; the bytes that follow are not HTTP/1.1.
             self.bounds.refusals("upgrade")
             self._unset_head_timer()
             self._is_in_message = False
@@ -225,7 +225,7 @@ class BoundedHttp(HttpToolsProtocol):
             self.transport.write(answer)
 
     def _refuse(self, reason: str, answer: Any = None) -> None:
-        """Count, answer if there is something to say, and close; a request that is under way learns that nobody listens."""
+        """Count the refusal, send an answer if there is one, and close; a request under way gets a disconnect."""
         self.bounds.refusals(reason)
         self._over()
         if not self.transport.is_closing():
@@ -270,16 +270,16 @@ class BoundedHttp(HttpToolsProtocol):
             self._watch_reader()
 
     def _say_goodbye(self) -> None:
-        """Let a closed connection send what is left, to a peer that reads it; it is the next to give way.
+        """Let a closed connection send its remaining bytes to a client that reads; it is the first to be closed for others.
 
-        TLS would go on reading until the peer says goodbye as well, which somebody who only sends never does.
+        TLS would read until the client also closes, which a client that only sends never does.
         """
         self.bounds.admission.wait(self.place)
         if self._goodbye_timer is None:
             self._goodbye_timer = self.loop.call_later(_GOODBYE_CHECK_S, self._end, self.loop.time() + _GOODBYE_S)
 
     def _end(self, latest: float) -> None:
-        is_read = self._reader_timer is not None  # a long answer, which is cut for its pace alone
+        is_read = self._reader_timer is not None  # a long answer, which is aborted only for its pace
         if self.transport.get_write_buffer_size() and (is_read or self.loop.time() < latest):
             self._goodbye_timer = self.loop.call_later(_GOODBYE_CHECK_S, self._end, latest)
         else:
@@ -287,9 +287,9 @@ class BoundedHttp(HttpToolsProtocol):
 
 
 class _ClosedOnce:
-    """A transport of which only the first `close` counts, for uvicorn closes twice.
+    """A transport that ignores all but the first `close`, because uvicorn closes twice.
 
-    At the second one asyncio's TLS transport forgets its connection: it can then be neither asked nor aborted.
+    At the second `close` asyncio's TLS transport drops its connection, which can then be neither queried nor aborted.
     """
 
     __slots__ = ("_transport",)

@@ -1,4 +1,4 @@
-"""An ASGI application on a port, until the context is left; with TLS, or behind a proxy that speaks it."""
+"""Serves an ASGI application on a port, with TLS or behind a proxy that ends TLS."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listening:
-    """The address and the TLS with which an application is served.
+    """The address, TLS and limits of a server.
 
     Attributes:
         host: address to listen on.
@@ -43,11 +43,12 @@ class Listening:
         tls_cert_pem: certificate chain; None serves plain HTTP.
         tls_key_pem: its private key.
         tls_files: files of both, which are read again when they change.
-        tls_look_every: time between two looks whether they changed.
+        tls_look_every: interval of checking whether they changed.
         name: of the role, in logs and metrics.
         limits: of connections and requests, the same for all roles.
-        proxies: addresses or networks of proxies in front, of which a connection is not one customer's; `*`: everybody is one.
-        keep_alive: how long a connection may be idle between two requests.
+        proxies: addresses or networks of proxies, whose connections carry requests of many clients; `*`: every client
+            is a proxy.
+        keep_alive: longest idle time of a connection between two requests.
         head_bytes: the longest request line with headers, chunk framing and trailers.
         grace: for requests under way when the server stops.
     """
@@ -73,8 +74,8 @@ async def serving(app: Any, settings: Listening, route_of: RouteOf = no_route, *
     Args:
         app: the application.
         settings: the address, TLS and limits.
-        route_of: names the route of a request, for metrics.
-        given: goes to uvicorn.
+        route_of: returns the route of a request, for metrics.
+        given: passed to uvicorn.
 
     Raises:
         OSError: the port is taken.
@@ -86,7 +87,7 @@ async def serving(app: Any, settings: Listening, route_of: RouteOf = no_route, *
 
 @contextlib.asynccontextmanager
 async def _server(app: Any, settings: Listening, bound: socket.socket, given: dict[str, Any]) -> AsyncIterator[None]:
-    """Replaces uvicorn's `serve`, which would take the process's signals, and its `startup`, which counts no socket before TLS."""
+    """Replaces uvicorn's `serve`, which would handle the process's signals, and its `startup`, which counts no socket before TLS."""
     tls, certificate = None, None
     if settings.tls_cert_pem is not None and settings.tls_key_pem is not None:
         tls = tls_context(settings.tls_cert_pem, settings.tls_key_pem)
@@ -124,7 +125,7 @@ async def _server(app: Any, settings: Listening, bound: socket.socket, given: di
 
 
 async def _follow(certificate: ServerCertificate, tls: ssl.SSLContext, every: timedelta) -> None:
-    """Present a certificate that changed to new connections."""
+    """Present a changed certificate to new connections."""
     while True:
         await asyncio.sleep(every.total_seconds())
         if certificate.reload_if_changed():

@@ -1,4 +1,4 @@
-"""Waits of loops, by a clock that is passed in: for an event with a limit, and for work at intervals."""
+"""Waits of loops, by a clock that is passed in: for an event with a time limit, and for work at intervals."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 
 class Cadence:
-    """Says when something is due that is to be done once in a while. Its first time is at once.
+    """Decides when work at intervals is due. The first time is at once.
 
-    A round that comes late counts from when it came: rounds are never made up for.
+    After a late round the interval starts again: missed rounds are not made up for.
     """
 
     def __init__(self, every_s: float) -> None:
@@ -20,19 +20,19 @@ class Cadence:
         self._last = float("-inf")
 
     def take(self, now: float) -> bool:
-        """Return whether it is time, and begin to wait for the next time if so; `now` by the monotonic clock."""
+        """Return whether the work is due, and if so start the next interval; `now` by the monotonic clock."""
         if now - self._last < self._every_s:
             return False
         self._last = now
         return True
 
     def wait(self, now: float) -> float:
-        """Return in how many seconds it is due."""
+        """Return the seconds until the work is due."""
         return max(0.0, self._last + self._every_s - now)
 
 
 async def wait_until_set(clock: Clock, event: asyncio.Event, seconds: float) -> bool:
-    """Wait until the event is set, for so many seconds of the clock at most; return whether it is set."""
+    """Wait for the event for at most this many seconds of the clock; return whether it is set."""
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(None) as limit:

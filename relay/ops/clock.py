@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 class Timer(Protocol):
-    """A call that is due later."""
+    """A call that is scheduled."""
 
     def cancel(self) -> None:
-        """Drop the call; harmless when it was made already."""
+        """Cancel the call; does nothing if it was already made."""
 
 
 class Clock(Protocol):
@@ -25,17 +25,17 @@ class Clock(Protocol):
         """Return seconds since an arbitrary moment; it never goes back. For spans and deadlines."""
 
     def wall(self) -> datetime:
-        """Return the time of day in UTC, which an operator may set. For what is written down."""
+        """Return the time of day in UTC, which an operator may change. For stored and logged times."""
 
     async def sleep(self, seconds: float) -> None:
-        """Return after `seconds`; at once, but not before other tasks had a turn, when that is 0 or less."""
+        """Return after `seconds`; if that is 0 or less, after other tasks had a turn."""
 
     def call_at(self, when: float, call: Callable[[], None]) -> Timer:
         """Make a call when `monotonic` reaches `when`; cheaper than a task that sleeps."""
 
 
 class SystemClock:
-    """The clock of this machine. Stateless; `SYSTEM` is the one that everybody uses."""
+    """The clock of this machine. Stateless; `SYSTEM` is the shared instance."""
 
     def monotonic(self) -> float:
         """Return the system's monotonic time, which is also that of asyncio's own loop."""

@@ -1,7 +1,7 @@
-"""Certificates and credentials that expire: a daily warning from a month before, a metric, and a line of /readyz.
+"""Reports certificates and credentials that expire: a daily warning from a month before, a metric, and a line of /readyz.
 
-A certificate that will expire only causes a warning: a process stays ready while one of its certificates or credentials works. A part is not
-ready when all of them have expired, because then nobody can connect to it, or it can read nobody.
+A certificate that will expire only causes a warning: a process stays ready while one of its certificates or credentials
+works. A part is not ready when all of them have expired, because then no client can connect to it, or it cannot read any user.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 SOON: Final = timedelta(days=30)
-"""Long enough for a holiday of the person who may register a certificate."""
+"""Longer than a holiday of the person who may register a certificate."""
 CHECK_EVERY: Final = timedelta(minutes=1)
 WARN_EVERY: Final = timedelta(days=1)
 
@@ -45,12 +45,12 @@ EXPIRES_IN: Final = Gauge(
 
 @dataclass(frozen=True, slots=True)
 class Expiring:
-    """Something that ends at an instant.
+    """A certificate or credential with its end.
 
     Attributes:
-        name: the setting that it comes from.
+        name: the setting that provides it.
         ends: the instant.
-        part: the part of the process that needs it, or another one with the same part; empty when none depends on it.
+        part: the part of the process that needs this one or another one with the same part; empty if no part depends on it.
     """
 
     name: str
@@ -64,7 +64,7 @@ def of_certificate(name: str, pem: str, part: str = "") -> Expiring:
 
 
 def words(expiring: Expiring, now: datetime) -> str:
-    """Return when it expires, or expired, in words."""
+    """Return a text with the time of expiry."""
     if expiring.ends <= now:
         return f"expired on {expiring.ends:%Y-%m-%d %H:%M} UTC"
     return f"expires on {expiring.ends:%Y-%m-%d}, in {(expiring.ends - now).days} days"
@@ -81,7 +81,7 @@ class Expiry:
         self._found: Sequence[Expiring] = ()
 
     def check(self) -> None:
-        """Check everything once, and warn of what was not warned of for a day."""
+        """Check everything once, and warn at most once a day for each."""
         now = self._clock.wall()
         self._found = found = self._find()
         soon = [expiring for expiring in found if expiring.ends - now < SOON]
@@ -96,7 +96,7 @@ class Expiry:
                 )  # fmt: skip
 
     def trouble(self, part: str) -> str:
-        """Return why a part cannot work at present: all that it may use has expired. Empty while it can."""
+        """Return why a part cannot work: everything that it may use has expired. Empty while it can work."""
         now = self._clock.wall()
         used = [expiring for expiring in self._found if expiring.part == part]
         if not used or any(expiring.ends > now for expiring in used):
@@ -104,7 +104,7 @@ class Expiry:
         return "; ".join(f"{expiring.name} {words(expiring, now)}" for expiring in used)
 
     async def run(self) -> None:
-        """Check again and again, until cancelled."""
+        """Check at intervals, until cancelled."""
         with EXPIRES_IN.reading(self._left):
             while True:
                 self.check()

@@ -1,12 +1,14 @@
-"""Collections of garbage that keep nobody waiting.
+"""Garbage collection without long pauses.
 
-CPython looks at all objects of the process whenever a quarter more of them have come. The process stands still meanwhile: 0.3 s for a tenant
-of 100,000 users, in the middle of taking it in, while every other tenant waits. So objects are set aside as soon as they have stayed:
+CPython examines all objects of the process whenever their number has grown by a quarter. The process stops meanwhile:
+0.3 s for a tenant of 100,000 users, while that tenant is loaded and every other tenant waits. So objects that stay are
+set aside:
 
-    new objects      looked at by CPython as ever, and by `collect` once a second while there are many; what stays is set aside
-    set aside        looked at by no other collection, until half as many again have come or an hour has passed
+    new objects      examined by CPython as usual, and by `collect` once a second while there are many; those that stay are set aside
+    set aside        excluded from collections, until their number has grown by half or an hour has passed
 
-Most objects go without any collection, when nothing refers to them any more. Only cycles among what was set aside wait for the last line.
+Most objects are freed without a collection, when nothing refers to them any more. Only cycles among objects that were
+set aside wait for the last line.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 _EVERY_S: Final = 1.0
 _WHOLE_AFTER_S: Final = 60.0
-"""Least time between two looks at everything."""
+"""Shortest time between two full collections."""
 _WHOLE_EVERY_S: Final = 3600.0
 _GROWN: Final = 1.5
 
@@ -38,20 +40,20 @@ class Sweep(enum.Enum):
 
 
 class Sweeps:
-    """Decides what is collected when. (Pure: times and numbers are passed in.)"""
+    """Decides when to collect which objects. (Pure: times and numbers are passed in.)"""
 
     def __init__(self, now: float, kept: int) -> None:
-        """Begin right after a look at everything, which left `kept` objects; `now` by the monotonic clock."""
+        """Start right after a full collection that left `kept` objects; `now` by the monotonic clock."""
         self._whole_at = self._counted_at = now
         self._kept = kept
 
     def due(self, now: float, *, has_new: bool, kept: Callable[[], int]) -> Sweep:
-        """Return what is to be collected now.
+        """Return the kind of collection that is due now.
 
         Args:
             now: the present.
             has_new: whether many objects have come since the last collection.
-            kept: counts the objects set aside; takes 5 ms with a million, so it is asked once a minute.
+            kept: counts the objects set aside; takes 5 ms with a million, so it is called once a minute.
         """
         if now - self._counted_at >= _WHOLE_AFTER_S:
             self._counted_at = now
@@ -60,7 +62,7 @@ class Sweeps:
         return Sweep.NEW if has_new else Sweep.NOTHING
 
     def swept(self, now: float, kept: int) -> None:
-        """Note a look at everything, which left `kept` objects."""
+        """Record a full collection, which left `kept` objects."""
         self._whole_at, self._kept = now, kept
 
 
@@ -75,7 +77,7 @@ async def collect(clock: Clock = SYSTEM) -> None:
     sweeps = Sweeps(clock.monotonic(), gc.get_freeze_count())
     while True:
         await clock.sleep(_EVERY_S)
-        has_new = gc.get_count()[2] > 0  # CPython collected what outlived its first look: some 7,000 objects have come
+        has_new = gc.get_count()[2] > 0  # CPython collected its second generation: some 7,000 objects were added
         match sweeps.due(clock.monotonic(), has_new=has_new, kept=gc.get_freeze_count):
             case Sweep.NEW:
                 _set_aside()

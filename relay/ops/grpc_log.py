@@ -1,7 +1,7 @@
-"""Reduces gRPC's own log lines about unauthenticated calls: one a minute for each kind, without the caller's bytes.
+"""Reduces gRPC's own log lines about unauthenticated calls: one a minute for each kind, without the client's bytes.
 
-gRPC writes a traceback with the caller's bytes for each piece of metadata that is not text, before any of our code sees the
-call. A fault in one of our methods has a traceback too; that one is kept.
+gRPC logs a traceback with the client's bytes for each metadata value that is not text, before the relay's code sees the
+call. A traceback of a fault in the relay's methods is kept.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ OF_STRANGERS: Final = {
     "Invalid encoding on ": "grpc_metadata_is_no_text",
     "ExecuteBatchError raised in core by servicer method ": "grpc_call_broke_off",
 }
-"""How what gRPC writes begins -> the event that stands for it. Some of it has its arguments in the text already."""
+"""Prefix of gRPC's line -> our event. Some lines already contain their arguments."""
 
 
 class StrangersQuiet(logging.Filter):
@@ -28,7 +28,7 @@ class StrangersQuiet(logging.Filter):
         self._said = dict.fromkeys(OF_STRANGERS, float("-inf"))
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return True if a record is to be written; one about strangers loses its words."""
+        """Return True if a record should be logged; remove the text of a record about an unauthenticated client."""
         kind = next((begins for begins in OF_STRANGERS if str(record.msg).startswith(begins)), None)
         if kind is None:
             return True

@@ -4,7 +4,7 @@
     GET /readyz    200 when every part is ready, else 503; one line for each part
     GET /metrics   Prometheus' text form
 
-It must not be reachable from the internet: it asks for no credential.
+It must not be reachable from the internet, because it requires no credential.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 REQUEST_S: Final = 5.0
 """Longest time for a request to arrive and be answered; no connection stays open for longer."""
 MOST_CONNECTIONS: Final = 64
-"""Open at once; beyond, they are closed unread. Probes and a scraper need two or three."""
+"""Concurrent connections; further ones are closed unread. Probes and a scraper need two or three."""
 _MOST_REQUEST_BYTES: Final = 8 * 1024
 _TEXT: Final = "text/plain; charset=utf-8"
 _REASONS: Final = {
@@ -37,7 +37,7 @@ _REASONS: Final = {
 
 
 class Health:
-    """The parts of this process, and whether each is ready at present."""
+    """The parts of this process, and whether each is ready."""
 
     def __init__(self) -> None:
         self._parts: dict[str, bool] = {}
@@ -54,16 +54,16 @@ class Health:
         self._parts[part] = ready
 
     def watch(self, part: str, trouble: Callable[[], str]) -> None:
-        """Call `trouble` whenever readiness is asked for: it returns why the part is not ready, empty when it is."""
+        """Call `trouble` at each readiness check. It returns why the part is not ready, or an empty text."""
         self._troubles.setdefault(part, []).append(trouble)
 
     def remark(self, about: str, text: str) -> None:
-        """Add a line for operators, which makes nothing less ready; an empty text removes it."""
+        """Add a line for operators that does not affect readiness; an empty text removes it."""
         self._remarks[about] = text
 
     @property
     def is_ready(self) -> bool:
-        """Return whether all parts are ready at this moment."""
+        """Return whether all parts are ready."""
         return all(self._parts.values()) and not any(map(self._trouble, self._troubles))
 
     def report(self) -> str:
@@ -86,7 +86,7 @@ class OpsAnswers(Protocol):
     """The answers of an ops port."""
 
     async def readiness(self) -> tuple[bool, str]:
-        """Return whether it is ready at this moment, and a line for each part."""
+        """Return whether it is ready, and a line for each part."""
 
     async def metrics(self) -> bytes:
         """Return all metrics in Prometheus' text form."""
@@ -119,8 +119,8 @@ class OpsServer:
         """Make a server that does not listen yet.
 
         Args:
-            address: host and port, or the path of a Unix socket that is to be made.
-            answers: about this process, or others.
+            address: host and port, or the path of a Unix socket to create.
+            answers: the answers of this process, or of others.
         """
         self._address = address
         self._answers = answers
@@ -129,7 +129,7 @@ class OpsServer:
 
     @property
     def port(self) -> int:
-        """Return the port that is listened on; 0 on a Unix socket."""
+        """Return the listening port; 0 on a Unix socket."""
         assert self._server is not None
         return 0 if isinstance(self._address, Path) else int(self._server.sockets[0].getsockname()[1])
 
@@ -162,10 +162,10 @@ class OpsServer:
             async with asyncio.timeout(REQUEST_S):
                 await self._exchange(reader, writer)
         except (OSError, TimeoutError):
-            pass  # the client has gone, sent nothing, or does not read
+            pass  # the client disconnected, sent nothing, or does not read
         finally:
             self._open -= 1
-            # Everything was sent to a client that reads; any other is not waited for.
+            # A client that reads has received everything; do not wait for others.
             if writer.transport.get_write_buffer_size():
                 writer.transport.abort()
             writer.close()

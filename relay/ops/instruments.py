@@ -1,8 +1,8 @@
 """Instruments: plain integers and functions that are read at a scrape, and histograms.
 
-A module makes its instruments once, when it is imported, each with its description (`metric`). They are exported by every `Telemetry` of
-the process, whether it came before or after them. Counting costs a step in a dictionary; recording in a histogram some 5 us, so
-nothing is recorded for each delivery.
+A module makes its instruments once, when it is imported, each with its description (`metric`). Every `Telemetry` of the
+process exports them, whether it was created before or after them. Counting takes one dictionary step; recording in a
+histogram takes some 5 us, so no code records for each delivery.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Instruments:
         """Export an instrument from now on.
 
         Raises:
-            ValueError: there is one of this name.
+            ValueError: the name is taken.
         """
         name = instrument.metric.name
         if name in self._all:
@@ -55,7 +55,7 @@ class Instruments:
 
     @contextmanager
     def exporting(self, meter: Meter, roles: Collection[str]) -> Iterator[None]:
-        """Export all instruments by this meter while the context lasts, those that are made meanwhile too."""
+        """Export all instruments with this meter while the context lasts, including those that are created meanwhile."""
         self._meters.append((meter, frozenset(roles)))
         for instrument in self:
             instrument.expose(meter, roles)
@@ -68,7 +68,7 @@ class Instruments:
 
 
 EXPORTED: Final = Instruments()
-"""Those of this process."""
+"""The instruments of this process."""
 
 
 class Instrument:
@@ -83,11 +83,11 @@ class Instrument:
         instruments.add(self)
 
     def expose(self, meter: Meter, roles: Collection[str]) -> None:
-        """Export it by this meter of a process with these roles."""
+        """Export it with this meter of a process with these roles."""
         raise NotImplementedError
 
     def withdraw(self, meter: Meter) -> None:
-        """Feed this meter no longer."""
+        """Stop exporting with this meter."""
 
     def _labelled(self, values: tuple[str, ...]) -> dict[str, str]:
         return dict(zip(self.metric.labels, values, strict=True))
@@ -119,7 +119,7 @@ class Counter(Instrument):
             self._counts.setdefault(values, 0)
 
     def expose(self, meter: Meter, roles: Collection[str]) -> None:
-        """Export it; in a role that counts it, its known series begin with 0."""
+        """Export it; in roles that use it, its known series begin with 0."""
         metric = self.metric
         if not set(roles).isdisjoint(metric.roles):
             for values in metric.seeds():
@@ -131,7 +131,7 @@ class Counter(Instrument):
 
 
 class Gauge(Instrument):
-    """A number that is read at a scrape, from every part that has one; without such a part it is not exported."""
+    """A number that is read at a scrape from every part that provides it; without such a part it is not exported."""
 
     def __init__(
         self,
@@ -143,8 +143,8 @@ class Gauge(Instrument):
 
         Args:
             metric: its description.
-            combined: makes one number of those of several parts of the process.
-            instruments: those that are exported with it.
+            combined: combines the numbers of several parts of the process into one.
+            instruments: the set that it is exported with.
         """
         self._combined = combined
         self._readers: list[Read] = []
@@ -190,7 +190,7 @@ class Histogram(Instrument):
         super().__init__(metric, instruments)
 
     def record(self, value: float, *values: str) -> None:
-        """Record a value; `values` are those of the labels, in their order, those with an empty text left out."""
+        """Record a value; `values` are those of the labels, in their order. Labels with an empty text are left out."""
         if not self._exposed:
             return
         labels = {label: text for label, text in self._labelled(values).items() if text}
@@ -206,7 +206,7 @@ class Histogram(Instrument):
         )
 
     def withdraw(self, meter: Meter) -> None:
-        """Record for this meter no longer."""
+        """Stop recording for this meter."""
         self._exposed.pop(meter, None)
 
 

@@ -1,4 +1,4 @@
-"""Spells the addresses that a process listens on in one way for every listener."""
+"""The form of addresses that a process listens on, the same for every listener."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def listener(host: str, port: int) -> Iterator[socket.socket]:
     """Yield a socket that is bound to an address; `::` is every address, of IPv4 too.
 
     Raises:
-        OSError: the port is taken, or the address is none of this machine's; `filename` is the address.
+        OSError: the port is taken, or the address does not belong to this machine; `filename` is the address.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # The protocol is named because asyncio's own loop else leaves Nagle's algorithm on: 40 ms for each answer with a body.
+    # The protocol is named because asyncio otherwise leaves Nagle's algorithm on: 40 ms for each answer with a body.
     with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as bound:
-        if port:  # a port that the system chooses must be nobody else's
+        if port:  # a port that the system chooses must not be shared
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
@@ -41,9 +41,9 @@ def shared_port(host: str, port: int) -> Iterator[int]:
     """Hold a port, without listening on it, for processes of this machine that listen on it together (SO_REUSEPORT); yield it.
 
     Raises:
-        OSError: somebody else listens on it, or the address is none of this machine's; `filename` is the address.
+        OSError: another process listens on it, or the address does not belong to this machine; `filename` is the address.
     """
-    with listener(host, port) as bound:  # refused while anybody listens, whoever shares what
+    with listener(host, port) as bound:  # refused while any process listens, also with SO_REUSEPORT
         found = int(bound.getsockname()[1])
     with socket.socket(bound.family, socket.SOCK_STREAM) as held:
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,4 +1,4 @@
-"""Logs: one line for each event, JSON for machines or readable for people, the same for the relay and its libraries."""
+"""Logs: one line for each event, as JSON or text, in the same form for the relay and its libraries."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ _SECRET_TEXT: Final = re.compile(
     r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)",  # user and password of a URL
     re.IGNORECASE,
 )
-_DEEPEST: Final = 4  # nested values beyond are shown masked: no log line of ours is that deep
+_DEEPEST: Final = 4  # deeper nested values are masked: no log line of ours is that deep
 
-# Libraries that say nothing of use to an operator below WARNING, and whose debug lines may carry what must not be shown.
+# Libraries whose lines below WARNING are of no use to operators, and may contain secrets at level debug.
 _QUIET: Final = (
     "msal",
     "httpx",
@@ -54,9 +54,9 @@ _QUIET: Final = (
 
 
 def configure(form: LogFormat, level: str, stream: TextIO | None = None) -> None:
-    """Send the logs of the whole process to `stream` (standard error) from now on."""
+    """Write the logs of the whole process to `stream` (standard error) from now on."""
     output = stream or sys.stderr
-    # gRPC's core writes past Python's logging, each failed handshake of a stranger included. It reads this when it starts.
+    # gRPC's core bypasses Python's logging, and logs each failed handshake. It reads this variable when it starts.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     structlog.configure(
         processors=[
@@ -66,7 +66,7 @@ def configure(form: LogFormat, level: str, stream: TextIO | None = None) -> None
         ],
         wrapper_class=structlog.stdlib.BoundLogger,
         logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=False,  # a logger made while importing must obey a later configuration
+        cache_logger_on_first_use=False,  # a logger created at import must follow a later configuration
     )
     handler = logging.StreamHandler(output)
     handler.setFormatter(
@@ -82,7 +82,7 @@ def configure(form: LogFormat, level: str, stream: TextIO | None = None) -> None
 
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Mask what looks like a secret, by the field's name or by its form; a structlog processor."""
+    """Mask values that look like secrets, by the field's name or by their form; a structlog processor."""
     return {name: MASK if _is_secret(name, value) else _masked(value) for name, value in event.items()}
 
 
@@ -107,7 +107,7 @@ def _with_trace(_logger: WrappedLogger, _method: str, event: EventDict) -> Event
 
 
 def _ending(form: LogFormat, stream: TextIO) -> list[Processor]:
-    # Exceptions become text before masking: a library may put into one what nobody should read.
+    # Exceptions become text before masking, because a library's exception may contain a secret.
     start: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
     if form == "json":
         return [*start, structlog.processors.format_exc_info, redact, structlog.processors.JSONRenderer(default=str)]

@@ -1,9 +1,9 @@
-"""The event loop that everything of the relay runs on: asyncio's own.
+"""The event loop of all processes: asyncio's own.
 
-Not uvloop: it keeps numbers of descriptors where asyncio keeps sockets. A connection that fails at the wrong moment leaves a
-transport to whatever connection gets the number next (https://github.com/MagicStack/uvloop/pull/646), for example when it is reset
-while TLS begins, and that brings the process down. docs/develop/decisions/0005-processes-asyncio-instead-of-uvloop.md has the
-figures, `tests/faults` reproduces it.
+Not uvloop: it keeps numbers of descriptors where asyncio keeps sockets. If a connection fails at the wrong moment, its
+transport stays registered for the next connection with the same number (https://github.com/MagicStack/uvloop/pull/646),
+for example when it is reset while TLS begins, and that brings the process down.
+docs/develop/decisions/0005-processes-asyncio-instead-of-uvloop.md has the figures, `tests/faults` reproduces it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,6 @@ with 16 KiB costs some 10 % more."""
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run `work` on a fresh loop and return its result."""
+    """Run `work` on a new loop and return its result."""
     sslproto.SSLProtocol.max_size = TLS_BUFFER_BYTES
     return asyncio.run(work)

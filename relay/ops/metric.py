@@ -1,7 +1,8 @@
-"""The description of a metric: name, unit, labels and the question that it answers. `docs/reference/metrics.md` is made of these.
+"""The description of a metric: name, unit, labels and the question that it answers. `docs/reference/metrics.md` is generated from these.
 
-Names and units follow OpenTelemetry's semantic conventions where they have the subject (`process.*`, `http.*`, `rpc.*`, `db.*`); the
-others begin with `relay.`. A label is never a user, and a tenant only in metrics that begin with `relay.tenant.`.
+Names and units follow OpenTelemetry's semantic conventions where those cover the subject (`process.*`, `http.*`,
+`rpc.*`, `db.*`); the others begin with `relay.`. A label is never a user, and a tenant only in metrics that begin with
+`relay.tenant.`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ EVERY: Final = (EDGE, WEB, WEBHOOK, WORKER)
 TENANT_ID: Final = {"tenant_id": "tenants of RELAY_TELEMETRY_TENANTS"}
 
 Labels = Mapping[str, tuple[str, ...] | str]
-"""Label -> all its values, or words for them where others than the relay decide which there are."""
+"""Label -> all its values, or a description where the relay does not define them."""
 
 SECONDS: Final = (
     0.001,
@@ -44,10 +45,10 @@ SECONDS: Final = (
     60.0,
     300.0,
 )
-"""Bounds of a histogram in seconds; OpenTelemetry's own are meant for milliseconds. 0.15 and 6 are promises."""
+"""Bounds of a histogram in seconds; OpenTelemetry's defaults are meant for milliseconds. 0.15 and 6 are promises."""
 
 _MOST_SEEDED: Final = 64
-"""Series of a counter that begin with 0; with more, each begins when it first counts."""
+"""Largest number of series of a counter that begin with 0; with more, each series begins with its first count."""
 
 
 class MetricKind(enum.StrEnum):
@@ -55,9 +56,9 @@ class MetricKind(enum.StrEnum):
 
     COUNTER = "counter"
     UP_DOWN = "up-down counter"
-    """A number of things; the sum over all processes has a meaning."""
+    """A number of things, which can be summed over all processes."""
     GAUGE = "gauge"
-    """A number whose sum over processes has no meaning."""
+    """A number whose sum over processes is meaningless."""
     HISTOGRAM = "histogram"
 
 
@@ -72,7 +73,7 @@ class Metric:
         meaning: description, one line.
         question: the operator's question that it answers.
         roles: the roles whose processes export it.
-        labels: what distinguishes its series.
+        labels: the labels of its series.
         bounds: of a histogram's buckets.
     """
 

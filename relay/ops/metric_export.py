@@ -1,8 +1,8 @@
-"""Metrics sent to a collector, from a thread of its own.
+"""Sends metrics to a collector, from a thread of its own.
 
-They are read on the event loop, because that is where they change, and sent by the thread. A collector that is away, slow or refuses
-costs the loop nothing, and memory for one reading: a newer one replaces one that is not sent yet. It is logged once, and once more
-when it works again.
+The event loop reads the metrics, because it changes them, and the thread sends them. A collector that is unreachable,
+slow or refuses does not delay the loop, and takes memory for one reading: a newer reading replaces an unsent one. The
+failure is logged once, and the recovery once.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _LIBRARY: Final = "opentelemetry.exporter"
 
 
 class CollectorExport(MetricExporter):
-    """Takes readings at once and sends the newest by another exporter."""
+    """Accepts readings without blocking, and sends the newest through another exporter."""
 
     def __init__(self, exporter: MetricExporter, place: str) -> None:
-        """Begin to wait for readings.
+        """Start the thread, which waits for readings.
 
         Args:
-            exporter: sends one, and may block for as long as it likes.
+            exporter: sends a reading, and may block for any time.
             place: the collector's address, for the log.
         """
         super().__init__()
@@ -45,7 +45,7 @@ class CollectorExport(MetricExporter):
         self._thread.start()
 
     def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any) -> MetricExportResult:
-        """Have a reading sent, in place of one that is not sent yet."""
+        """Schedule a reading to be sent, replacing an unsent one."""
         with self._changed:
             self._unsent = metrics_data
             self._changed.notify()
@@ -56,7 +56,7 @@ class CollectorExport(MetricExporter):
         return True
 
     def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
-        """Send the last reading, and return when that is done or the time is over."""
+        """Send the last reading, and return when it is sent or the time is over."""
         with self._changed:
             self._is_over = True
             self._changed.notify()
@@ -72,7 +72,7 @@ class CollectorExport(MetricExporter):
                 return
             try:
                 outcome = self._exporter.export(reading)
-            except Exception as error:  # the library's bug must not end the thread
+            except Exception as error:  # a bug of the library must not end the thread
                 self._note(type(error).__name__)
             else:
                 self._note("" if outcome is MetricExportResult.SUCCESS else "the collector does not take them")

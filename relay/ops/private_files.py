@@ -1,7 +1,7 @@
 """Private files that every user of the machine may read: key ring, private keys, passwords.
 
 Access by a file's group is accepted: Kubernetes gives mounted secrets to a group (`fsGroup`), and others share a group on purpose.
-So is a file whose own permissions are open, in a folder that nobody else may enter.
+So is a file with open permissions in a folder that only its owner may enter.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _OTHERS: Final = stat.S_IROTH | stat.S_IWOTH
 
 @dataclass(frozen=True, slots=True)
 class Exposed:
-    """A private file that others can read, or write."""
+    """A private file that other users can read or write."""
 
     name: str
     """The setting that names it."""
@@ -36,7 +36,7 @@ class Exposed:
 
     @property
     def text(self) -> str:
-        """The whole of it, in a line."""
+        """The finding and its remedy, in one line."""
         return (
             f"{self.name}: {self.path} has mode {self.mode:04o}: every user of this machine can read it; {self.remedy}"
         )

@@ -96,7 +96,7 @@ def _memory() -> float:
 
 
 def _descriptors() -> float:
-    # Linux says the number as the folder's size since 6.2: listing 10,000 of them takes milliseconds.
+    # Since 6.2 Linux reports the number as the folder's size: listing 10,000 of them takes milliseconds.
     return _OPEN.stat().st_size or sum(1 for _ in _OPEN.iterdir())
 
 
@@ -111,4 +111,4 @@ PROCESS: Final[Mapping[Gauge, Read]] = {
     DESCRIPTOR_LIMIT: _descriptor_limit,
     UPTIME: lambda: time.monotonic() - _STARTED,
 }
-"""Instrument -> what it reads."""
+"""Instrument -> the function that it reads."""

@@ -1,4 +1,4 @@
-"""Counts refused requests by reason, and logs them once a minute, never in the sender's words."""
+"""Counts refused requests by reason, and logs them once a minute, without the client's data."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REFUSED: Final = Counter(
         kind=MetricKind.COUNTER,
         unit="{refusal}",
         meaning="Connections and requests that a server refused or ended, by reason",
-        question="Is somebody flooding a public server, or are its limits too low?",
+        question="Is a public server being flooded, or are its limits too low?",
         roles=(WEB, WEBHOOK),
         labels={
             "server": (WEB, WEBHOOK),
@@ -45,7 +45,7 @@ REFUSED: Final = Counter(
 
 
 class RefusalCounter:
-    """Counts for one server. The reasons are few and ours, so a flood writes a line a minute for each."""
+    """Counts for one server. The relay defines the few reasons, so a flood causes one line a minute for each."""
 
     def __init__(self, server: str) -> None:
         self._server = server
@@ -53,7 +53,7 @@ class RefusalCounter:
         self._said: dict[str, float] = {}
 
     def __call__(self, reason: str) -> None:
-        """Count one more refusal of a stranger."""
+        """Count one refusal of an unauthenticated client."""
         REFUSED.add(1, self._server, reason)
         self._unsaid[reason] += 1
         now = time.monotonic()
@@ -62,7 +62,7 @@ class RefusalCounter:
             self._say(reason)
 
     def close(self) -> None:
-        """Say what was not said yet."""
+        """Log the counts that were not logged yet."""
         for reason in list(self._unsaid):
             self._say(reason)
 

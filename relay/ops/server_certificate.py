@@ -1,4 +1,4 @@
-"""A server's certificate that follows its files, so that a renewal needs no restart. New connections get the new one, others keep the old."""
+"""A server's certificate, reloaded when its files change, so that a renewal needs no restart. Open connections keep the old one."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY: Final = timedelta(seconds=10)
-"""Time for which a new certificate may stay unnoticed. A look is two `stat`, some microseconds."""
+"""Interval of checking for a new certificate. A check is two `stat`, some microseconds."""
 _MOST_BYTES: Final = 1 << 20
 
 
 class ServerCertificate:
-    """A certificate chain with its key, as they were read last. May be asked from any thread.
+    """The certificate chain and key that were read last. Thread-safe.
 
-    A pair that cannot be used leaves the one before in force, with a line in the log.
+    If a new pair cannot be used, the previous one stays in use, and the fault is logged.
     """
 
     def __init__(
@@ -37,15 +37,15 @@ class ServerCertificate:
         every: timedelta = LOOK_EVERY,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Make one that begins with these.
+        """Start with the given pair.
 
         Args:
             name: of the role, for the log.
             cert_pem: the chain.
             key_pem: its key.
-            files: chain and key, to be followed; None: it never changes.
-            every: time between two looks.
-            clock: measures it.
+            files: the files of chain and key, checked for changes; None: the pair never changes.
+            every: time between two checks.
+            clock: measures that time.
         """
         self.cert_pem, self.key_pem = cert_pem, key_pem
         self._name = name
@@ -57,7 +57,7 @@ class ServerCertificate:
         self._lock = threading.Lock()
 
     def reload_if_changed(self) -> bool:
-        """Read the files again if they changed, and return whether there is another pair. Looks once in `every` at most."""
+        """Read the files again if they changed, and return whether the pair changed. Checks at most once in `every`."""
         with self._lock:
             now = self._clock()
             if self._files is None or now - self._looked < self._every_s:
@@ -73,7 +73,7 @@ class ServerCertificate:
         try:
             cert_pem, key_pem = (_read(file) for file in files)
             tls_context(cert_pem, key_pem)
-        except (OSError, ValueError) as error:  # the file system's, and those of ssl
+        except (OSError, ValueError) as error:  # OSError of the file system, and errors of ssl
             reason = error.strerror if isinstance(error, OSError) else str(error)
             log.warning(
                 "tls_certificate_unusable",
@@ -105,8 +105,8 @@ def tls_context(cert_pem: bytes, key_pem: bytes) -> ssl.SSLContext:
 
 
 def load_pair(context: ssl.SSLContext, cert_pem: bytes, key_pem: bytes) -> None:
-    """Have a context present this certificate from now on."""
-    # Python reads certificates from files only; this one is its owner's, and gone at once.
+    """Make a context present this certificate from now on."""
+    # Python reads certificates only from files; this one is private and deleted at once.
     with tempfile.TemporaryDirectory() as folder:
         pem = Path(folder) / "server.pem"
         pem.touch(0o600)

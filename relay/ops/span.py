@@ -1,13 +1,13 @@
-"""Spans: the units of work of which traces consist, each described where it is made.
+"""Spans: the units of work in traces, each described in the module that makes it.
 
-A trace begins at its source, by lot: see `SpanType.begins`. Everything after that makes a span only if the source did, which it sees in a
-context variable inside a process, and in 24 bytes that travel through Redis between two:
+A trace begins at its source, by random sampling: see `SpanType.begins`. Later work makes a span only if the source did.
+A context variable carries that inside a process, and 24 bytes in Redis carry it between processes:
 
     worker: read ──► accept ──► changes ──► edge: deliver ──► write, write …
     webhook: POST ──► inbox ──► worker: take in ──► accept, or read ──► …
 
-Work that is not traced makes no object and costs a look at a variable. No attribute ever has a user, a presence, a name that somebody
-chose, or the text of an error. A tenant is one only if the settings name it, as in metrics.
+Work that is not traced creates no object and only reads a variable. No attribute ever contains a user, a presence, a
+name that a person chose, or the text of an error. A tenant is an attribute only if the settings name it, as in metrics.
 
     READ = SpanType(name="relay.worker.read", …)
 
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
 
 CARRIED_BYTES: Final = 24
-"""A trace's id (16) and a span's (8). Whoever reads them knows that the trace is sampled."""
+"""A trace's id (16) and a span's id (8). Their presence means that the trace is sampled."""
 TENANT: Final = "relay.tenant_id"
 ERROR: Final = "error.type"
 _TRACE_BYTES: Final = 16
@@ -55,11 +55,11 @@ Value = str | int | float | bool
 
 
 class TracedWork:
-    """A unit of work, as a context manager. This one is not traced: it does nothing and is false."""
+    """A unit of work, as a context manager. This class stands for untraced work: it does nothing and is false."""
 
     __slots__ = ()
     carried: bytes = b""
-    """What makes others go on with the trace; empty without one."""
+    """The bytes with which other work continues the trace; empty without a trace."""
 
     def __bool__(self) -> bool:
         return False
@@ -73,23 +73,23 @@ class TracedWork:
         pass
 
     def rename(self, called: str) -> None:
-        """Give the span another name of its type's pattern."""
+        """Give the span another name that matches its type's pattern."""
 
     def note(self, name: str, value: Value) -> None:
-        """Give the span an attribute that its type names."""
+        """Set an attribute of the span that its type declares."""
 
     def note_tenant(self, tenant_id: str) -> None:
-        """Give the span its tenant, if the settings name it."""
+        """Set the span's tenant, if the settings name it."""
 
     def fail(self, error: str) -> None:
-        """Note that the work failed, by the class of an error or another word of few."""
+        """Record that the work failed, with the class of an error or another value of a small set."""
 
     def end(self) -> None:
         """End the span; for work that is not done in one block."""
 
 
 class _Untraced(TracedWork):
-    """Work that begins untraced inside of traced work: what it does is not part of that."""
+    """Untraced work inside traced work: its steps are not part of the trace."""
 
     __slots__ = ("_token",)
 
@@ -124,10 +124,10 @@ class _Sampled(TracedWork):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._token is not None:
-            with suppress(ValueError):  # closed by the garbage collector, in a context that does not have it
+            with suppress(ValueError):  # closed by the garbage collector, in another context
                 _CURRENT.reset(self._token)
         if kind is not None:
-            self.fail(kind.__name__)  # the class alone: a message may name somebody
+            self.fail(kind.__name__)  # only the class: a message may name a person
         self.end()
 
     def rename(self, called: str) -> None:
@@ -165,13 +165,13 @@ _TYPES: Final[dict[str, SpanType]] = {}
 
 
 class SpanType:
-    """A kind of span, made once, when its module is imported. `docs/operate/traces.md` is made of these.
+    """A kind of span, created once, when its module is imported. `docs/operate/traces.md` is generated from these.
 
     Attributes:
-        name: of its spans, or a pattern for them with its variable parts in braces.
+        name: the name of its spans, or a pattern with variable parts in braces.
         meaning: description, one line.
         roles: the roles that make it.
-        attributes: attribute -> words for its values.
+        attributes: attribute -> description of its values.
     """
 
     def __init__(
@@ -186,7 +186,7 @@ class SpanType:
         """Describe a kind of span.
 
         Raises:
-            ValueError: there is one of this name.
+            ValueError: the name is taken.
         """
         if name in _TYPES:
             raise ValueError(f"two spans are called {name}")
@@ -201,29 +201,29 @@ class SpanType:
         _TYPES[name] = self
 
     def begins(self, called: str = "", *, always: bool = False) -> TracedWork:
-        """Begin a trace here, for one unit of work in so many, as the settings say.
+        """Begin a trace, for the share of the units of work that the settings name.
 
         Args:
-            called: the span's name where the type has a pattern.
-            always: for each one, because it is rare.
+            called: the span's name, if the type has a pattern.
+            always: trace each unit, because it is rare.
         """
         if _TRACING.tracer is None or not (always or random.random() < _TRACING.share):  # noqa: S311 - guards nothing
             return UNTRACED if _CURRENT.get() is None else _Untraced()
         return self._made(_TRACING.tracer, None, (), called)
 
     def within(self, called: str = "") -> TracedWork:
-        """Be part of the work under way, if it is traced and not over."""
+        """Make a span within the work under way, if that is traced and has not ended."""
         parent = _CURRENT.get()
         if parent is None or _TRACING.tracer is None or not parent.is_recording():
             return UNTRACED
         return self._made(_TRACING.tracer, parent, (), called)
 
     def follows(self, carried: bytes, linked: Iterable[bytes] = (), called: str = "") -> TracedWork:
-        """Go on with a trace of another process, or of earlier work.
+        """Continue a trace of another process, or of earlier work.
 
         Args:
-            carried: of the work that led to this; anything but what `carried` gives is no trace.
-            linked: of other work that belongs to it.
+            carried: `carried` of the work that led to this; any other value means no trace.
+            linked: `carried` of other related work.
             called: see `begins`.
         """
         parent = _context(carried)
@@ -233,13 +233,13 @@ class SpanType:
         return self._made(_TRACING.tracer, NonRecordingSpan(parent), links, called)
 
     def _made(self, tracer: Tracer, parent: Span | None, links: list[Link] | tuple[()], called: str) -> TracedWork:
-        # An empty context where there is no parent: the library's own current span is none of ours.
+        # An empty context without a parent: the library's current span does not belong to the relay.
         context = set_span_in_context(parent, _EMPTY) if parent is not None else _EMPTY
         return _Sampled(tracer.start_span(called or self.name, context, self.kind, links=links))
 
 
 def carried() -> bytes:
-    """Return what makes others go on with the trace under way; empty without one."""
+    """Return the bytes with which other work continues the trace under way; empty without a trace."""
     span = _CURRENT.get()
     return _carried(span) if span is not None and span.is_recording() else b""
 
@@ -263,9 +263,9 @@ def tracing(tracer: Tracer, share: float, tenants: Collection[str] = ()) -> Iter
     """Make spans with this tracer while the context lasts.
 
     Args:
-        tracer: samples all that it is asked for.
-        share: of units of work that begin a trace, from 0 to 1.
-        tenants: those that spans may name.
+        tracer: must sample every span.
+        share: the share of units of work that begin a trace, from 0 to 1.
+        tenants: the tenants that spans may name.
     """
     before = _TRACING.tracer, _TRACING.share, _TRACING.tenants
     _TRACING.tracer, _TRACING.share, _TRACING.tenants = tracer, share, tenants

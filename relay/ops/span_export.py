@@ -1,7 +1,7 @@
-"""Spans sent to a collector, from a thread of its own.
+"""Sends spans to a collector, from a thread of its own.
 
-Whoever ends a span puts it into a queue and goes on. The queue is bounded: while the collector is away, slow or refuses, newer spans are
-dropped and counted. That is logged once, and once more when it works again.
+A span that ends is put into a queue without blocking. The queue is bounded: while the collector is unreachable, slow or
+refuses, newer spans are dropped and counted. The failure is logged once, and the recovery once.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 MOST_WAITING: Final = 2048
-"""Some 2 KB each."""
+"""Length of the queue, in spans of some 2 KB."""
 _AT_ONCE: Final = 512
 _GATHER_S: Final = 1.0
-"""Spans that end within this time travel together."""
+"""Spans that end within this time are sent together."""
 _LIBRARY: Final = "opentelemetry.exporter"
 """Logs each failure, and each retry of one."""
 
 
 class SpanExport(SpanProcessor):
-    """Takes spans that end, and sends them by an exporter."""
+    """Collects ended spans, and sends them through an exporter."""
 
     def __init__(self, exporter: SpanExporter, place: str) -> None:
-        """Begin to wait for spans.
+        """Start the thread, which waits for spans.
 
         Args:
-            exporter: sends some, and may block for as long as it likes.
+            exporter: sends spans, and may block for any time.
             place: the collector's address, for the log.
         """
         logging.getLogger(_LIBRARY).setLevel(logging.CRITICAL)
@@ -58,7 +58,7 @@ class SpanExport(SpanProcessor):
         """Do nothing: only spans that ended are sent."""
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Have a span sent, or drop it when too many wait."""
+        """Queue a span, or drop it when too many wait."""
         with self._changed:
             waiting = len(self._waiting)
             if waiting >= MOST_WAITING or self._is_over:
@@ -73,13 +73,13 @@ class SpanExport(SpanProcessor):
         return True
 
     def finish(self) -> None:
-        """Send what waits and then nothing any more; `shutdown` waits for it."""
+        """Send the waiting spans, then stop; `shutdown` waits for that."""
         with self._changed:
             self._is_over = True
             self._changed.notify()
 
     def shutdown(self, timeout_s: float = 3.0) -> None:
-        """Finish, and return when what waits is sent or the time is over."""
+        """Stop, and return when the waiting spans are sent or the time is over."""
         self.finish()
         self._thread.join(max(0.0, timeout_s))
         self._exporter.shutdown()
@@ -90,7 +90,7 @@ class SpanExport(SpanProcessor):
             try:
                 is_sent = self._exporter.export(batch) is SpanExportResult.SUCCESS
                 trouble = "" if is_sent else "the collector does not take them"
-            except Exception as error:  # the library's bug must not end the thread
+            except Exception as error:  # a bug of the library must not end the thread
                 trouble = type(error).__name__
             SPANS.add_in_thread(len(batch), "refused" if trouble else "sent")
             self._note(trouble, time.monotonic() - begun)
@@ -98,7 +98,7 @@ class SpanExport(SpanProcessor):
                 return
 
     def _next(self) -> list[ReadableSpan]:
-        """Return the spans to be sent next; none when the end has come."""
+        """Return the spans to send next; empty when it is time to stop."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._is_over)
             self._changed.wait_for(lambda: len(self._waiting) >= _AT_ONCE or self._is_over, _GATHER_S)

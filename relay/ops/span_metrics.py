@@ -1,4 +1,4 @@
-"""The metric of traces themselves."""
+"""The metric of traces."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""Tasks that must run as long as the process. An outage never ends one; a bug in one stops the process in order, and the log names the task.
+"""Tasks that must run as long as the process. An outage never ends one; a bug stops the process cleanly, and the log names the task.
 
     outage     an error of the store or the cloud (RelayError, OSError): logged, and the task starts again after a pause
-    bug        any other error: TaskBroke ends the task's group. The owner of the group leaves it as at any other
+    bug        any other error: TaskBroke ends the task's group. The owner of the group exits as at any other
                end (suites are asked to move, leases are given up), and the process exits with code 1
 
-A loop handles errors of its own matter itself, such as a store that is away for a moment or one tenant's trouble. Only other
-errors reach this module.
+A loop handles its expected errors itself, such as a store that is unavailable for a moment or an error of one tenant.
+Only other errors reach this module.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 PAUSE_S: Final = 1.0
-"""Pause before a task begins again: soon enough for waiting suites, without a flood of log lines while the fault lasts."""
+"""Pause before a task restarts: short for waiting suites, long enough to avoid a flood of log lines while the fault lasts."""
 _OUTSIDE: Final = (RelayError, OSError)
 _FRAMES: Final = 6
 
 
 class TaskBroke(Exception):
-    """A task has a bug; the process cannot go on as if it were at work.
+    """A task has a bug; the process must stop.
 
     Attributes:
         task: its name.
-        place: the kind of error and where it was raised. No text of the error, which may show a secret.
+        place: the kind of error and where it was raised, without the error's text, which may contain a secret.
     """
 
     def __init__(self, task: str, place: str) -> None:
@@ -46,12 +46,12 @@ class TaskBroke(Exception):
 
 
 async def supervised(name: str, work: Callable[[], Awaitable[Any]], pause_s: float = PAUSE_S) -> None:
-    """Run `work` until it returns or is cancelled, again and again if need be; see the module.
+    """Run `work` until it returns or is cancelled, and restart it after an outage; see the module.
 
     Args:
         name: of the task, for the log.
-        work: begins again each time it is called.
-        pause_s: before it begins again.
+        work: starts from the beginning each time it is called.
+        pause_s: before a restart.
 
     Raises:
         TaskBroke: a bug.
@@ -61,7 +61,7 @@ async def supervised(name: str, work: Callable[[], Awaitable[Any]], pause_s: flo
             await work()
         except Exception as error:
             bug = _bug_in(error)
-            if isinstance(bug, TaskBroke):  # of a task within this one, which has said so
+            if isinstance(bug, TaskBroke):  # from a task within this one, which has logged it
                 raise bug from None
             if bug is not None:
                 _broken(name, bug)
@@ -74,10 +74,10 @@ async def supervised(name: str, work: Callable[[], Awaitable[Any]], pause_s: flo
 
 
 def heed_cancellation() -> None:
-    """Call it before going on after an error that came out of a task group.
+    """Raise CancelledError if this task was cancelled. Call it after catching an error from a task group.
 
-    A group that is cancelled, and in which something fails while it ends, raises only what failed: code that catches that and goes on
-    would never end. (From Python 3.13 on, the group cancels its task once more.)
+    If a group is cancelled and a task fails while it ends, the group raises only that failure: code that catches it and
+    continues would never end. (From Python 3.13 on, the group cancels its task once more.)
 
     Raises:
         asyncio.CancelledError: this task was cancelled.
@@ -92,7 +92,7 @@ async def running(loops: Mapping[str, Callable[[], Awaitable[Any]]]) -> AsyncIte
     """Supervised tasks (name -> work) while the context lasts, cancelled at its end.
 
     Raises:
-        TaskBroke: a bug in one. The body is cancelled first, so that it ends in order.
+        TaskBroke: a bug in one. The body is cancelled first, so that it ends cleanly.
     """
     failed: Exception | None = None
     try:
@@ -100,7 +100,7 @@ async def running(loops: Mapping[str, Callable[[], Awaitable[Any]]]) -> AsyncIte
             tasks = [group.create_task(supervised(name, work), name=name) for name, work in loops.items()]
             try:
                 yield
-            except Exception as error:  # raised as it is, and not as a group
+            except Exception as error:  # raised unchanged, and not in a group
                 failed = error
             finally:
                 for task in tasks:
@@ -138,7 +138,7 @@ def _told(name: str, error: Exception) -> None:
 
 
 def _bug_in(error: Exception) -> Exception | None:
-    """Return the bug in an error or in a group of them; None when all of it came from outside."""
+    """Return the bug in an error or in a group of errors; None if all of them are expected."""
     if not isinstance(error, ExceptionGroup):
         return None if isinstance(error, _OUTSIDE) else error
     return next(filter(None, map(_bug_in, error.exceptions)), None)

@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from relay.ops.instruments import Instruments
 
 SCOPE: Final = "relay"
-_SHUTDOWN_MS: Final = 3000  # a collector that is away must not hold up the end of the process
+_SHUTDOWN_MS: Final = 3000  # an unreachable collector must not delay the end of the process
 _LIMITS: Final = SpanLimits(max_span_attributes=24, max_events=8, max_links=16, max_span_attribute_length=200)
 _FRESH_S: Final = 0.5
-"""A scrape within this time of another gets the same text: what a scrape costs is bounded, whoever scrapes how often."""
+"""A scrape within this time of another gets the same text, which bounds the cost of frequent scrapes."""
 _LAG_EVERY_S: Final = 0.25
 
 
@@ -47,23 +47,23 @@ class TelemetrySettings:
     """The destination of metrics and traces, with the process' attributes."""
 
     otlp_endpoint: str | None = None
-    """A collector's gRPC address, `http://…` or `https://…`; None sends nothing."""
+    """A collector's gRPC address, `http://…` or `https://…`; None disables sending."""
     interval: timedelta = timedelta(seconds=60)
-    """Between two readings that the collector is sent."""
+    """Interval between two readings that are sent to the collector."""
     roles: frozenset[str] = frozenset()
     """The roles of the process."""
     trace_share: float = 0.0
     """Share of the units of work that begin a trace, from 0 to 1."""
     tenants: frozenset[str] = frozenset()
-    """Tenants with series of their own, which spans may name too."""
+    """Tenants with series of their own, which spans may also name."""
     attributes: dict[str, str] = field(default_factory=dict)
     """Attributes that distinguish this process from its siblings."""
 
 
 class Telemetry:
-    """The metrics and spans of this process, as a context manager; `loops` are to run meanwhile, on the loop that the metrics change on.
+    """The metrics and spans of this process, as a context manager. Run `loops` meanwhile, on the event loop that changes the metrics.
 
-    On leaving, the last metrics and spans are sent, for at most some seconds.
+    On exit it sends the last metrics and spans, for at most some seconds.
     """
 
     def __init__(self, settings: TelemetrySettings, instruments: Instruments = EXPORTED) -> None:
@@ -115,7 +115,7 @@ class Telemetry:
 
     @property
     def loops(self) -> Mapping[str, Callable[[], Coroutine[Any, Any, None]]]:
-        """Name -> what is to run until it is cancelled."""
+        """Name -> a function to run until it is cancelled."""
         loops: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {"telemetry-lag": self._measure_lag}
         if self._pushed is not None:
             loops["telemetry-push"] = self._push
@@ -136,7 +136,7 @@ class Telemetry:
             self._pushed.collect()
 
     async def _measure_lag(self) -> None:
-        """Measure how much later than due the loop comes to a task."""
+        """Measure the delay of the event loop."""
         loop = asyncio.get_running_loop()
         while True:
             due = loop.time() + _LAG_EVERY_S
@@ -145,10 +145,10 @@ class Telemetry:
 
 
 def _pushed(endpoint: str) -> MetricReader:
-    # Imported here because it loads gRPC and protobuf, which a process without a collector has no use for at start.
+    # Imported here because it loads gRPC and protobuf, which a process without a collector does not need at start.
     from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
 
-    # Infinite: it is read on the event loop and not by a thread of the library.
+    # Infinite: the event loop reads the metrics, and not a thread of the library.
     exporter = CollectorExport(OTLPMetricExporter(endpoint=endpoint), endpoint)
     return PeriodicExportingMetricReader(exporter, export_interval_millis=math.inf)
 

@@ -1,4 +1,4 @@
-"""Long work in parts, so that one tenant's work leaves the others their turn on the event loop."""
+"""Divides long work into parts, so that one tenant's work does not block the event loop for others."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 SLICE: Final = 2000
-"""Names or users dealt with in one step, where each takes some microseconds: some 5 ms of work."""
+"""Names or users in one step, where each takes some microseconds: some 5 ms of work."""
 
 
 async def in_slices(of: Iterable[T], size: int = SLICE) -> AsyncIterator[list[T]]:
-    """Yield `of` in parts of `size`. Between two parts whatever else is ready runs, so `of` must not change meanwhile."""
+    """Yield `of` in parts of `size`. Other tasks run between two parts, so `of` must not change meanwhile."""
     rest = iter(of)
     while some := list(islice(rest, size)):
         yield some
@@ -24,16 +24,16 @@ async def in_slices(of: Iterable[T], size: int = SLICE) -> AsyncIterator[list[T]
 
 
 class OneAPass:
-    """Lets one caller on in each pass of the event loop, first come, first served.
+    """Admits one caller in each pass of the event loop, first come, first served.
 
-    Eight answers of one tenant that arrive together would otherwise be worked on one after the other, and everybody else's turn
-    comes after all of them.
+    Otherwise, eight answers of one tenant that arrive together would be processed one after the other, before the work
+    of any other tenant.
     """
 
     def __init__(self) -> None:
         self._door = asyncio.Lock()
 
     async def turn(self) -> None:
-        """Return when it is the caller's turn; the next one comes no sooner than in the pass after."""
+        """Return when it is the caller's turn; the next caller's turn comes at the earliest in the following pass."""
         async with self._door:
             await asyncio.sleep(0)

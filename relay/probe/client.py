@@ -1,4 +1,4 @@
-"""Asks Graph slowly, and keeps of an answer only what names no person."""
+"""Sends requests to Graph slowly, and keeps no personal data of the answers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SCHEMA_WORD = re.compile(r"[A-Za-z][A-Za-z_]{0,60}")
 
 
 class Unanswered(Exception):
-    """A question that Graph did not answer; the text says why, in words that name nobody."""
+    """A question that Graph did not answer; the text states the reason, without personal data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class GraphAnswer:
     Attributes:
         status: the HTTP status.
         code: Graph's short name for a refusal; empty when there is none.
-        body: the decoded JSON; None when it is not JSON. It names people: nothing of it may be written or shown.
+        body: the decoded JSON; None when it is not JSON. It contains personal data, which must not be written or shown.
         headers: of the answer, names in lower case.
     """
 
@@ -44,12 +44,12 @@ class GraphAnswer:
 
     @property
     def label(self) -> str:
-        """The answer in the two words that can be told: `400 BadRequest`."""
+        """The status and code, which contain no personal data: `400 BadRequest`."""
         return f"{self.status} {self.code}".rstrip()
 
     @property
     def entries(self) -> list[dict[str, Any]]:
-        """The objects of `value`, as lists of Graph's have them."""
+        """The objects in `value`, as in Graph's lists."""
         value = self.body.get("value") if isinstance(self.body, dict) else None
         return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
@@ -63,7 +63,7 @@ class GraphAnswer:
         """Return this answer if its status is one of these.
 
         Raises:
-            Unanswered: it is another one.
+            Unanswered: it has another status.
         """
         if self.status not in statuses:
             raise Unanswered(f"Graph answered {self.label}")
@@ -71,10 +71,10 @@ class GraphAnswer:
 
 
 class Asker:
-    """Asks one question after the other, at a bounded pace, with one tenant's consent.
+    """Sends one request after the other, at a limited rate, with one tenant's consent.
 
     Attributes:
-        answers: how often each status (with Graph's code) came.
+        answers: status (with Graph's code) -> number of answers.
     """
 
     def __init__(self, client: GraphClient, token: TokenSource, per_second: float = PER_SECOND) -> None:
@@ -88,8 +88,8 @@ class Asker:
         """Send a GET to Graph and return its answer.
 
         Raises:
-            SourceThrottled: it asks to wait.
-            Unanswered: it failed, which says nothing.
+            SourceThrottled: Graph asks to wait.
+            Unanswered: the request failed.
             SourceUnreachable, ConsentRequired, CredentialRejected: as `GraphClient` says.
         """
         return self._unless_throttled(await self._ask("GET", path, None))
@@ -99,7 +99,7 @@ class Asker:
         return self._unless_throttled(await self._ask("POST", path, msgspec.json.encode(body)))
 
     async def post_whatever_comes(self, path: str, body: object) -> GraphAnswer:
-        """Send a POST and return the answer, also if it is a request to wait."""
+        """Send a POST and return the answer, also if it is throttled."""
         return await self._ask("POST", path, msgspec.json.encode(body))
 
     async def _ask(self, method: str, path: str, content: bytes | None) -> GraphAnswer:
@@ -124,7 +124,7 @@ class Asker:
 
 
 def _code(body: bytes) -> str:
-    """Graph's code if it is a word of its schema; anything else might be somebody's."""
+    """Return Graph's code if it is in its schema; other texts might be personal data."""
     code = error_code(body)
     return code if _SCHEMA_WORD.fullmatch(code) else ""
 

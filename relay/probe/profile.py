@@ -1,6 +1,7 @@
-"""The profile that a probe writes: TOML that the local cloud loads, with every switch and no person's name.
+"""The profile that a probe writes: TOML that the local cloud loads, with every switch and no personal data.
 
-`defaults.toml` has the initial values of the local cloud's switches: a switch that the probe could not determine keeps its value, and is listed.
+`defaults.toml` has the initial values of the local cloud's switches. A switch that the probe could not determine keeps
+this value, and is listed.
 """
 
 from __future__ import annotations
@@ -30,12 +31,12 @@ class Profile:
     """The findings of a probe.
 
     Attributes:
-        source: the program and its version, and the cloud that was asked.
-        made: when.
-        switches: what was learned, name -> value.
-        unanswered: switch or question -> why nothing was learned of it.
+        source: the program and its version, and the cloud.
+        made: the time of the probe.
+        switches: the results, name -> value.
+        unanswered: switch or question -> why there is no result.
         observed: observations without a switch.
-        answers: status, with Graph's code -> how often it came.
+        answers: status, with Graph's code -> number of answers.
     """
 
     source: str
@@ -69,10 +70,10 @@ class Profile:
 
 @contextmanager
 def new_file(path: Path) -> Iterator[TextIO]:
-    """Create a file that must not exist, and yield it; remove it when anything goes wrong.
+    """Create a file that must not exist, and yield it; remove it after an error.
 
     Raises:
-        OSError: it is there already, or cannot be made.
+        OSError: it exists, or cannot be created.
     """
     with path.open("x") as output:
         try:
@@ -84,7 +85,7 @@ def new_file(path: Path) -> Iterator[TextIO]:
 
 @cache
 def defaults() -> Mapping[str, Any]:
-    """Return every switch of the local cloud, in its order, as it begins with it."""
+    """Return every switch of the local cloud with its initial value, in the cloud's order."""
     return tomllib.loads(resources.files(__package__).joinpath("defaults.toml").read_text())["switches"]  # type: ignore[no-any-return]
 
 

@@ -1,4 +1,4 @@
-"""The questions: each asks Graph by reading, and turns the answer into switches of the local cloud and observations."""
+"""The questions: each sends read requests to Graph, and derives switches of the local cloud and observations from the answers."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from relay.probe.client import Asker, GraphAnswer, Unanswered
 Value = bool | int | float | str | dict[str, int]
 
 SAMPLE: Final = 200
-"""Users looked at: enough to meet every common state on a working day, few enough to leave the presence limit alone even
-if each of them counts."""
+"""Users in the sample: enough to include every common state on a working day, few enough to stay within the presence
+limit even if each of them counts."""
 MOST_READS: Final = 15
 """Bulk reads and further pages that the sample may take."""
 BURSTS: Final = 3
@@ -29,11 +29,11 @@ BURSTS: Final = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """The users that an operator names, and the questions that are left out.
+    """The users that an operator names, and the questions to leave out.
 
     Attributes:
         guest: UPN or object id of a guest of the tenant; empty asks nothing about guests.
-        unlicensed: of somebody without a licence for Teams.
+        unlicensed: UPN or object id of a user without a licence for Teams.
         deleted: object id of a deleted account.
         without_count: leave out the question that may use up the presence limit for half a minute.
     """
@@ -58,10 +58,10 @@ class Interview:
     """The answers so far, and the findings that follow from them.
 
     Attributes:
-        entries: the presences of the sample, whole; they stay in this object.
+        entries: the complete presences of the sample; they stay in this object.
         users: object id -> UPN of the sample.
         switches: name -> value, as the emulator's profiles have them.
-        observed: what has no switch.
+        observed: findings without a switch.
         unanswered: name of a switch, or of a question -> why there is no answer.
     """
 
@@ -75,28 +75,28 @@ class Interview:
 
     @property
     def known(self) -> str:
-        """The object id of somebody whose presence is reported.
+        """The object id of a user whose presence is reported.
 
         Raises:
-            Unanswered: nobody's is.
+            Unanswered: no presence is reported.
         """
         for entry in self.entries:
             if str(entry.get("id")).lower() in self.users:
                 return str(entry["id"]).lower()
-        raise Unanswered("Graph reported nobody's presence")
+        raise Unanswered("Graph reported no user's presence")
 
     async def bulk(self, *ids: str) -> GraphAnswer:
         """Send one bulk read and return its answer."""
         return await self.asker.post(BULK, {"ids": ids})
 
     def leave(self, question: Question, reason: str) -> None:
-        """Note that a question got no answer."""
+        """Record that a question got no answer."""
         for name in question.switches or (question.name,):
             if name not in self.switches:
                 self.unanswered.setdefault(name, reason)
 
     def judge(self, switch: str, judgement: sample.Judgement, entries: Sequence[sample.Entry]) -> None:
-        """Set one switch to what a judgement finds in presences, or note why it finds nothing."""
+        """Set one switch to the value that a function finds in presences, or record why it finds none."""
         try:
             self.switches[switch] = judgement(entries)
         except Unanswered as reason:
@@ -108,11 +108,11 @@ class Question:
     """One question to the tenant, with what it needs.
 
     Attributes:
-        name: for the list of what was not answered.
-        asks: what is asked, for the operator.
-        requests: how many requests it takes at most.
+        name: for the list of unanswered questions.
+        asks: description for the operator.
+        requests: the maximum number of requests.
         switches: the switches that it may set.
-        option: without this option it is not asked.
+        option: the option that the question requires.
     """
 
     name: str
@@ -123,7 +123,7 @@ class Question:
     option: str = ""
 
     def is_asked(self, options: Options) -> bool:
-        """Return True if the options give what the question needs, and do not leave it out."""
+        """Return True if the options contain the question's option, and do not leave the question out."""
         return (
             bool(getattr(options, self.option)) if self.option else not (self.name == "count" and options.without_count)
         )
@@ -141,7 +141,7 @@ async def _sample(interview: Interview) -> None:
         raise Unanswered("Graph lists no users")
     pages = await _pages(interview, list(interview.users))
     interview.entries = entries = [entry for page in pages for entry in page.entries]
-    # Users who are left out make a page shorter: the longest one is nearest to the truth.
+    # Omitted users make a page shorter, so the longest page is closest to the page size.
     is_paged = any(page.next_link for page in pages)
     interview.switches["bulk_page_size"] = max(len(page.entries) for page in pages) if is_paged else 0
     interview.observed |= {
@@ -197,7 +197,7 @@ async def _none(interview: Interview) -> None:
 async def _too_many(interview: Interview) -> None:
     said = await interview.bulk(*(nobody() for _ in range(MAX_BULK_SIZE + 1)))
     if said.status == 400 and interview.switches.get("unknown_ids") == "refuse_400":
-        raise Unanswered("Graph refused the read, and does so for any id that is nobody's")
+        raise Unanswered("Graph refused the read, and refuses any id without a user")
     outcomes = {400: "refuse_400", 413: "refuse_413", 200: "first_650"}
     interview.switches["too_many_ids"] = _by_status(said, outcomes)
 
@@ -228,7 +228,7 @@ async def _deleted(interview: Interview) -> None:
 
 
 async def _single(interview: Interview) -> None:
-    """Presence at the user, not in bulk."""
+    """Read the presence of single users."""
     known = interview.known
     interview.observed["single"] = (await interview.asker.get(f"/v1.0/users/{known}/presence")).label
     said = await interview.asker.get(f"/v1.0/users/{nobody()}/presence")
@@ -258,7 +258,7 @@ async def _unreadable(interview: Interview) -> None:
 
 
 async def _filter(interview: Interview) -> None:
-    """As many names as documented, and one more."""
+    """Send a filter with the documented number of names, and one with one more."""
     for count in (NAMES_PER_PART, NAMES_PER_PART + 1):
         listed = ",".join(f"'{nobody()}@invalid.example'" for _ in range(count))
         condition = quote(f"userPrincipalName in ({listed})", safe="(),'@")
@@ -273,7 +273,7 @@ async def _by_ids(interview: Interview) -> None:
 
 
 async def _count(interview: Interview) -> None:
-    """Ask for users that do not exist, so that answers stay small, and for different ones, so that Graph sees no repeats."""
+    """Request users that do not exist, so that answers stay small, and different ones each time, so that Graph sees no repeats."""
     refusals = 0
     for _ in range(BURSTS):
         said = await interview.asker.post_whatever_comes(BULK, {"ids": [nobody() for _ in range(MAX_BULK_SIZE)]})
@@ -289,7 +289,7 @@ async def _count(interview: Interview) -> None:
 
 
 def _permitted(said: GraphAnswer, *statuses: int) -> GraphAnswer:
-    """Return one of the first two answers: without them there is nothing to ask.
+    """Return one of the first two answers, which all other questions need.
 
     Raises:
         AccessDenied: the consent does not cover it.
@@ -312,18 +312,18 @@ async def _object_id(interview: Interview, who: str, option: str) -> str:
 
 
 def _by_status(said: GraphAnswer, outcomes: Mapping[int, str]) -> str:
-    """Return the value of a switch that an answer's status stands for."""
+    """Return the value of a switch for an answer's status."""
     return outcomes[said.expect(*outcomes).status]
 
 
 def _reported(said: GraphAnswer, user: str, *values: str) -> str:
-    """Return the value of a switch by what a bulk read reported of a special user."""
+    """Return the value of a switch for a bulk read's report of a special user."""
     found = "refuse_400" if said.status == 400 else "omit"
     for entry in said.expect(200, 400).entries:
         if str(entry.get("id")).lower() == user:
             found = "presence_unknown" if sample.is_unknown(entry) else "presence"
     if found not in values:
-        raise Unanswered(f"Graph's answer has no switch: {found}")
+        raise Unanswered(f"no switch describes Graph's answer: {found}")
     return found
 
 
@@ -334,19 +334,19 @@ QUESTIONS: Final = (
     ),
     Question(
         name="unknown", requests=1, ask=_unknown, switches=("unknown_ids",),
-        asks="a bulk read with an id that is nobody's",
+        asks="a bulk read with an id without a user",
     ),
     Question(
         name="malformed", requests=1, ask=_malformed, switches=("malformed_ids",),
-        asks="a bulk read with a word that is no id",
+        asks="a bulk read with a word that is not an id",
     ),
     Question(
         name="duplicate", requests=1, ask=_duplicate, switches=("duplicate_ids",), asks="a bulk read with one id twice"
     ),
-    Question(name="none", requests=1, ask=_none, switches=("empty_ids",), asks="a bulk read of nobody"),
+    Question(name="none", requests=1, ask=_none, switches=("empty_ids",), asks="a bulk read of no users"),
     Question(
         name="too_many", requests=1, ask=_too_many, switches=("too_many_ids",),
-        asks=f"a bulk read of {MAX_BULK_SIZE + 1} ids that are nobody's",
+        asks=f"a bulk read of {MAX_BULK_SIZE + 1} ids without users",
     ),
     Question(
         name="unlicensed", requests=2, ask=_unlicensed, switches=("unlicensed_ids",), option="unlicensed",
@@ -362,7 +362,7 @@ QUESTIONS: Final = (
     ),
     Question(
         name="single", requests=2, ask=_single, switches=("unknown_id",),
-        asks="one user's presence by itself, and that of an id that is nobody's",
+        asks="one user's presence alone, and that of an id without a user",
     ),
     Question(
         name="by_upn", requests=1, ask=_by_upn, switches=("presence_by_upn",), asks="one user's presence by UPN"
@@ -378,7 +378,7 @@ QUESTIONS: Final = (
     Question(name="by_ids", requests=1, ask=_by_ids, asks="directoryObjects/getByIds, which the consent does not cover"),
     Question(
         name="count", requests=BURSTS, ask=_count, switches=("count_bulk_as", "retry_after"),
-        asks=f"{BURSTS} bulk reads of {MAX_BULK_SIZE} ids that are nobody's: does Graph count {BURSTS} or "
+        asks=f"{BURSTS} bulk reads of {MAX_BULK_SIZE} ids without users: does Graph count {BURSTS} or "
         f"{BURSTS * MAX_BULK_SIZE:,} against 1,500 in 30 s?",
     ),
 )  # fmt: skip

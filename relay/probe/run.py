@@ -1,4 +1,4 @@
-"""A probe from beginning to end: with a consent from the vault, at a limited pace, reading only."""
+"""A whole probe, with a consent from the vault, at a limited rate, only by read requests."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def asked(options: Options) -> list[Question]:
 
 
 def plan(options: Options) -> Iterator[str]:
-    """Yield the questions to come, for the operator to read first."""
+    """Yield a description of the questions, to show the operator first."""
     questions = asked(options)
     yield f"Up to {sum(question.requests for question in questions)} requests, at most {PER_SECOND:g} a second, all of them reading:"
     yield from (f"  - {question.asks}" for question in questions)
@@ -43,11 +43,11 @@ def plan(options: Options) -> Iterator[str]:
 
 
 async def probe_into(file: Path, store: Store, settings: Settings, tenant_id: TenantId, options: Options) -> Profile:
-    """Ask all questions and write the profile; no file stays when that fails.
+    """Ask all questions and write the profile; if that fails, the file is removed.
 
     Raises:
-        OSError: the file is there already, or cannot be written; nothing was asked.
-        RelayError: as `probe` says.
+        OSError: the file exists, or cannot be written; no request was sent.
+        RelayError: see `probe`.
     """
     with new_file(file) as output:
         found = await probe(
@@ -74,21 +74,21 @@ async def probe(
 ) -> Profile:
     """Ask one tenant's Graph all questions.
 
-    A consent whose refresh token Entra renews meanwhile is kept as the worker keeps it.
+    If Entra renews the consent's refresh token meanwhile, it is saved as the worker saves it.
 
     Args:
-        store: where the grants are.
-        ring: what they are encrypted with.
-        graph: the cloud to ask.
-        tenant_id: whose consent is used.
+        store: contains the grants.
+        ring: the key ring that they are encrypted with.
+        graph: the cloud to query.
+        tenant_id: the tenant whose consent is used.
         options: further users to ask about.
-        cloud_name: as the profile tells it.
-        per_second: the pace; a cloud on this machine may be asked faster.
+        cloud_name: the cloud's name in the profile.
+        per_second: the request rate; it may be higher for a cloud on this machine.
 
     Raises:
         ConsentRequired: the tenant has no consent that works.
         AccessDenied: the consent does not cover presence and users.
-        SourceThrottled, SourceUnreachable, CredentialRejected: nothing was learned; try again.
+        SourceThrottled, SourceUnreachable, CredentialRejected: there are no results; try again.
     """
     vault = Vault(store, ring)
     async with Cloud(graph, vault) as cloud:
@@ -121,10 +121,10 @@ async def interview(
 
 
 async def _ask(question: Question, state: Interview) -> None:
-    """Ask one question; trouble that has nothing to do with it ends the probe.
+    """Ask one question; unrelated errors end the probe.
 
     Raises:
-        Unanswered: Graph did not answer it, or it is not to be asked.
+        Unanswered: Graph did not answer it, or the options leave it out.
     """
     if not question.is_asked(state.options):
         raise Unanswered(f"not asked: --{question.option or 'without-count'} decides")

@@ -1,4 +1,4 @@
-"""Describes the form of a page of presences as Graph sends it. Pure; these functions return nothing personal."""
+"""Describes the form of Graph's pages of presences. Pure; these functions return no personal data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from relay.probe.client import Unanswered
 
 Entry = Mapping[str, Any]
 Judgement = Callable[[Sequence[Entry]], str | bool]
-"""The form of a page; raises `Unanswered` when it does not show it."""
+"""A function that finds one property of a page; raises `Unanswered` if the page does not show it."""
 
 # https://learn.microsoft.com/graph/api/resources/presence, the current page and the one before it.
 WORDS: Final = frozenset({
@@ -19,7 +19,7 @@ WORDS: Final = frozenset({
     "inacall", "inaconferencecall", "inactive", "inameeting", "offline", "offwork", "outofoffice", "presenceunknown",
     "presenting", "urgentinterruptionsonly",
 })  # fmt: skip
-"""Every word that Microsoft has published for the two fields, in lower case."""
+"""All values that Microsoft has published for the two fields, in lower case."""
 
 FIELDS: Final = frozenset({
     "id", "availability", "activity", "outOfOfficeSettings", "sequenceNumber", "statusMessage", "workLocation",
@@ -29,7 +29,7 @@ FIELDS: Final = frozenset({
 _SCHEMA_NAME = re.compile(r"[A-Za-z][A-Za-z.@]{0,40}")
 _MEDIA_TYPE = re.compile(r"[a-z]+/[a-z+.-]{1,30}")
 _MOVED: Final = frozenset({"InACall", "InAMeeting", "Presenting", "Focusing"})
-"""Activities of the older pages, availabilities of the newer."""
+"""Activities in older documentation, availabilities in newer documentation."""
 _OLDER_ACTIVITIES: Final = _MOVED | {"InAConferenceCall", "Inactive", "OffWork", "UrgentInterruptionsOnly"}
 _IDLE: Final = frozenset({"availableidle", "busyidle"})
 _BUSY: Final = frozenset({"busy", "busyidle", "donotdisturb", "inacall", "inameeting", "presenting", "focusing"})
@@ -41,7 +41,7 @@ _SEQUENCE_FORMS: Final = {
 
 
 def words(entries: Iterable[Entry], field: str) -> dict[str, int]:
-    """Count each published word in a field, spelled as Graph spells it; others are counted together."""
+    """Count each published value of a field, in Graph's spelling; other values are counted together."""
     found = Counter(_text(entry, field) for entry in entries)
     told: Counter[str] = Counter()
     for word, count in found.items():
@@ -62,12 +62,12 @@ def content_type(headers: Mapping[str, str]) -> str:
 
 
 def is_unknown(entry: Entry) -> bool:
-    """Return True if a presence says that nothing is known."""
+    """Return True if a presence reports that nothing is known."""
     return _text(entry, "availability").lower() == "presenceunknown"
 
 
 def spelling(entries: Sequence[Entry]) -> str:
-    """Return the spelling of words: `pascal`, `lower_camel` or `third`; see the emulator's switch."""
+    """Return the spelling of values: `pascal`, `lower_camel` or `third`; see the emulator's switch."""
     availabilities = {_text(entry, "availability") for entry in entries} - {""}
     activities = {_text(entry, "activity") for entry in entries} - {""}
     lower = {word[0].islower() for word in availabilities | activities if word.lower() in WORDS}
@@ -77,24 +77,24 @@ def spelling(entries: Sequence[Entry]) -> str:
         return "lower_camel"
     is_newer, is_older = bool(availabilities & _MOVED), bool(activities & _OLDER_ACTIVITIES)
     if is_newer and is_older:
-        raise Unanswered("calls and meetings stand in both fields")
+        raise Unanswered("calls and meetings are in both fields")
     if is_newer or is_older:
         return "third" if is_newer else "pascal"
-    raise Unanswered("nobody was in a call or a meeting, presenting or idle, which tells two spellings apart")
+    raise Unanswered("no user was in a call or a meeting, presenting or idle, which distinguishes two spellings")
 
 
 def idle_values(entries: Sequence[Entry]) -> bool:
-    """True when somebody is idle; that nobody is proves nothing."""
+    """Return True if any user is idle. Raises `Unanswered` otherwise, because that proves nothing."""
     if any(_text(entry, "availability").lower() in _IDLE for entry in entries):
         return True
-    raise Unanswered("nobody was idle at that moment; ask again when somebody has just closed Teams")
+    raise Unanswered("no user was idle at that moment; repeat when someone has just closed Teams")
 
 
 def sequence_numbers(entries: Sequence[Entry]) -> bool:
     """Return True if all presences have a sequence number, False if none has."""
     found = {bool(_text(entry, "sequenceNumber")) for entry in entries}
     if len(found) != 1:
-        raise Unanswered("some have a sequence number and some have not" if found else "there was nobody to look at")
+        raise Unanswered("some have a sequence number and some have not" if found else "the sample has no users")
     return found.pop()
 
 
@@ -112,26 +112,26 @@ def sequence_form(entries: Sequence[Entry]) -> str:
 
 
 def no_status_message(entries: Sequence[Entry]) -> str:
-    """Return the form of an absent status message: `null`, or nothing."""
+    """Return the form of an absent status message: `null`, or a missing field."""
     found = {"null" if "statusMessage" in entry else "absent" for entry in entries if not entry.get("statusMessage")}
     if len(found) != 1:
-        raise Unanswered("sometimes null, sometimes nothing" if found else "everybody had a status message")
+        raise Unanswered("sometimes null, sometimes absent" if found else "every user had a status message")
     return found.pop()
 
 
 def out_of_office_activity(entries: Sequence[Entry]) -> str:
-    """Return how the activity shows that somebody is out of office."""
+    """Return the form in which the activity shows that a user is out of office."""
     out = [entry for entry in entries if _is_out(entry)]
     if any("oof" in _text(entry, "activity").lower() for entry in out):
         return "combined"
     free = [entry for entry in out if _text(entry, "availability").lower() in ("available", "availableidle")]
     busy = [entry for entry in out if _text(entry, "availability").lower() in _BUSY]
     if not free:
-        raise Unanswered("nobody was available and out of office at that moment")
+        raise Unanswered("no user was available and out of office at that moment")
     if not any(_text(entry, "activity").lower() == "outofoffice" for entry in free):
         return "never"
     if not busy:
-        raise Unanswered("nobody was busy and out of office at that moment")
+        raise Unanswered("no user was busy and out of office at that moment")
     return "when_available"
 
 
@@ -169,4 +169,4 @@ JUDGEMENTS: Final[Mapping[str, Judgement]] = {
     "work_locations": work_locations,
     "extra_fields": extra_fields,
 }
-"""Switch -> what a page of presences says of it."""
+"""Switch -> the function that finds its value in a page of presences."""

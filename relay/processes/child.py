@@ -1,4 +1,4 @@
-"""One of the processes: started, asked over its ops socket, told to stop by the end of its standard input."""
+"""One of the processes: starts it, queries it over its ops socket, stops it by closing its standard input."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ASK_S: Final = 2.0
-"""Time limit of an answer over the ops socket; scrapers and probes wait for all of them."""
+"""Time limit of an answer over the ops socket; scrapers and probes wait for all processes."""
 _MOST_ANSWER_BYTES: Final = 64 << 20
 
 
@@ -24,7 +24,7 @@ class Child:
     Attributes:
         number: its place, from 1.
         pid: of the process.
-        is_up: whether it was ready once, so that it listens.
+        is_up: whether it was ready once, and so listens.
     """
 
     number: int
@@ -35,7 +35,7 @@ class Child:
 
     @classmethod
     async def start(cls, number: int, command: Sequence[str], ops_socket: Path) -> Self:
-        """Start a process that will serve `ops_socket`, in a session of its own, so that Ctrl-C reaches the supervisor alone."""
+        """Start a process that will serve `ops_socket`, in its own session, so that Ctrl-C reaches only the supervisor."""
         process = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE, start_new_session=True)
         return cls(number, process.pid, process, ops_socket)
 
@@ -43,8 +43,8 @@ class Child:
         """Return status and body of the ops server's answer.
 
         Raises:
-            OSError: it is not there, or its answer is none.
-            TimeoutError: it says nothing.
+            OSError: it does not listen, or its answer is invalid.
+            TimeoutError: it does not answer in time.
         """
         async with asyncio.timeout(ASK_S):
             reader, writer = await asyncio.open_unix_connection(self._socket, limit=_MOST_ANSWER_BYTES)
@@ -60,16 +60,16 @@ class Child:
         return int(rest[:3]), body
 
     async def ended(self) -> int:
-        """Return the exit code once it has ended; that of a signal is negative."""
+        """Return the exit code when it has ended; negative for a signal."""
         return await self._process.wait()
 
     def stop(self) -> None:
-        """Tell it to stop in order."""
+        """Ask it to stop cleanly."""
         assert self._process.stdin is not None
         self._process.stdin.close()
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill it."""
         with suppress(ProcessLookupError):
             self._process.kill()
 

@@ -1,4 +1,4 @@
-"""The ops port of all processes: readiness and metrics, asked of each process at the moment of the request."""
+"""The ops port of all processes: each request queries readiness or metrics of every process."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ LABEL: Final = "process"
 class SupervisorOps:
     """The answers of a supervisor about its processes.
 
-    Ready: every process was ready once, none stops, and those that listen are ready now, at least one of them. A process that is
-    being started again does not listen, so Linux gives it no connection, and the others serve on.
+    Ready means: every process was ready once, none is stopping, and all that listen are ready now, at least one of
+    them. A process that is restarting does not listen, so Linux gives it no connections, and the others continue.
     """
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
 
     async def readiness(self) -> tuple[bool, str]:
-        """Return whether suites may be sent here, and a line for each process."""
+        """Return whether suites can connect here, and a line for each process."""
         supervisor = self._supervisor
         asked = [number for number, child in supervisor.children.items() if child is not None and child.is_up]
         found = dict(zip(asked, await self._ask(asked, "/readyz"), strict=True))
@@ -66,7 +66,7 @@ class SupervisorOps:
 
 
 def merged(texts: Mapping[int, str], more: Iterable[Metric] = ()) -> bytes:
-    """Return one exposition of several: each sample with a label that says of which process it is.
+    """Merge several expositions into one, with a label for the process on each sample.
 
     Args:
         texts: number of a process -> its metrics in Prometheus' text form.
@@ -83,7 +83,7 @@ def merged(texts: Mapping[int, str], more: Iterable[Metric] = ()) -> bytes:
 
 
 class _Collected:
-    """Metrics that are there already, in the form in which the library takes them."""
+    """Existing metrics, in the form that the library takes."""
 
     def __init__(self, metrics: list[Metric]) -> None:
         self._metrics = metrics
@@ -93,7 +93,7 @@ class _Collected:
 
 
 async def _asked(child: Child, path: str) -> tuple[int, str] | None:
-    """Return the answer of a process; None when it gives none."""
+    """Return the answer of a process; None without one."""
     try:
         return await child.ask(path)
     except (OSError, TimeoutError, ValueError):

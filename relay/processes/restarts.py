@@ -1,7 +1,7 @@
-"""Decides when a process that has ended is started again. (Pure.)
+"""Decides when a process that has ended is restarted. (Pure.)
 
 ended ──► a pause of 1, 2, 4, 8 s ──► started ──► ran for a minute: the next pause is 1 s again
-                                        └──► ended sooner five times in a row: the whole stops
+                                        └──► ended sooner five times in a row: the supervisor stops
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from datetime import timedelta
 from typing import Final
 
 MOST_SHORT_RUNS: Final = 5
-"""Runs of less than `WELL_AFTER_S` in a row, after which starting again is of no use. With their pauses that is a quarter of a minute
-beside the runs themselves: a fault that passes by itself is over by then, or lasts, and somebody must look."""
+"""Short runs (less than `WELL_AFTER_S`) in a row after which restarts stop. Their pauses take a quarter of a minute in
+addition to the runs: a temporary fault is over by then, and any other needs an operator."""
 WELL_AFTER_S: Final = 60.0
 FIRST_PAUSE: Final = timedelta(seconds=1)
 
@@ -23,14 +23,14 @@ class Restarts:
 
     Attributes:
         first_pause_s: after the first short run.
-        short_runs: in a row, up to now.
+        short_runs: the number of short runs in a row so far.
     """
 
     first_pause_s: float = FIRST_PAUSE.total_seconds()
     short_runs: int = 0
 
     def pause_after(self, ran_s: float) -> float | None:
-        """Return the seconds to wait before a process that ran for `ran_s` is started again; None when it must not be."""
+        """Return the seconds to wait before a process that ran for `ran_s` is restarted; None when it must not be restarted."""
         self.short_runs = 0 if ran_s >= WELL_AFTER_S else self.short_runs + 1
         if self.short_runs >= MOST_SHORT_RUNS:
             return None

@@ -1,4 +1,4 @@
-"""Several edges on one port, from start to end; and one of them, in its own process."""
+"""Runs several edges on one port, and one of these edges in its own process."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 async def run(
     settings: Settings, count: int, stop: asyncio.Event, announce: Callable[[Running], None] | None = None
 ) -> None:
-    """Run several edges until `stop` is set, then stop them in order.
+    """Run several edges until `stop` is set, then stop them cleanly.
 
     Args:
         settings: of each of them.
@@ -38,7 +38,7 @@ async def run(
 
     Raises:
         OSError: a port is taken.
-        ProcessesFailed: a process ends again and again, or did not stop in order.
+        ProcessesFailed: a process keeps ending, or did not stop cleanly.
     """
     with shared_port(settings.edge.host, settings.edge.port) as port:
 
@@ -52,7 +52,7 @@ async def run(
 
 
 async def run_one(settings: Settings, sibling: Sibling, stop: asyncio.Event) -> None:
-    """Run one of the edges until `stop` is set or standard input ends, which the supervisor holds open."""
+    """Run one of the edges until `stop` is set or the supervisor closes standard input."""
     structlog.contextvars.bind_contextvars(process=sibling.number)
     loop, order = asyncio.get_running_loop(), sys.stdin.fileno()
 

@@ -1,8 +1,8 @@
-"""Keeps several processes running: starts them, restarts those that end, and stops all in order.
+"""Keeps several processes running: starts them, restarts those that end, and stops all cleanly.
 
-start    all at once. One that ends before all were ready stops the whole: the cause is the same for every one of them
-run      one that ends is started again after a pause (restarts.py); one that does not answer for half a minute is killed first
-stop     each is told to stop and drains; one that takes longer than it may is killed
+start    all at once. If one ends before all were ready, the supervisor stops: the cause affects all of them
+run      a process that ends is restarted after a pause (restarts.py); a hung one (half a minute) is killed first
+stop     each is asked to stop and drains; one that exceeds the time limit is killed
 """
 
 from __future__ import annotations
@@ -28,14 +28,15 @@ _log = structlog.get_logger(__name__)
 _READY_LOOK_S: Final = 0.1
 _LIVE_LOOK_S: Final = 5.0
 _MOST_SILENT_LOOKS: Final = 6
-"""Looks in a row without an answer, half a minute, after which a process hangs. Kubernetes would restart it no sooner."""
+"""Checks in a row without an answer, half a minute, after which a process counts as hung. Kubernetes would not restart
+it sooner."""
 
 
 class ProcessesFailed(RelayError):
     """The processes cannot be kept running.
 
     Attributes:
-        exit_code: that the supervisor is to end with.
+        exit_code: the supervisor's exit code.
     """
 
     def __init__(self, text: str, exit_code: int) -> None:
@@ -48,7 +49,7 @@ class Supervisor:
 
     Attributes:
         children: place -> its process; None while there is none.
-        starts: place -> how often a process was started there.
+        starts: place -> the number of starts.
     """
 
     def __init__(
@@ -58,25 +59,25 @@ class Supervisor:
         stop_within: timedelta,
         first_pause: timedelta = FIRST_PAUSE,
     ) -> None:
-        """Make a supervisor of nothing yet.
+        """Prepare a supervisor; no process runs yet.
 
         Args:
             count: of processes.
             command: returns the program and its arguments for a place and the path of its ops socket.
-            stop_within: the time that a process has to stop.
-            first_pause: before a process is started again; it doubles while that does not help.
+            stop_within: time limit for a process to stop.
+            first_pause: before a process is restarted; it doubles while restarts fail.
         """
         self.children: dict[int, Child | None] = dict.fromkeys(range(1, count + 1))
         self.starts: dict[int, int] = dict.fromkeys(self.children, 0)
         self._command = command
         self._stop_within_s = stop_within.total_seconds()
         self._first_pause_s = first_pause.total_seconds()
-        self._ready: set[int] = set()  # places whose process was ready once
+        self._ready: set[int] = set()  # places whose process was ready at least once
         self._stopping = asyncio.Event()
 
     @property
     def is_running(self) -> bool:
-        """Return whether every place had a ready process, and no stop was ordered."""
+        """Return whether every place has had a ready process, and no stop was requested."""
         return len(self._ready) == len(self.children) and not self._stopping.is_set()
 
     async def run(self, stop: asyncio.Event, announce: Callable[[], None] | None = None) -> None:
@@ -87,7 +88,7 @@ class Supervisor:
             announce: called once, when all are ready.
 
         Raises:
-            ProcessesFailed: one ends again and again, or did not stop in order.
+            ProcessesFailed: a process keeps ending, or did not stop cleanly.
         """
         with tempfile.TemporaryDirectory(prefix="presence-relay-") as folder:
             places = [asyncio.create_task(self._keep(n, Path(folder), announce)) for n in self.children]
@@ -100,7 +101,7 @@ class Supervisor:
                 for task in (stopped, *places):
                     task.cancel()
                 await asyncio.gather(stopped, *places, return_exceptions=True)
-        ends = [*(place for place in places if place in done), *places]  # what failed first is what somebody must know
+        ends = [*(place for place in places if place in done), *places]  # the first failure is the cause
         failures = [error for place in ends if (error := place.exception()) is not None]
         if failures:
             raise failures[0]
@@ -112,43 +113,43 @@ class Supervisor:
             child.stop()
 
     async def _keep(self, number: int, folder: Path, announce: Callable[[], None] | None) -> None:
-        """Keep a process in one place until all are to stop."""
+        """Keep a process running in one place until all must stop."""
         loop, restarts = asyncio.get_running_loop(), Restarts(self._first_pause_s)
         while not self._stopping.is_set():
             began = loop.time()
             self.starts[number] += 1
-            socket = folder / f"{number}.{self.starts[number]}"  # never that of the one before
+            socket = folder / f"{number}.{self.starts[number]}"  # never the socket of the previous process
             child = await Child.start(number, self._command(number, socket), socket)
             self.children[number] = child
             _log.info("process_started", process=number, pid=child.pid)
             code = await self._ended(child, announce)
             self.children[number] = None
             if self._stopping.is_set():
-                # Whoever stops the supervisor may stop all, this one before it listened.
+                # A signal to the supervisor may reach all processes, this one before it listened.
                 if code not in (0, -signal.SIGTERM):
-                    raise ProcessesFailed(f"Process {number} did not stop in order: {in_words(code)}.", 1)
+                    raise ProcessesFailed(f"Process {number} did not stop cleanly: {in_words(code)}.", 1)
                 return
             await self._judge(number, code, restarts.pause_after(loop.time() - began))
 
     async def _judge(self, number: int, code: int, pause_s: float | None) -> None:
-        """Wait before a process is started again.
+        """Wait before a process is restarted.
 
         Raises:
-            ProcessesFailed: it must not be.
+            ProcessesFailed: it must not be restarted.
         """
         if len(self._ready) < len(self.children):
-            text = f"Process {number} ended before it was ready: {in_words(code)}. Its own lines say why."
+            text = f"Process {number} ended before it was ready: {in_words(code)}. Its log has the reason."
             raise ProcessesFailed(text, max(1, code))
         if pause_s is None:
             text = (
                 f"Process {number} ended {self.starts[number]} times, each within {WELL_AFTER_S:g} s: {in_words(code)}."
             )
-            raise ProcessesFailed(f"{text} Its own lines say why.", 1)
+            raise ProcessesFailed(f"{text} Its log has the reason.", 1)
         _log.error("process_ended", process=number, how=in_words(code), again_in_s=pause_s)
         await self._stopping_within(pause_s)
 
     async def _ended(self, child: Child, announce: Callable[[], None] | None) -> int:
-        """Return the exit code of a process once it has ended, by itself or because it had to."""
+        """Return the exit code of a process when it has ended or was stopped."""
         ended = asyncio.create_task(child.ended())
         looking = asyncio.create_task(self._look_after(child, announce))
         stopping = asyncio.create_task(self._stopping.wait())
@@ -170,7 +171,7 @@ class Supervisor:
                 task.cancel()
 
     async def _look_after(self, child: Child, announce: Callable[[], None] | None) -> None:
-        """Note when a process is ready; then kill it when it does not answer any more."""
+        """Record when a process is ready; after that, kill it when it stops answering."""
         while not child.is_up:
             await asyncio.sleep(_READY_LOOK_S)
             child.is_up = await _answers(child, "/readyz")
@@ -196,7 +197,7 @@ class Supervisor:
 
 
 async def _answers(child: Child, path: str) -> bool:
-    """Return whether a process answers a question with 200."""
+    """Return whether a process answers a request with 200."""
     try:
         return (await child.ask(path))[0] == 200
     except (OSError, TimeoutError, ValueError):

@@ -16,7 +16,7 @@ PLAIN: Final = "goes to another host without TLS, which shows {} to the network;
 
 
 def is_loopback(host: str) -> bool:
-    """Return True for this machine itself. A name other than `localhost` is not trusted to be."""
+    """Return True for this machine itself. No name other than `localhost` counts."""
     if host.lower() == "localhost":
         return True
     try:

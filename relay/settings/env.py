@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 PREFIX: Final = "RELAY_"
 RETIRED: Final[frozenset[str]] = frozenset()
 """Settings of an earlier release that have no effect. They are ignored for one release, with a line in the log."""
-_MOST_FILE_BYTES: Final = 1 << 20  # no key, certificate or key ring is this long; a wrong path may be
+_MOST_FILE_BYTES: Final = 1 << 20  # no key, certificate or key ring is this long; a wrong file may be
 
 
 class SettingsInvalid(RelayError):
     """The settings are invalid; the relay does not start.
 
     Attributes:
-        faults: everything that is wrong, each beginning with the variable's name.
+        faults: all faults, each beginning with the variable's name.
     """
 
     def __init__(self, faults: list[str]) -> None:
@@ -49,7 +49,7 @@ class _FromFile:
 
 
 class _Trouble(NamedTuple):
-    """Stands in for a value that could not be had; becomes the field's fault."""
+    """Replaces a value that could not be read; becomes the field's fault."""
 
     text: str
 
@@ -68,14 +68,14 @@ def duration(value: object) -> object:
 
 
 Secret = Annotated[SecretStr, _FromFile()]
-"""A value that nobody must see."""
+"""A value that must never be shown."""
 Material = Annotated[str, _FromFile()]
-"""A document, such as a certificate: seldom short enough for a variable."""
+"""A document, such as a certificate: usually too long for a variable."""
 Duration = Annotated[timedelta, BeforeValidator(duration)]
 
 
 class SettingsGroup(BaseSettings):
-    """One group of settings. Values passed to it go before variables."""
+    """One group of settings. Values passed to the constructor override variables."""
 
     model_config = SettingsConfigDict(
         frozen=True, extra="forbid", hide_input_in_errors=True, arbitrary_types_allowed=True, populate_by_name=True
@@ -90,7 +90,7 @@ class SettingsGroup(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Values passed, then variables; nothing else (no `.env` file is ever picked up)."""
+        """Passed values, then variables; no other sources (`.env` files are not read)."""
         return init_settings, _Variables(settings_cls)
 
     @field_validator("*", mode="before")
@@ -106,7 +106,7 @@ class _Variables(PydanticBaseSettingsSource):
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         name = variable_of(self.settings_cls, field_name)
-        value = os.environ.get(name) or None  # set but empty is how many tools say "not set"
+        value = os.environ.get(name) or None  # many tools express "not set" by an empty value
         path = os.environ.get(f"{name}_FILE") or None if may_be_file(field) else None
         if value is not None and path is not None:
             value = _Trouble(f"is given twice, also as {name}_FILE; keep one")  # type: ignore[assignment]
@@ -146,14 +146,14 @@ def files(group: type[SettingsGroup]) -> Iterator[tuple[str, Path]]:
 
 
 def unknown(groups: Iterable[type[SettingsGroup]]) -> list[str]:
-    """Return a fault for each variable that begins like ours and is not one, as misspelled ones do."""
+    """Return a fault for each unknown variable with our prefix, such as a misspelled one."""
     known = {name for group in groups for name in variables(group)} | RETIRED
     strangers = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
     return [_stranger(name, known) for name in strangers if not _SERVICE_LINK.fullmatch(name)]
 
 
 def retired_in_use() -> list[str]:
-    """Return the variables that are set although they have no effect any more."""
+    """Return the variables that are set but no longer have an effect."""
     return sorted(name for name in RETIRED if name in os.environ)
 
 
@@ -204,14 +204,14 @@ def _read(name: str, path: str) -> str | _Trouble:
         text = text_of(content)
     except OSError as error:
         return _Trouble(f"{name} names {path}, which cannot be read: {error.strerror or type(error).__name__}")
-    except ValueError:  # not UTF-8, or a path with a zero in it
+    except ValueError:  # not UTF-8, or a path with a NUL
         return _Trouble(f"{name} names {path!r}, which holds no text")
     return text or _Trouble(f"{name} names {path}, which is empty")
 
 
 def _sentence(group: type[SettingsGroup], fault: ErrorDetails) -> str:
-    """Return a fault in the words of the person who set the variable."""
-    if not fault["loc"]:  # of several settings together: the text names them
+    """Return a fault that names the variable and its value as set."""
+    if not fault["loc"]:  # concerns several settings: the text names them
         return _without_prefix(fault["msg"])
     field_name = str(fault["loc"][0])
     if field_name not in group.model_fields:
@@ -245,7 +245,7 @@ def _words(fault: ErrorDetails, shown: str) -> str:
 
 
 def shown_value(value: object) -> str:
-    """Return a setting's value as people write it."""
+    """Return a setting's value in the form in which people write it."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if not isinstance(value, timedelta):
@@ -273,7 +273,7 @@ _UNITS: Final = {
     "d": timedelta(days=1),
 }
 
-# What Kubernetes puts into each pod for a service called relay-…, unless the pod says enableServiceLinks: false.
+# Kubernetes sets these in each pod for a service called relay-…, unless the pod has enableServiceLinks: false.
 _SERVICE_LINK: Final = re.compile(
     r"RELAY_\w*_?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP)(_(PROTO|PORT|ADDR))?)?)"
 )

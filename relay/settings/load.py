@@ -1,6 +1,6 @@
-"""All settings as one value, read and checked once at the start of a command.
+"""Reads and checks all settings once, at the start of a command, into one value.
 
-The settings of store, Graph and telemetry are built here; the roles build their own, and this module does not know them.
+This module builds the settings of store, Graph and telemetry; the roles build their own, and are not imported here.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class Settings:
     """`group.field` -> the file that its value was read from. Some of these files are read again when they change."""
 
     def store_settings(self) -> StoreSettings:
-        """Return the settings of the store; a Redis URL must be set."""
+        """Return the settings of the store. A Redis URL must be set."""
         assert self.redis.url is not None
         return StoreSettings(
             url=self.redis.url.get_secret_value(),
@@ -105,28 +105,28 @@ class Settings:
         return self.vault.replicas or _least_replicas(self.redis, self.vault)
 
     def key_ring(self) -> KeyRing:
-        """Return the key ring that grants are encrypted with. A ring given as a file follows that file."""
+        """Return the key ring that grants are encrypted with. A ring in a file is read again when the file changes."""
         assert self.vault.key_ring is not None
         text = self.vault.key_ring.get_secret_value()
         path = self.files.get("vault.key_ring")
         return KeyRing.from_json(text) if path is None else RingFile(path, text)
 
     def edge_marks(self, ring: KeyRing | None = None) -> Marks:
-        """Return what the edge verifies suite keys with: the process's `ring`, the ring that is set, or the public keys alone."""
+        """Return the keys that verify suite keys: the process's `ring`, the ring in the settings, or only the public keys."""
         if ring is not None or self.vault.key_ring is not None:
             return RingMarks(ring or self.key_ring())
         assert self.edge.mark_keys is not None
         return PublicMarks(self.edge.mark_keys, self.files.get("edge.mark_keys"))
 
     def graph_settings(self) -> GraphSettings:
-        """Return the settings of the Graph adapter, with the files that credentials are read again from when they change."""
+        """Return the settings of the Graph adapter, with the credential files that are read again when they change."""
         files = {
             field: path for field in sorted(CREDENTIAL_FIELDS) if (path := self.files.get(f"cloud.{field}")) is not None
         }
         return replace(self.cloud.graph_settings(), credential_files=files)
 
     def console_graph_settings(self) -> GraphSettings:
-        """Return how the console reaches Entra as its own app registration, which must be set."""
+        """Return the settings of Entra for the console's own app registration, which must be set."""
         assert self.console.client_id is not None
         files = {
             field: path
@@ -143,7 +143,7 @@ class Settings:
         )
 
     def push_settings(self) -> PushSettings | None:
-        """Return the settings of change notifications; None where none are set, or where the cloud has none."""
+        """Return the settings of change notifications; None if they are not set, or if the cloud has no notifications."""
         return self.webhook.push_settings() if self.cloud.notifies else None
 
     def telemetry_settings(self, roles: Iterable[Role], attributes: dict[str, str]) -> TelemetrySettings:
@@ -198,19 +198,19 @@ class Settings:
                 text = self._newest(self.files.get("console.certificate"), self.console.certificate)
                 found.append(of_certificate("RELAY_CONSOLE_CERTIFICATE", text, Role.CONSOLE))
             own = credentials.all() if credentials is not None else []
-            # A secret, whose end nobody here knows, works until Entra says otherwise.
+            # A secret, whose end the relay does not know, counts as valid.
             part = Role.WORKER if all(one.ends is not None for one in own) else ""
             return found + [Expiring(names[one.name], one.ends, part) for one in own if one.ends is not None]
 
         return find
 
     def _presented(self, role: Role, pem: str) -> str:
-        """Return the certificate that a role presents: that of its file, while there is one that can be read."""
+        """Return the certificate that a role presents: that of its file, if the file is readable."""
         files = self.tls_files(role)
         return self._newest(None if files is None else files[0], pem)
 
     def _newest(self, file: Path | None, pem: str) -> str:
-        """Return the certificate in a file, or the one that was read first when there is none that can be read."""
+        """Return the certificate in a file, or the one read at the start if the file is not readable."""
         if file is None:
             return pem
         try:
@@ -226,10 +226,10 @@ def load(needs: Iterable[str] = (), given: Mapping[str, Mapping[str, Any]] | Non
 
     Args:
         needs: fields that must be set, as `group.field`; see `roles.needs_of`.
-        given: group -> field -> a value that goes before the environment's.
+        given: group -> field -> a value that overrides the environment.
 
     Raises:
-        SettingsInvalid: with everything that is wrong.
+        SettingsInvalid: with all faults.
     """
     faults: list[str] = []
     found = {name: collect(group, (given or {}).get(name, {}), faults) for name, group in GROUPS.items()}
@@ -251,7 +251,7 @@ def load(needs: Iterable[str] = (), given: Mapping[str, Mapping[str, Any]] | Non
 
 
 def _least_replicas(redis: RedisConfig, vault: VaultConfig) -> int:
-    """Return how many replicas must have a durable write at least: after a failover nothing else is left of it."""
+    """Return the minimum number of replicas for a durable write: only replicas keep it after a failover."""
     url = vault.redis_url or redis.url
     return int(url is not None and parse_address(url.get_secret_value()).kind is not TopologyKind.STANDALONE)
 
@@ -265,7 +265,7 @@ def _too_few_replicas(redis: RedisConfig, vault: VaultConfig) -> list[str]:
 
 
 def _public_console(url: str, web: SettingsGroup | None, webhook: SettingsGroup | None) -> list[str]:
-    """Return a fault for each public address whose host the console would be served under."""
+    """Return a fault for each public address with the same host as the console."""
     public = {
         "RELAY_WEB_PUBLIC_URL": web.public_url if isinstance(web, WebConfig) else None,
         "RELAY_WEBHOOK_URL": webhook.url if isinstance(webhook, WebhookConfig) else None,
@@ -278,7 +278,7 @@ def _public_console(url: str, web: SettingsGroup | None, webhook: SettingsGroup 
 
 
 def overridden(given: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Return the variables that are set but do not count, because a value of `given` goes before them; see `load`."""
+    """Return the variables that are set but overridden by a value of `given`; see `load`."""
     return [
         env.variable_of(GROUPS[name], field)
         for name, fields in given.items()
@@ -306,7 +306,7 @@ def _is_absent(found: Mapping[str, SettingsGroup | None], need: str) -> bool:
         return False  # the public keys follow from the ring
     group_name, field = need.split(".")
     group = found[group_name]
-    if group is None:  # of a group with faults it is only known what was set
+    if group is None:  # for a group with faults, only the set variables are known
         return not env.is_given(GROUPS[group_name], field)
     if isinstance(group, EdgeConfig) and need.startswith("edge.tls_") and group.plain_text:
         return False
@@ -316,7 +316,7 @@ def _is_absent(found: Mapping[str, SettingsGroup | None], need: str) -> bool:
 
 
 def _absent(need: str) -> str:
-    """Return the fault for a field that must be set, with all ways to set it."""
+    """Return the fault for a missing required field, with all ways to set it."""
     group_name, field_name = need.split(".")
     group = GROUPS[group_name]
     field = group.model_fields[field_name]

@@ -20,7 +20,7 @@ class Role(enum.StrEnum):
 
 
 FOR_TENANTS: Final = tuple(role for role in Role if role is not Role.CONSOLE)
-"""What `all` means: the roles that tenants and their suites need. The console, which may change every tenant, is named by itself."""
+"""The roles of `all`: those that tenants and their suites need. The console, which may change every tenant, must be named."""
 
 STORE: Final = ("redis.url",)
 """Needed by everything that keeps or looks up anything."""

@@ -22,7 +22,7 @@ SECOND: Final = timedelta(seconds=1)
 
 
 def listed(value: str) -> tuple[str, ...]:
-    """Return the items of a list that has commas between them."""
+    """Return the items of a comma-separated list."""
     return tuple(filter(None, map(str.strip, value.split(","))))
 
 
@@ -32,12 +32,12 @@ def revealed(secret: SecretStr | None) -> str | None:
 
 
 def pem_bytes(certificate: str | None) -> bytes | None:
-    """Return a certificate as TLS libraries take it; None when it is not set."""
+    """Return a certificate in the form that TLS libraries take; None when it is not set."""
     return None if certificate is None else certificate.encode()
 
 
 def key_bytes(key: SecretStr | None) -> bytes | None:
-    """Return a private key as TLS libraries take it; None when it is not set."""
+    """Return a private key in the form that TLS libraries take; None when it is not set."""
     return None if key is None else key.get_secret_value().encode()
 
 
@@ -107,7 +107,7 @@ def _client_secret(value: SecretStr) -> SecretStr:
 
 
 def _listen_host(value: str) -> str:
-    """Return a host as sockets take it: URLs and gRPC write brackets around an IPv6 address."""
+    """Return a host in the form that sockets take, without the brackets that URLs and gRPC write around an IPv6 address."""
     return value[1:-1] if value.startswith("[") and value.endswith("]") and ":" in value else value
 
 
@@ -130,7 +130,7 @@ PrivateKey = Annotated[Secret, AfterValidator(_private_key)]
 ClientSecret = Annotated[Secret, AfterValidator(_client_secret)]
 ListenHost = Annotated[str, AfterValidator(_listen_host)]
 Proxies = Annotated[str, AfterValidator(_networks)]
-"""Addresses and networks with commas between them; see `listed`."""
+"""A comma-separated list of addresses and networks; see `listed`."""
 Ring = Annotated[Secret, AfterValidator(_key_ring)]
 MarkKeys = Annotated[Material, AfterValidator(_mark_keys)]
 Port = Annotated[int, Field(ge=0, le=65535)]

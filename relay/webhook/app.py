@@ -1,4 +1,4 @@
-"""The webhook over HTTP: the handshake, bodies and their bounds, status codes, and the deadline.
+"""The webhook over HTTP: the handshake, limits on bodies, status codes, and the deadline.
 
 200  a handshake                                    404  no such path
 202  the notifications are passed on or dropped     405  not a POST
@@ -34,12 +34,12 @@ log = structlog.get_logger(__name__)
 
 
 def route_of(scope: Scope) -> str:
-    """Return the route of a request, as metrics name it; empty for a path that is none of the webhook's."""
+    """Return the route of a request as a label of metrics; empty for a path that the webhook does not have."""
     return f"{NOTIFICATIONS}{{route_id}}" if scope["path"].startswith(NOTIFICATIONS) else ""
 
 
 class _Refused(Exception):
-    """A request that is answered with a status and a word."""
+    """A request that is answered with a status and a short text."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
@@ -48,7 +48,7 @@ class _Refused(Exception):
 
 
 class _Gone(Exception):
-    """The sender went away before it had sent everything."""
+    """The client disconnected before it had sent the whole request."""
 
 
 class Webhook:
@@ -60,7 +60,7 @@ class Webhook:
         self._bodies = Bodies(settings.max_held_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request of Graph's, or of a stranger's."""
+        """Answer one request, of Graph or of an unauthenticated client."""
         if scope["type"] != "http":
             return
         try:
@@ -87,10 +87,10 @@ class Webhook:
         return 202, ""
 
     def _handshake(self, query: bytes) -> str | None:
-        """Return the text that a handshake wants back; None for any other request.
+        """Return the text that a handshake expects as its answer; None for any other request.
 
-        Anybody can send this text. Nobody but its sender sees it, and no browser takes it for a page: it is plain, and said to be.
-        Whether the route is one of ours does not matter: to answer proves nothing but that somebody listens here.
+        Any client can send this text. Only its sender receives it, and no browser renders it as a page, because it is
+        served as plain text. The route need not be one of ours: the answer proves only that a server listens here.
         """
         if not query:
             return None
@@ -162,7 +162,7 @@ _HEADERS: Final = (
 _CLOSE: Final = (b"connection", b"close")
 _OF_STATUS: Final = {
     405: ((b"allow", b"POST"),),
-    # The rest of the body may still be on its way, without an end.
+    # The rest of the body may still arrive, without an end.
     408: (_CLOSE,),
     413: (_CLOSE,),
     503: (_CLOSE, (b"retry-after", b"5")),

@@ -1,4 +1,4 @@
-"""The metrics of the webhook; how long it takes for an answer is in `relay.http.metrics`."""
+"""The metrics of the webhook. The duration of its requests is in `relay.http.metrics`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DROPPED: Final = Counter(
         kind=MetricKind.COUNTER,
         unit="{notification}",
         meaning="Notifications dropped, by reason",
-        question="Why are notifications dropped: strangers, another application, a clock that is wrong?",
+        question="Why are notifications dropped: unauthenticated clients, another application, a wrong clock?",
         roles=_WEBHOOK,
         labels={
             "reason": (

@@ -1,4 +1,4 @@
-"""Parses a POST of Graph as far as the webhook needs it. Each notification keeps the bytes in which it came."""
+"""Parses a POST of Graph into notifications and validation tokens. Each notification keeps its original bytes."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Item:
 
     Attributes:
         raw: its JSON.
-        tenant_id: the tenant that it says it is of.
-        subscription_id: and the subscription.
-        client_state: the secret that it shows.
+        tenant_id: the tenant that it names.
+        subscription_id: the subscription that it names.
+        client_state: the client state that it contains.
         is_lifecycle: whether it is about the subscription itself.
     """
 
@@ -40,8 +40,8 @@ class Post:
     """One POST of notifications, as parsed.
 
     Attributes:
-        items: those that can be read, in their order.
-        unreadable: how many cannot.
+        items: the readable notifications, in their order.
+        unreadable: the number of others.
         tokens: validation tokens.
     """
 

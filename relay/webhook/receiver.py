@@ -1,16 +1,16 @@
-"""The checks of a POST, in order of cost, and the resulting hints.
+"""Checks a POST, cheap checks first, and makes the hints for workers.
 
 Dropped, counted by reason and answered 202, because Graph would only send it again:
 
     unreadable     an item that is not as documented
     route          no subscription has this route (any more)
     subscription   the item names no subscription of its tenant
-    client_state   it does not show that subscription's secret
-    token_missing  no validation token vouches for its tenant
+    client_state   it does not contain that subscription's client state
+    token_missing  no validation token proves its tenant
     token_…        a token is not valid (see `jwt.NotValid`): the whole POST is dropped
 
-A genuine POST that is replayed while its tokens are valid passes. It makes the worker read the user again, which is all that an
-older notification can do.
+A genuine POST that is replayed while its tokens are valid passes. It only makes the worker read the user again, as any
+older notification does.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _COMPLAIN_EVERY_S: Final = 60.0
 
 
 class Receiver:
-    """Takes the bodies of POSTs. Nothing is kept between two of them but routes, signing keys and when it complained."""
+    """Processes the bodies of POSTs. Between POSTs it keeps only routes, signing keys and the times of its last warnings."""
 
     def __init__(self, store: Store, routes: Routes, validation: Validation, max_items: int) -> None:
         self._store = store
@@ -60,8 +60,8 @@ class Receiver:
 
         Raises:
             Malformed: the body is not a collection of notifications.
-            StoreUnavailable: it cannot be kept; part of it may have been. Graph should send it again.
-            SourceUnreachable: nobody knows who signed its tokens. Graph should send it again.
+            StoreUnavailable: it could not be stored, or only in part. Graph should send it again.
+            SourceUnreachable: Entra's keys are missing, so its tokens cannot be verified. Graph should send it again.
         """
         post = parse(body, self._max_items)
         dropped: Counter[str] = Counter(unreadable=post.unreadable)
@@ -82,7 +82,7 @@ class Receiver:
         return len(known)
 
     async def _known(self, route_id: str, items: Sequence[Item], dropped: Counter[str]) -> list[tuple[Item, Route]]:
-        """Return the items that show the secret of one of our subscriptions, each with its route."""
+        """Return the items with the client state of one of our subscriptions, each with its route."""
         here = await self._routes.of(route_id)
         if here is None:
             dropped["route"] += len(items)
@@ -123,7 +123,7 @@ class Receiver:
             if not count:
                 continue
             metrics.DROPPED.add(count, reason)
-            # The reasons are few, and each is said once a minute, however much anybody sends.
+            # There are few reasons, and each is logged once a minute, regardless of the number of requests.
             if now - self._complained.get(reason, -_COMPLAIN_EVERY_S) >= _COMPLAIN_EVERY_S:
                 self._complained[reason] = now
                 log.warning("notifications_dropped", reason=reason, hint=_ADVICE.get(reason, ""))
@@ -133,7 +133,7 @@ def _trouble(item: Item, route: Route) -> str:
     """Return the reason why an item is not of a route's subscription; empty if it is."""
     if item.tenant_id != route.tenant_id:
         return "subscription"
-    # Graph may notify before it has answered who the subscription is.
+    # Graph may notify before its answer with the subscription's id has arrived.
     if route.subscription_id and item.subscription_id != route.subscription_id:
         return "subscription"
     same = hmac.compare_digest(item.client_state.encode(errors="replace"), route.client_state.encode())
@@ -141,7 +141,7 @@ def _trouble(item: Item, route: Route) -> str:
 
 
 def _best(item: Item, routes: Sequence[Route]) -> tuple[Route | None, str]:
-    """Return the route of an item that came at another one: Graph may put items of several subscriptions into one POST."""
+    """Return the route of an item that arrived at another route: Graph may put items of several subscriptions into one POST."""
     troubles = [_trouble(item, route) for route in routes]
     if "" in troubles:
         return routes[troubles.index("")], ""
@@ -151,14 +151,14 @@ def _best(item: Item, routes: Sequence[Route]) -> tuple[Route | None, str]:
 def _vouched(
     known: list[tuple[Item, Route]], vouched: frozenset[TenantId], dropped: Counter[str], *, tokens: bool
 ) -> list[tuple[Item, Route]]:
-    """Return the items whose tenant a token vouches for. Lifecycle notifications come without tokens."""
+    """Return the items whose tenant is proven by a token. Lifecycle notifications have no tokens."""
     kept = [(item, route) for item, route in known if item.tenant_id in vouched or (item.is_lifecycle and not tokens)]
     dropped["token_missing"] += len(known) - len(kept)
     return kept
 
 
 def _hints(known: Sequence[tuple[Item, Route]], trace: bytes) -> list[hints.Hint]:
-    """Return the hints for the worker of these items' tenant, which goes on with the trace."""
+    """Return the hints for the worker of these items' tenant, which continues the trace."""
     by_route: defaultdict[str, list[bytes]] = defaultdict(list)
     troubled: dict[str, None] = {}
     for item, route in known:

@@ -1,4 +1,4 @@
-"""Finds the subscription of a route, read from the store once for many notifications."""
+"""Finds the subscription of a route, and caches it for many notifications."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ T = TypeVar("T")
 
 
 class Routes:
-    """The routes that notifications come to, each remembered for a while, also that there is none.
+    """A cache of the subscriptions of routes, also of their absence.
 
-    A remembered route stays right for as long as it lives: tenant and client state never change. A route that
-    was dropped is known for `route_kept` longer, and its notifications are then the worker's to ignore.
+    A cached route stays correct, because its tenant and client state never change. A deleted route stays in the cache
+    for `route_kept`; the worker ignores its notifications.
 
-    Raises (from both): StoreUnavailable; nothing is remembered of that.
+    Raises (from both): StoreUnavailable, which is not cached.
     """
 
     def __init__(self, subscriptions: Subscriptions, settings: WebhookSettings) -> None:
@@ -38,12 +38,12 @@ class Routes:
         return await self._routes.get(route_id, lambda: self._subscriptions.route(route_id))
 
     async def of_tenant(self, tenant_id: TenantId) -> list[Route]:
-        """Return all routes of a tenant. A new one is seen after `absence_kept` at the latest."""
+        """Return all routes of a tenant. A new route appears within `absence_kept`."""
         return await self._tenants.get(tenant_id, lambda: self._subscriptions.routes(tenant_id))
 
 
 class _Remembered(Generic[T]):
-    """Values by key, of which the least used go first. Nobody reads twice at once what another is reading."""
+    """A cache that evicts the least recently used values. Concurrent reads of one key share one read."""
 
     def __init__(self, kept: timedelta, absence_kept: timedelta, most: int) -> None:
         self._kept_s = kept.total_seconds()
@@ -61,7 +61,7 @@ class _Remembered(Generic[T]):
         if task is None:
             task = self._reading[key] = asyncio.get_running_loop().create_task(self._read(key, read), name="route")
             task.add_done_callback(_seen)
-        # Whoever gave up waiting (its deadline) leaves the reading to the others.
+        # A caller that stops waiting at its deadline does not cancel the read for the others.
         return await asyncio.shield(task)
 
     async def _read(self, key: str, read: Callable[[], Awaitable[T]]) -> T:
@@ -77,6 +77,6 @@ class _Remembered(Generic[T]):
 
 
 def _seen(task: asyncio.Task[T]) -> None:
-    """Its error is for the callers that still wait; without any, it is dropped."""
+    """Its error goes to the callers that still wait; without any, it is dropped."""
     if not task.cancelled():
         task.exception()

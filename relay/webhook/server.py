@@ -29,9 +29,9 @@ async def receiving(settings: WebhookSettings, store: Store, graph: GraphSetting
     """Receive notifications while the context lasts, and yield the port.
 
     Args:
-        settings: where and how.
+        settings: address, TLS and limits.
         store: the relay's.
-        graph: Microsoft's side; may be anonymous.
+        graph: Microsoft's cloud and the app registration; may be anonymous.
 
     Raises:
         OSError: the port is taken.

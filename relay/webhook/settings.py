@@ -26,19 +26,20 @@ class WebhookSettings:
         tls_cert_pem: certificate chain; None serves plain HTTP, which belongs behind an ingress that speaks TLS.
         tls_key_pem: its private key.
         tls_files: files of both, which are read again when they change.
-        deadline: within it every request is answered. Graph calls a host slow when one answer in ten takes more than 3 s.
+        deadline: every request is answered within this time. Graph calls a host slow when one answer in ten takes more
+            than 3 s.
         max_body_bytes: longer bodies are refused. 1,000 notifications of the documented form take 1.5 MB, with full presence
             1.9 MB (measured); 4 MiB leave each twice that.
-        max_held_bytes: of all bodies together; beyond, the one that has been arriving for longest is asked to come back.
+        max_held_bytes: of all bodies together; beyond, the request that has been arriving for longest is answered 503.
         max_items: notifications in one POST.
         max_token_chars: the longest text of a handshake; Graph's has 120 characters.
         limits: of connections and requests.
-        proxies: of which a connection is not one customer's.
-        keep_alive: of an idle connection. Graph keeps few and uses them often.
-        grace: for requests under way at the end; `deadline` and a little.
-        routes: how many are remembered.
-        route_kept: for how long a route is remembered; what a deleted subscription's notifications cost at most.
-        absence_kept: time for which an unknown route is remembered.
+        proxies: addresses or networks whose connections carry requests of many clients.
+        keep_alive: time for which an idle connection stays open. Graph keeps few and uses them often.
+        grace: for requests under way when the server stops; `deadline` plus a margin.
+        routes: the number of routes that are cached.
+        route_kept: time for which a route is cached. Notifications of a deleted subscription are accepted for at most this time.
+        absence_kept: time for which the absence of a route is cached.
     """
 
     host: str = "0.0.0.0"  # noqa: S104  Graph comes from outside

@@ -1,4 +1,4 @@
-"""The spans of the webhook, beside those of its requests."""
+"""The spans of the webhook, in addition to those of its requests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ VERIFY: Final = SpanType(
 )
 PASS_ON: Final = SpanType(
     name="relay.webhook.pass_on",
-    meaning="The notifications of one tenant are appended to the inbox of its partition; its worker goes on from here",
+    meaning="The notifications of one tenant are appended to the inbox of its partition; its worker continues the trace",
     roles=(WEBHOOK,),
     kind=SpanKind.PRODUCER,
     attributes={"relay.notifications": "notifications"},

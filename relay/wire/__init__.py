@@ -1,5 +1,5 @@
-"""The item: the one form of an answer, in the store, in `changes` and on the wire.
+"""The item: the encoding of an answer, the same in the store, in `changes` and on the wire.
 
-decode.py  Decodes answers: for the owner that takes over, and for people's diagnostics
-encode.py  Encodes answers, once: their bytes are stored, carried in `changes` and written to every watching stream
+decode.py  Decodes answers: for a worker that takes over a partition, and for diagnostics
+encode.py  Encodes answers once: the same bytes are stored, added to `changes` and written to every watching stream
 """

@@ -1,4 +1,4 @@
-"""Decodes answers: for the owner that takes over, and for people's diagnostics. `encode` is the other direction."""
+"""Decodes answers: for a worker that takes over a partition, and for diagnostics. `encode` is the inverse."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Glance(NamedTuple):
-    """The little of an answer that a list of very many needs; one of the two is None."""
+    """The parts of an answer that long lists need; one of the two is None."""
 
     upn: str
     availability: Availability | None
@@ -43,7 +43,7 @@ def decode(item: bytes) -> Presence | Status:
     """Decode an item; the inverse of `encode`.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not an item.
     """
     answer = _answer(item)
     if answer.WhichOneof("answer") != "presence":
@@ -73,7 +73,7 @@ def glance(item: bytes) -> Glance:
     """Decode only UPN and availability or status of an item, at a quarter of the cost.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not an item.
     """
     answer = _answer(item)
     if answer.WhichOneof("answer") != "presence":

@@ -1,4 +1,4 @@
-"""Encodes answers, once: their bytes are stored, carried in `changes` and written to every watching stream.
+"""Encodes answers once: the same bytes are stored, added to `changes` and written to every watching stream.
 
 An item is a whole `answers` field of the protocol's `Batch`, tag and length included, because a repeated field is the
 concatenation of its encoded items (https://protobuf.dev/programming-guides/encoding/#last-one-wins).
@@ -14,7 +14,7 @@ from relay.wire.decode import decode
 __all__ = ["decode", "encode_presence", "encode_status"]
 
 _TAG: Final = b"\x12"
-"""Field 2 of `Batch`, length-delimited; a test holds it to what protobuf writes."""
+"""Field 2 of `Batch`, length-delimited; a test compares it with protobuf's encoding."""
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def encode_presence(presence: Presence) -> bytes:
     """Return the item of a user who has a presence."""
     answer = wire.UserAnswer(user_id=presence.user_id)
-    message = answer.presence  # filled in place: a message given to a constructor is copied
+    message = answer.presence  # filled in place, because a constructor copies messages
     message.upn = presence.upn
     message.availability = int(presence.availability)  # type: ignore[assignment]
     message.raw_availability = presence.raw_availability

@@ -171,7 +171,7 @@ async def test_a_process_that_does_not_stop_in_time_is_killed_and_said_so() -> N
         await eventually(lambda: supervisor.is_running)
         pid = pid_of(supervisor, 1)
         stop.set()
-        with pytest.raises(ProcessesFailed, match="Process 1 did not stop in order: signal SIGKILL") as caught:
+        with pytest.raises(ProcessesFailed, match="Process 1 did not stop cleanly: signal SIGKILL") as caught:
             await task
         assert caught.value.exit_code == 1
         assert not is_alive(pid)

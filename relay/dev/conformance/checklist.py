@@ -1,4 +1,4 @@
-"""Scenario -> its rules, and the findings put together."""
+"""Scenario -> its rules, and the combined findings."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ RULES: Final[Mapping[str, Sequence[Judge]]] = {
     "silent": (rules.notices_silence, rules.resumes),
     "revoke": (rules.stops,),
 }
-"""Of each scenario; `rules.valid_requests` is added to each."""
+"""Rules of each scenario; `rules.valid_requests` applies to all."""
 RESUMING: Final = (rules.resumes, rules.holds_users)
-"""What is not asked of a simple client, which asks for everything again."""
+"""Rules that do not apply to a simple client, which requests everything again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class CheckedRule:
     scenario: str
     rule: str
     asks: str
-    """What is asked of the suite, as a sentence about it."""
+    """The requirement, as a sentence about the suite."""
     verdict: Judged
     why: str
 

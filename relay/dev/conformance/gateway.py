@@ -1,4 +1,4 @@
-"""The way to the edge, which can be cut, closed, frozen and slowed down. It passes bytes on and knows nothing of TLS."""
+"""A TCP proxy before the edge, which can be cut, closed, frozen and slowed down. It forwards bytes without decrypting TLS."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ class Gateway:
     """A TCP server on loopback in front of an edge, as an async context manager."""
 
     def __init__(self, port: int, accepted: Callable[[], None]) -> None:
-        """Make one that does not listen yet.
+        """Prepare a server that does not listen yet.
 
         Args:
-            port: where to listen; 0 is any free port.
-            accepted: is called for each connection, also for those that are closed at once.
+            port: the port to listen on; 0 is any free port.
+            accepted: called for each connection, also for those that are closed at once.
         """
         self.to_port = 0
         """The edge's port, for connections from now on."""
         self.is_closed = False
         """Whether connections are reset as soon as they come."""
         self.holds_back = False
-        """Whether something that the relay sent is held back at the moment."""
+        """Whether data of the relay is being held back."""
         self._delay_s = 0.0
         self._is_at_full_speed = asyncio.Event()
         self._port = port
@@ -42,7 +42,7 @@ class Gateway:
 
     @property
     def port(self) -> int:
-        """Return where it listens."""
+        """Return the listening port."""
         assert self._server is not None
         port: int = self._server.sockets[0].getsockname()[1]
         return port
@@ -53,12 +53,12 @@ class Gateway:
             one.reset()
 
     def freeze(self) -> None:
-        """Leave the connections open and pass nothing on any more, in neither direction. New ones are served."""
+        """Leave the connections open and stop forwarding in both directions. New connections are served."""
         for one in self._connections:
             one.goes_on.clear()
 
     def slow_down(self, delay_s: float) -> None:
-        """Hold back each piece of what the relay sends for so long from now on. 0 passes on at once what is held back, too."""
+        """Delay each piece that the relay sends by this time from now on. 0 ends the delay, also for held-back data."""
         self._delay_s = delay_s
         if delay_s:
             self._is_at_full_speed.clear()
@@ -117,7 +117,7 @@ class Gateway:
 
 
 class _Connection:
-    """One connection of a suite and the one behind it."""
+    """One connection of a suite, and the matching connection to the edge."""
 
     def __init__(self, task: asyncio.Task[None], writer: asyncio.StreamWriter) -> None:
         self.task = task
@@ -127,7 +127,7 @@ class _Connection:
         self._writer = writer
 
     def reset(self) -> None:
-        """Reset both sides. Harmless when they are closed."""
+        """Reset both sides. Does nothing when they are closed."""
         for writer in (self._writer, self.back):
             if writer is None:
                 continue

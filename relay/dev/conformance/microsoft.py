@@ -1,4 +1,4 @@
-"""A played worker: it knows everybody who is asked for, and writes to the store what a real one writes."""
+"""A simulated worker: it knows every requested user, and writes to the store like a real worker."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _SHOWN: Final = (
 
 
 class PlayedMicrosoft:
-    """Microsoft and the worker that reads it. Everybody is available first, then busy, and so on."""
+    """Simulates Microsoft and the worker. All users are first available, then busy, and so on."""
 
     def __init__(self, store: Store, marks: RingMarks) -> None:
         self._store = store
@@ -51,7 +51,7 @@ class PlayedMicrosoft:
         self._knowing = asyncio.Lock()
 
     async def begin(self) -> IssuedKey:
-        """Have an organisation, its partition, and a suite key, which is returned."""
+        """Create an organisation, its partition, and a suite key; return the key."""
         lease = await Leases(self._store).acquire(keys.partition_of(TENANT), "conformance", _LEASE)
         assert lease is not None, "the store is new"
         self._lease = lease
@@ -60,17 +60,17 @@ class PlayedMicrosoft:
         return await self._keys.issue(TENANT, "conformance")
 
     async def revoke(self, key_id: str) -> None:
-        """End a suite key."""
+        """Revoke a suite key."""
         await self._keys.revoke(key_id)
 
     async def lose_history(self) -> None:
-        """Begin a new epoch: suites are reset, as after a restored backup."""
+        """Begin a new epoch, so that suites are reset, as after a restored backup."""
         await self._presences.renew_epoch(self._lease)
         if self._people:
             await self.change()
 
     async def know(self, asked: Iterable[str]) -> None:
-        """Make people of the names that nobody asked for before. What can be nobody's name is left to the edge."""
+        """Create users for newly requested names. The edge handles invalid names."""
         async with self._knowing:
             new = {name: _user_of(name) for name in map(normalise, asked) if name is not None}
             new = {name: user for name, user in new.items() if name not in self._people}
@@ -79,12 +79,12 @@ class PlayedMicrosoft:
                 await self._write(new)
 
     async def change(self) -> None:
-        """Change everybody's presence."""
+        """Change the presence of all users."""
         self._polls += 1
         await self._found(self._people)
 
     async def rename(self, name: str, *, to_nobody: bool = False) -> str:
-        """Let a name stand for somebody else, or for nobody; return the new user id, or the reason's name."""
+        """Give a name to another user, or to none; return the new user id, or the reason's name."""
         known = normalise(name)
         assert known is not None
         new: Resolution = Status.NOT_FOUND if to_nobody else UserId(str(uuid.uuid4()))
@@ -93,12 +93,12 @@ class PlayedMicrosoft:
         return presence_pb2.UnknownReason.Name(cast("Any", new.value)) if isinstance(new, Status) else new
 
     async def throttle(self, *, on: bool) -> None:
-        """Have Microsoft throttle the organisation, or stop that."""
+        """Start or stop Microsoft's throttling of the organisation."""
         self._status = Status.THROTTLED if on else Status.NONE
         await self._contact()
 
     async def beat(self) -> None:
-        """Say for ever that the organisation is read."""
+        """Renew the organisation's contact until cancelled."""
         while True:
             await self._contact()
             await asyncio.sleep(_BEAT_S)

@@ -1,4 +1,4 @@
-"""Notes each call at the edge, and refuses calls when told. It stands before the edge's own gate, so refused calls are seen too."""
+"""Records each call at the edge, and refuses calls on request. It runs before the edge's own gate, so it also records refused calls."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ _Outcome: Final = api.WatchPresenceResponse.Outcome
 
 
 class Observer(grpc.aio.ServerInterceptor):  # type: ignore[misc, unused-ignore]
-    """Writes down what suites send and what the edge answers."""
+    """Records the requests of suites and the edge's responses."""
 
     def __init__(self, asked: Callable[[Iterable[str]], Awaitable[None]]) -> None:
-        """Make an observer of a run that begins now.
+        """Start to observe a run.
 
         Args:
-            asked: is called with the names of each request, before the edge sees it.
+            asked: called with the names of each request, before the edge sees it.
         """
         self.calls: list[SeenCall] = []
         self.connections: list[float] = []
         self.refusals: list[RelayError] = []
-        """The errors of the next calls, which are refused."""
+        """The errors with which the next calls are refused."""
         self._asked = asked
         self._began = time.monotonic()
         self._news = asyncio.Event()
@@ -48,16 +48,16 @@ class Observer(grpc.aio.ServerInterceptor):  # type: ignore[misc, unused-ignore]
         return time.monotonic() - self._began
 
     def accepted(self) -> None:
-        """Note a connection."""
+        """Record a connection."""
         self.connections.append(self.now_s())
         self.noted()
 
     def noted(self) -> None:
-        """Wake those who wait for something to happen."""
+        """Wake the tasks that wait for a change."""
         self._news.set()
 
     async def until(self, condition: Callable[[], object], within_s: float) -> bool:
-        """Wait until something holds; return False when it does not within the time."""
+        """Wait until a condition holds; return False when it does not within the time."""
         try:
             async with asyncio.timeout(within_s):
                 while not condition():
@@ -70,7 +70,7 @@ class Observer(grpc.aio.ServerInterceptor):  # type: ignore[misc, unused-ignore]
     async def intercept_service(
         self, continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]], handler_call_details: Any
     ) -> Any:
-        """Return the method's handler, with somebody who listens."""
+        """Return the method's handler, wrapped to record its messages."""
         handler = await continuation(handler_call_details)
         service, _, method = handler_call_details.method.lstrip("/").partition("/")
         if service != SERVICE or handler is None:
@@ -96,7 +96,7 @@ class Observer(grpc.aio.ServerInterceptor):  # type: ignore[misc, unused-ignore]
         return grpc.stream_stream_rpc_method_handler(observed)
 
     async def received(self, call: SeenCall, raw: Any) -> None:
-        """Note what a suite sent, or that it half-closed."""
+        """Record a suite's request, or its half-close."""
         if raw is grpc.aio.EOF:
             call.half_closed_s = self.now_s()
         elif call.method == "StreamPresence":
@@ -115,7 +115,7 @@ class Observer(grpc.aio.ServerInterceptor):  # type: ignore[misc, unused-ignore]
         await self._asked({*seen.names, *request.change.subscribe_users})
 
     def sent(self, call: SeenCall, response: api.WatchPresenceResponse) -> None:
-        """Note what the relay sent."""
+        """Record a response of the relay."""
         now_s = self.now_s()
         if response.HasField("started"):
             call.outcomes.append((now_s, _Outcome.Name(response.started.outcome)))
@@ -135,7 +135,7 @@ class Observer(grpc.aio.ServerInterceptor):  # type: ignore[misc, unused-ignore]
 
 
 class _SeenContext:
-    """A call's context: what is read and written through it is noted."""
+    """A call's context that records all messages read and written through it."""
 
     def __init__(self, context: Any, call: SeenCall, observer: Observer) -> None:
         self._context = context
@@ -147,12 +147,12 @@ class _SeenContext:
 
     async def read(self) -> Any:
         raw = await self._context.read()
-        with suppress(DecodeError):  # no message at all: the edge says so
+        with suppress(DecodeError):  # not a message: the edge refuses it
             await self._observer.received(self._call, raw)
         return raw
 
     async def write(self, raw: bytes) -> None:
-        # Noted first: the suite may act on it before this task has its turn again.
+        # Recorded first, because the suite may react before this task runs again.
         self._observer.sent(self._call, api.WatchPresenceResponse.FromString(raw))
         await self._context.write(raw)
 
@@ -162,7 +162,7 @@ class _SeenContext:
 
 
 def _ending(trailing: Iterable[tuple[str, Any]]) -> tuple[str, float] | None:
-    """Return the reason, and the wait that is asked for in seconds; None when no reason is given."""
+    """Return the reason, and the requested wait in seconds; None without a reason."""
     raw = dict(trailing).get(DETAILS_KEY)
     reason, retry_s = "", 0.0
     for detail in status_pb2.Status.FromString(raw).details if raw else ():

@@ -1,4 +1,4 @@
-"""The vendor's program as a child process. It is ended with the run."""
+"""The vendor's program as a child process, which ends with the run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _STOP_S: Final = 5.0
 
 
 def filled(command: Sequence[str], words: Mapping[str, str]) -> list[str]:
-    """Return the command with `{address}` and the like replaced, wherever they stand."""
+    """Return the command with all placeholders such as `{address}` replaced."""
     found = []
     for part in command:
         text = part
@@ -30,7 +30,7 @@ def filled(command: Sequence[str], words: Mapping[str, str]) -> list[str]:
 
 @asynccontextmanager
 async def running_program(command: Sequence[str], log: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run a program whose output goes into a file. Proxies of this machine are not for it: the relay is on loopback.
+    """Run a program with its output in a file. Proxy variables are removed, because the relay is on loopback.
 
     Raises:
         DevTrouble: it cannot be started.

@@ -1,4 +1,4 @@
-"""The record of a suite: its calls, its connections, and what was done to it. All times are seconds since the run began."""
+"""The record of a suite: its calls, its connections, and the disturbances. All times are seconds since the run began."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class SeenStart:
 
     @property
     def names(self) -> set[str]:
-        """Return all names that it asks for."""
+        """Return all names that it requests."""
         return {*self.subscribed, *self.held}
 
 
@@ -41,14 +41,14 @@ class SeenCall:
     start: SeenStart = field(default_factory=SeenStart)
     changes: int = 0
     tokens: list[tuple[float, str]] = field(default_factory=list)
-    """The resume tokens that the relay gave, with their times; each once, in order."""
+    """The relay's resume tokens with their times; each once, in order."""
     told: dict[str, str] = field(default_factory=dict)
-    """Name -> user id, or the name of an `UnknownReason`, as the relay said last."""
+    """Name -> user id, or the name of an `UnknownReason`, from the relay's last response."""
     outcomes: list[tuple[float, str]] = field(default_factory=list)
     complete_s: float | None = None
     """When the last snapshot was complete; None before, and after a reset."""
     reasons: list[str] = field(default_factory=list)
-    """Of each `tenant_status`; empty when all was well."""
+    """The trouble in each `tenant_status`; empty when all was well."""
     drain_s: float | None = None
     drain_delay_s: float = 0.0
     half_closed_s: float | None = None
@@ -56,27 +56,27 @@ class SeenCall:
     ending: str = ""
     """The name of an `ErrorReason`, `OK` or `CANCELLED`."""
     retry_s: float = 0.0
-    """The wait that the relay asked for with the ending."""
+    """The wait that the relay requested with the ending."""
 
     @property
     def known(self) -> dict[str, str]:
-        """Return what its suite knows of names: what it held, and what it was told since."""
+        """Return the suite's knowledge of names: its held names, updated by the relay's responses."""
         return {**self.start.held, **self.told}
 
     @property
     def is_open(self) -> bool:
-        """Return whether it goes on."""
+        """Return whether the call is open."""
         return self.ended_s is None
 
     @property
     def is_settled(self) -> bool:
-        """Return whether its suite has everything."""
+        """Return whether the suite has received everything."""
         return self.is_open and self.complete_s is not None and bool(self.tokens)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Episode:
-    """One scenario as it went."""
+    """The record of one scenario."""
 
     scenario: str
     began_s: float
@@ -84,19 +84,19 @@ class Episode:
     calls: Sequence[SeenCall]
     """All calls of the run until the scenario ended, in order."""
     connections: Sequence[float]
-    """When connections were accepted, also those that were closed at once; of the whole run."""
+    """Times of accepted connections of the whole run, including those that were closed at once."""
     done_s: Sequence[float]
-    """When the relay did what the scenario is about, each time."""
+    """Times of the scenario's disturbances."""
     limit_s: float = 0.0
-    """How long that lasted, or how long the suite had; see the scenario."""
+    """Duration of the disturbance, or time limit of the suite; see the scenario."""
     over_s: float | None = None
-    """When the disturbance was over, where it lasts."""
+    """End of the disturbance, if it lasts."""
     kept_s: tuple[float, float] | None = None
-    """From when to when the suite had no reason to open another stream, whatever the relay said."""
+    """The period in which the suite had no reason to open another stream."""
     renamed: Mapping[str, str] = field(default_factory=dict)
-    """Name -> what it came to stand for during the scenario."""
+    """Name -> its new meaning during the scenario."""
     trouble: str = ""
-    """Why the scenario could not be played to its end; empty when it was."""
+    """The reason why the scenario was not completed; empty when it was."""
 
     def opened_after(self, time_s: float) -> list[SeenCall]:
         """Return the calls that were opened after a moment."""
@@ -111,6 +111,6 @@ class Episode:
         ]
 
     def waits(self) -> list[float]:
-        """Return how long after each disturbance the first connection came; those without one are left out."""
+        """Return the time from each disturbance to the next connection; disturbances without one are left out."""
         firsts = [next((at - done for at in self.connections if at > done), None) for done in self.done_s]
         return [wait for wait in firsts if wait is not None]

@@ -1,4 +1,4 @@
-"""The relay of a run: Valkey, the edge, the gateway before it, and what the scenarios may do to them."""
+"""The relay of a run: Valkey, the edge, the gateway before it, and the faults that scenarios cause."""
 
 from __future__ import annotations
 
@@ -32,51 +32,52 @@ KEY_FILE: Final = "conformance.key"
 
 
 class NoStream(Exception):
-    """The suite has no stream, or did not do what the scenario needs; the text says what was missing."""
+    """The suite has no stream, or did not do what the scenario requires; the text states what was missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Durations of the scenarios, in seconds. Tests have shorter ones."""
+    """Durations of the scenarios, in seconds. Tests use shorter ones."""
 
     settle_s: float = 1.0
-    """Pause before each disturbance, in which a suite applies what it got."""
+    """Pause before each disturbance, in which a suite applies the responses."""
     patience_s: float = 75.0
-    """Time for a suite to come back: its longest wait is 30 s, and a random one may follow another."""
+    """Time limit for a suite to reconnect: its longest wait is 30 s, and it may need two waits."""
     drain_s: float = 20.0
     connection_age_s: float = 5.0
     gone_s: float = 30.0
     throttle_s: float = 10.0
     slow_s: float = 2.0
-    """For which each piece of a slow relay's answer is held back."""
+    """Delay of each piece of a slow relay's answer."""
     silent_s: float = 120.0
-    """Time for a suite to notice silence: a ping after 30 s and its timeout, or three times the interval of `progress`, and a wait."""
+    """Time limit for a suite to detect silence: a ping after 30 s and its timeout, or three times the interval of
+    `progress`, and a wait."""
     progress_s: float = 25.0
     revoked_s: float = 40.0
-    """How long nobody may come back whose key was revoked: longer than the longest wait."""
+    """Time in which a suite with a revoked key must not return: longer than the longest wait."""
 
     def scaled(self, factor: float) -> Times:
-        """Return the times multiplied, but for the patience."""
+        """Return the times multiplied, except the patience."""
         return replace(
             self, **{one.name: getattr(self, one.name) * factor for one in fields(self) if one.name != "patience_s"}
         )
 
 
 class PlayedRelay:
-    """Everything that runs in a run of scenarios, as an async context manager."""
+    """All parts of a run of scenarios, as an async context manager."""
 
     def __init__(self, folder: Path, port: int, times: Times) -> None:
         """Prepare a relay that does not run yet.
 
         Args:
-            folder: keeps the certificate from run to run, and the key of this one.
+            folder: stores the certificate for all runs, and the key of this run.
             port: where suites connect, on 127.0.0.1; 0 is any free port.
             times: of the scenarios.
         """
         self.times = times
         self.observer = Observer(self._know)
         self.given_up: Callable[[], str] = str
-        """Returns why no suite will come any more; empty while one may."""
+        """Returns why no suite will connect any more; empty while one may."""
         self._folder = Folder(folder)
         self._gateway = Gateway(port, self.observer.accepted)
         self._stack = AsyncExitStack()
@@ -128,14 +129,14 @@ class PlayedRelay:
 
     @property
     def current(self) -> SeenCall | None:
-        """Return the newest stream whose suite has everything."""
+        """Return the newest stream whose suite has received everything."""
         return next((call for call in reversed(self.observer.calls) if call.is_settled), None)
 
     async def until(self, condition: Callable[[], object], missing: str, within_s: float | None = None) -> None:
-        """Wait until the suite did something.
+        """Wait for an action of the suite.
 
         Raises:
-            NoStream: it did not within the time, or its program has ended; `missing` is the text.
+            NoStream: the action did not happen in time, or the suite's program has ended; `missing` is the text.
         """
         within_s = self.times.patience_s if within_s is None else within_s
         done = await self.observer.until(lambda: condition() or self.given_up(), within_s)
@@ -143,7 +144,7 @@ class PlayedRelay:
             raise NoStream(self.given_up() or f"{missing} within {within_s:g} s")
 
     async def settled(self, after_s: float = -1.0) -> SeenCall:
-        """Wait for a stream that was opened after a moment and whose suite has everything.
+        """Wait for a stream that was opened after a moment and whose suite has received everything.
 
         Raises:
             NoStream: none came.
@@ -161,7 +162,7 @@ class PlayedRelay:
     # What they do
 
     async def ready(self) -> SeenCall:
-        """Wait for a stream, change everybody's presence, and give the suite a moment to apply it.
+        """Wait for a stream, change the presence of all users, and give the suite a moment to apply it.
 
         Raises:
             NoStream: the suite has none.
@@ -169,12 +170,12 @@ class PlayedRelay:
         call = await self.settled()
         before = len(call.tokens)
         await self.microsoft.change()
-        await self.until(lambda: len(call.tokens) > before or not call.is_open, "the relay had nothing to say")
+        await self.until(lambda: len(call.tokens) > before or not call.is_open, "the relay had nothing to send")
         await asyncio.sleep(self.times.settle_s)
         return call
 
     async def move(self) -> None:
-        """Start another edge and drain the one that runs, as an update of the relay does; return when that has ended."""
+        """Start another edge and drain the running one, as in an update of the relay; return when that has ended."""
         old, self._edge = self._edge, await self._started()
         await old.__aexit__(None, None, None)
 
@@ -183,17 +184,17 @@ class PlayedRelay:
         self._gateway.cut()
 
     def close(self, *, on: bool) -> None:
-        """Be gone: break all connections, and each new one at once; or be there again."""
+        """Make the relay unreachable, by resetting all connections and each new one; or make it reachable again."""
         self._gateway.is_closed = on
         if on:
             self._gateway.cut()
 
     def freeze(self) -> None:
-        """Go silent on all connections."""
+        """Stop sending on all connections, without closing them."""
         self._gateway.freeze()
 
     def slow_down(self, delay_s: float) -> None:
-        """Hold back each piece of what the relay sends for so long."""
+        """Delay each piece that the relay sends by this time."""
         self._gateway.slow_down(delay_s)
 
     def refuse(self, error: RelayError, times: int) -> None:
@@ -201,7 +202,7 @@ class PlayedRelay:
         self.observer.refusals = [error] * times
 
     async def revoke(self) -> None:
-        """End the suite key and the streams that use it."""
+        """Revoke the suite key, which ends the streams that use it."""
         await self.microsoft.revoke(self._key_id)
         await self._edge.sweep()
 

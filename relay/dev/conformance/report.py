@@ -34,7 +34,7 @@ def as_text(checks: Sequence[CheckedRule]) -> str:
 
 
 def as_json(checks: Sequence[CheckedRule]) -> str:
-    """Return one object. It holds neither the key nor who is watched, but for names that a failed check is about."""
+    """Return one object. It contains neither the key nor watched names, except names that a failed check is about."""
     whole = {
         "passes": passes(checks),
         "verdict": verdict(checks),
@@ -54,7 +54,7 @@ def as_json(checks: Sequence[CheckedRule]) -> str:
 
 
 def as_html(checks: Sequence[CheckedRule]) -> str:
-    """Return a page that needs nothing else: no script, no font, no picture."""
+    """Return a self-contained page: no scripts, fonts or images."""
     rows = []
     for scenario, group in groupby(checks, lambda check: check.scenario):
         rows.append(f'<tr><th colspan="3" scope="rowgroup">{_e(scenario)}: {_e(meaning(scenario))}</th></tr>')
@@ -68,7 +68,7 @@ def as_html(checks: Sequence[CheckedRule]) -> str:
 
 
 def verdict(checks: Sequence[CheckedRule]) -> str:
-    """Return the whole in a sentence."""
+    """Return the result in one sentence."""
     counts = Counter(check.verdict for check in checks)
     failing = list(dict.fromkeys(check.scenario for check in checks if check.verdict is Judged.FAIL))
     unseen = f" {counts[Judged.UNSEEN]} could not be seen." if counts[Judged.UNSEEN] else ""

@@ -1,6 +1,6 @@
-"""The rules: what was recorded of a suite -> findings. Each is a function of one episode, and asks for what docs/suites.md asks for.
+"""The rules: record of a suite -> findings. Each is a function of one episode, and checks a requirement of docs/suites.md.
 
-A rule that judges chance leaves room for it. A suite that waits as the guide says fails one of them once in a thousand runs.
+Rules about random times have a tolerance. A suite that follows the guide fails one of them once in a thousand runs.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ class Judged(enum.StrEnum):
     PASS = "pass"  # noqa: S105
     FAIL = "fail"
     UNSEEN = "not seen"
-    """The suite did nothing by which this could be judged; the reason says what was missing."""
+    """The rule could not be judged; the reason states what was missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A rule's verdict, and the reason."""
+    """A rule's verdict and its reason."""
 
     verdict: Judged
     why: str
@@ -40,15 +40,15 @@ Judge: TypeAlias = "Callable[[Episode], Finding]"
 FIRST_WAIT_S: Final = 0.5
 LONGEST_WAIT_S: Final = 30.0
 AT_ONCE_S: Final = 0.05
-"""Waits below this on average are none: a random wait of at most 0.5 s has 0.25 s."""
+"""A lower average counts as no wait: a random wait of at most 0.5 s has 0.25 s."""
 FEW: Final = 4
-"""Attempts that a relay which is gone always gets: chance, and more than one stream."""
+"""Attempts that are always allowed while the relay is gone: for chance, and for more than one stream."""
 _ALLOWANCE_S: Final = 1.0
-"""For opening a connection on a busy machine."""
+"""Tolerance for opening a connection on a busy machine."""
 _EARLY_S: Final = 0.05
-"""What clocks and timers may differ by."""
+"""Tolerance for clocks and timers."""
 _APPLIED_S: Final = 0.5
-"""Time after which a token that was given has been applied."""
+"""Time after which a suite must have applied a token."""
 INVALID: Final = {
     "ERROR_REASON_START_EXPECTED": "a first request that is no valid start",
     "ERROR_REASON_ACTION_EXPECTED": "a later request that is no valid change",
@@ -61,17 +61,17 @@ _LEFT_TOO_LATE: Final = ("ERROR_REASON_SHUTDOWN", "ERROR_REASON_REBALANCE")
 
 
 def passed(why: str) -> Finding:
-    """Return that the suite does what is asked."""
+    """Return a pass."""
     return Finding(Judged.PASS, why)
 
 
 def failed(why: str) -> Finding:
-    """Return that it does not."""
+    """Return a failure."""
     return Finding(Judged.FAIL, why)
 
 
 def unseen(why: str) -> Finding:
-    """Return that nobody knows."""
+    """Return that the rule could not be judged."""
     return Finding(Judged.UNSEEN, why)
 
 
@@ -97,7 +97,7 @@ def names_users(episode: Episode) -> Finding:
     if not episode.calls:
         return unseen(episode.trouble or "No stream was opened.")
     asked = len(episode.calls[0].start.names)
-    return passed(f"It asks for {_count(asked, 'user')}.") if asked else failed("The first start names nobody.")
+    return passed(f"It asks for {_count(asked, 'user')}.") if asked else failed("The first start names no users.")
 
 
 def keeps_requests_open(episode: Episode) -> Finding:
@@ -143,21 +143,21 @@ def resumes(episode: Episode) -> Finding:
 
 
 def holds_users(episode: Episode) -> Finding:
-    """It names the users whose answers it holds, as what they stand for, and asks for all others."""
+    """It names the users whose answers it holds, with their ids, and requests all others."""
     pairs = _pairs(episode)
     if not pairs:
         return _nobody(episode)
     for _, before, after in pairs:
         stream, start = f"Stream {after.number + 1}", after.start
         if missing := before.start.names - start.names:
-            return failed(f"{stream} no longer asks for {_some(missing)}, which the one before did.")
+            return failed(f"{stream} no longer requests {_some(missing)}, which the one before did.")
         if start.token and not start.held:
             return failed(f"{stream} came with a token and no held users: every answer had to be sent again.")
         wrong = {name for name, to in start.held.items() if before.known.get(name, to) != to}
         if wrong:
-            return failed(f"{stream} holds {_some(wrong)} as somebody else than the relay said.")
+            return failed(f"{stream} holds {_some(wrong)} as a different user than the relay reported.")
     held = min(len(after.start.held) for _, _, after in pairs)
-    return passed(f"{_count(held, 'user')} held." if held else "It holds nothing, and asks for everybody anew.")
+    return passed(f"{_count(held, 'user')} held." if held else "It holds nothing, and requests all users again.")
 
 
 def waits(episode: Episode) -> Finding:
@@ -172,10 +172,10 @@ def waits(episode: Episode) -> Finding:
 
 
 def waits_at_random(episode: Episode) -> Finding:
-    """Its waits differ, so that suites which lost the relay together do not come back together."""
+    """Its waits differ, so that suites that lost the relay together do not reconnect together."""
     seen = episode.waits()
     if len(seen) < 3:
-        return unseen(episode.trouble or "Too few breaks to tell.")
+        return unseen(episode.trouble or "Too few breaks to judge.")
     mean = sum(seen) / len(seen)
     if mean < AT_ONCE_S:
         return unseen("It does not wait.")
@@ -194,7 +194,7 @@ def comes_back(episode: Episode) -> Finding:
 
 
 def obeys_retry_info(episode: Episode) -> Finding:
-    """It waits as long as the relay asks for when it refuses a stream (`RetryInfo`)."""
+    """It waits as long as the relay requests when it refuses a stream (`RetryInfo`)."""
     refused = [call for call in episode.opened_after(episode.done_s[0]) if call.retry_s and call.ended_s is not None]
     pairs = [(call, next((later for later in episode.calls if later.number > call.number), None)) for call in refused]
     found = [(call, later) for call, later in pairs if later is not None]
@@ -208,7 +208,7 @@ def obeys_retry_info(episode: Episode) -> Finding:
 
 
 def does_not_hammer(episode: Episode) -> Finding:
-    """It tries more and more seldom while the relay is gone."""
+    """It retries less and less often while the relay is unreachable."""
     if episode.over_s is None:
         return _nobody(episode)
     tries = sum(episode.done_s[0] < at <= episode.over_s for at in episode.connections)
@@ -220,7 +220,7 @@ def does_not_hammer(episode: Episode) -> Finding:
 
 
 def most_tries(window_s: float) -> int:
-    """Return how many times a suite may try in a time: twice as often as waits that double from 0.5 s, and some more by chance."""
+    """Return how many attempts a suite may make in a time: twice as many as with waits that double from 0.5 s, and some more for chance."""
     return FEW + math.ceil(2 * math.log2(window_s / FIRST_WAIT_S + 1)) + int(window_s / LONGEST_WAIT_S)
 
 
@@ -288,7 +288,7 @@ def is_patient(episode: Episode) -> Finding:
 
 
 def follows_names(episode: Episode) -> Finding:
-    """It obeys what the relay says of names: whom one stands for now, and that one stands for nobody any more."""
+    """It applies the relay's changes of names: to another user, or to no user."""
     pairs = _pairs(episode)
     if not pairs or not episode.renamed:
         return _nobody(episode)
@@ -296,15 +296,15 @@ def follows_names(episode: Episode) -> Finding:
     for name, new in episode.renamed.items():
         held = start.held.get(name)
         if held is not None and held != new:
-            told = "nobody" if new.startswith("UNKNOWN_REASON_") else "somebody else"
-            return failed(f"{name} came to stand for {told}, and the suite still holds what it stood for before.")
+            told = "no user" if new.startswith("UNKNOWN_REASON_") else "another user"
+            return failed(f"{name} now stands for {told}, and the suite still holds its former meaning.")
         if held is None and name not in start.subscribed:
-            return failed(f"{name} came to stand for somebody else, and the suite no longer asks for it.")
+            return failed(f"{name} was given to another user, and the suite no longer requests it.")
     return passed(f"{_count(len(episode.renamed), 'name')} changed, and it holds none of them wrongly.")
 
 
 def notices_silence(episode: Episode) -> Finding:
-    """It notices a connection that died without a word."""
+    """It detects a connection that broke silently."""
     if not episode.done_s:
         return _nobody(episode)
     later = episode.opened_after(episode.done_s[0])
@@ -317,7 +317,7 @@ def notices_silence(episode: Episode) -> Finding:
 
 
 def stops(episode: Episode) -> Finding:
-    """It does not come back with a key that was revoked."""
+    """It does not reconnect with a revoked key."""
     if not episode.done_s:
         return _nobody(episode)
     end_s = episode.done_s[0]
@@ -334,7 +334,7 @@ _WAIT: Final = "Wait a random time of at most 0.5 s, and double that limit up to
 
 
 def _pairs(episode: Episode) -> list[tuple[float, SeenCall, SeenCall]]:
-    """Return each disturbance that was followed by a stream, with the stream before and that one."""
+    """Return each disturbance that was followed by a stream, with the streams before and after it."""
     found: list[tuple[float, SeenCall, SeenCall]] = []
     for done_s in episode.done_s:
         before = episode.open_at(done_s)

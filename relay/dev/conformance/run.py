@@ -1,4 +1,4 @@
-"""The whole of a run: the relay, the suite's program, the scenarios, the checklist."""
+"""A whole run: the relay, the suite's program, the scenarios, the checklist."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ class KitOptions:
     """The options of the command.
 
     Attributes:
-        folder: for certificate and key, and what the suite's program prints.
-        port: where suites connect; 0 is any free port.
-        scenarios: names of those to play; all when empty.
+        folder: for certificate, key and the output of the suite's program.
+        port: the port for suites; 0 is any free port.
+        scenarios: names of the scenarios to run; all when empty.
         by_hand: whether a person types the scenarios.
         command: the suite's program; empty when a person starts it.
-        simple: whether the suite is a simple client, of which resuming is not asked.
-        times: of the scenarios.
+        simple: whether the suite is a simple client, which need not resume.
+        times: durations of the scenarios.
     """
 
     folder: Path
@@ -88,7 +88,7 @@ async def _ended_in_order(work: Coroutine[Any, Any, T]) -> T:
     """Run `work`; SIGTERM ends it as Ctrl-C does, so that the suite's program is ended too."""
     task = asyncio.current_task()
     assert task is not None
-    with suppress(NotImplementedError):  # Windows knows no such signal
+    with suppress(NotImplementedError):  # Windows does not have this signal
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     try:
         return await work
@@ -97,12 +97,12 @@ async def _ended_in_order(work: Coroutine[Any, Any, T]) -> T:
 
 
 async def conformance(options: KitOptions, say: Callable[[str], None], suite: Suite) -> list[CheckedRule]:
-    """Play the scenarios to a suite, and return the checklist.
+    """Run the scenarios against a suite, and return the checklist.
 
     Args:
         options: of the command.
         say: tells a person what is going on.
-        suite: is entered when suites may connect, and left when the last scenario was played.
+        suite: entered when suites may connect, and left after the last scenario.
 
     Raises:
         DevTrouble: see `examine`.
@@ -122,7 +122,7 @@ async def conformance(options: KitOptions, say: Callable[[str], None], suite: Su
 
 @asynccontextmanager
 async def program(relay: PlayedRelay, options: KitOptions, say: Callable[[str], None]) -> AsyncIterator[None]:
-    """Run the suite's program, as `Suite`; without one, say where a person's suite connects."""
+    """Run the suite's program, as `Suite`; without one, print the address for the person's suite."""
     if not options.command:
         say(_greeting(relay))
         yield

@@ -1,4 +1,4 @@
-"""The scenarios, one function each. Each returns what it did and when; the rules say what that asks of the suite."""
+"""The scenarios, one function each. Each returns its actions and their times, which the rules judge."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DRAINS: Final = 6
 
 @dataclass(slots=True)
 class Disturbance:
-    """The deeds of a scenario; see `Episode`."""
+    """The actions of a scenario; see `Episode`."""
 
     done_s: list[float] = field(default_factory=list)
     limit_s: float = 0.0
@@ -35,7 +35,7 @@ Play: TypeAlias = "Callable[[PlayedRelay, Disturbance], Awaitable[None]]"
 
 
 async def play(name: str, relay: PlayedRelay) -> Episode:
-    """Play one scenario, and return how it went. A suite that does not take part is part of that, and no error."""
+    """Run one scenario, and return its record. A suite that does not take part is recorded, and no error."""
     began_s, done, trouble = relay.now_s(), Disturbance(), ""
     try:
         await SCENARIOS[name](relay, done)
@@ -75,7 +75,7 @@ async def _drain(relay: PlayedRelay, done: Disturbance) -> None:
         await relay.move()
         await relay.settled(done.done_s[0])
         if call.drain_delay_s >= ENOUGH_S:
-            break  # the relay gives each suite a random time, and nobody can be blamed for a tenth of a second
+            break  # the relay gives each suite a random time, and a tenth of a second is too short to judge
 
 
 async def _cut(relay: PlayedRelay, done: Disturbance) -> None:
@@ -88,7 +88,7 @@ async def _cut(relay: PlayedRelay, done: Disturbance) -> None:
 
 
 async def _busy(relay: PlayedRelay, done: Disturbance) -> None:
-    """The connection breaks, and the relay refuses the next streams: come back after a second."""
+    """The connection breaks, and the relay refuses the next streams: retry after a second."""
     await relay.ready()
     done.done_s.append(relay.now_s())
     relay.refuse(Busy("The relay has too much to do; played by the conformance kit"), REFUSALS)
@@ -111,17 +111,17 @@ async def _reset(relay: PlayedRelay, done: Disturbance) -> None:
 
 
 async def _rename(relay: PlayedRelay, done: Disturbance) -> None:
-    """One name comes to stand for somebody else and another for nobody; later the connection breaks."""
+    """One name changes to another user and another name to no user; later the connection breaks."""
     call = await relay.ready()
-    # A name that is an object id stands for nobody else.
+    # A name that is an object id cannot change its user.
     names = sorted(name for name, to in call.known.items() if "-" in to and to != name.strip().lower())
     if not names:
-        raise NoStream("the suite watches nobody who could be renamed")
+        raise NoStream("the suite watches no user who could be renamed")
     for name, to_nobody in zip(names[:2], (False, True), strict=False):
         done.renamed[name] = await relay.microsoft.rename(name, to_nobody=to_nobody)
     await relay.until(
         lambda: not call.is_open or all(call.told.get(name) == new for name, new in done.renamed.items()),
-        "the relay did not tell of the renaming",
+        "the relay did not report the renaming",
     )
     await relay.ready()
     done.done_s.append(relay.now_s())
@@ -136,29 +136,29 @@ async def _throttle(relay: PlayedRelay, done: Disturbance) -> None:
     done.limit_s = relay.times.throttle_s
     await relay.microsoft.throttle(on=True)
     try:
-        await relay.until(
-            lambda: not call.is_open or any(call.reasons[-1:]), "the relay did not tell of the throttling"
-        )
+        await relay.until(lambda: not call.is_open or any(call.reasons[-1:]), "the relay did not report the throttling")
         await asyncio.sleep(relay.times.throttle_s)
     finally:
         await relay.microsoft.throttle(on=False)
     done.kept_s = done.done_s[0], relay.now_s()
-    await relay.until(lambda: not call.is_open or call.reasons[-1:] == [""], "the relay did not say that it is over")
+    await relay.until(
+        lambda: not call.is_open or call.reasons[-1:] == [""], "the relay did not report the end of the throttling"
+    )
 
 
 async def _slow(relay: PlayedRelay, done: Disturbance) -> None:
-    """The connection breaks, and the way back is slow: each piece of an answer takes its time."""
+    """The connection breaks, and the next one is slow: each piece of an answer is delayed."""
     await relay.ready()
     done.limit_s = relay.times.slow_s
     done.done_s.append(relay.now_s())
     relay.slow_down(relay.times.slow_s)
     relay.cut()
     await relay.settled(done.done_s[0])
-    await asyncio.sleep(2 * relay.times.slow_s)  # the edge has sent everything, the suite does not have it yet
+    await asyncio.sleep(2 * relay.times.slow_s)  # the edge has sent everything, but the suite has not received it yet
 
 
 async def _gone(relay: PlayedRelay, done: Disturbance) -> None:
-    """The relay is away for a while: each connection is reset at once."""
+    """The relay is unreachable for a while: each connection is reset at once."""
     await relay.ready()
     done.done_s.append(relay.now_s())
     done.limit_s = relay.times.gone_s
@@ -170,7 +170,7 @@ async def _gone(relay: PlayedRelay, done: Disturbance) -> None:
 
 
 async def _silent(relay: PlayedRelay, done: Disturbance) -> None:
-    """The connection stays open, and nothing comes any more."""
+    """The connection stays open, but nothing arrives any more."""
     await relay.ready()
     done.done_s.append(relay.now_s())
     done.limit_s = relay.times.silent_s
@@ -188,7 +188,7 @@ async def _revoke(relay: PlayedRelay, done: Disturbance) -> None:
     await relay.until(lambda: not call.is_open, "the relay did not end the stream")
     done.done_s.append(relay.now_s())
     done.limit_s = relay.times.revoked_s
-    # A program that ends is what many suites do then, and need not be waited for.
+    # Many suites end then; do not wait for them.
     await relay.observer.until(relay.given_up, relay.times.revoked_s)
 
 
@@ -205,9 +205,9 @@ SCENARIOS: Final[Mapping[str, Play]] = {
     "silent": _silent,
     "revoke": _revoke,
 }
-"""In the order in which they are played. The last one ends the suite."""
+"""The scenarios in their order. The last one ends the suite."""
 
 
 def meaning(name: str) -> str:
-    """Return what happens in a scenario, in a sentence."""
+    """Return a description of a scenario, in one sentence."""
     return (SCENARIOS[name].__doc__ or "").split("\n")[0]

@@ -1,4 +1,4 @@
-"""One run of a piece of work for all that ask for it at the same time."""
+"""One run of a function for all concurrent callers."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ if TYPE_CHECKING:
 
 
 class Coalesced:
-    """One run at a time, and at most one that waits for it, however many ask.
+    """Runs a function once at a time for any number of callers, with at most one further run waiting.
 
-    Every caller gets the outcome of a run that began after the call: it is as new as a run of its own. So a thousand streams
-    that come back together wait for two runs at most, where with a lock each would wait for all before it.
+    Every caller gets the outcome of a run that began after its call, so the outcome is as recent as that of a run of
+    its own. So a thousand streams that reconnect together wait for two runs at most; with a lock each would wait for
+    all before it.
     """
 
     def __init__(self, work: Callable[[], Awaitable[None]], name: str) -> None:
-        """Make it; nothing runs yet.
+        """Prepare it; nothing runs yet.
 
         Args:
-            work: the piece of work.
+            work: the function to run.
             name: of its tasks.
         """
         self._work = work
@@ -29,14 +30,14 @@ class Coalesced:
         self._next: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
-        """Have the work done once from now on; raise what it raises. A caller that is cancelled only stops waiting."""
+        """Return after a run that begins from now on; raise what it raises. Cancelling a caller does not cancel the run."""
         if self._next is None:
             self._next = asyncio.create_task(self._run_after(self._running), name=self._name)
             self._next.add_done_callback(_seen)
         await asyncio.shield(self._next)
 
     async def finish(self) -> None:
-        """Return when the run under way is over, if there is one, however it ends."""
+        """Return when the run under way, if any, has ended or failed."""
         if self._running is not None:
             await asyncio.wait({self._running})
 
@@ -50,12 +51,12 @@ class Coalesced:
     async def _run_after(self, before: asyncio.Task[None] | None) -> None:
         if before is not None:
             await asyncio.wait({before})
-        # A caller from here on needs another run: this one may have read already.
+        # Later callers need another run: this one may already have read the store.
         self._running, self._next = self._next, None
         await self._work()
 
 
 def _seen(task: asyncio.Task[None]) -> None:
-    """Fetch the error: it is for callers that waited, of which there may be none any more."""
+    """Retrieve the error, so that asyncio does not log it: there may be no caller left to get it."""
     if not task.cancelled():
         task.exception()

@@ -1,4 +1,4 @@
-"""Answers questions about a user: which suites watch the user at this edge. Runs beside the fan-out, which does not wait for it."""
+"""Answers questions about a user: which suites watch the user at this edge. The fan-out does not wait for it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Questions:
         await self._tasks.aclose()
 
     def answer(self, asked: WatcherQuestion, view: TenantView | None) -> None:
-        """Start answering, if any suite of the tenant watches the user here."""
+        """Start an answer, if any suite of the tenant watches the user at this edge."""
         user = asked.user_id
         key_ids = {
             stream.key_id
@@ -43,5 +43,5 @@ class Questions:
             self._tasks.start(self._send(asked, answer), "hub-answer")
 
     async def _send(self, asked: WatcherQuestion, answer: EdgeAnswer) -> None:
-        with suppress(RelayError):  # the question then says that not all edges have answered
+        with suppress(RelayError):  # the answer then states that not all edges have answered
             await self._explanations.answer_as_edge(asked.tenant_id, asked.request_id, answer)

@@ -1,4 +1,4 @@
-"""Traced changes, followed to the streams."""
+"""Continues the traces of changes in the streams."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from relay.store.presence.entries import ChangedAnswers
 
 _ENTRIES: Final = 16
-"""Entries of one portion that are followed, however many carry a trace."""
+"""Entries of one portion that are followed at most."""
 _LOOKED_AT: Final = 64
-"""Streams, and answers of the entry, among which those are sought that are followed."""
+"""Streams, and answers of the entry, that are searched for ones to follow."""
 _FOLLOWED: Final = 4
-"""Streams whose writes have spans: the others' are like theirs."""
+"""Streams whose writes have spans; the writes of other streams take about as long."""
 
 
 def follow(traced: Sequence[tuple[TenantView, ChangedAnswers]]) -> None:
-    """Go on with the traces of entries that were just handed to the streams of their tenants; of some, if they are many."""
+    """Continue the traces of entries that were just delivered to the streams of their tenants; only of some if there are many."""
     for view, entry in traced[:_ENTRIES]:
         _follow(view, entry)
 

@@ -1,4 +1,4 @@
-"""Decides whether the store's history is still the one that the streams were shown.
+"""Decides whether the store's history is still the one that the streams have seen.
 
 epoch absent or of another replid    no worker vouches for the content: wait for one
 another epoch                        history was lost: streams are reset
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class Partition:
-    """One partition in use, and how far it was handed to its streams.
+    """One partition in use, and how far it was delivered to its streams.
 
     Attributes:
         position: None until its epoch is known.
-        gap: entries are missing: nothing is delivered until history was checked.
-        repair: contact and keys may have changed unseen.
+        gap: entries are missing; nothing is delivered until the history was checked.
+        repair: contact times and keys may have changed in missed entries.
     """
 
     number: int
@@ -54,14 +54,14 @@ class Verdict(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class HistoryFinding:
-    """A verdict and the position from which to go on, if any."""
+    """A verdict, and the position from which to continue, if any."""
 
     verdict: Verdict
     position: Position | None = None
 
 
 def vouched(epoch: Epoch | None, replid: str) -> bool:
-    """Return whether an epoch was declared in the history that the server has.
+    """Return whether an epoch was declared in the server's current history.
 
     Workers of earlier releases showed the replication id itself; a worker of this one declares a new epoch when it takes over.
     """
@@ -98,13 +98,12 @@ class History:
         self._presences = presences
 
     async def examine(self, partitions: Sequence[Partition]) -> list[tuple[Partition, HistoryFinding]]:
-        """Return a finding about the history of each, in one round trip. Nothing is awaited between judging and returning.
+        """Return a finding about the history of each partition, in one round trip. Nothing is awaited between judging and returning.
 
-        Partitions whose server is away, or is not a primary, are absent: nothing is known of them until the next time. An epoch that
-        another
-        server declared than the one that was asked who it is is not vouched for, and asked about again.
+        Partitions whose server is unavailable, or is not a primary, are absent until a later check. An epoch that came
+        from a different server than the replication id is not trusted; the next check asks again.
 
-        To be called by one at a time: a finding is about the position that the partition had.
+        Must not run concurrently: a finding is about the position that the partition had.
 
         Raises:
             StoreUnavailable: the store does not answer, or no server is a primary.

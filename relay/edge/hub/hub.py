@@ -1,13 +1,13 @@
-"""Reads `changes` of the partitions whose tenants have streams here, and hands each entry to the streams of its tenant.
+"""Reads `changes` of the partitions whose tenants have streams here, and delivers each entry to the streams of its tenant.
 
-Every stream of a partition gets an entry in one go, without an await in between, so that the partition has one position:
-everything at or below it was handed to all of its streams. From that position resume tokens are made.
+All streams of a partition get an entry without an await in between, so that the partition has one position: everything
+at or below it was delivered to all of its streams. Resume tokens contain that position.
 
     reading    entries go to the streams; an entry that does not follow the one before stops its partition
-    checking   is it still the same history? (`repair.py`)
-    sweeping   contact that no longer moves makes a tenant stale, also while the store is away
+    checking   the history must still be the same (`repair.py`)
+    sweeping   contact that no longer moves makes a tenant stale, also while the store is unavailable
 
-A store that is away ends nothing: positions stand, streams stay, and contact stands still.
+An unavailable store ends no stream: positions and contact times stay as they are.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 _WITNESSES: Final = 64
-"""Streams among which one is sought that is sent a certain answer, so that the age of one answer a read is measured: some 4 us."""
+"""Number of streams searched for one that receives a given answer, to measure the age of one answer per read: some 4 us."""
 _MEASURE_EVERY_S: Final = 0.05
 """A busy edge reads more than 100 times a second: it measures 20 of these reads, because a record in a histogram costs 5 us."""
 _SWEEP_S: Final = 0.5
@@ -99,13 +99,13 @@ class Hub:
 
     @property
     def is_store_away(self) -> bool:
-        """Return whether the store did not answer last."""
+        """Return whether the store failed to answer the last time."""
         return self._repair.is_away
 
     async def join(self, tenant_id: TenantId, stream: Listener) -> TenantView:
-        """Hand a tenant's entries to a stream from now on; return when the partition is being read.
+        """Deliver a tenant's entries to a stream from now on; return when the partition is being read.
 
-        A partition that no worker has taken yet is not, and the stream waits for it.
+        While no worker owns the partition, the stream waits.
 
         Raises:
             StoreUnavailable: the stream did not join.
@@ -122,17 +122,17 @@ class Hub:
         return view
 
     def leave(self, tenant_id: TenantId, stream: Listener) -> None:
-        """Hand nothing to the stream any more; a stream that did not join is ignored."""
+        """Stop delivering to the stream; a stream that did not join is ignored."""
         unused = self._registry.remove(tenant_id, stream)
         if unused is not None:
             self._reader.drop(unused)
 
     def position(self, tenant_id: TenantId) -> Position | None:
-        """Return up to where entries were handed to the tenant's streams; None while the partition is not being read."""
+        """Return the position up to which entries were delivered to the tenant's streams; None while the partition is not read."""
         return self._registry.position(tenant_id)
 
     def is_whole(self, tenant_id: TenantId) -> bool:
-        """Return whether the position can be built upon: it is known, no entry is missing, and the store is there."""
+        """Return whether the position is reliable: it is known, no entry is missing, and the store is available."""
         partition = self._registry.partition_of(tenant_id)
         return (
             partition is not None and partition.position is not None and not partition.gap and not self._repair.is_away
@@ -149,7 +149,7 @@ class Hub:
             view.holds.remove(hold)
 
     async def check(self, tenant_id: TenantId) -> None:
-        """Check the history of a tenant's partition now, with all others in use, for all who ask at the same time.
+        """Check the history of all partitions in use now; concurrent callers share one check.
 
         Raises:
             StoreUnavailable: the store does not answer.
@@ -164,7 +164,7 @@ class Hub:
         while True:
             try:
                 if repair.is_away:
-                    await repair.check()  # before anything is delivered: it may be another server now
+                    await repair.check()  # checked before anything is delivered: the server may be another one now
                     repair.store_is_back()
                 read = await self._reader.read()
                 if read:
@@ -175,13 +175,13 @@ class Hub:
                 await self._clock.sleep(RETRY_S)
 
     async def _deliver_all(self, read: Sequence[tuple[int, ChangesEntry]]) -> None:
-        """Hand entries to the streams, in portions; between two of them other tasks have their turn."""
+        """Deliver entries to the streams, in portions; other tasks run between two portions."""
         numbers = dict.fromkeys(number for number, _ in read)
         stood: dict[int, Position | None] = {}
         for portion in portions(read, self._work, self._at_once):
             if stood:
                 await asyncio.sleep(0)
-            # A partition that was left meanwhile, or stands elsewhere, is read again from where it stands.
+            # A partition that was left meanwhile, or has another position now, is read again from its position.
             still = [pair for pair in portion if not stood or self._position_of(pair[0]) is stood[pair[0]]]
             self._deliver(still)
             stood = {number: self._position_of(number) for number in numbers}
@@ -191,7 +191,7 @@ class Hub:
         return None if partition is None else partition.position
 
     def _work(self, entry: ChangesEntry) -> int:
-        """Return how many answers or names are handed to streams with an entry."""
+        """Return how many answers or names an entry delivers to streams."""
         if type(entry) is ChangedAnswers:
             view = self._registry.tenants.get(entry.tenant_id)
             return 0 if view is None else len(entry.answers) * len(view.sinks)
@@ -201,7 +201,7 @@ class Hub:
         return 1
 
     def _deliver(self, read: Sequence[tuple[int, ChangesEntry]]) -> None:
-        """Hand entries to the streams. The hot path: nothing is awaited, and an answer costs a few dictionary steps."""
+        """Deliver entries to the streams. The hot path: nothing is awaited, and an answer costs a few dictionary steps."""
         partitions, views = self._registry.partitions, self._registry.tenants
         reached: dict[int, Revision] = {}
         touched: dict[TenantView, AnswersEntry[bytes]] = {}
@@ -217,7 +217,7 @@ class Hub:
             if type(entry) is ChangedAnswers:
                 view = views.get(entry.tenant_id)
                 if view is not None:
-                    # It has the attributes of an AnswersEntry; making one would cost as much as delivering it.
+                    # It has the attributes of an AnswersEntry; creating an AnswersEntry would cost as much as the delivery.
                     answers = cast("AnswersEntry[bytes]", entry)
                     for sink in view.sinks:
                         sink(answers)
@@ -240,10 +240,10 @@ class Hub:
         _wake(touched)
 
     def _measure(self, touched: Mapping[TenantView, AnswersEntry[bytes]], newest: Revision) -> None:
-        """Measure how late the newest entry was read, and have a stream measure how old an answer is when it is written.
+        """Record how late the newest entry was read, and make a stream record the age of an answer when it writes it.
 
         Args:
-            touched: tenants -> an entry whose answers were just handed to their streams.
+            touched: tenants -> an entry whose answers were just delivered to their streams.
             newest: revision of the newest entry.
         """
         metrics.CHANGES_LAG.record(max(0.0, self._clock.wall().timestamp() - (newest >> 64) / 1000))

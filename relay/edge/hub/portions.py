@@ -1,4 +1,4 @@
-"""Divides entries of `changes` into portions, so that a large tenant's changes leave others their turn. (Pure.)"""
+"""Divides entries of `changes` into portions, so that a large tenant's changes do not delay those of others. (Pure.)"""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ E = TypeVar("E")
 
 
 def portions(read: Sequence[tuple[int, E]], work: Callable[[E], int], most: int) -> Iterator[Sequence[tuple[int, E]]]:
-    """Yield (partition, entry) pairs in portions of so much work; one entry may be more than that.
+    """Yield (partition, entry) pairs in portions of limited work. A single entry may exceed the limit.
 
-    Entries of a partition stay in order. Partitions with little to do come first, for they have not caused the others' wait.
+    Entries of a partition stay in order. Partitions with little to do come first, because they do not cause the delay.
     """
     of: dict[int, int] = {}
     for number, entry in read:

@@ -38,7 +38,7 @@ class Registry:
         return view, partition
 
     def remove(self, tenant_id: TenantId, stream: Listener) -> int | None:
-        """Remove a stream, if it is there; return the number of a partition that has no stream any more."""
+        """Remove a stream, if it is there; return the number of its partition if that has no more streams."""
         view = self.tenants.get(tenant_id)
         if view is None:
             return None
@@ -59,11 +59,11 @@ class Registry:
         return self.partitions.get(view.partition) if view else None
 
     def position(self, tenant_id: TenantId) -> Position | None:
-        """Return the position up to which entries were handed to the tenant's streams; None while its partition is not read."""
+        """Return the position up to which entries were delivered to the tenant's streams; None while its partition is not read."""
         partition = self.partition_of(tenant_id)
         return partition.position if partition else None
 
     def sweep(self, now: float) -> None:
-        """Judge again how fresh each tenant is; streams of a tenant that has become stale, or fresh again, are woken."""
+        """Recompute the freshness of each tenant; wake the streams of a tenant that became stale or fresh again."""
         for view in self.tenants.values():
             view.judge(now)

@@ -1,10 +1,10 @@
-"""Checks that the store's history is still the one that the streams were shown, and repairs missed entries.
+"""Checks that the store's history is still the one that the streams have seen, and repairs missed entries.
 
     check      once a second, after a reconnect and at a gap: all partitions in use, in one round trip (`history.py`)
     act        history was lost: streams are reset. Entries were missed: streams are read again from where they were
     repair     contact, and keys and tenants that ended, are read again, as missed entries may have carried them
 
-A store that is away ends nothing: positions stand, and streams stay.
+An unavailable store ends no stream: positions stay as they are.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 RETRY_S: Final = 0.2
-"""Pause between attempts while the store is away: soon enough for a suite that waits, and no burden."""
+"""Pause between attempts while the store is unavailable: short for a suite that waits, and little load."""
 _REPAIRS_AT_ONCE: Final = 16
 """Tenants whose contact and keys are read at the same time: half of the connections to the store."""
 
 
 class Repair:
-    """Keeps the positions of all partitions in use right.
+    """Keeps the positions of all partitions in use correct.
 
     Attributes:
-        is_away: whether the store did not answer last.
+        is_away: whether the store failed to answer the last time.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Repair:
         await self._checks.aclose()
 
     async def run(self) -> None:
-        """Check again and again, and repair; until cancelled."""
+        """Check at intervals, and repair, until cancelled."""
         while True:
             timer = self._clock.call_at(self._clock.monotonic() + self._every_s, self._check_now.set)
             try:
@@ -87,7 +87,7 @@ class Repair:
                 await self._clock.sleep(RETRY_S)
 
     async def check(self) -> None:
-        """Check the history of all partitions in use now, for all who ask at the same time.
+        """Check the history of all partitions in use now; concurrent callers share one check.
 
         Raises:
             StoreUnavailable: the store does not answer.
@@ -95,11 +95,11 @@ class Repair:
         await self._checks.run()
 
     def check_soon(self) -> None:
-        """Have `run` check without waiting for its time."""
+        """Make `run` check at once."""
         self._check_now.set()
 
     async def find_position(self, partition: Partition) -> None:
-        """Give a partition that is not read yet its position, if a worker has declared its epoch.
+        """Set the position of a partition that is not read yet, if a worker has declared its epoch.
 
         Raises:
             StoreUnavailable: the store does not answer.
@@ -109,7 +109,7 @@ class Repair:
             await self._checks.run()
 
     async def fetch_contact(self, view: TenantView) -> None:
-        """Read the contact that the store keeps of a tenant, unless a newer one arrives meanwhile.
+        """Read a tenant's contact time from the store, unless a newer one arrives meanwhile.
 
         Raises:
             StoreUnavailable: the store does not answer.
@@ -140,7 +140,7 @@ class Repair:
                     self._act(partition, finding)
 
     def _act(self, partition: Partition, finding: HistoryFinding) -> None:
-        """Carry out what was found; no await between the finding and the new position."""
+        """Apply the findings, without an await between a finding and the new position."""
         position, old = finding.position, partition.position
         if position is None:
             return
@@ -182,7 +182,7 @@ class Repair:
         await self._check_keys(view)
 
     async def _check_keys(self, view: TenantView) -> None:
-        streams = list(view.streams)  # those of before: a key that is made while the list is read is not in it
+        streams = list(view.streams)  # from before the read: a key made during the read is not in the list
         records = {key.key_id: key for key in await self._suite_keys.list(view.tenant_id)}
         for stream in streams:
             record = records.get(stream.key_id)

@@ -39,13 +39,13 @@ class Listener(Protocol):
         """Send new answers, if there are any."""
 
     def look_up(self) -> None:
-        """Look names up, if any are to be."""
+        """Look up names, if any wait for it."""
 
     def measure(self, user_id: UserId, origin: PresenceOrigin) -> None:
-        """Measure how old this user's answer is once it is written."""
+        """Record the age of this user's answer when it is written."""
 
     def follow(self, user_id: UserId, trace: bytes) -> None:
-        """Go on with a trace until this user's answer is written."""
+        """Continue a trace until this user's answer is written."""
 
     def end(self, error: RelayError | None) -> None:
         """End the stream; the first reason counts."""
@@ -53,7 +53,7 @@ class Listener(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Hold:
-    """A snapshot under way: the entries that the hub reads meanwhile. One is not another, though they may have read the same."""
+    """A snapshot under way, with the entries that the hub reads meanwhile. Compared by identity."""
 
     missed: list[AnswersEntry[bytes]] = field(default_factory=list)
     void: bool = False
@@ -62,7 +62,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """The state of a tenant, as suites are sent it."""
+    """The state of a tenant, as it is sent to suites."""
 
     status: Status
     interval_ms: int
@@ -76,9 +76,9 @@ class TenantView:
         streams: the open streams.
         sinks: functions that take new answers in, one for each stream: the inner loop of the fan-out calls them.
         holds: snapshots under way.
-        lookups: lets a few snapshots at a time through, so that one tenant's many streams leave the others theirs.
-        contact: the newest that the worker declared; None before the first.
-        told: the freshness that streams are to tell their suites.
+        lookups: limits concurrent snapshots, so that one tenant with many streams does not delay others.
+        contact: the newest contact time that the worker declared; None before the first.
+        told: the freshness that streams report to their suites.
     """
 
     def __init__(self, tenant_id: TenantId, partition: int, settings: EdgeSettings, now: float) -> None:
@@ -95,13 +95,13 @@ class TenantView:
 
     @property
     def contact_ms(self) -> int:
-        """The contact time; 0 when there is none yet."""
+        """The contact time; 0 before the first."""
         return self.contact.contact_ms if self.contact else 0
 
     def contact_age_s(self, now: float) -> float | None:
-        """Return the age of contact in seconds, `now` by this edge's clock; None when there was none yet.
+        """Return the age of contact in seconds, with `now` by this edge's clock; None before the first contact.
 
-        It was that old when the worker wrote it, by the worker's clock; since then it grows by this edge's.
+        It is the age when the worker wrote it, by the worker's clock, plus the time since then by this edge's clock.
         """
         if self.contact is None or not self.contact.contact_ms:
             return None
@@ -134,23 +134,24 @@ class TenantView:
     def set_kept_contact(self, contact: TenantContact, ago_s: float, now: float) -> None:
         """Take in the contact that the worker declared before this edge listened.
 
-        So the first stream that joins gets the true age of presence, not the time since it joined. No two clocks are compared: how old
-        contact was when the worker said so is by the worker's clock, and how long ago it said so is by the store's.
+        So the first stream that joins gets the true age of presence, not the time since it joined. No two clocks are
+        compared: the age of contact at the worker's write is by the worker's clock, and the time since that write is by
+        the store's.
 
         Args:
-            contact: as the store keeps it.
-            ago_s: seconds since it was said.
+            contact: from the store.
+            ago_s: seconds since the worker wrote it.
             now: by this edge's clock.
         """
         if self.contact is None or contact.contact_ms != self.contact.contact_ms:
-            # Contact is up to one interval old when all is well, and counts as moved just now.
+            # In normal operation contact is up to one interval old; it counts as moved just now.
             self._moved_at = now - ago_s - max(0.0, contact.age_s - contact.interval_ms / 1000)
         self._heard_at = now - ago_s
         self.contact = contact
         self.judge(now)
 
     def judge(self, now: float) -> None:
-        """Judge freshness again, and wake the streams when it has changed."""
+        """Recompute freshness, and wake the streams when it has changed."""
         freshness = self.freshness(now)
         if freshness != self.told:
             self.told = freshness
@@ -160,9 +161,9 @@ class TenantView:
     def freshness(self, now: float) -> Freshness:
         """Return the freshness of the tenant at `now`.
 
-        A reason that the worker gives says more than STALE, which is the edge's own: it measures by its own clock how long contact has
-        not moved, for whatever reason, and how long no worker has written anything. The latter is found out much
-        sooner where users are read seldom because their changes are announced: nobody takes announcements in without a worker.
+        A reason from the worker is more specific than STALE, which the edge finds itself: by its own clock it measures
+        how long contact has not moved, and how long no worker has written anything. The second measure is much faster
+        where users are read seldom because their changes are announced: without a worker nothing processes the announcements.
         """
         contact = self.contact
         interval_ms = contact.interval_ms if contact else 0

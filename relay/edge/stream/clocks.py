@@ -1,4 +1,4 @@
-"""The times of one stream: when it reports progress, has to leave, has waited too long, or is too old. (Pure: times are passed in.)
+"""The deadlines of one stream: progress reports, leaving, blocked writes, age. (Pure: times are passed in.)
 
 opened ──► started, by `begin_within` ──► an age of `max_stream_age` ──► asked to leave ──► ended
                    │                                                        ▲
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 DrainReason = pb.WatchPresenceResponse.Drain.Reason
 
 LEAST_DRAIN_S: Final = 0.25
-"""Least time between asking a suite to leave and ending its stream, so that it is told even when the stream is busy."""
+"""Shortest time between asking a suite to leave and ending its stream, so that the request is sent even on a busy stream."""
 _BEAT_S: Final = 5.0
-"""Longest time between two looks at the clocks; a blocked write is found that much later at most."""
+"""Longest time between two checks of the clocks; a blocked write is detected at most that much later."""
 
 
 class Due(enum.Enum):
@@ -40,7 +40,7 @@ class Due(enum.Enum):
 
 
 class Clocks:
-    """The times of one stream, in seconds of one monotonic clock; those that are not set are infinite.
+    """The deadlines of one stream, in seconds of one monotonic clock; unset ones are infinite.
 
     Attributes:
         interval: between two progress reports.
@@ -62,24 +62,24 @@ class Clocks:
         return self._drain_reason is not None
 
     def begin(self, now: float, interval: timedelta | None) -> None:
-        """Start the times of a stream whose start was taken in, with the interval that its suite wishes."""
+        """Start the clocks of a stream whose start was processed, with the progress interval that its suite requests."""
         self.interval = interval or self._settings.progress_default
-        # A suite that is asked to leave must not land on the same connection: by then it takes no new stream.
+        # A suite that is asked to leave must not reuse the same connection, which takes no new streams by then.
         age_s = max(self._settings.max_stream_age, 2 * self._settings.connection_age).total_seconds()
         self._age_at = now + age_s * _about()
         self._snapshot_by = now + self._settings.begin_within.total_seconds()
         self.wrote(now)
 
     def wrote(self, now: float) -> None:
-        """Put the next progress report off: a response was written."""
+        """Postpone the next progress report, because a response was written."""
         self.progress_at = now + self.interval.total_seconds() * _about()
 
     def shut_down(self, *, after: float, leave_by: float) -> None:
-        """Ask the suite to leave this process: not before `after`, and to be gone by `leave_by` if that leaves any time."""
+        """Ask the suite to leave this process: not before `after`, and by `leave_by` if that leaves any time."""
         self._shutdown_at, self._shutdown_by = after, leave_by
 
     def leave(self, now: float, due: Due) -> tuple[float, DrainReason.ValueType] | None:
-        """Return how long the suite has to leave, in seconds, and why; None when it was asked before."""
+        """Return the seconds that the suite has to leave, and the reason; None when it was asked before."""
         if self._drain_reason is not None:
             return None
         is_shutdown = due is Due.LEAVE_SHUTDOWN
@@ -90,11 +90,11 @@ class Clocks:
         return delay_s, self._drain_reason
 
     def due(self, now: float, *, has_started: bool, writing_since: float) -> Due:
-        """Return what is due now; the first of what applies.
+        """Return the first action that is due now.
 
         Args:
             now: the present.
-            has_started: whether the suite was told that its stream has begun.
+            has_started: whether the `started` response was sent.
             writing_since: when the write under way began; 0 without one.
         """
         if now >= self._leave_at:
@@ -108,7 +108,7 @@ class Clocks:
         return Due.LEAVE_REBALANCE if now >= self._age_at else Due.NOTHING
 
     def next_after(self, now: float) -> float:
-        """Return when to look again: at the next time that is set, and soon enough for a write that is blocked."""
+        """Return the time of the next check: the next deadline, or earlier to detect a blocked write."""
         beat_s = min(_BEAT_S, self.interval.total_seconds(), self._blocked_s / 4)
         times = (self.progress_at, self._leave_at, self._age_at, self._shutdown_at, self._snapshot_by)
         return min([now + beat_s, *(at for at in times if at > now)])

@@ -1,4 +1,4 @@
-"""The end of one stream, for one reason: the first that any part of it finds."""
+"""The end of one stream. Its reason is the first one that any part of the stream reports."""
 
 from __future__ import annotations
 
@@ -27,6 +27,6 @@ class Ending:
     def reach(self, error: BaseException | None) -> None:
         """End the stream; the first reason counts."""
         if error is not None and is_expected(error):
-            forget_frames(error)  # they hold this stream, which holds the error; perhaps no handler comes to refuse it
+            forget_frames(error)  # they refer to this stream, and it to the error; perhaps no handler refuses it
         if not self.reached.done():
             self.reached.set_result(error)

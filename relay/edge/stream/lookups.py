@@ -1,8 +1,8 @@
-"""Snapshots of the names that one stream asks for, read by one task while there are any, and read again until they can be used.
+"""Snapshots of the names that one stream requests: one task reads them, and repeats a snapshot until it can be used.
 
     names ──► in the store's interest ──► a turn ──► the hub keeps what it reads meanwhile ──► snapshot ──► watch
 
-A worker must know of a name before its snapshot counts. Entries that the hub reads while a snapshot is under way are applied after it.
+A worker must know a name before its snapshot counts. Entries that the hub reads during a snapshot are applied after it.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ if TYPE_CHECKING:
     from relay.edge.stream.ending import Ending
 
 _MOST_NAMES: Final = 2000
-"""Names of one snapshot: encoding them, Redis' own work and taking the snapshot in are some 5 ms each."""
+"""Names of one snapshot: encoding them, Redis' work and processing the snapshot take some 5 ms each."""
 _LEAST_WEIGHT: Final = 250
-"""Weight of a snapshot of few names among those under way: it has a connection to the store all the same."""
+"""Smallest weight of a snapshot: one of few names also takes a connection to the store."""
 _FIRST_RETRY_S: Final = 0.05
 _LAST_RETRY_S: Final = 1.0
 
 
 class Lookups:
-    """Looks a stream's names up. Nothing is read before `begin`, or after the end of the stream."""
+    """Looks up a stream's names. Nothing is read before `begin`, or after the end of the stream."""
 
     def __init__(self, edge: EdgeContext, watch: Watch[bytes], ending: Ending, wake: Callable[[], None]) -> None:
         """Make it.
 
         Args:
             edge: parts that all streams of the edge use.
-            watch: knows which names are to be looked up, and takes snapshots in.
+            watch: has the names to look up, and receives the snapshots.
             ending: ends with an error that cannot be retried.
-            wake: called when a snapshot was taken in.
+            wake: called after the watch has received a snapshot.
         """
         self._edge = edge
         self._watch = watch
@@ -52,12 +52,12 @@ class Lookups:
         self._task: asyncio.Task[None] | None = None
 
     def begin(self, view: TenantView) -> None:
-        """Look names up from now on: all of them are counted among those that the edge watches."""
+        """Look up names from now on: all of them are registered with the edge's interest."""
         self._view = view
         self.look_up()
 
     def look_up(self) -> None:
-        """Start looking names up, if there are any and no task does so already."""
+        """Start looking up names, if there are any and no task is running."""
         view = self._view
         if self._task is None and view is not None and self._watch.wants_lookup and not self._ending.is_reached:
             self._task = self._edge.tasks.start(self._run(view), "stream-look-up")
@@ -89,10 +89,10 @@ class Lookups:
             self._task = None
 
     async def _read_snapshot(self, view: TenantView) -> bool:
-        """Read one snapshot and take it in; False when it could not be used and should be read again a little later."""
+        """Read one snapshot and apply it; return False if it could not be used and should be read again later."""
         edge, watch, tenant_id = self._edge, self._watch, self._watch.tenant_id
         asked = watch.next_lookups(_MOST_NAMES)
-        await edge.interest.sync(tenant_id, asked)  # the worker must know of a name before its snapshot counts
+        await edge.interest.sync(tenant_id, asked)  # the worker must know a name before its snapshot counts
         if not edge.hub.is_whole(tenant_id):
             await edge.hub.check(tenant_id)
             return False
@@ -120,7 +120,7 @@ class Lookups:
         return False
 
     async def _snapshot(self, names: Sequence[Name]) -> tuple[NamesSnapshot[bytes], bool]:
-        """Return what the store knows of the names, and whether its epoch is of the history that its server has."""
+        """Return the store's snapshot of the names, and whether its epoch belongs to the server's current history."""
         if not names:
             return await self._edge.empty_snapshot(self._watch.tenant_id), True
         found = await self._edge.presences.snapshot(self._watch.tenant_id, names)

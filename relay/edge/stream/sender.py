@@ -1,7 +1,7 @@
-"""Everything that one stream sends, by one task: at once when the stream was idle, with a pause between writes while it is busy.
+"""Sends all responses of one stream, by one task: at once when the stream was idle, with a pause between writes when busy.
 
-In that pause newer answers replace unsent ones. A response is taken from the watch at the last moment, so that it carries the
-newest answers, and the resume token that belongs to them.
+During that pause newer answers replace unsent ones. The sender takes a response from the watch at the last moment, so
+that it carries the newest answers and their resume token.
 
 The hub calls `wake_if_unsent` for every stream of a tenant that has new answers. It costs two attribute reads while the task writes.
 """
@@ -36,15 +36,15 @@ if TYPE_CHECKING:
     from relay.wire.decode import PresenceOrigin
 
 _MOST_UNSENT_MALFORMED_CHARS: Final = 1 << 20
-"""Malformed names that wait to be sent back. The suite's next request is not read before, so that a suite which sends and never
-reads cannot fill memory."""
+"""Limit of malformed names that wait to be sent back. Above it the suite's next request is not read, so that a suite
+that sends and never reads cannot fill memory."""
 
 
 class Sender:
-    """Sends what a stream owes its suite.
+    """Sends the responses of one stream.
 
     Attributes:
-        has_started: whether the suite was told that its stream has begun.
+        has_started: whether the `started` response was sent.
         writing_since: when the write under way began, by the edge's clock; 0 without one.
         traces: the traced answers among those to be sent.
     """
@@ -67,7 +67,7 @@ class Sender:
         self._ending = ending
         self._call = call
         self._view: TenantView | None = None
-        self._waiter: asyncio.Future[None] | None = None  # of the task, when it has nothing to do
+        self._waiter: asyncio.Future[None] | None = None  # the task waits for it when it has nothing to do
         self._sent_freshness: Freshness | None = None
         self._vouched_ms = 0
         self._drain: tuple[float, DrainReason.ValueType] | None = None  # to be sent
@@ -80,7 +80,7 @@ class Sender:
     # ----------------------------------------------------------------- waking
 
     def wake(self) -> None:
-        """Look whether there is something to send."""
+        """Check whether there is something to send."""
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
@@ -90,12 +90,12 @@ class Sender:
             self.wake()
 
     def ask_to_leave(self, within_s: float, reason: DrainReason.ValueType) -> None:
-        """Send the suite a `drain`: its stream ends after `within_s`."""
+        """Send a `drain`: the stream ends after `within_s` seconds."""
         self._drain = within_s, reason
         self.wake()
 
     def measure(self, user_id: UserId, origin: PresenceOrigin) -> None:
-        """Measure how old this user's answer is once it is written, unless another one is being measured."""
+        """Record the age of this user's answer when it is written, unless another answer is being measured."""
         self._measured = self._measured or (user_id, origin)
 
     # ------------------------------------------------------- malformed names
@@ -113,7 +113,7 @@ class Sender:
     # ---------------------------------------------------------------- sending
 
     async def run(self, view: TenantView) -> None:
-        """Send until the stream ends. Not cancelled: a write that is cut off leaks in grpcio."""
+        """Send until the stream ends. Must not be cancelled: a cancelled write leaks in grpcio."""
         self._view = view
         try:
             await self._call.send_initial_metadata((("date", format_datetime(self._clock.wall(), usegmt=True)),))
@@ -129,13 +129,13 @@ class Sender:
         except asyncio.CancelledError:
             raise
         except grpc.aio.InternalError:
-            # The call is over, and its reading has not noticed yet: nobody is there to be told why.
+            # The call is over, and the reading task has not noticed yet. No client is left to receive a reason.
             self._ending.reach(None)
         except Exception as error:
             self._ending.reach(error)
 
     def release(self) -> None:
-        """Let whatever waits for the sender go on: the stream has ended."""
+        """Release everything that waits for the sender, because the stream has ended."""
         self.traces.stop()
         self._malformed_sent.set()
         self.wake()
@@ -169,19 +169,19 @@ class Sender:
                 self._record_age(*self._measured)
             if begun:
                 self.traces.written(self._watch.outbox.values, begun)
-        # With more to send right away (a snapshot, a suite that was slow) there is nothing to wait for.
+        # With more to send at once (a snapshot, a suite that was slow) no pause is needed.
         self._busy_until = 0.0 if self._watch.outbox.values else now + self._linger_s
         return bool(responses)
 
     def _record_age(self, user_id: UserId, origin: PresenceOrigin) -> None:
         if user_id in self._watch.outbox.values:
-            return  # it goes with a later response
+            return  # sent with a later response
         age_s = self._clock.wall().timestamp() - origin.observed_s
         metrics.ANSWER_AGE.record(max(0.0, age_s), origin.source.name.lower())
         self._measured = None
 
     def _responses(self, view: TenantView) -> list[bytes]:
-        """Return what is to be sent now, in order. It must be sent: it is taken out of the watch here."""
+        """Return the responses to send now, in order. The caller must send them: they are removed from the watch here."""
         watch = self._watch
         position = self._edge.hub.position(watch.tenant_id)
         if position is None or self._ending.is_reached:
@@ -217,9 +217,9 @@ class Sender:
         return encode.started(outcome, self._clocks.interval, self._watch.changes_seen)
 
     def _status_responses(self, view: TenantView, batches: list[bytes]) -> Iterator[bytes]:
-        """Yield answers, and the tenant's status beside them.
+        """Yield answers and the tenant's status.
 
-        That all is well follows the last answer, because it vouches for everything that the suite shows.
+        The status that all is well comes after the last answer, because it applies to everything that the suite shows.
         """
         is_well = view.told.status is Status.NONE
         if not is_well:
@@ -238,7 +238,7 @@ class Sender:
             yield encode.tenant_status(sent.status, self._contact_ms(view), sent.interval_ms, self._watch.changes_seen)
 
     def _contact_ms(self, view: TenantView) -> int:
-        """Return the newest contact time that vouches for what the suite was sent, in milliseconds since 1970; 0 for none."""
+        """Return the newest contact time that covers all answers sent so far, in milliseconds since 1970; 0 for none."""
         if self._watch.is_caught_up:
             self._vouched_ms = view.contact_ms
         return self._vouched_ms

@@ -1,13 +1,14 @@
-"""One suite's stream: its life from the first request to its end, and its suite's requests.
+"""One suite's stream: its lifecycle from the first request to its end, and its suite's requests.
 
     reading task ──► names ──► interest ──► lookups ──► watch ◄── hub
                                                           │
     clocks: progress, age, drain, blocked writes ──► sender ──► the wire
 
-The rules are in `relay.core.watching.watch`; nothing here decides what is sent. One task sends everything. A stream
-ends once, for one reason: see `Ending`.
+The rules that decide which responses are sent are in `relay.core.watching.watch`. One task sends all responses. A
+stream ends once, for one reason: see `Ending`.
 
-The store may be away at any time. A stream without its first snapshot is then refused; a later one stays open and waits.
+The store may be unavailable at any time. A stream without its first snapshot is then refused; a stream that has begun
+stays open and waits.
 """
 
 from __future__ import annotations
@@ -48,20 +49,20 @@ _log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 _SLICE: Final = 1000
-"""Names taken in before other streams get a turn: some 5 ms."""
+"""Names processed before other streams run: some 5 ms."""
 _LAST_WRITE_S: Final = 1.0
-"""Time for the write under way when the stream ends, so that an ending does not cut a response that is being sent."""
+"""Time for the write under way to complete when the stream ends, so that a response is not cut off."""
 
 
 class Stream:
-    """One open stream. `run` is its whole life; everything else is called while that runs.
+    """One open stream. `run` serves it to its end; all other methods are called while `run` is active.
 
     Attributes:
         watch: the rules of the stream.
-        wake: makes the sender look whether there is something to send.
+        wake: makes the sender check whether there is something to send.
         wake_if_unsent: the same for new answers. (The sender's own method: the fan-out calls it for each stream.)
-        measure: measures how old an answer is once it is written.
-        follow: goes on with the trace of an answer until it is written.
+        measure: records the age of an answer when it is written.
+        follow: continues the trace of an answer until it is written.
         opened_at: when the stream was opened, by the edge's clock.
     """
 
@@ -73,7 +74,7 @@ class Stream:
         call: ServicerContext[bytes, bytes],
         requests: Requests,
     ) -> None:
-        """Make a stream that is not open yet.
+        """Prepare a stream that is not open yet.
 
         Args:
             edge: parts that all streams of the edge use.
@@ -101,10 +102,10 @@ class Stream:
         self.wake: Callable[[], None] = sender.wake
         self.wake_if_unsent: Callable[[], None] = sender.wake_if_unsent
         self._start: asyncio.Future[StartRequest] = asyncio.get_running_loop().create_future()
-        self._begun = asyncio.Event()  # the watch knows its start: changes may be carried out
+        self._begun = asyncio.Event()  # the watch has its start: changes may be applied
         self._view: TenantView | None = None
-        self._counted: list[Name] = []  # of the start's names, those that are counted already
-        self._is_counted = False  # all of its names are among those that the edge watches
+        self._counted: list[Name] = []  # the number of the start's names that are counted so far
+        self._is_counted = False  # all of its names are registered with the edge's interest
         self._timer: Timer | None = None
         ending.reached.add_done_callback(self._on_ending)
 
@@ -124,7 +125,7 @@ class Stream:
             self.end(error)
             return self._ending.reached.result()
         finally:
-            # By itself: gRPC may cancel the call while this waits, and what was begun must come to its end.
+            # A task of its own: gRPC may cancel the call while this waits, and the clean-up must complete.
             await asyncio.shield(self._edge.tasks.start(self._close(sending), "stream-close"))
 
     def end(self, error: BaseException | None) -> None:
@@ -132,15 +133,15 @@ class Stream:
         self._ending.reach(error)
 
     def look_up(self) -> None:
-        """Look names up, if any are to be."""
+        """Look up names, if any wait for it."""
         self._lookups.look_up()
 
     def shut_down(self, *, after: float, leave_by: float) -> None:
         """Ask the suite to leave this process.
 
         Args:
-            after: not before this, by the edge's clock.
-            leave_by: when the stream has ended at the latest, unless that leaves too little time after it.
+            after: the earliest time, by the edge's clock.
+            leave_by: the time by which the stream must have ended, unless that leaves too little time after `after`.
         """
         self._clocks.shut_down(after=after, leave_by=leave_by)
         self._on_timer()
@@ -156,7 +157,7 @@ class Stream:
         return self._sender.writing_since > 0
 
     async def _begin(self) -> TenantView | None:
-        """Take in the start and join the hub; None when the stream ended meanwhile."""
+        """Process the start and join the hub; return None when the stream ended meanwhile."""
         with spans.OPEN.begins() as span:
             self._sender.traces.opened = span.carried
             span.note_tenant(self.tenant_id)
@@ -170,7 +171,7 @@ class Stream:
             return None
         self._edge.open_calls.claim(self._slot, start.instance_id, self.end)
         seen = self._edge.suites.note_use(self._key, start.client_name, start.client_version)
-        self._edge.tasks.start(seen, "suite-key-touch")  # nobody waits for it
+        self._edge.tasks.start(seen, "suite-key-touch")  # nothing awaits it
         await self._take_in(start)
         self._view = await self._edge.hub.join(self.tenant_id, self)
         await self._count_in_and_verify()
@@ -193,7 +194,7 @@ class Stream:
         """Return the start when all its parts are there; None when the stream ended before."""
         wait_s = self._edge.settings.start_parts.total_seconds()
         either: set[asyncio.Future[Any]] = {self._start, self._ending.reached}
-        # While the key's budget of names is overdrawn the delay is ours and not the suite's.
+        # While the key's name budget is overdrawn, the edge causes the delay and not the suite.
         while not await wait_any(self._edge.clock, either, wait_s) and self._budget.has_waited():
             pass
         if self._ending.is_reached:
@@ -203,7 +204,7 @@ class Stream:
         return self._start.result()
 
     async def _take_in(self, start: StartRequest) -> None:
-        """Take in a start, other streams in between; the hub does not know this one yet."""
+        """Process a start, letting other streams run in between. The hub does not know this stream yet."""
         try:
             self.watch.begin((), (), start.token)
         except ValueError:
@@ -229,7 +230,7 @@ class Stream:
             self._timer.cancel()
         await self._lookups.aclose()
         if sending is not None:
-            # A write that does not come to its end lasts as long as the call; the task ends with it.
+            # A write that does not complete ends with the call, and the task with it.
             await asyncio.wait({sending}, timeout=_LAST_WRITE_S)
 
     def _on_ending(self, _: object) -> None:
@@ -239,7 +240,7 @@ class Stream:
     # -------------------------------------------------------- names, counted
 
     async def _count_in_and_verify(self) -> None:
-        """Have all names counted, and the key verified once more: a revocation before joining reached no stream."""
+        """Count all names, and verify the key once more: a revocation before the stream joined would be missed."""
         again = self._edge.auth.verify_again(self._call.invocation_metadata() or ())
         verifying = asyncio.create_task(again, name="stream-verify")
         try:
@@ -250,7 +251,7 @@ class Stream:
             await asyncio.gather(verifying, return_exceptions=True)
 
     async def _count_in(self) -> None:
-        """Have all names of the start among those that the edge watches, other streams in between."""
+        """Register all names of the start with the edge's interest, letting other streams run in between."""
         for some in _slices(list(self.watch.names)):
             self._edge.interest.want(self.tenant_id, some)
             self._edge.watch_audit.want(self._key, some)
@@ -270,7 +271,7 @@ class Stream:
     async def _read(self) -> None:
         """Read requests until the stream ends.
 
-        Not cancelled when the stream ends, for a cancelled read leaks in grpcio: it ends with the call.
+        The task is not cancelled when the stream ends, because a cancelled read leaks in grpcio. It ends with the call.
         """
         try:
             self._start.set_result(await self._requests.start(self._budget))
@@ -288,17 +289,17 @@ class Stream:
             self.end(error)
 
     async def _carry_out(self, change: ChangeRequest) -> None:
-        """Carry out a change request, removals first, other streams in between."""
+        """Apply a change request, removals first, letting other streams run in between."""
         tenant_id, watch, interest, audit = self.tenant_id, self.watch, self._edge.interest, self._edge.watch_audit
         for spellings in _slices(change.unsubscribe):
             if self._ending.is_reached:
-                return  # its names are being counted out
+                return  # its names are being released
             before = {name for name in map(normalise, spellings) if name is not None and watch.watches(name)}
             watch.unsubscribe(spellings)
             interest.release(tenant_id, before)
             audit.release(self._key, before)
             await asyncio.sleep(0)
-        # Counted between removals and additions: no response that counts it carries an answer from before.
+        # Counted between removals and additions, so that no response that counts it carries an earlier answer.
         watch.change((), ())
         for spellings in _slices(change.subscribe):
             if self._ending.is_reached:

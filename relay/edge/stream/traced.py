@@ -1,4 +1,4 @@
-"""The spans of one stream's writes: few, and only of changes whose source is traced."""
+"""The spans of one stream's writes: only for changes whose source is traced, and only a few at a time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from relay.ops.span import TracedWork
 
 _MOST: Final = 8
-"""Changes of one stream that are followed at the same time; a suite that does not read holds no more."""
+"""Changes of one stream that are followed at the same time, which limits memory when a suite does not read."""
 
 
 class TracedWrites:
@@ -22,7 +22,7 @@ class TracedWrites:
 
     Attributes:
         opened: carries the trace of the stream's opening; empty when it has none.
-        waiting: user, span and beginning of each; most often there is none, and each write asks.
+        waiting: user, span and start time of each; usually empty, and checked at each write.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class TracedWrites:
         self.waiting: list[tuple[UserId, TracedWork, float]] = []
 
     def follow(self, user_id: UserId, trace: bytes) -> None:
-        """Follow this user's answer, which has just come to the outbox, until it is written."""
+        """Follow this user's answer, which was just added to the outbox, until it is written."""
         if len(self.waiting) < _MOST:
             span = spans.WRITE.follows(trace, [self.opened] if self.opened else ())
             self.waiting.append((user_id, span, time.monotonic()))
@@ -49,7 +49,7 @@ class TracedWrites:
         self.waiting = [each for each in self.waiting if each[0] in unsent]
 
     def stop(self) -> None:
-        """End what was not written: the stream has ended."""
+        """End the spans of answers that were not written, because the stream has ended."""
         for _, span, _ in self.waiting:
             span.fail("stream_ended")
             span.end()

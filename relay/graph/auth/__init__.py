@@ -6,5 +6,5 @@ applications.py  MSAL applications, on an HTTP session that refuses answers that
 tokens.py        access tokens of grants, through MSAL in threads
 id_tokens.py     verifies the id token that Entra gives with a consent
 jwt.py           JSON Web Tokens that Entra signed: no claim counts before the signature does
-signing_keys.py  Entra's signing keys, fetched seldom
+signing_keys.py  Entra's signing keys, cached
 """

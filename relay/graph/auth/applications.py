@@ -1,6 +1,6 @@
-"""MSAL applications: the relay as a client of Entra, on an HTTP session that refuses answers that MSAL cannot handle.
+"""MSAL applications: the relay as a client of Entra, on an HTTP session that rejects answers that MSAL cannot handle.
 
-Everything here blocks and must run in a thread.
+All functions here block and must run in a thread.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Applications:
 
     def __enter__(self) -> Self:
         if self._settings.ca_pem is not None:
-            # requests takes trusted certificates as a path only.
+            # `requests` takes trusted certificates only as a path.
             self._ca_file = tempfile.NamedTemporaryFile("w", suffix=".pem")
             self._ca_file.write(self._settings.ca_pem)
             self._ca_file.flush()
@@ -69,14 +69,14 @@ class Applications:
         """Return an application for one tenant (or `organizations`) on `cache`. It asks Entra for the tenant's endpoints.
 
         Args:
-            tenant: which, or `organizations`.
-            cache: where tokens go.
-            credential: how it proves itself, from `credentials`.
-            lasting: whether it asks for refresh tokens. MSAL does so unless it is told not to.
-            gate: asked before each of its requests.
+            tenant: the tenant, or `organizations`.
+            cache: receives the tokens.
+            credential: the relay's own credential, from `credentials`.
+            lasting: whether it requests refresh tokens, which is MSAL's default.
+            gate: called before each of its requests.
 
         Raises:
-            SourceUnreachable, SourceThrottled: Entra did not give them.
+            SourceUnreachable, SourceThrottled: Entra did not return the endpoints.
             GrantRefused: Entra does not know the tenant.
             CredentialRejected: our secret or certificate cannot be used.
         """
@@ -93,14 +93,14 @@ class Applications:
                     exclude_scopes=None if lasting else ["offline_access"],
                 )
             except ValueError:
-                # What Entra answered was checked by the session, so it is our certificate. The text might show it.
+                # The session has checked Entra's answers, so our certificate is at fault. The error's text might contain it.
                 raise CredentialRejected("MSAL cannot read the relay's certificate") from None
 
     def _session(self, gate: Gate) -> requests.Session:
         settings = self._settings
         timeout = (settings.connect_timeout.total_seconds(), settings.read_timeout.total_seconds())
         session = _Session(timeout, settings.max_body_bytes, gate, self._ca_file.name if self._ca_file else None)
-        # The proxy variables count, as operators expect, and REQUESTS_CA_BUNDLE where the settings name no CA.
+        # The proxy variables apply, as operators expect, and REQUESTS_CA_BUNDLE if the settings name no CA.
         session.trust_env = not settings.is_local
         self._sessions.add(session)
         return session
@@ -108,7 +108,7 @@ class Applications:
 
 @contextlib.contextmanager
 def translated() -> Iterator[None]:
-    """Turns what MSAL and requests raise into the relay's errors."""
+    """Translates the errors of MSAL and `requests` into the relay's errors."""
     try:
         yield
     except RelayError:
@@ -133,11 +133,11 @@ NONSENSE: Final = (
     OSError,
     AssertionError,
 )
-"""The errors of MSAL about an answer whose fields have other types than documented. Their texts may show the answer."""
+"""MSAL's errors for an answer whose fields have undocumented types. Their texts may contain the answer."""
 
 
 class _Refused(requests.RequestException):
-    """Carries an error of ours through MSAL, which serves a token that is still good when it sees a network's."""
+    """Carries an error of ours through MSAL, which on a network error would serve a token that is still valid."""
 
     def __init__(self, error: RelayError) -> None:
         super().__init__(str(error))
@@ -145,7 +145,7 @@ class _Refused(requests.RequestException):
 
 
 class _Session(requests.Session):
-    """Times out, follows no redirect with our credential, and lets MSAL see only answers that it can read.
+    """Has a timeout, follows no redirect with our credential, and passes only answers to MSAL that it can read.
 
     MSAL would write an answer that is not JSON into its log, token and all, and remember a 5xx of a shared gateway.
     """
@@ -163,10 +163,10 @@ class _Session(requests.Session):
         kwargs["timeout"] = self._timeout
         kwargs["stream"] = True
         if self._ca_file is not None:
-            # Said with each request: the session's own `verify` gives way to REQUESTS_CA_BUNDLE.
+            # Passed with each request, because REQUESTS_CA_BUNDLE overrides the session's own `verify`.
             kwargs["verify"] = self._ca_file
         verb, address, begun = str(method).upper(), str(url), time.monotonic()
-        # MSAL gives each request an id, but for discovery.
+        # MSAL gives each request an id, except discovery.
         asked_as = str((kwargs.get("headers") or {}).get("client-request-id", ""))
         with spans.calling(verb, address) as span:
             try:
@@ -189,7 +189,7 @@ class _Session(requests.Session):
         return response
 
     def _read(self, response: requests.Response) -> None:
-        """Read the body, as far as it may be long."""
+        """Read the body, up to the size limit."""
         parts, size = [], 0
         for part in response.iter_content(_CHUNK_BYTES):
             size += len(part)
@@ -204,7 +204,7 @@ _MOST_DIGITS: Final = 10
 
 
 def _unanswered(error: Exception, asked_as: str) -> RelayError:
-    """Return the error for a request without an answer, with the id that it had."""
+    """Return the error for a request without an answer, with the request's id."""
     marks = MicrosoftError(correlation_id=asked_as, time=f"{datetime.now(UTC):%Y-%m-%d %H:%M:%SZ}")
     return marked(SourceUnreachable(f"Entra does not answer ({type(error).__name__})"), marks)
 
@@ -221,7 +221,7 @@ def _busy(response: requests.Response) -> RelayError:
 
 
 def _busy_words(response: requests.Response, kind: RefusalClass) -> Refusal | None:
-    """Return Entra's words beside a 429 or 5xx, if any; the status alone decides the class."""
+    """Return Entra's error details in a 429 or 5xx, if any; the status alone decides the class."""
     try:
         answer = _json(response)
     except _Refused:
@@ -245,7 +245,7 @@ def _refusal(answer: dict[str, Any]) -> RelayError:
 
 
 def refusal_words(answer: dict[str, Any]) -> tuple[str, str, list[int], MicrosoftError]:
-    """Return the arguments of `classify` from an answer of Entra's, whatever types its fields have."""
+    """Return the arguments of `classify` from an answer of Entra, whose fields may have any types."""
     codes = answer.get("error_codes")
     numbers = [number for code in codes if (number := _number(code))] if isinstance(codes, list) else []
     said = parse_error(
@@ -259,7 +259,7 @@ def refusal_words(answer: dict[str, Any]) -> tuple[str, str, list[int], Microsof
 
 
 def _number(code: object) -> int:
-    """Return an AADSTS number, which may come as a text; 0 for everything else."""
+    """Return an AADSTS number, which may come as a text; 0 for any other value."""
     text = str(code) if isinstance(code, int | str) and not isinstance(code, bool) else ""
     return int(text) if text.isascii() and text.isdigit() and len(text) < _MOST_DIGITS else 0
 

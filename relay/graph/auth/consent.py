@@ -2,10 +2,10 @@
 
     begin ──► authorize_url, shown to a person ──► Entra: signs in, consents ──► redirect URI, by form_post ──► complete
 
-The answer comes as a form post, as MSAL recommends: a code in an address would end up in histories and logs. Between the
-two, the caller keeps `ConsentFlow.kept` secret, for fifteen minutes and one use.
+The answer comes as a form post, as MSAL recommends: a code in an address would end up in histories and logs. Between
+`begin` and `complete`, the caller stores `ConsentFlow.kept` secretly, for fifteen minutes and one use.
 
-`begin_sign_in` and `identify` use the same flow, without permissions and tokens, to find out who somebody is.
+`begin_sign_in` and `identify` use the same flow, without permissions and tokens, to identify a person.
 """
 
 from __future__ import annotations
@@ -46,40 +46,40 @@ ANY_ORGANISATION: Final = "organizations"
 """Used instead of a tenant: any work account may sign in."""
 
 PERSONAL_ACCOUNTS: Final = TenantId("9188040d-6c67-4c5b-b112-36a304b66dad")
-"""The tenant that Microsoft keeps personal accounts in."""
+"""Microsoft's tenant of personal accounts."""
 
 
 class ConsentProblem(enum.Enum):
-    """The reason why a flow ended without a grant, with what the page does about it."""
+    """The reason why a flow ended without a grant, and the page's reaction."""
 
     DECLINED = enum.auto()
     """The person declined or cancelled: offer to start again."""
     ADMIN_NEEDED = enum.auto()
-    """Only an administrator may consent: offer a link for one."""
+    """Only an administrator may consent: offer a link for an administrator."""
     APPROVAL_ASKED = enum.auto()
-    """An administrator was asked for approval, at Microsoft's page: offer to come back."""
+    """The person requested an administrator's approval on Microsoft's page: offer to come back."""
     NOT_OURS = enum.auto()
-    """The answer belongs to no flow under way here, was used already, or cannot be read: start again."""
+    """The answer belongs to no flow under way, was used already, or cannot be read: start again."""
     PERSONAL_ACCOUNT = enum.auto()
     """A personal Microsoft account: ask for a work account."""
     OTHER_TENANT = enum.auto()
-    """Another organisation than the one that was invited."""
+    """The account's organisation is not the invited one."""
     PERMISSIONS_MISSING = enum.auto()
     """The consent does not cover what the relay needs."""
     UNTRUSTED = enum.auto()
-    """The id token does not prove who signed in; nothing that a person could repair."""
+    """The id token does not prove who signed in; a person cannot repair that."""
     REFUSED = enum.auto()
-    """Entra refused for another reason, which the sentence states."""
+    """Entra refused for another reason, which `sentence` states."""
 
 
 class ConsentFailed(RelayError):
     """A flow ended without a grant.
 
     Attributes:
-        problem: which kind.
+        problem: the kind of problem.
         code: Microsoft's short name for the cause, or ours.
-        sentence: why, in plain words for the person in front of the page.
-        said: Microsoft's own words, if it said any.
+        sentence: the reason, for the person who uses the page.
+        said: Microsoft's error details, if any.
     """
 
     def __init__(self, problem: ConsentProblem, code: str, sentence: str = "", said: MicrosoftError = NO_ERROR) -> None:
@@ -95,9 +95,9 @@ class ConsentFlow:
     """An authorization code flow under way.
 
     Attributes:
-        state: identifies it in the answer; the caller keeps `kept` under it.
-        authorize_url: where the person goes.
-        kept: what `complete` needs, as plain JSON values; holds secrets.
+        state: identifies the flow in the answer; the caller stores `kept` under it.
+        authorize_url: the URL to send the person to.
+        kept: the data that `complete` needs, as plain JSON values; contains secrets.
     """
 
     state: str
@@ -106,10 +106,10 @@ class ConsentFlow:
 
 
 class Consent:
-    """Runs authorization code flows; to be entered as a context. Keeps nothing of a flow itself.
+    """Runs authorization code flows, as an async context manager. It keeps no state of a flow.
 
-    Raises (from both methods): `Retryable` when Entra does not answer, `CredentialRejected` when the registration is at
-    fault.
+    Raises (from both methods): `Retryable` when Entra does not answer, `CredentialRejected` when the relay's
+    registration is at fault.
     """
 
     def __init__(self, client: GraphClient) -> None:
@@ -138,14 +138,14 @@ class Consent:
         login_hint: str | None = None,
         state: str | None = None,
     ) -> ConsentFlow:
-        """Begin an authorization code flow; the person goes to its `authorize_url`.
+        """Begin an authorization code flow; send the person to its `authorize_url`.
 
         Args:
             redirect_uri: where Entra posts the answer to; registered with type `web`.
-            tenant: a tenant id to accept nobody else (guests of it sign in to it then), or any organisation.
-            prompt: `select_account`, `consent` or `login`; None leaves it to Entra.
+            tenant: the id of the only tenant to accept, whose guests then sign in to it; or any organisation.
+            prompt: `select_account`, `consent` or `login`; None lets Entra choose.
             login_hint: the account's UPN, if it is known.
-            state: what the answer is to be recognised by, unguessable; None makes one.
+            state: the unguessable id of the flow in the answer; None makes one.
         """
         if tenant != ANY_ORGANISATION and names.tenant_id(tenant) is None:
             raise ConsentFailed(ConsentProblem.NOT_OURS, "tenant")
@@ -154,9 +154,10 @@ class Consent:
         return ConsentFlow(kept["state"], kept["auth_uri"], {**kept, "tenant": tenant})
 
     def admin_consent_url(self, redirect_uri: str, tenant: TenantId, state: str) -> str:
-        """Return the URL where an administrator consents for everybody in a tenant: https://learn.microsoft.com/entra/identity-platform/v2-admin-consent.
+        """Return the URL where an administrator consents for all users of a tenant: https://learn.microsoft.com/entra/identity-platform/v2-admin-consent.
 
-        Entra answers with a GET of `redirect_uri`, whose fields prove nothing: anybody can make them up. A sign-in must follow.
+        Entra answers with a GET of `redirect_uri`, whose fields prove nothing, because any client can send them. A
+        sign-in must follow.
         """
         settings = self._client.settings
         asked = {
@@ -173,11 +174,11 @@ class Consent:
         """Turn Entra's answer into a grant.
 
         Args:
-            kept: of the flow that the answer's `state` names; never to be used again, whatever comes of it.
+            kept: of the flow that the answer's `state` names. Do not use it again, also after an error.
             answer: the fields that Entra posted.
 
         Raises:
-            ConsentFailed: there is no grant; says why.
+            ConsentFailed: there is no grant; contains the reason.
         """
         result, token_cache = await self._answered(kept, answer)
         who = await self._verified(result, kept)
@@ -199,32 +200,32 @@ class Consent:
         is_silent: bool = False,
         tenant: str = ANY_ORGANISATION,
     ) -> ConsentFlow:
-        """Begin a flow that only tells who somebody is: it asks for `openid` and `profile`, and for no lasting token.
+        """Begin a flow that only identifies a person: it requests `openid` and `profile`, and no refresh token.
 
         Args:
             redirect_uri: as for `begin`.
-            state: what the answer is to be recognised by; unguessable.
+            state: the unguessable id of the flow in the answer.
             login_hint: the account's UPN, if it is known.
-            is_fresh: whether the password is to be typed anew. Entra then says when it was (`VerifiedIdentity.auth_time`), which
-                the caller must look at: an address can be changed on its way.
-            is_silent: whether Entra must ask nothing: it answers with an error when it would have to (`prompt=none`).
-            tenant: a tenant id to accept nobody else, or any organisation.
+            is_fresh: whether the person must enter the password again. Entra then returns the time
+                (`VerifiedIdentity.auth_time`), which the caller must check, because the browser's address can be changed.
+            is_silent: whether Entra must not show a page: it answers with an error if it would have to (`prompt=none`).
+            tenant: the id of the only tenant to accept, or any organisation.
         """
         prompt, max_age = ("login", 0) if is_fresh else ("none" if is_silent else "select_account", None)
         kept = await self._in_thread(self._begin, redirect_uri, tenant, prompt, login_hint, state, (), max_age)
-        # MSAL counts from the answer, so it would refuse whoever is slow with a second factor.
+        # MSAL counts from the answer, so it would refuse people who are slow with a second factor.
         kept.pop("max_age", None)
         return ConsentFlow(kept["state"], kept["auth_uri"], {**kept, "tenant": tenant})
 
     async def identify(self, kept: Mapping[str, Any], answer: Mapping[str, str]) -> VerifiedIdentity:
-        """Return the identity of the person who signed in, and discard the tokens that came along.
+        """Return the identity of the person who signed in, and discard the tokens.
 
         Args:
-            kept: of `begin_sign_in`; never to be used again.
+            kept: of `begin_sign_in`. Do not use it again.
             answer: the fields that Entra posted.
 
         Raises:
-            ConsentFailed: it is not known who; says why.
+            ConsentFailed: the person is not identified; contains the reason.
         """
         result, _ = await self._answered(kept, answer)
         return await self._verified(result, kept)
@@ -253,7 +254,7 @@ class Consent:
         scopes: Sequence[str],
         max_age: int | None = None,
     ) -> dict[str, Any]:
-        """Begin a flow in MSAL; without scopes it asks for no permission."""
+        """Begin a flow in MSAL; without scopes it requests no permissions."""
         application = self._applications.credentials.call_with_credential(
             lambda credential: self._applications.build(
                 tenant, msal.SerializableTokenCache(), credential, lasting=bool(scopes)
@@ -271,7 +272,7 @@ class Consent:
         return flow
 
     def _redeem(self, kept: dict[str, Any], answer: dict[str, str]) -> tuple[dict[str, Any], str]:
-        # Entra looks at the credential before it looks at the code, so a code outlives a credential that is refused.
+        # Entra checks the credential before the code, so a refused credential does not use up the code.
         return self._applications.credentials.call_with_credential(
             lambda credential: self._redeemed(credential, kept, answer)
         )
@@ -287,7 +288,7 @@ class Consent:
             except requests.RequestException:
                 raise
             except NONSENSE as error:
-                # MSAL's own look at the id token's form and nonce.
+                # MSAL's own check of the id token's form and nonce.
                 log.warning("id_token_not_trusted", failed=[type(error).__name__])
                 raise ConsentFailed(ConsentProblem.UNTRUSTED, type(error).__name__) from None
         if "error" in result and (refusal := classify(*refusal_words(result))).kind is RefusalClass.OURS:
@@ -310,7 +311,7 @@ class Consent:
 
 
 def error_of(answer: Mapping[str, str]) -> RelayError:
-    """Return the error for an answer of Entra's that is a refusal, to a sign-in or to a request for admin consent."""
+    """Return the error for a refusal of Entra, to a sign-in or to a request for admin consent."""
     return _failed(classify(*_words_of(answer)), answer.get("error_subcode", ""), _numbers(answer))
 
 
@@ -344,7 +345,7 @@ def _numbers(answer: Mapping[str, str]) -> list[int]:
 
 
 def _granted(result: Mapping[str, Any], token_cache: str) -> tuple[str, ...]:
-    """Graph's permissions that the consent covers.
+    """Return Graph's permissions that the consent covers.
 
     Raises:
         ConsentFailed: one that the relay needs is missing, or the refresh token.
@@ -362,9 +363,9 @@ def _granted(result: Mapping[str, Any], token_cache: str) -> tuple[str, ...]:
 
 
 _PATIENT: Final = FetchIntervals(wait_s=10.0)
-"""Somebody waits for the page, and would have to sign in again."""
+"""Time limit of a call: a person waits for the page, and would have to sign in again."""
 _THREADS: Final = 4
-"""Onboarding is rare; a slow Entra must not hold more of us than this."""
+"""Concurrent calls. Onboarding is rare, and a slow Entra must not take more threads than this."""
 
 _NUMBER: Final = re.compile(r"AADSTS([0-9]{4,9})\b")
 

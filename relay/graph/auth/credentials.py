@@ -1,8 +1,8 @@
 """The relay's own credentials at Entra: one, or two during a rotation.
 
-Both are tried before a refusal counts: the one that worked last, then the other. So a new one may be
-registered before or after the relay has it, and the old one may expire or be deleted meanwhile. Credentials given as files are
-read again when the files change, so a rotation needs no restart.
+Both are tried before a refusal counts: first the one that worked last. So a new credential may be registered before or
+after the relay has it, and the old one may expire or be deleted meanwhile. Credentials in files are read again when the
+files change, so a rotation needs no restart.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY_S: Final = 5.0
-"""How long changed files may stay unnoticed; a look is a `stat` of each."""
+"""Interval of checking the files for changes; a check is a `stat` of each."""
 _MOST_BYTES: Final = 1 << 20
 
 
@@ -45,20 +45,20 @@ class Credential:
     certificate_pem: str = field(default="", repr=False)
     private_key_pem: str = field(default="", repr=False)
     ends: datetime | None = None
-    """When its certificate expires; None for a secret, of which only Entra knows."""
+    """When its certificate expires; None for a secret, whose end only Entra knows."""
     is_whole: bool = True
     """Whether certificate and key can be read and belong together."""
 
     @property
     def for_msal(self) -> str | dict[str, str]:
-        """The form that MSAL accepts. Without a thumbprint MSAL signs with PS256 and SHA-256, and sends the chain along."""
+        """The form that MSAL accepts. Without a thumbprint MSAL signs with PS256 and SHA-256, and includes the chain."""
         if self.secret:
             return self.secret
         return {"private_key": self.private_key_pem, "public_certificate": self.certificate_pem}
 
 
 class Credentials:
-    """The credentials of one app registration; for threads."""
+    """The credentials of one app registration; thread-safe."""
 
     def __init__(self, settings: GraphSettings, every_s: float = LOOK_EVERY_S) -> None:
         texts = {
@@ -79,16 +79,17 @@ class Credentials:
         self._refused: dict[Credential, float] = {}
 
     def all(self) -> tuple[Credential, ...]:
-        """Return the credentials as they are now, in the order in which they were given."""
+        """Return the current credentials, in the order of the settings."""
         with self._lock:
             self._look()
             return self._known
 
     def call_with_credential(self, call: Callable[[Credential], T]) -> T:
-        """Return the result of `call` with the credential that is likeliest to work, or else with the other one.
+        """Return the result of `call` with the credential that most likely works, or else with the other one.
 
         Raises:
-            CredentialRejected: Entra accepts none of them, or refuses the relay for another reason. Any other error of `call`.
+            CredentialRejected: Entra accepts none of them, or refuses the relay for another reason. Also any other
+                error of `call`.
         """
         tried: list[Credential] = []
         while True:
@@ -124,7 +125,7 @@ class Credentials:
             )  # fmt: skip
 
     def _look(self) -> None:
-        """Read the files again if they changed. A pair that does not match (one file was replaced first) waits."""
+        """Read the files again if they changed. A pair that does not match yet (one file was replaced first) is ignored."""
         now = time.monotonic()
         if not self._files or now - self._looked < self._every_s:
             return
@@ -182,12 +183,12 @@ def _credential(name: str, prefix: str, texts: Mapping[str, str]) -> Credential 
         is_whole = is_pair(certificate, key)
     except ValueError:
         ends, is_whole = None, False
-    # What is not whole is tried all the same: it is for MSAL to refuse it, where an operator hears of it.
+    # An incomplete credential is still tried: MSAL refuses it, and the operator sees the error.
     return Credential(name, certificate_pem=certificate, private_key_pem=key, ends=ends, is_whole=is_whole)
 
 
 def _is_about_credential(error: CredentialRejected) -> bool:
-    """Return True if another credential may help: for other reasons a redeemed code must not be shown to Entra again."""
+    """Return True if another credential may help. Otherwise a redeemed code must not be sent to Entra again."""
     return error.refusal is None or error.refusal.code.partition("/")[0] == "invalid_client"
 
 

@@ -20,20 +20,20 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class VerifiedIdentity:
-    """The person who signed in, as Entra vouches for them; made by `verify` only.
+    """The person who signed in, verified by Entra's signature. Only `verify` creates it.
 
     Attributes:
-        tenant_id: the tenant that was signed in to.
+        tenant_id: the tenant of the sign-in.
         account_id: the account's object id in it.
-        upn: the account's name for display. Not proof of anything outside its tenant: administrators can change it.
+        upn: the account's name, for display only: administrators of its tenant can change it.
         roles: template ids of the directory roles that the account holds in the tenant (`wids`); empty unless the registration
             asks for the claim.
-        app_roles: values of the app roles that the account was given in our registration (`roles`), itself or by a group.
+        app_roles: values of the app roles of our registration that the account has (`roles`), assigned directly or by a group.
         groups: object ids of its groups (`groups`), if the registration asks for the claim.
-        has_more_groups: whether there are too many of them for a token, so that `groups` says nothing.
-        auth_time: when the password was typed, in seconds since 1970; None when Entra does not say. It does when it was asked with
-            `max_age`, or when the registration asks for the claim.
-        is_guest: whether the account is at home in another place than `tenant_id`; its name then is of that place.
+        has_more_groups: whether there are too many groups for a token; `groups` is then empty.
+        auth_time: when the password was entered, in seconds since 1970; None without the claim. Entra sends
+            it after a request with `max_age`, or if the registration asks for the claim.
+        is_guest: whether the account's home is not `tenant_id`; its name is then from its home tenant.
     """
 
     tenant_id: TenantId
@@ -48,15 +48,15 @@ class VerifiedIdentity:
 
 
 class UntrustedIdTokenError(Exception):
-    """An id token that does not prove what it should; says which check failed, never what the token holds."""
+    """An id token failed a check. The text names the check and never contains token content."""
 
 
 async def verify(keys: SigningKeys, id_token: str, nonce: str) -> VerifiedIdentity:
-    """Return the person who signed in, if the token is Entra's, for us, current, and of the flow that `nonce` was made for.
+    """Return the person who signed in, if the token is from Entra, for us, current, and of the flow with this `nonce`.
 
     Raises:
         UntrustedIdTokenError: a check failed.
-        Retryable: Entra's documents could not be read.
+        Retryable: Entra's keys could not be fetched.
     """
     try:
         tenant, claims = await jwt.verified(id_token, keys)
@@ -95,13 +95,13 @@ async def verify(keys: SigningKeys, id_token: str, nonce: str) -> VerifiedIdenti
 
 
 def _behind_s(claims: dict[str, Any]) -> int | None:
-    """Seconds until a token that was just made is valid: how far our clock is behind, if it is; None: unknown."""
+    """Return the seconds until a new token becomes valid, by which our clock is behind; None if unknown."""
     begins = jwt.seconds(claims.get("nbf"))
     return None if begins is None else max(0, round(begins - time.time()))
 
 
 def _hashed(nonce: str) -> str:
-    """MSAL sends the hash of the nonce that it keeps in the flow."""
+    """Return the hash of a flow's nonce, which is what MSAL sends."""
     return hashlib.sha256(nonce.encode()).hexdigest()
 
 
@@ -135,6 +135,6 @@ _MAX_ROLES: Final = 200
 """More than there are built-in roles (https://learn.microsoft.com/entra/identity/role-based-access-control/permissions-reference)."""
 _LATEST_S: Final = 1 << 40
 _STS: Final = ("sts.windows.net", "sts.chinacloudapi.cn")
-"""Under these Entra names a tenant in `idp`, and in the issuers of its older tokens. Other hosts are of other providers."""
+"""Hosts with which Entra names a tenant in `idp`, and in the issuers of its older tokens. Other hosts belong to other providers."""
 _LEEWAY_S: Final = 300.0
 """Clocks may differ by this much; the same as in Microsoft's own libraries."""

@@ -1,14 +1,14 @@
-"""JSON Web Tokens that Entra signed, read so that nothing in one counts before its signature does.
+"""Verifies JSON Web Tokens that Entra signed: no claim counts before the signature is verified.
 
     size        before anything is parsed
     form        three parts, strict base64, two JSON objects
-    key         the one that `kid` names, if Entra publishes it; no token brings its own, and a flood of names costs no fetches
-    signature   RS256 and nothing else, whatever the header says
-    tenant      the issuer is Entra's for the very tenant of `tid`, and the key may sign for that tenant
+    key         the one that `kid` names, if Entra publishes it; a token cannot bring one, and a flood of names causes no fetches
+    signature   RS256 only, regardless of the header
+    tenant      the issuer is Entra's for the tenant in `tid`, and the key may sign for that tenant
 
 The last is Microsoft's rule for applications of many tenants
-(https://learn.microsoft.com/entra/identity-platform/access-tokens#validate-the-issuer): Entra publishes keys of personal accounts
-beside those of organisations, and a key that says whose it is proves nothing about others.
+(https://learn.microsoft.com/entra/identity-platform/access-tokens#validate-the-issuer): Entra publishes keys of
+personal accounts together with those of organisations, and a key that is bound to one tenant proves nothing about others.
 """
 
 from __future__ import annotations
@@ -25,15 +25,16 @@ from relay.errors import RelayError
 from relay.graph.auth.signing_keys import SigningKey, SigningKeys
 
 MAX_CHARS: Final = 32 * 1024
-"""Longer texts are not looked at. Entra puts 200 groups into a token at the most, which are 11 KB as base64."""
-_LAST_SECOND: Final = 253_402_300_800  # the year 10000; later times are no times
+"""Longer texts are rejected unread. Entra puts at most 200 groups into a token, which are 11 KB as base64."""
+_LAST_SECOND: Final = 253_402_300_800  # the year 10000; later values are not times
 
 
 class NotValid(RelayError):
-    """A token that proves nothing.
+    """A token is not valid.
 
     Attributes:
-        reason: which check failed: `form`, `signer` (unknown), `signature`, `issuer`, or one of the caller's. Never what it holds.
+        reason: the check that failed: `form`, `signer` (unknown), `signature`, `issuer`, or one of the caller's. Never
+            contains token content.
     """
 
     def __init__(self, reason: str) -> None:
@@ -42,11 +43,11 @@ class NotValid(RelayError):
 
 
 async def verified(token: str, keys: SigningKeys) -> tuple[TenantId, dict[str, Any]]:
-    """Return the tenant that Entra vouches for, and the other claims, whose audience and time are the caller's to check.
+    """Return the verified tenant and the other claims. The caller must check audience and time.
 
     Raises:
-        NotValid: Entra does not vouch for anything here.
-        SourceUnreachable: Entra's keys could not be had, so nobody knows.
+        NotValid: the token is not a valid token of Entra.
+        SourceUnreachable: Entra's keys could not be fetched, so the token cannot be verified.
     """
     signed = _parsed(token)
     kid = text(signed.protected, "kid")
@@ -70,20 +71,20 @@ def is_within(claims: dict[str, Any], now: float, leeway_s: float) -> bool:
 
 
 def seconds(value: object) -> float | None:
-    """Return a claim that is a Unix time; None for everything else: texts, truths, endless numbers, none at all."""
+    """Return a claim that is a Unix time; None for any other value: texts, booleans, infinite numbers, a missing claim."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _LAST_SECOND:
         return None
     return float(value)
 
 
 def text(claims: dict[str, Any], name: str) -> str:
-    """Return a claim that is a text which can be stored and shown; empty for everything else."""
+    """Return a claim that is a text that can be stored and shown; empty for any other value."""
     value = claims.get(name)
     return value.encode(errors="replace").decode() if isinstance(value, str) else ""
 
 
 def _registry() -> jws.JWSRegistry:
-    # Microsoft may put anything into a header (`nonce`, `x5t`, `x5c`, which is long); what is critical is refused all the same.
+    # Microsoft may put any fields into a header (`nonce`, `x5t`, the long `x5c`); critical ones are still refused.
     registry = jws.JWSRegistry(algorithms=["RS256"], strict_check_header=False)
     registry.max_header_length = MAX_CHARS
     return registry

@@ -1,4 +1,4 @@
-"""Entra's signing keys, as Entra publishes them; fetched seldom, and waited for only by callers that need a new one."""
+"""A cache of Entra's published signing keys. Only callers that need a new key wait for a fetch."""
 
 from __future__ import annotations
 
@@ -36,11 +36,12 @@ class FetchIntervals:
     """Intervals between fetches of Entra's keys, in seconds.
 
     Attributes:
-        refresh_s: keys of this age are fetched again beside the work, so that a new one is known before it signs (Entra
+        refresh_s: keys of this age are fetched again in the background, so that a new one is known before it signs
+            (Entra
             publishes keys long before it uses them: https://learn.microsoft.com/entra/identity-platform/signing-key-rollover).
-        unknown_again_s: a key that was not there is not asked for sooner than this, however many tokens name it.
-        failed_again_s: how soon after a failure Entra is asked again.
-        wait_s: how long one caller waits for a fetch, which goes on without it.
+        unknown_again_s: a missing key is not requested again sooner than this, regardless of how many tokens name it.
+        failed_again_s: pause after a failed fetch.
+        wait_s: the longest time that one caller waits for a fetch; the fetch continues without it.
     """
 
     refresh_s: float = 3600.0
@@ -51,7 +52,7 @@ class FetchIntervals:
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """One public key; `only_for` is the one tenant that it may sign for, None for all.
+    """One public key; `only_for` is the only tenant that it may sign for, or None for all tenants.
 
     Entra's documents also have keys for personal accounts, which are a tenant of their own: such a key proves nothing about
     an organisation.
@@ -67,21 +68,22 @@ class Published:
 
     Attributes:
         keys: kid -> key.
-        issuers: how issuers read; `{tenantid}` stands for the tenant.
+        issuers: the forms of issuers; `{tenantid}` stands for the tenant.
     """
 
     keys: Mapping[str, SigningKey]
     issuers: tuple[str, ...]
 
     def issuers_of(self, tenant_id: TenantId) -> set[str]:
-        """Return the issuers that vouch for a tenant."""
+        """Return the valid issuers of a tenant."""
         return {issuer.replace(_TENANT, tenant_id) for issuer in self.issuers}
 
 
 class SigningKeys:
-    """The signing keys of one Entra; to be entered as a context, which ends a fetch under way.
+    """The signing keys of one Entra, as an async context manager that ends a fetch under way.
 
-    One fetch is under way at a time. Nobody waits whose key is known; keys that could not be fetched again stay as they are.
+    One fetch is under way at a time. A caller whose key is known does not wait. After a failed fetch the known keys
+    stay in use.
     """
 
     def __init__(self, client: GraphClient, pace: FetchIntervals | None = None) -> None:
@@ -95,7 +97,7 @@ class SigningKeys:
 
     @property
     def settings(self) -> GraphSettings:
-        """The Entra whose keys these are, and our registration there."""
+        """The settings of this Entra and our registration there."""
         return self._client.settings
 
     async def __aenter__(self) -> Self:
@@ -109,17 +111,17 @@ class SigningKeys:
             await asyncio.gather(self._fetch, return_exceptions=True)
 
     def warm(self) -> None:
-        """Begin to fetch what is not there yet, or not of late."""
+        """Start a fetch if there are no keys, or if they are old."""
         now = time.monotonic()
         is_old = now - self._fetched_at >= self._pace.refresh_s
         if self._fetch is None and is_old and now - self._failed_at >= self._pace.failed_again_s:
             self._begin()
 
     async def with_key(self, kid: str) -> Published:
-        """Return the published keys after an attempt to include the key `kid`. A key that is missing then is not published.
+        """Return the published keys, after a fetch if the key `kid` is missing. If it is still missing, Entra does not publish it.
 
         Raises:
-            SourceUnreachable: Entra did not say, or not in time.
+            SourceUnreachable: Entra did not answer, or not in time.
         """
         self.warm()
         if kid in self._published.keys:
@@ -188,7 +190,7 @@ _KEYS: Final = msgspec.json.Decoder(_Keys)
 
 
 def _key(entry: Mapping[str, Any]) -> SigningKey | None:
-    """Return one entry of a key document; None for one that signs nothing of ours."""
+    """Return one entry of a key document; None for a key that cannot sign our tokens."""
     if entry.get("kty") != "RSA" or entry.get("use", "sig") != "sig":
         return None
     if not all(isinstance(entry.get(name), str) for name in _KEY_FIELDS):

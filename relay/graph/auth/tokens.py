@@ -1,7 +1,7 @@
 """Access tokens of grants, through MSAL in threads.
 
-MSAL blocks, does not combine simultaneous calls, and repeats a refusal from its cache for a minute. So each version of a grant has an
-application of its own, each grant is refreshed by one call however many wait for it, and the event loop never waits.
+MSAL blocks, does not combine simultaneous calls, and repeats a refusal from its cache for a minute. So each version of
+a grant has an application of its own, one call refreshes a grant for all waiters, and the event loop never blocks.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class AccessToken:
 
     Attributes:
         text: the token.
-        good_until: by the monotonic clock, with a margin for the way.
-        renew_at: when the next one is asked for, while this one is still used.
+        good_until: by the monotonic clock, with a margin for the transfer.
+        renew_at: when the next token is requested, while this one is still in use.
     """
 
     text: str = field(repr=False)
@@ -51,31 +51,31 @@ class AccessToken:
 
 
 Save = Callable[[TokenGrant, str, datetime], Awaitable[TokenGrant]]
-"""Saves a grant's changed token cache, which Entra was asked for at that time, and returns the grant as it is now kept.
+"""Saves a grant's changed token cache, requested from Entra at the given time, and returns the grant as stored.
 
-To be written by comparing `grant.version`; who finds a newer version returns that one, for somebody else was faster.
+The write must compare `grant.version`. If a newer version is stored, another process was faster: return that one.
 """
 
 
 async def discard(grant: TokenGrant, _token_cache: str, _asked_at: datetime) -> TokenGrant:
-    """Return the grant unchanged: a `Save` for who uses a grant once and keeps nothing of it. Its older token goes on working."""
+    """Return the grant unchanged: a `Save` for code that uses a grant once and stores nothing. Its older refresh token stays valid."""
     return grant
 
 
 _SLOW_S: Final = 1.0
-"""Duration from which a call of Entra is slow. Shorter than that of Graph, since there are fewer threads than connections."""
+"""Duration from which a call of Entra counts as slow. Shorter than for Graph, because there are fewer threads than
+connections."""
 
 
 class GrantTokens:
-    """Access tokens of all grants; to be entered as a context.
+    """Access tokens of all grants, as an async context manager.
 
     Only one call of MSAL is under way for a grant, and for a tenant, so a tenant whose token endpoint is slow holds one
     of the threads; such tenants together cannot hold all (`lanes`). A token that is still good is used while the next one is
-    fetched. Waiters may be cancelled; the call goes on for the others. Nothing is retried: the caller decides when to try again.
+    fetched. Waiters may be cancelled; the call continues for the others. Nothing is retried: the caller decides when to retry.
 
-    A changed token cache is given to `save` before anybody gets the new token. A save that fails is made good at the next
-    call that reaches MSAL, and the token is served all the same: Entra does not revoke an old refresh token when it hands
-    out a new one.
+    A changed token cache is given to `save` before any caller gets the new token. If the save fails, the token is still
+    served, and the next call that reaches MSAL saves again: Entra does not revoke an old refresh token when it issues a new one.
 
     Raises (from every method that gives a token): `GrantRefused`, `CredentialRejected`, `SourceThrottled`,
     `SourceUnreachable`.
@@ -106,28 +106,28 @@ class GrantTokens:
         self._applications.__exit__()
 
     def behind(self, gate: Gate) -> GrantTokens:
-        """Return the same tokens behind a gate, which is asked before each request of Entra. Not to be entered."""
+        """Return the same tokens behind a gate, which is called before each request to Entra. Do not enter it."""
         view = copy.copy(self)
         view._gate = gate
         return view
 
     async def access_token(self, grant: TokenGrant) -> AccessToken:
-        """Return a token that is good for a while: the last one, or a new one."""
+        """Return a token that is valid for a while: the last one, or a new one."""
         kept = self._take_up(grant)
         now = time.monotonic()
         if kept.token is not None and now < kept.token.good_until:
             if now >= max(kept.token.renew_at, kept.renew_not_before) and kept.flight is None:
                 kept.renew_not_before = now + _RENEW_AGAIN_S
-                self._take_off(kept, force=False)  # nobody waits for it
+                self._take_off(kept, force=False)  # nothing awaits it
             return kept.token
         return await self._fly(kept, force=False)
 
     async def refresh(self, grant: TokenGrant, *, refused: str = "") -> AccessToken:
-        """Return a token fresh from Entra, which also proves that the grant still works.
+        """Return a new token from Entra, which also proves that the grant still works.
 
         Args:
             grant: the grant.
-            refused: the token that Graph did not accept. When another one is at hand already, that one is returned.
+            refused: the token that Graph did not accept. If there is already another token, that one is returned.
         """
         kept = self._take_up(grant)
         if refused and kept.token is not None and kept.token.text != refused:
@@ -144,7 +144,7 @@ class GrantTokens:
         return give
 
     def forget(self, tenant_id: TenantId, account_id: str) -> None:
-        """Drop what is held of a grant; for grants of partitions that another worker owns now, and for removed ones."""
+        """Drop a grant's tokens; for grants of partitions that another worker owns now, and for removed grants."""
         kept = self._kept.pop((tenant_id, account_id), None)
         if kept is not None and kept.flight is not None:
             kept.flight.cancel()
@@ -153,12 +153,12 @@ class GrantTokens:
             self._turns.pop(tenant_id, None)
 
     def _take_up(self, grant: TokenGrant) -> _Kept:
-        """Return the entry of a grant, made anew if the grant is newer and not the one that we saved ourselves."""
+        """Return the entry of a grant, replaced if the grant is newer and was not saved by this object."""
         key = (grant.tenant_id, grant.account_id)
         kept = self._kept.get(key)
         if kept is None or (grant.version > kept.grant.version and grant.token_cache != kept.grant.token_cache):
             if kept is not None and kept.flight is not None:
-                kept.flight.cancel()  # it asks with what is out of date; whoever waits asks again
+                kept.flight.cancel()  # it uses an outdated grant; its waiters ask again
             kept = self._kept[key] = _Kept(grant)
         elif grant.version > kept.grant.version:
             kept.grant = grant
@@ -166,7 +166,7 @@ class GrantTokens:
         return kept
 
     async def _fly(self, kept: _Kept, *, force: bool) -> AccessToken:
-        """Join the call that is under way for this grant, or make one; one that is forced only joins its like."""
+        """Join the call that is under way for this grant, or make one. A forced call joins only forced calls."""
         if force and kept.flight is not None and not kept.is_forced:
             await asyncio.wait([kept.flight])
         flight = kept.flight or self._take_off(kept, force=force)
@@ -188,11 +188,11 @@ class GrantTokens:
     async def _call(self, kept: _Kept) -> AccessToken:
         tenant_id = kept.grant.tenant_id
         async with self._turns.setdefault(tenant_id, asyncio.Lock()), self._lanes.place(tenant_id):
-            kept.gate()  # it may have waited long for its turn and a place
+            kept.gate()  # checked here: it may have waited long for its turn and a place
             loop = asyncio.get_running_loop()
             kept.asked_at = datetime.now(UTC)
             try:
-                # The thread gets this task's context, for traces.
+                # The thread gets this task's context, so that traces continue.
                 acquire = partial(copy_context().run, kept.acquire, self._applications, self._settings.scopes)
                 token = await loop.run_in_executor(self._threads, acquire)
             except RelayError as error:
@@ -233,7 +233,7 @@ class _Kept:
         self._credential: Credential | None = None
 
     def landed(self, flight: asyncio.Task[AccessToken]) -> None:
-        """End the call; its error goes to those who wait for it, if anybody still does."""
+        """End the call; its error goes to the callers that still wait."""
         self.flight = None
         if not flight.cancelled():
             flight.exception()
@@ -245,10 +245,10 @@ class _Kept:
                 lambda credential: self._acquire(applications, scopes, credential)
             )
         except RelayError as error:
-            # The next application starts with an empty memory: MSAL would replay this refusal for a minute.
+            # The next application starts without a cache: MSAL would repeat this refusal for a minute.
             self._application = None
             if isinstance(error, GrantRefused):
-                # MSAL would go on serving the access token that it has: it must ask Entra before it gives one again.
+                # MSAL would keep serving its cached access token: it must ask Entra for the next one.
                 self.token, self._must_ask = None, True
             raise
 
@@ -269,7 +269,7 @@ class _Kept:
                 )
         finally:
             if not _has_refresh_token(self.cache):
-                # MSAL believes whatever an answer says of the refresh token: the one that worked is kept.
+                # MSAL accepts any refresh token in an answer: the one that worked is kept.
                 self.cache.deserialize(before)
         if not result or "access_token" not in result:
             raise from_refusal(classify(*refusal_words(result or {})))
@@ -278,7 +278,7 @@ class _Kept:
 
 
 def _load(cache: msal.SerializableTokenCache, text: str) -> None:
-    """Fill the cache, unless it holds something newer than the text already: a refresh that could not be saved."""
+    """Fill the cache, unless it already holds something newer: a refresh that could not be saved."""
     if _has_refresh_token(cache):
         return
     try:
@@ -318,7 +318,7 @@ _OUTCOMES: Final[Mapping[type[RelayError], str]] = {
     CredentialRejected: "credential_rejected",
     SourceThrottled: "throttled",
 }
-"""Error -> how metrics call it."""
+"""Error -> outcome in metrics."""
 
 _MARGIN_S: Final = 300.0
 """A token is renewed this long before its end (MSAL does the same); a tenth of its life when that is shorter."""

@@ -1,10 +1,10 @@
 """Resolves names to users: object ids and canonical UPNs, read from Graph's users.
 
-15 names go into one `in` filter, 20 such parts into one `$batch`. Each part is answered, refused or throttled by itself,
-so a failing part costs the others nothing. A part that is refused, or cannot be read, is asked for again in smaller pieces, down to
-the one name that causes it.
+15 names go into one `in` filter, 20 such parts into one `$batch`. Each part is answered, refused or throttled
+separately, so a failing part does not affect the others. A part that is refused, or cannot be read, is requested again
+in smaller pieces, down to the one name that causes it.
 
-Only an answer without a user means that a name stands for nobody. A refusal says nothing about the name.
+Only an answer without a user means that no user has the name. A refusal says nothing about the name.
 """
 
 from __future__ import annotations
@@ -34,22 +34,22 @@ PARTS_PER_BATCH: Final = 20
 MAX_DISPLAY_NAME_CHARS: Final = 256
 """Entra's limit: https://learn.microsoft.com/graph/api/resources/user."""
 
-# Both are among what User.ReadBasic.All shows: https://learn.microsoft.com/graph/permissions-reference#userreadbasicall
+# User.ReadBasic.All covers both: https://learn.microsoft.com/graph/permissions-reference#userreadbasicall
 _SELECT_CALLED: Final = "displayName,mail"
 _SELECT: Final = "id,userPrincipalName"
 
 NAMES_PER_BATCH: Final = NAMES_PER_PART * PARTS_PER_BATCH
-"""Names in one HTTP call, if they are all of one kind."""
+"""Names in one HTTP call, if they are all of the same kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class DirectoryUser:
-    """The user behind a name; `upn` in Graph's own letters, empty when Graph gives none."""
+    """The user with a name; `upn` in Graph's letter case, empty if Graph returns none."""
 
     user_id: UserId
     upn: str
     called: DirectoryNames | None = None
-    """None when it was not asked for."""
+    """None if it was not requested."""
 
 
 @dataclass(slots=True)
@@ -58,10 +58,10 @@ class Resolution:
 
     Attributes:
         meanings: name -> its user, or NOT_FOUND, or ACCESS_DENIED.
-        refused: names that Graph refuses to look for, each by itself, while it answers for others: ask again now and then.
-        unresolved: names that Graph did not answer yet: ask again.
-        retry_after: how long Graph asks to wait before, None when it did not say.
-        is_throttled: whether Graph asked us to slow down for any of them.
+        refused: names for which Graph refuses the search, while it answers for others: retry them occasionally.
+        unresolved: names without an answer so far: retry them.
+        retry_after: the wait before that retry that Graph asks for; None without one.
+        is_throttled: whether Graph throttled any of them.
     """
 
     meanings: dict[Name, DirectoryUser | Status] = field(default_factory=dict)
@@ -71,7 +71,7 @@ class Resolution:
     is_throttled: bool = False
 
     def postpone(self, unresolved: Iterable[Name], error: RelayError) -> None:
-        """Take note of names that Graph could not answer because of `error`."""
+        """Record names without an answer because of `error`."""
         self.unresolved.extend(unresolved)
         if not isinstance(error, Retryable):
             return
@@ -95,14 +95,15 @@ async def resolve(
 ) -> Resolution:
     """Resolve normalised names, UPNs and object ids alike, to users; with `asks_called` read their display names as well.
 
-    With `suspects_names` a batch that fails with a 5xx, or is not answered, is asked for in pieces too: a name in it may be the reason.
-    Without, such a failure is passing. `pay` is awaited before each request: usually one, and more when something is refused and asked for in pieces. Every name is
-    in one of `meanings`, `refused` and `unresolved`. Batches are asked one after the other; when one fails for a passing reason,
-    or so many in a row are refused that the names cannot be the reason, what is known by then is returned and the rest is unresolved.
+    With `suspects_names` a batch that fails with a 5xx, or is not answered, is also requested in pieces: a name in it
+    may be the reason. Without, such a failure counts as temporary. `pay` is awaited before each request: usually one,
+    and more after refusals. Every name is in one of `meanings`, `refused` and `unresolved`. Batches are sent one after
+    the other. When one fails for a temporary reason, or so many in a row are refused that the names cannot be the
+    reason, the results so far are returned and the rest is unresolved.
 
     Raises:
-        Retryable: Graph answered nothing at all.
-        ConsentRequired, AccessDenied, RequestRefused: as `GraphClient` says, or every part says so, and Graph answered nothing at all.
+        Retryable: Graph answered for no name.
+        ConsentRequired, AccessDenied, RequestRefused: see `GraphClient`, or every part was refused; Graph answered for no name.
     """
     resolution = Resolution()
     select = f"{_SELECT},{_SELECT_CALLED}" if asks_called else _SELECT
@@ -130,7 +131,7 @@ async def resolve(
         else:
             if not answered and (denied := _denial(batch, answers)) is not None:
                 raise denied
-            # One bad name makes Graph refuse the other fourteen: ask for each by itself.
+            # One bad name makes Graph refuse the other fourteen: request each separately.
             apart = _take(batch, answers, resolution, asks_called=asks_called)
             waiting.extend(_batches((name,) for part in apart for name in part))
             fruitless, answered = 0, True
@@ -142,7 +143,7 @@ async def resolve(
 
 
 async def upns_of(client: GraphClient, token: TokenSource, ids: Sequence[UserId]) -> Resolution:
-    """Return the canonical UPNs of users, in the same form: `meanings` is keyed by the object ids as names."""
+    """Return the canonical UPNs of users, in the same form: the keys of `meanings` are the object ids."""
     return await resolve(client, token, [Name(user) for user in ids])
 
 
@@ -150,11 +151,11 @@ _Part = tuple[Name, ...]
 """The names of one part of a batch, all UPNs or all object ids."""
 
 _MOST_FRUITLESS: Final = 24
-"""After this many requests in a row that are refused as a whole, the names are not the reason. To find one of 300 takes 10."""
+"""After this many requests in a row that are refused as a whole, the names are not the reason. Finding one of 300 takes 10."""
 
 
 class _Unreadable(SourceUnreachable):
-    """A batch's answer that is not what Graph documents: something of one part's stands in it as it is, perhaps."""
+    """A batch's answer does not have the documented form, perhaps because it contains data of one part unescaped."""
 
 
 def _blames_names(error: RelayError, *, suspects_names: bool) -> bool:
@@ -171,7 +172,7 @@ def _give_up(resolution: Resolution, left: Iterable[Sequence[_Part]], error: Rel
 
 
 def _refuse(part: _Part, error: RelayError, resolution: Resolution) -> None:
-    """Graph refuses to look for these names, whatever stands beside them."""
+    """Graph refuses to search for these names, whatever other names are in the request."""
     if isinstance(error, AccessDenied):
         resolution.meanings.update(dict.fromkeys(part, Status.ACCESS_DENIED))
     else:
@@ -208,7 +209,7 @@ def _chunks(of: Sequence[Name]) -> Iterator[_Part]:
 
 def _request(number: int, part: _Part, select: str) -> Mapping[str, str]:
     attribute = "id" if names.is_object_id(part[0]) else "userPrincipalName"
-    # OData doubles an apostrophe; everything else that means something in an address is percent-encoded: "#EXT#", "$".
+    # OData doubles an apostrophe; other characters with a meaning in URLs are percent-encoded: "#EXT#", "$".
     values = ",".join("'" + name.replace("'", "''") + "'" for name in part)
     condition = quote(f"{attribute} in ({values})", safe="(),'@")
     return {
@@ -253,7 +254,7 @@ def _answers(body: bytes) -> dict[str, _Answer]:
     """Part number -> its answer; parts whose answer cannot be read are absent.
 
     Raises:
-        _Unreadable: the batch as a whole makes no sense.
+        _Unreadable: the batch as a whole is invalid.
     """
     read = _read(_ANSWERS, body)
     if read is None:
@@ -272,7 +273,7 @@ def _read(decoder: msgspec.json.Decoder[T], body: bytes | msgspec.Raw) -> T | No
 def _take(
     batch: Sequence[_Part], answers: Mapping[str, _Answer], resolution: Resolution, *, asks_called: bool
 ) -> list[_Part]:
-    """Put the answers into `resolution`; return the parts to be asked again in pieces."""
+    """Put the answers into `resolution`; return the parts to request again in pieces."""
     refused = []
     for number, part in enumerate(batch):
         answer = answers.get(str(number))
@@ -291,7 +292,7 @@ def _take(
 
 
 def _denial(batch: Sequence[_Part], answers: Mapping[str, _Answer]) -> AccessDenied | None:
-    """Return the refusal if Graph refuses every part of a batch: then the account is the reason, and not the names."""
+    """Return the refusal if Graph refuses every part of a batch: the reason is then the account, not the names."""
     errors = [_error(answers.get(str(number))) for number in range(len(batch))]
     denials = [error for error in errors if isinstance(error, AccessDenied)]
     return denials[0] if len(denials) == len(batch) else None
@@ -318,7 +319,7 @@ def _meanings(part: _Part, users: Iterable[_User], *, asks_called: bool) -> dict
 
 def _called(user: _User) -> DirectoryNames:
     mail = user.mail or ""
-    # A part of an address is another address.
+    # A part of an e-mail address would be another address.
     return DirectoryNames(
         (user.display_name or "")[:MAX_DISPLAY_NAME_CHARS], mail if len(mail) <= names.MAX_NAME_CHARS else ""
     )

@@ -15,12 +15,12 @@ from relay.graph.client import GraphClient, TokenSource
 from relay.graph.errors import UNREADABLE
 
 MAX_DISPLAY_NAME_CHARS: Final = 256
-"""Entra's own limit; whatever is longer is not shown in full."""
+"""Entra's own limit; longer texts are cut."""
 
 
 @dataclass(frozen=True, slots=True)
 class Colleague:
-    """A user as a person would name one."""
+    """A user, with the names that people use."""
 
     user_id: UserId
     display_name: str
@@ -28,12 +28,12 @@ class Colleague:
 
 
 async def tenant_of(client: GraphClient, domain: str) -> TenantId | None:
-    """Return the tenant that a domain is registered in, as the domain's own discovery document says; None when in none.
+    """Return the tenant that a domain is registered in, from Entra's discovery document of the domain; None without one.
 
-    It is public, and proves nothing of who asks.
+    The document is public, so it proves nothing about the caller.
 
     Raises:
-        Retryable: Entra does not answer, or not what it documents.
+        Retryable: Entra does not answer, or its answer does not have the documented form.
     """
     authority = client.settings.authority_url
     try:
@@ -51,7 +51,7 @@ async def tenant_of(client: GraphClient, domain: str) -> TenantId | None:
 
 
 async def some_users(client: GraphClient, token: TokenSource, most: int) -> list[Colleague]:
-    """Up to `most` of the users that the account may see, in Graph's order; users that cannot be read are left out.
+    """Return up to `most` of the users that the account may see, in Graph's order; unreadable entries are left out.
 
     Raises:
         RelayError: as `GraphClient` says.

@@ -1,8 +1,8 @@
 """Bulk reads of presence: Graph's `getPresencesByUserId`.
 
-Most pages are equal to the last one of the same users. A body that is byte for byte equal costs one hash. Otherwise it
-is split into its entries without decoding, and each entry that was on the last page costs one hash. The others
-are decoded one by one, so that a bad entry spoils only itself.
+Most pages equal the last page of the same users. A byte-for-byte equal body costs one hash. Any other body is split
+into its entries without decoding, and each entry that was on the last page costs one hash. The others are decoded one
+by one, so that a bad entry affects only itself.
 """
 
 from __future__ import annotations
@@ -32,14 +32,15 @@ class PresencePage:
     """The result of one bulk read.
 
     Attributes:
-        observations: one for each user whose entry is new, in no order; without `seen`, of all users that were reported.
-        omitted: users that were asked for and not reported (or not readably), in the order asked. Not offline: not known.
-        unanswered: users that a continuation may hold which did not come: nothing was said of them, in the order asked.
-        trouble: why it did not come.
-        is_whole: whether all that Graph had to say was read: False also when its continuations lead nowhere.
-        unchanged: how many users' entries are what `seen` held.
-        ids: the users that were asked for.
-        digest: hash of the body, 0 when it came in several parts.
+        observations: one for each user whose entry is new, in any order; without `seen`, for all users that were reported.
+        omitted: requested users that were not reported (or not readably), in the order of the request. They are not
+            offline but unknown.
+        unanswered: requested users that a missing continuation may contain, in the order of the request.
+        trouble: why the continuation is missing.
+        is_whole: whether the whole answer was read; also False if its continuations lead nowhere.
+        unchanged: the number of users whose entries are in `seen`.
+        ids: the requested users.
+        digest: hash of the body; 0 when it had several parts.
         entries: hash of an entry -> its user.
     """
 
@@ -57,13 +58,12 @@ class PresencePage:
 class PageHashes:
     """Hashes of the last accepted page of one set of users, so that a read returns only what is new.
 
-    `keep` a page only when its observations were accepted, and `clear` when what the relay holds of these users is no
-    longer what was read (statuses were accepted in between, another owner wrote, settings of the tenant changed). A
-    change of the set of users needs nothing: entries of users not asked for are never believed, and of users newly asked
-    for nothing was kept.
+    Call `keep` only after a page's observations were accepted. Call `clear` when the stored answers of these users
+    differ from the page (statuses were accepted in between, another owner wrote, settings of the tenant changed). A
+    change of the set of users needs no call: entries of users that were not requested are ignored, and for new users
+    there are no hashes.
 
-    About 100 bytes a user. Two different entries having one 64-bit hash, keyed at random in each process, is not provided
-    for.
+    About 100 bytes a user. Hashes have 64 bits, with a random key in each process; collisions are not handled.
     """
 
     __slots__ = ("page",)
@@ -72,11 +72,11 @@ class PageHashes:
         self.page = _NOTHING
 
     def keep(self, page: PresencePage, but: Collection[UserId] = ()) -> None:
-        """Take `page` for accepted, `but` for these users, of whom the same is new again when it is said once more."""
+        """Record `page` as accepted, except for the users in `but`: their next entry counts as new even if it is the same."""
         entries, digest = page.entries, page.digest
         if but:
             entries, digest = {entry: user for entry, user in entries.items() if user not in but}, 0
-        # The observations are not needed any more: nothing of the people themselves stays here.
+        # The observations are no longer needed, so that no personal data stays here.
         self.page = PresencePage((), page.omitted, ids=page.ids, digest=digest, entries=entries)
 
     def clear(self) -> None:
@@ -98,13 +98,14 @@ async def read_presences(
 ) -> PresencePage:
     """Read the presence of up to `bulk_size` users from Graph.
 
-    A user reported twice has what was said last; users nobody asked for are ignored. Continuations (`@odata.nextLink`) are
-    followed as long as each brings somebody new, so no more than there are users. `pay` is awaited before each. When one
-    fails, what came before counts. `turn` is awaited before an answer with something new is decoded, which takes milliseconds.
+    If a user is reported twice, the last entry counts; users that were not requested are ignored. Continuations
+    (`@odata.nextLink`) are followed as long as each contains a new user, so at most as many as there are users. `pay`
+    is awaited before each. When one fails, the earlier parts count. `turn` is awaited before an answer with new entries
+    is decoded, which takes milliseconds.
 
     Raises:
         RequestRefused: Graph calls the request bad; one of the ids may be the reason.
-        SourceUnreachable: the answer makes no sense, or none came.
+        SourceUnreachable: the answer is invalid, or there is none.
         RelayError: as `GraphClient` says.
     """
     if len(ids) > client.settings.bulk_size:
@@ -129,12 +130,12 @@ async def read_presences(
 
 
 def observation(entry: bytes) -> Observation | None:
-    """Return one presence of anybody, read as an entry of a bulk read is; None when it cannot be told whose it is."""
+    """Return one presence, read like an entry of a bulk read; None if its user cannot be determined."""
     return _observation(entry, _ANYBODY)
 
 
 class _Asked(Protocol):
-    """The users whose entries are wanted: id as Microsoft writes it -> user."""
+    """The requested users: id as Microsoft writes it -> user."""
 
     def get(self, key: str, /) -> UserId | None: ...
 
@@ -273,7 +274,7 @@ def _unchanged(last: PresencePage, digest: int) -> PresencePage:
 
 
 def _observation(entry: bytes, asked: _Asked) -> Observation | None:
-    """Return one entry as an observation; None when it is of nobody that was asked for, or cannot be told whose it is."""
+    """Return one entry as an observation; None if its user was not requested or cannot be determined."""
     try:
         read = _ENTRY.decode(entry)
     except UNREADABLE:
@@ -293,9 +294,9 @@ def _observation(entry: bytes, asked: _Asked) -> Observation | None:
 
 
 def _tolerant(entry: bytes, asked: _Asked) -> Observation | None:
-    """Read an entry that is not as documented: fields that cannot be read are absent.
+    """Read an entry without the documented form: unreadable fields are left out.
 
-    Python's own decoder takes what the fast one refuses, such as half of an emoji where Teams cut a text.
+    Python's own decoder accepts texts that the fast one refuses, such as half of an emoji where Teams cut a text.
     """
     try:
         read = json.loads(entry.decode(errors="replace"))
@@ -326,7 +327,7 @@ def _out_of_office(settings: _OutOfOffice | None) -> OutOfOffice | None:
 
 
 def _word(text: str | None) -> str:
-    """Return one of Microsoft's words as a shared object: a million users have a dozen of them."""
+    """Return one of Microsoft's words as a shared object: a million users have only a dozen different ones."""
     if not text:
         return ""
     return sys.intern(text) if len(text) <= _MAX_WORD_CHARS else _cut(text)
@@ -340,7 +341,7 @@ def _cut(text: str) -> str:
 
 
 def _text(value: object) -> str:
-    """Return a text of any quality as one that can be encoded; older documentation also calls the two states collections."""
+    """Return any value as a text that can be encoded; older documentation also calls the two states collections."""
     if isinstance(value, list):
         value = "/".join(part for part in value[:5] if isinstance(part, str))
     return _cut(value.encode(errors="replace").decode()) if isinstance(value, str) else ""

@@ -3,10 +3,10 @@
     <folder>/2026-11.pem     certificate and private key, PEM, in one file; its id is `2026-11.` and eight digits of its thumbprint
 
 New subscriptions name the newest certificate (by the time from which it is valid). To rotate, put another file beside the
-old ones. Within seconds workers know it, and subscriptions take it at their next renewal; delete the old file when no subscription
-names it any more. Or put another certificate into the same file, as cert-manager does: it has another id, so subscriptions take it
-at once, and notifications on their way are opened with the former key for some minutes. A self-signed certificate suffices,
-because Graph only uses its key.
+old ones. Workers load it within seconds, and subscriptions use it from their next renewal. Delete the old file when no
+subscription names it any more. Or put another certificate into the same file, as cert-manager does: it has another id,
+so subscriptions use it at once, and notifications in transit are opened with the former key for some minutes. A
+self-signed certificate suffices, because Graph only uses its key.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ NEW_KEY_BITS: Final = 2048
 """Opening a notification costs 0.3 ms with such a key, 1.6 ms with one of 4,096 bits."""
 LIFETIME: Final = timedelta(days=365)
 FORMER_OPENS_FOR: Final = timedelta(minutes=10)
-"""A certificate that is gone still opens notifications for this long: its subscriptions are renewed with another within seconds, and Graph
-retries what it could not deliver. A later notification marks its users for a read."""
+"""A removed certificate still opens notifications for this long: its subscriptions are renewed with another one within
+seconds, and Graph retries failed deliveries. After that, a notification marks its users for a read."""
 
 _ID_DIGITS: Final = 8
 _NAME: Final = re.compile(
@@ -53,7 +53,7 @@ _Files: TypeAlias = frozenset[tuple[str, int, int, int]]
 
 
 class CertificatesInvalid(ValueError):
-    """A folder cannot be used; says which file and why."""
+    """A folder cannot be used; the text names the file and the reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +65,8 @@ class Certificate:
         public: base64 of its DER form, as Graph wants it.
         private_key: its key.
         thumbprint: SHA-1 of the DER form, hex in upper case, as Graph names it in notifications.
-        begins: from when on it is valid.
-        ends: until when.
+        begins: start of its validity.
+        ends: end of its validity.
     """
 
     certificate_id: str
@@ -78,7 +78,7 @@ class Certificate:
 
     @property
     def name(self) -> str:
-        """Return the name of its file, without the ending."""
+        """Return the name of its file, without the suffix."""
         return self.certificate_id.rpartition(".")[0]
 
 
@@ -102,15 +102,15 @@ class Certificates:
         """Return the certificates in a folder; files that do not end in `.pem` are ignored.
 
         Args:
-            folder: where they are.
-            look_every_s: between two looks, unless one is wanted sooner.
-            clock: of looks, and of how long a former certificate is kept.
+            folder: contains the files.
+            look_every_s: time between two checks for changes, unless one is urgent.
+            clock: for checks, and for the time that a former certificate is kept.
 
         Raises:
             CertificatesInvalid: it has none, or one that cannot be used.
         """
         folder = Path(folder)
-        files = _files(folder)  # before reading: what changes meanwhile is read again
+        files = _files(folder)  # taken before reading: later changes are read again
         found = cls(_read_all(folder), clock)
         found._folder, found._files, found._look_every_s = folder, files, look_every_s
         return found
@@ -118,9 +118,9 @@ class Certificates:
     def reload_if_changed(self, *, is_urgent: bool = False) -> None:
         """Read the folder again if a file came, went or changed.
 
-        Looks no sooner than `look_every_s` after the last time, `is_urgent` no sooner than a second: it may be called for every
-        notification. Costs 30 µs, and 1 ms for each certificate when something changed. With a folder that cannot be used what was
-        read last stays.
+        Checks at most once in `look_every_s`, or once a second if `is_urgent`, so it may be called for every
+        notification. Costs 30 µs, and 1 ms for each certificate when something changed. If the folder cannot be used,
+        the certificates read last stay.
         """
         now = self._clock()
         every_s = min(self._look_every_s, _LOOK_AGAIN_S) if is_urgent else self._look_every_s
@@ -131,7 +131,7 @@ class Certificates:
             files = _files(self._folder)
             if files == self._files:
                 return
-            self._files = files  # tried once, and told once
+            self._files = files  # tried once, and logged once
             self._take(_read_all(self._folder))
         except CertificatesInvalid as error:
             log.warning(
@@ -150,14 +150,14 @@ class Certificates:
         self._former = {known: kept for known, kept in (self._former | gone).items() if kept[1] > now}
         self._by_name = {one.name: one for one in certificates}
         self.newest = max(certificates, key=lambda one: (one.begins, one.certificate_id))
-        """The one for new subscriptions."""
+        """The certificate for new subscriptions."""
 
     def of(self, certificate_id: str) -> Certificate | None:
         """Return the certificate of an id; a bare name, which was the id in earlier releases, does as well."""
         return self._by_id.get(certificate_id) or self._by_name.get(certificate_id)
 
     def opening(self, certificate_id: str) -> Certificate | None:
-        """Return the certificate of an id for a notification that is encrypted for it, also when it has gone some minutes ago."""
+        """Return the certificate with this id to open a notification, also if it was removed some minutes ago."""
         former, until = self._former.get(certificate_id, (None, 0.0))
         return self.of(certificate_id) or (former if self._clock() < until else None)
 
@@ -193,7 +193,7 @@ def make(certificate_id: str, now: datetime) -> bytes:
 
 def _paths(folder: Path) -> list[Path]:
     try:
-        # What Kubernetes mounts also has a `..data` folder and links into it.
+        # A folder that Kubernetes mounts also has a `..data` folder and links into it.
         return sorted(path for path in folder.iterdir() if path.suffix == SUFFIX and path.is_file())
     except OSError as error:
         raise CertificatesInvalid(f"{folder} cannot be read: {error.strerror or type(error).__name__}") from None
@@ -205,7 +205,7 @@ def _files(folder: Path) -> _Files:
     for path in _paths(folder):
         try:
             status = path.stat()
-        except OSError:  # gone since
+        except OSError:  # deleted meanwhile
             continue
         found.add((path.name, status.st_ino, status.st_mtime_ns, status.st_size))
     return frozenset(found)
@@ -232,7 +232,7 @@ def _read(path: Path) -> Certificate:
     if key.public_key() != certificate.public_key():
         raise CertificatesInvalid(f"{path}: the private key is not the certificate's")
     der = certificate.public_bytes(serialization.Encoding.DER)
-    # Graph's choice; it protects nothing, the id already says which certificate is meant.
+    # Graph's choice; not a protection, because the id already identifies the certificate.
     thumbprint = certificate.fingerprint(hashes.SHA1()).hex().upper()  # noqa: S303
     return Certificate(
         certificate_id=f"{path.stem}.{thumbprint[:_ID_DIGITS].lower()}",
@@ -264,6 +264,6 @@ def _private_key(path: Path, pem: bytes) -> rsa.RSAPrivateKey:
 
 
 def _block(pem: bytes) -> bytes:
-    """Return the private key's part of the file, wherever it stands."""
+    """Return the private key's part of the file, at any position."""
     found = re.search(rb"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.+?-----END \1-----", pem, re.DOTALL)
     return found[0] if found is not None else b""

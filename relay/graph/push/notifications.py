@@ -1,4 +1,4 @@
-"""Opens change notifications: decrypts with our key, verifies, and parses the presence as of a poll.
+"""Opens change notifications: decrypts, verifies, and parses the presence.
 
 Microsoft's form (https://learn.microsoft.com/graph/change-notifications-with-resource-data): a key of 32 bytes for each item,
 encrypted for our certificate with RSA-OAEP (SHA-1); `data` with AES-256-CBC under it, the initial vector being the key's
@@ -25,17 +25,17 @@ from relay.graph.presence.presences import observation
 from relay.graph.push.certificates import Certificate, Certificates
 
 MAX_DATA_BYTES: Final = 256 * 1024
-"""Longer encrypted data is not looked at; a presence with the longest free texts seen has some 10 KB."""
+"""Longer encrypted data is rejected; a presence with the longest free texts seen has some 10 KB."""
 _KEY_BYTES: Final = 32
 _IV_BYTES: Final = 16
 
 
 class NotOpened(RelayError):
-    """A notification that cannot be trusted or read; nothing in it may be used.
+    """A notification cannot be trusted or read; its content must not be used.
 
     Attributes:
-        reason: `malformed`, `certificate` (not ours, or not any more), `thumbprint`, `key`, `signature`, `padding`,
-            `content` (no presence of anybody).
+        reason: `malformed`, `certificate` (not ours, or removed), `thumbprint`, `key`, `signature`, `padding`,
+            `content` (not a user's presence).
     """
 
     def __init__(self, reason: str) -> None:
@@ -44,10 +44,10 @@ class NotOpened(RelayError):
 
 
 class NoContent(RelayError):
-    """A notification without encrypted content: it says only that a user changed.
+    """A notification without encrypted content, which only reports that a user changed.
 
     Attributes:
-        user_id: who.
+        user_id: the user.
     """
 
     def __init__(self, user_id: UserId) -> None:
@@ -58,16 +58,16 @@ class NoContent(RelayError):
 def decrypt_notification(item: bytes, certificates: Certificates) -> Observation:
     """Return the observation in one notification. Costs about 0.4 ms of CPU with a key of 2,048 bits.
 
-    The signature is compared before anything is decrypted with the item's key, so nothing can be learned about the key from
-    how long a forgery takes. That the item came from Microsoft at all is for the receiver to check (`validation`).
+    The signature is compared before anything is decrypted with the item's key, so the time that a forgery takes reveals
+    nothing about the key. The receiver must verify that the item came from Microsoft (`validation`).
 
     Args:
         item: the JSON of a `changeNotification`.
         certificates: ours.
 
     Raises:
-        NotOpened: it is not what Microsoft documents, or not encrypted for us.
-        NoContent: it is a basic one.
+        NotOpened: it does not have the documented form, or is not encrypted for us.
+        NoContent: it is a basic notification.
     """
     try:
         read = _ITEM.decode(item)

@@ -1,4 +1,4 @@
-"""Graph's change-notification subscriptions: made, renewed, deleted, listed.
+"""Creates, renews, deletes and lists Graph's change-notification subscriptions.
 
 https://learn.microsoft.com/graph/changenotifications-for-presence: one subscription for each application and signed-in user,
 of at most 650 users, for at most 60 minutes; delegated permission only; its users cannot be changed afterwards.
@@ -33,24 +33,24 @@ from relay.graph.push.certificates import Certificate
 PATH: Final = "/v1.0/subscriptions"
 MAX_USERS: Final = 650
 MAX_LIFETIME: Final = timedelta(minutes=60)
-"""Graph refuses more, and raises less than 45 minutes to 45: what it answers is what holds."""
+"""Graph refuses more, and raises less than 45 minutes to 45. The value in its answer counts."""
 
 _CREATE_PATIENCE: Final = timedelta(seconds=40)
-"""Graph asks our webhook twice before it answers, and gives it 10 s for each."""
+"""Time limit: before it answers, Graph calls our webhook twice, with 10 s for each call."""
 _MAX_FOLLOWED: Final = 50
-"""Pages of a list that are read; an account has one subscription, an endless list must end somewhere."""
+"""Pages of a list that are read at most: an account has one subscription, and an endless list must not be followed."""
 _MAX_SAID_CHARS: Final = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionRequest:
-    """A subscription to ask for.
+    """A subscription to request.
 
     Attributes:
         users: the users that it covers, 1 to 650, each once.
-        notification_url: where Graph sends notifications and what concerns the subscription itself.
+        notification_url: where Graph sends notifications and lifecycle notifications.
         client_state: the secret that Graph repeats in each of them, at most 128 characters.
-        certificate: what they are encrypted for.
+        certificate: the certificate that they are encrypted for.
         expires: at most 60 minutes ahead.
     """
 
@@ -69,9 +69,9 @@ class Subscribed:
         subscription_id: Graph's id.
         expires: when it ends unless it is renewed.
         notification_url: where its notifications go.
-        resource: what it covers, as Graph writes it.
-        client_state: None where Graph does not say it, as in lists.
-        creator_id: object id of the account that made it; empty when Graph does not say.
+        resource: the users that it covers, in Graph's form.
+        client_state: None where Graph leaves it out, as in lists.
+        creator_id: object id of the account that created it; empty if Graph leaves it out.
     """
 
     subscription_id: str
@@ -83,7 +83,7 @@ class Subscribed:
 
 
 async def create(client: GraphClient, token: TokenSource, wanted: SubscriptionRequest) -> Subscribed:
-    """Make a subscription. Graph calls the webhook before it answers.
+    """Create a subscription. Graph calls the webhook before it answers.
 
     Raises:
         SubscriptionExists: the account has one already.
@@ -91,7 +91,7 @@ async def create(client: GraphClient, token: TokenSource, wanted: SubscriptionRe
         WebhookUnreachable: the webhook did not answer Graph's handshake.
         AccessDenied: Graph allows this account no subscription at all.
         RequestRefused: Graph calls the request bad.
-        SourceUnreachable: no answer, or none that makes sense; there may be a subscription now: `list_all` tells.
+        SourceUnreachable: no answer, or an invalid one. The subscription may exist; `list_all` shows it.
         RelayError: as `GraphClient` says.
     """
     if not 1 <= len(wanted.users) <= MAX_USERS:
@@ -120,17 +120,17 @@ async def renew(
     expires: datetime,
     certificate: Certificate | None = None,
 ) -> datetime:
-    """Extend a subscription, which also gives Graph the token's remaining life to deliver in; returns the new end.
+    """Extend a subscription, which also extends Graph's permission to deliver to the life of the token; return the new end.
 
     Args:
         client: Graph.
-        token: of the account that made it.
+        token: of the account that created it.
         subscription_id: Graph's id.
         expires: at most 60 minutes ahead.
-        certificate: what notifications are encrypted for from now on; None leaves that.
+        certificate: the certificate that notifications are encrypted for from now on; None leaves it unchanged.
 
     Raises:
-        SubscriptionGone: there is none of this id.
+        SubscriptionGone: there is no subscription with this id.
         RelayError: as `create`.
     """
     body = {"expirationDateTime": _zulu(expires)}
@@ -144,7 +144,7 @@ async def renew(
         raise SubscriptionGone("Graph knows no such subscription")
     if not 200 <= status < 300:
         raise _refusal(status, answer)
-    # Older documentation says 204 without a body: then what was asked for holds.
+    # Older documentation says 204 without a body: then the requested end counts.
     return _subscribed(_decoded(answer)).expires if answer.strip() else expires
 
 
@@ -152,7 +152,7 @@ _GONE: Final = (404, 410)
 
 
 async def delete(client: GraphClient, token: TokenSource, subscription_id: str) -> None:
-    """Delete a subscription; one that is not there is fine."""
+    """Delete a subscription; a missing one is no error."""
     status, answer = await client.send("DELETE", token, _path(subscription_id))
     if not 200 <= status < 300 and status not in _GONE:
         raise _refusal(status, answer)
@@ -200,7 +200,7 @@ _ERROR: Final = msgspec.json.Decoder(_ErrorBody)
 _LIMIT: Final = re.compile(r"\b(limit|quota|maximum|exceed)", re.IGNORECASE)
 _EXISTS: Final = re.compile(r"already exists", re.IGNORECASE)
 _HANDSHAKE: Final = re.compile(r"validation|validate|notification ?(url|endpoint)", re.IGNORECASE)
-"""`Subscription validation request failed. …` and `… timed out`: the code beside it is a general one."""
+"""`Subscription validation request failed. …` and `… timed out`: the error code of such an answer is general."""
 _FRACTION: Final = re.compile(r"(\.\d{6})\d+")
 
 
@@ -240,7 +240,7 @@ def _subscribed(one: _Subscription) -> Subscribed:
 
 
 def _refusal(status: int, body: bytes) -> RelayError:
-    """Return the error that a refused call stands for."""
+    """Return the error for a refused call."""
     said = _said(body)
     words = f"Graph answered {status} {error_code(body)}: {said}"
     if status == 409 or _EXISTS.search(said):
@@ -254,7 +254,7 @@ def _refusal(status: int, body: bytes) -> RelayError:
 
 
 def _said(body: bytes) -> str:
-    """Graph's own words on a subscription, cut: they name the limit or what our webhook did, and no user."""
+    """Return Graph's message about a subscription, truncated: it names the limit or our webhook's answer, and no user."""
     try:
         text = _ERROR.decode(body).error.message
     except UNREADABLE:
@@ -267,7 +267,7 @@ def _zulu(instant: datetime) -> str:
 
 
 def _instant(text: str) -> datetime:
-    """Graph writes seven digits behind the point."""
+    """Graph writes seven digits after the decimal point."""
     try:
         found = datetime.fromisoformat(_FRACTION.sub(r"\1", text))
     except ValueError:

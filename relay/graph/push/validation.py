@@ -2,7 +2,7 @@
 
 https://learn.microsoft.com/graph/change-notifications-with-resource-data: one JWT for each application and tenant in a POST,
 signed by Entra, addressed to us, issued to Graph's publisher of notifications. There are two forms, version 1.0 (`appid`) and
-2.0 (`azp`); Microsoft does not document which one comes, so both are accepted.
+2.0 (`azp`); Microsoft does not document which one it sends, so both are accepted.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from relay.graph.auth.signing_keys import SigningKeys
 PUBLISHER: Final = "0bf30f3b-4a52-48df-9a82-234910c4a086"
 """Graph's publisher of change notifications, the same in every tenant."""
 CLOCKS_DIFFER_S: Final = 900.0
-"""A token is taken for so long before its time and after it. Tokens live for hours, so a quarter of one adds little for
-who replays one (a replay only makes the relay look again), and a clock that is ten minutes wrong costs no notification."""
+"""A token is accepted for this long before and after its validity. Tokens are valid for hours, so a quarter of one adds
+little for an attacker who replays one (a replay only makes the relay read again), and a clock that is ten minutes wrong
+loses no notification."""
 MAX_TOKENS: Final = 1000
 """Tokens in one POST: at most as many as it has notifications."""
 
@@ -33,12 +34,12 @@ class Validation:
         self._client_id = client_id.lower()
 
     async def tenants(self, tokens: Iterable[str]) -> frozenset[TenantId]:
-        """Return the tenants that the tokens vouch for, all of which must be valid.
+        """Return the tenants that the tokens prove. All tokens must be valid.
 
         Raises:
-            NotValid: one is not; the whole POST is suspicious then. Its reason is one of `jwt.verified`, or `audience`,
-                `publisher`, `time`.
-            SourceUnreachable: Entra's keys could not be had, so nobody knows.
+            NotValid: a token is not valid, which makes the whole POST suspicious. The reason is one of `jwt.verified`,
+                or `audience`, `publisher`, `time`.
+            SourceUnreachable: Entra's keys could not be fetched, so the tokens cannot be verified.
         """
         distinct = set(tokens)
         if len(distinct) > MAX_TOKENS:

@@ -1,7 +1,7 @@
-"""The settings themselves, a group for each concern: names, meanings, defaults with their reasons, and impossible values.
+"""The settings themselves, in groups by subject: names, meanings, defaults with their reasons, and checks.
 
-A group reads its variables and checks them; it builds nothing that a role needs. `load` reads all groups, and the table in
-the documentation is generated from them.
+A group reads and checks its variables; it does not build the settings of a role. `load` reads all groups, and the table
+in the documentation is generated from them.
 
 alerts.py   e-mail to administrators and the operator, signed notices
 cloud.py    the Microsoft cloud, the app registration and its credentials

@@ -25,7 +25,7 @@ class MailConfig(SettingsGroup):
     port: Port = Field(587, description="port of the mail server; 465 is usual for `tls`, 25 for `none`")
     tls: Literal["starttls", "tls", "none"] = Field(
         "starttls",
-        description="`starttls` demands an upgrade, `tls` begins with TLS, `none` is for a server on the relay's "
+        description="`starttls` requires an upgrade, `tls` begins with TLS, `none` is for a server on the relay's "
         "own host",
     )
     plaintext: bool = Field(
@@ -68,14 +68,14 @@ class MailConfig(SettingsGroup):
             absent = "PASSWORD" if self.user else "USER"
             raise ValueError(f"RELAY_MAIL_{absent}: must be set too, user and password belong together")
         if self.user and self.tls == "none":
-            raise ValueError("RELAY_MAIL_TLS: is none although there is a password, which would go over in the clear")
+            raise ValueError("RELAY_MAIL_TLS: is none although there is a password, which would be sent in clear text")
         if self.host is not None and self.tls == "none" and not self.plaintext and not is_loopback(self.host):
             raise ValueError(f"RELAY_MAIL_TLS: {PLAIN.format('e-mails', 'starttls or tls', 'RELAY_MAIL_PLAINTEXT')}")
         return self
 
     @property
     def is_sent(self) -> bool:
-        """True if e-mail is sent at all."""
+        """True if e-mail is configured."""
         return self.host is not None
 
 

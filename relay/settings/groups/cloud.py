@@ -119,7 +119,7 @@ def _credential_faults(
     """Yield the faults of one of the relay's credentials at Entra."""
     name = f"RELAY_CLOUD_{prefix}"
     if secret is not None and certificate is not None:
-        yield f"{name}CLIENT_SECRET: is given beside {name}CERTIFICATE; keep one of the two"
+        yield f"{name}CLIENT_SECRET: is set together with {name}CERTIFICATE; keep one of the two"
     if (certificate is None) is not (key is None):
         absent = "CERTIFICATE" if certificate is None else "PRIVATE_KEY"
         yield f"{name}{absent}: must be set too, certificate and private key belong together"
@@ -128,7 +128,7 @@ def _credential_faults(
 
 
 def client_certificate(certificate: str | None, key: SecretStr | None) -> ClientCertificate | None:
-    """Return a certificate with its key as the Graph adapter takes it; None when one of them is not set."""
+    """Return a certificate with its key in the form that the Graph adapter takes; None when one of them is not set."""
     if certificate is None or key is None:
         return None
     return ClientCertificate(private_key_pem=key.get_secret_value(), certificate_pem=certificate)

@@ -1,4 +1,4 @@
-"""Settings of the operator's console: its address inside, and who may sign in."""
+"""Settings of the operator's console: its internal address, and who may sign in."""
 
 from __future__ import annotations
 
@@ -67,12 +67,12 @@ class ConsoleConfig(SettingsGroup):
     )
     role: str = Field(
         "Relay.Operate",
-        description="app role of that registration that lets somebody see and change everything. Empty: no role does, and "
+        description="app role of that registration whose holders see and change everything. Empty: no role, and "
         "`RELAY_CONSOLE_GROUPS` must be set",
     )
     reader_role: str = Field(
         "Relay.Read",
-        description="app role of that registration that lets somebody see everything and change nothing. Empty: no role does",
+        description="app role of that registration whose holders see everything and change nothing. Empty: no role",
     )
     groups: str = Field(
         "",
@@ -83,13 +83,13 @@ class ConsoleConfig(SettingsGroup):
         timedelta(minutes=10),
         ge=timedelta(minutes=1),
         le=timedelta(hours=1),
-        description="time after which Entra is asked again whether somebody who is signed in still has the role. An operator whose "
-        "role was taken away can go on for so long",
+        description="time after which the console checks with Entra that a signed-in operator still has the role. An operator whose "
+        "role was removed keeps access for at most this time",
     )
     token: Secret | None = Field(
         None,
-        description=f"token that lets anybody in who has it, {LEAST_TOKEN_CHARS} characters or more, instead of Entra: for a trial, "
-        "with a `RELAY_CONSOLE_URL` on this machine alone. The audit log cannot say who used it",
+        description=f"token that admits any holder, {LEAST_TOKEN_CHARS} characters or more, instead of Entra: for a trial, "
+        "only with a `RELAY_CONSOLE_URL` on this machine. The audit log cannot name the person who used it",
     )
 
     @field_validator("tenant")
@@ -143,7 +143,7 @@ class ConsoleConfig(SettingsGroup):
 
     def _token_faults(self, url: str) -> Iterator[str]:
         if self.client_id is not None or self.tenant is not None:
-            yield "RELAY_CONSOLE_TOKEN: is given beside RELAY_CONSOLE_CLIENT_ID or RELAY_CONSOLE_TENANT; keep one way to sign in"
+            yield "RELAY_CONSOLE_TOKEN: is set together with RELAY_CONSOLE_CLIENT_ID or RELAY_CONSOLE_TENANT; keep one way to sign in"
         if not is_local(url):
             yield (
                 "RELAY_CONSOLE_TOKEN: is for a trial with RELAY_CONSOLE_URL on localhost; elsewhere set "
@@ -161,6 +161,6 @@ class ConsoleConfig(SettingsGroup):
         elif not is_pair(self.certificate, self.private_key):
             yield "RELAY_CONSOLE_PRIVATE_KEY: is not the key of RELAY_CONSOLE_CERTIFICATE"
         if not self.role.strip() and not listed(self.groups):
-            yield "RELAY_CONSOLE_ROLE: must be set, or RELAY_CONSOLE_GROUPS; else nobody could change anything"
+            yield "RELAY_CONSOLE_ROLE: must be set, or RELAY_CONSOLE_GROUPS; otherwise no operator can change anything"
         if self.reader_role.strip() and self.reader_role.strip() == self.role.strip():
-            yield "RELAY_CONSOLE_READER_ROLE: is RELAY_CONSOLE_ROLE too; whoever reads only needs a role of their own"
+            yield "RELAY_CONSOLE_READER_ROLE: is the same as RELAY_CONSOLE_ROLE; read-only operators need a separate role"

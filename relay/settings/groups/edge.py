@@ -31,7 +31,7 @@ class WatchConfig(SettingsGroup):
         timedelta(seconds=25),
         ge=timedelta(seconds=5),
         le=timedelta(minutes=5),
-        description="time between two progress messages on an idle stream, unless the suite asks for another",
+        description="time between two progress messages on an idle stream, unless the suite requests another",
     )
     streams_per_tenant: int = Field(64, ge=1, description="number of open streams of one tenant at one edge")
     unknown_linger: Duration = Field(
@@ -87,7 +87,7 @@ class EdgeConfig(SettingsGroup):
     )
     mark_keys: MarkKeys | None = Field(
         None,
-        description="public keys (JWK set) that verify the marks of suite keys, so that nobody makes a key by "
+        description="public keys (JWK set) that verify the marks of suite keys, so that no one can create a key by "
         "writing to Redis. `presence-relay keyring public` writes the file from the key ring. Not "
         "needed where the key ring is",
     )

@@ -1,4 +1,4 @@
-"""Settings that limit peers of the pages and the webhook. `docs/limits.md` states the cost of each."""
+"""Settings that limit clients of the pages and the webhook. `docs/limits.md` states the cost of each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DEFAULT: Final = HttpLimits()
 
 
 class HttpConfig(SettingsGroup):
-    """Pages and webhook before anybody has shown a credential; each role by itself."""
+    """Limits for clients without a credential, separately for pages and webhook."""
 
     model_config = SettingsConfigDict(env_prefix="RELAY_HTTP_")
 
@@ -50,7 +50,7 @@ class HttpConfig(SettingsGroup):
     )
 
     def limits(self) -> HttpLimits:
-        """Return the limits as HTTP servers take them."""
+        """Return the limits in the form that HTTP servers take."""
         return HttpLimits(
             connections=self.connections,
             connections_per_address=self.connections_per_address,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 MOST_TENANTS: Final = 100
-"""Tenants with series of their own: some ten series of each process for each of them."""
+"""Limit of tenants with series of their own: each takes some ten series in each process."""
 
 
 class LogConfig(SettingsGroup):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _USUAL: Final = SubscriptionPolicy()
 RENEWAL_SPREAD: Final = 1.2
-"""The latest renewal is so many times as late as the earliest, so that many tenants do not come together."""
+"""Ratio of the latest to the earliest renewal, so that renewals of many tenants spread out."""
 
 
 class PollConfig(SettingsGroup):
@@ -124,7 +124,7 @@ class SubscriptionConfig(SettingsGroup):
         return self
 
     def policy(self) -> SubscriptionPolicy:
-        """Return these settings as the rules of `core.push` take them."""
+        """Return these settings in the form that the rules of `core.push` take."""
         return SubscriptionPolicy(
             life=self.life,
             renew_least=self.renew_after,

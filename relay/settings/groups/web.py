@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 _NO_ROLES: Final = frozenset(
     {
-        "b79fbf4d-3ef9-4689-8143-76b194e85509",  # in `wids` of everybody, whatever else they are
+        "b79fbf4d-3ef9-4689-8143-76b194e85509",  # in the `wids` of every user
         "a0b1b346-4d3e-4e8b-98f8-753987be4970",  # User
         "10dae51f-b6af-4016-8d66-8c2a99b929b3",  # Guest User
         "2af84b1e-32c8-42b7-82bc-daa82404023b",  # Restricted Guest User
     }
 )
-"""Role ids that every member or guest of a tenant has: with one of these, any employee would manage it."""
+"""Role ids that every member or guest of a tenant has. With one of them, any employee could manage the tenant."""
 
 
 class WebConfig(SettingsGroup):
@@ -51,7 +51,7 @@ class WebConfig(SettingsGroup):
     tls_key: PrivateKey | None = Field(None, description="private key of `RELAY_WEB_TLS_CERT`, PEM, without a password")
     egress_addresses: str = Field(
         "",
-        description="addresses from which the relay reaches Microsoft, separated by commas; the pages show them for "
+        description="outgoing addresses of the relay towards Microsoft, separated by commas; the pages show them for "
         "a named location. Empty shows none",
     )
     manager_roles: str = Field(
@@ -77,12 +77,12 @@ class WebConfig(SettingsGroup):
         "approval",
         description="who may become a tenant: `invited` has a link from you, `approval` waits for `tenants "
         "approve`, `open` is "
-        "anybody whose organisation has a Microsoft 365 domain",
+        "any organisation with a Microsoft 365 domain",
     )
     sign_ups_per_hour: int = Field(
         SignUpLimits().hourly,
         ge=1,
-        description="number of tenants that may sign up by themselves within an hour; more than a busy operator "
+        description="number of tenants that may sign up without an invitation within an hour; more than a busy operator "
         "onboards. Links from you do not count",
     )
     pending_most: int = Field(

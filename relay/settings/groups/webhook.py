@@ -74,7 +74,7 @@ class WebhookConfig(SettingsGroup):
         return self
 
     def push_settings(self) -> PushSettings | None:
-        """Return what subscriptions need; None when none shall be made."""
+        """Return the settings of subscriptions; None when there should be no subscriptions."""
         if self.url is None or self.certificates is None:
             return None
         return PushSettings(
