@@ -159,7 +159,7 @@ async def run(
                 loops = {"store-health": store_health.run, "garbage": garbage.collect, **telemetry.loops}
                 async with running(loops), _announced(parts):
                     await _run_roles(settings, roles, stop, tasks, parts)
-        except* Exception as group:
+        except ExceptionGroup as group:
             # The first error is the cause; the others follow from it.
             raise _first(group) from group
 

@@ -70,6 +70,20 @@ def test_no_docstring_begins_with_a_clause():
     assert_none(found)
 
 
+def test_no_other_error_is_raised_in_an_except_star():
+    """Python before 3.11.4, which Debian 12 has, raises a group around it (https://github.com/python/cpython/issues/103590)."""
+    found = [
+        f"{path}:{node.lineno}"
+        for path, tree in every()
+        for attempt in ast.walk(tree)
+        if isinstance(attempt, ast.TryStar)
+        for handler in attempt.handlers
+        for node in ast.walk(handler)
+        if isinstance(node, ast.Raise) and node.exc is not None
+    ]
+    assert_none(found)
+
+
 def test_no_public_class_name_stands_for_two_things():
     found: list[str] = []
     for name, folders in DISTRIBUTIONS.items():

@@ -142,13 +142,18 @@ async def test_where_microsoft_lets_one_account_read_nothing_the_next_one_reads(
         relay.microsoft.add_fault(Fault(path=BULK, account=accounts[0], status=403))
         relay.microsoft.set_presence(BEN, "Busy")
         await eventually(lambda: relay.sees(tenant, BEN, "Busy"))
-        now = await relay.answers(tenant, *people)
-        # Where an answer was a reason, a busy machine may have a presence by now.
-        changed = {
-            name: now[name] for name in people if isinstance(answers[name], Presence) and now[name] != answers[name]
-        }
-        assert list(changed) == [BEN], changed
-        assert Status.ACCESS_DENIED not in now.values()
+
+        async def only_ben_changed() -> bool:
+            now = await relay.answers(tenant, *people)
+            assert Status.ACCESS_DENIED not in now.values()
+            # A busy machine may have a presence by now where the answer was a reason, and users who are read late are stale for a moment.
+            return [
+                name
+                for name in people
+                if isinstance(answers[name], Presence) and _raw(now[name]) != _raw(answers[name])
+            ] == [BEN]
+
+        await eventually(only_ben_changed)
         assert "tenant_access_denied" not in capsys.readouterr().out
         relay.microsoft.add_fault(Fault(path=BULK, account=accounts[1], status=403))
         await eventually(lambda: "tenant_access_denied" in capsys.readouterr().out)
@@ -159,13 +164,18 @@ async def test_where_microsoft_lets_one_account_read_nothing_the_next_one_reads(
         await eventually(lambda: _fares(relay, tenant, Status.NONE))
 
 
+def _raw(answer: Presence | Status | None) -> object:
+    return (answer.raw_availability, answer.raw_activity) if isinstance(answer, Presence) else answer
+
+
 @pytest.mark.fault("L10")
 async def test_not_all_is_well_while_users_wait_for_a_throttled_read(relay: Relay):
     tenant = await relay.onboard()
-    relay.microsoft.add_fault(Fault(path=BULK, status=503, headers={"Retry-After": "3"}, for_s=2))
+    relay.microsoft.add_fault(Fault(path=BULK, status=503, headers={"Retry-After": "3"}))
     async with relay.working():
         await relay.watch(tenant, ADA)
         await eventually(lambda: _is(relay, tenant, ADA, Status.THROTTLED))
+        relay.microsoft.faults.remove()
         await eventually(lambda: _fares(relay, tenant, Status.THROTTLED))
         await relay.watch(tenant, "nobody@contoso.example")  # a name that is looked up: Graph answers that
         await eventually(lambda: _is(relay, tenant, "nobody@contoso.example", Status.NOT_FOUND))

@@ -149,9 +149,9 @@ def test_all_settings_are_read(tmp_path: Path):
     [
         (("UdpPort=0", "TcpPort=0"), "UdpPort and TcpPort are 0"),
         (("TlsPort=5061",), "needs SipServer.CertificateFile"),
-        (("Networks=0.0.0.0/0",), "everybody in without SipServer.LoginsFile"),
-        (("ServerNetworks=::/0",), "everybody"),
-        (("PublishNetworks=0.0.0.0/0",), "everybody in without SipServer.PublishLoginsFile"),
+        (("Networks=0.0.0.0/0",), "admits every client without SipServer.LoginsFile"),
+        (("ServerNetworks=::/0",), "admits every client"),
+        (("PublishNetworks=0.0.0.0/0",), "admits every client without SipServer.PublishLoginsFile"),
         (("Networks=office",), "Each network must be as 192.168.1.0/24"),
         (("Domains=sip:pbx.example",), "Each domain must be as pbx.example"),
         (("LoginsFile=missing",), "missing"),

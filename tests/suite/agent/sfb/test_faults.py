@@ -624,7 +624,7 @@ async def test_a_fault_of_our_own_does_not_end_the_agent(lync: Lync, settings, b
     async with running(settings, board):
         await all_is_well(board)
         await eventually(lambda: lync.count(APPLICATIONS) == 2)
-    assert re.search(r"to be reported: KeyError in events_of, line \d+", caplog.text)
+    assert re.search(r"Report it: KeyError in events_of, line \d+", caplog.text)
     assert "ada@contoso.example is online" not in caplog.text
 
 

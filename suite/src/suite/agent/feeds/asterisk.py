@@ -153,8 +153,10 @@ class AsteriskFeed:
                 await self._clear_leftovers(link)
                 group.create_task(self._retry(), name="asterisk retries")
                 group.create_task(self._send(link, Turns(self._settings.per_s)), name="asterisk sender")
-        except* AmiError as group_error:
-            raise _first_of(group_error) from None
+        except ExceptionGroup as errors:
+            if errors.split(AmiError)[1] is not None:
+                raise
+            raise _first_of(errors) from None
 
     async def _send(self, link: AmiLink, turns: Turns | None) -> None:
         """Send due values: with `turns` at their pace and without end, without `turns` all at once."""
@@ -285,7 +287,7 @@ class AsteriskFeed:
         self._wishes.remove(*self._told(name, RichState.UNKNOWN))
 
 
-def _first_of(group: BaseExceptionGroup[AmiError]) -> Exception:
+def _first_of(group: ExceptionGroup[Exception]) -> Exception:
     """Return the error that ended a connection; a denial before the errors that followed from it."""
     denied, others = group.split(AmiDenied)
     found: BaseException = denied or others or group
