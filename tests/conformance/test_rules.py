@@ -126,7 +126,7 @@ PASSES = [
 ]
 FAILS = [
     (rules.valid_requests, episode(call(0, 6.0, 7.0, ending="ERROR_REASON_ACTION_EXPECTED")), "no valid change"),
-    (rules.names_users, episode(call(0, 1.0, start=SeenStart())), "nobody"),
+    (rules.names_users, episode(call(0, 1.0, start=SeenStart())), "no users"),
     (rules.keeps_requests_open, episode(call(0, 1.0, 1.2, half_closed_s=1.2, ending="OK")), "half-closed 0.20 s"),
     (rules.resumes, resumed(token="", subscribed=[*NAMES], held={}), "without a resume token"),
     (rules.resumes, resumed(token="mine"), "never gave"),
