@@ -205,7 +205,9 @@ class ValkeyCluster:
         until(lambda: all(f"cluster_known_nodes:{len(nodes)}" in node.ask("CLUSTER INFO") for node in nodes))
         for index, replica in enumerate(self.replicas):
             replica.command(f"CLUSTER REPLICATE {name_of(self.primaries[index % len(self.primaries)])}")
-        until(lambda: all("cluster_state:ok" in node.ask("CLUSTER INFO") for node in nodes))
+        # A node calls the state ok although it has not heard of all slots yet, because it needs no full coverage.
+        served = ("cluster_state:ok", f"cluster_slots_ok:{SLOTS}")
+        until(lambda: all(word in info for info in [node.ask("CLUSTER INFO") for node in nodes] for word in served))
         until(lambda: all("master_link_status:up" in node.ask("INFO replication") for node in self.replicas))
         return self
 
