@@ -197,7 +197,7 @@ class Door:
     async def ended(self, *requests: bytes, **given) -> tuple[grpc.StatusCode, str]:
         """The code and the reason with which the call ends."""
         # Where the server ends a call while gRPC's client begins it, the client says INTERNAL in place of the server's code, or waits for ever.
-        for _ in range(5):
+        for _ in range(10):
             call = self.call(*requests, **given)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(10):
