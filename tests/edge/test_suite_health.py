@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import trustme
 from typer.testing import CliRunner
 
 from suite.channel import target
@@ -17,7 +18,11 @@ async def test_an_edge_that_takes_streams_is_serving_also_without_a_key(edge, au
     assert await check(asked(edge.port, authority.cert_pem.bytes())) == (Health.SERVING, "")
 
 
-async def test_a_certificate_that_is_not_trusted_is_told(edge):
+async def test_a_certificate_that_is_not_trusted_is_told(start_edge):
+    # Of a CA of its own: gRPC reads the trusted CAs once a process, and another test may have had it trust ours.
+    cert = trustme.CA().issue_cert("localhost")
+    chain = b"".join(pem.bytes() for pem in cert.cert_chain_pems)
+    edge = await start_edge(tls_cert_pem=chain, tls_key_pem=cert.private_key_pem.bytes())
     found, details = await check(asked(edge.port, None))
     assert (found, details.startswith("UNAVAILABLE: ")) == (Health.UNREACHABLE, True)
 
