@@ -28,7 +28,7 @@ MESSAGES: Final[Mapping[str, FlashMessage]] = {
     "resumed_without_grant": FlashMessage(
         english("The tenant is resumed and needs consent"),
         english("None of its accounts works, so nothing is read."),
-        english("Somebody of the organisation must renew the consent on its page."),
+        english("Someone at the organisation must renew the consent on its page."),
         kind="warn",
     ),
     "approved": FlashMessage(
@@ -36,11 +36,11 @@ MESSAGES: Final[Mapping[str, FlashMessage]] = {
         english("The relay reads it from now on. Its managers can make suite keys."),
     ),
     "mapped": FlashMessage(english("The mapping was changed"), english("Suites show the new statuses within seconds.")),
-    "unchanged": FlashMessage(english("Nothing was changed"), english("The mapping is as it was."), kind="quiet"),
+    "unchanged": FlashMessage(english("Nothing was changed"), english("The mapping has not changed."), kind="quiet"),
     "conflict": FlashMessage(
-        english("Somebody else changed the mapping"),
-        english("Nothing of yours was saved. The form shows the saved values."),
-        english("Look at them, and make your change again."),
+        english("Someone else changed the mapping"),
+        english("Your change was not saved. The form shows the saved values."),
+        english("Check the values, then make your change again."),
         kind="warn",
     ),
     "already_suspended": FlashMessage(
@@ -48,12 +48,12 @@ MESSAGES: Final[Mapping[str, FlashMessage]] = {
     ),
     "not_suspended": FlashMessage(
         english("The tenant is not suspended"),
-        english("Somebody else may have resumed it. Nothing was changed."),
+        english("Someone else may have resumed it. Nothing was changed."),
         kind="quiet",
     ),
     "does_not_wait": FlashMessage(
         english("The tenant does not wait for approval"),
-        english("Somebody else may have decided. Nothing was changed."),
+        english("Someone else may have decided. Nothing was changed."),
         kind="quiet",
     ),
     "waits": FlashMessage(
@@ -62,11 +62,13 @@ MESSAGES: Final[Mapping[str, FlashMessage]] = {
         kind="warn",
     ),
     "has_left": FlashMessage(
-        english("The tenant has left"), english("It is not here any more. Nothing was changed."), kind="warn"
+        english("The tenant has left"),
+        english("The tenant is no longer on this relay. Nothing was changed."),
+        kind="warn",
     ),
     "checked_again": FlashMessage(
         english("Your access was checked again"),
-        english("That was due before your step. The step was not carried out."),
+        english("Microsoft had to check your access before your last step. The step was not carried out."),
         english("Repeat the step."),
         kind="warn",
     ),

@@ -64,7 +64,7 @@ def _of_reading(report: TenantReport) -> Iterator[Trouble]:
     if contact is None:
         yield Trouble(english("No worker has read this tenant yet."), _WORKERS, "warn")
     elif is_silent(contact, int(report.now.timestamp() * 1000)):
-        yield Trouble(english("No worker reads this tenant: its last sign of life is too old."), _WORKERS)
+        yield Trouble(english("No worker reads this tenant: the last report is too old."), _WORKERS)
     elif contact.status is not Status.NONE:
         text, remedy = _STATUSES.get(contact.status, _OTHER)
         yield Trouble(text, remedy)
@@ -73,14 +73,14 @@ def _of_reading(report: TenantReport) -> Iterator[Trouble]:
 def _of_grants(report: TenantReport) -> Iterator[Trouble]:
     dead = len(report.grants) - report.working_grants
     if dead and report.working_grants:
-        text = english("%(dead)s of %(grants)s accounts do not work. Reading goes on with the others.")
+        text = english("%(dead)s of %(grants)s accounts do not work. Reading continues with the others.")
         yield Trouble(Sentence(text, {"dead": dead, "grants": len(report.grants)}), _RENEW, "warn")
 
 
 _RENEW: Final = english("Ask a manager of the organisation to renew the consent on its page.")
 _RING: Final = english("Put the key back into the key ring, or ask the organisation to renew the consent.")
 _WORKERS: Final = english(
-    "Look at the workers: one must own the tenant’s partition. Their log says what holds them up."
+    "Check the workers. One of them must own the tenant’s partition. Look for the reason in the workers’ logs."
 )
 _PENDING: Final = Trouble(
     english("The tenant waits for your approval. Nothing is read until then."),
@@ -89,39 +89,39 @@ _PENDING: Final = Trouble(
 )
 _SUSPENDED: Final = Trouble(
     english("The tenant is suspended, so the relay does not read it."),
-    english("Resume it when the reason is gone."),
+    english("Resume it when the reason no longer applies."),
     "warn",
 )
 _STATUSES: Final[Mapping[Status, tuple[str, str]]] = {
     Status.THROTTLED: (
         english("Microsoft asks the relay to slow down for this tenant."),
         english(
-            "Nothing: the relay reads less often and recovers by itself. If it lasts, look for other programs that read Graph for this tenant."
+            "Nothing. The relay reads less often and recovers automatically. If the problem continues, look for other programs that read Graph for this tenant."
         ),
     ),
     Status.SOURCE_UNREACHABLE: (
         english("Microsoft does not answer for this tenant."),
         english(
-            "Look whether other tenants are affected too: then check the network and the relay’s credential. Otherwise wait."
+            "Check whether other tenants are affected. If they are, check the network and the relay’s credential. If not, wait."
         ),
     ),
     Status.ACCESS_DENIED: (
-        english("Microsoft lets none of its accounts read presence."),
+        english("Microsoft does not let any account of this tenant read presence."),
         english("Ask a manager of the organisation to add another account: a full member, not a guest."),
     ),
     Status.STALE: (
         english("Microsoft has not confirmed presence for three intervals."),
         english(
-            "Look whether other tenants are affected too: then check the network and the relay’s credential. Otherwise wait."
+            "Check whether other tenants are affected. If they are, check the network and the relay’s credential. If not, wait."
         ),
     ),
     Status.CONSENT_REQUIRED: (english("No account has a valid consent."), _RENEW),
     Status.SUSPENDED: (
         english("The tenant is suspended, so the relay does not read it."),
-        english("Resume it when the reason is gone."),
+        english("Resume it when the reason no longer applies."),
     ),
 }
 _OTHER: Final = (
     english("The worker reports a problem with this tenant."),
-    english("The worker’s log says which; look for the tenant’s id."),
+    english("Search the worker’s log for the tenant’s id."),
 )

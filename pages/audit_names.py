@@ -9,7 +9,7 @@ from relay.locale.languages import english
 
 KINDS: Final = {
     EventKind.TENANT_ADMITTED: english("Organisation connected"),
-    EventKind.TENANT_APPLIED: english("Approval asked for"),
+    EventKind.TENANT_APPLIED: english("Approval requested"),
     EventKind.TENANT_APPROVED: english("Organisation approved"),
     EventKind.TENANT_SUSPENDED: english("Reading suspended"),
     EventKind.TENANT_RESUMED: english("Reading resumed"),
@@ -26,7 +26,7 @@ KINDS: Final = {
     EventKind.CONTACT_CHANGED: english("Contact changed"),
     EventKind.MANAGER_ADDED: english("Manager added"),
     EventKind.MANAGER_REMOVED: english("Manager removed"),
-    EventKind.ACCESS_ASKED: english("Asked for access"),
+    EventKind.ACCESS_ASKED: english("Access requested"),
     EventKind.ACCESS_REFUSED: english("Access refused"),
     EventKind.ACCESS_WITHDRAWN: english("Request withdrawn"),
     EventKind.WATCH_BEGAN: english("A suite began to watch"),

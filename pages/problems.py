@@ -107,29 +107,29 @@ OF_CONSENT: Final[Mapping[ConsentProblem, str]] = {
 PROBLEMS: Final[Mapping[str, Problem]] = {
     # An operator's sign-in to the console
     "no_role": Problem(
-        "This account is no operator’s",
-        "You signed in, but the account has neither an app role nor a group that lets somebody in here.",
-        "Ask whoever administers your Entra tenant to assign you the role, then sign in again. Or sign in with another account.",
+        "This account is not an operator’s",
+        "You signed in, but the account has no app role or group that gives access to this console.",
+        "Ask an administrator of your Entra tenant to assign you the role, then sign in again. Or sign in with another account.",
         403,
         shows_detail=True,
     ),
     "read_only": Problem(
-        "You can look here, and change nothing",
-        "Your role on this console is for reading. Nothing was changed.",
-        "Ask an operator whose role allows changes to do it. Or ask whoever administers your Entra tenant for that role.",
+        "You cannot make changes in this console",
+        "Your role lets you view this console only. Nothing was changed.",
+        "Ask an operator whose role allows changes to do this, or ask an administrator of your Entra tenant for that role.",
         403,
     ),
     "too_many_groups": Problem(
         "Microsoft does not say which groups you are in",
         "The account is in more than 200 groups, so Microsoft leaves them out of its answer.",
-        "Ask whoever administers your Entra tenant to assign you the app role instead.",
+        "Ask an administrator of your Entra tenant to assign you the app role instead.",
         403,
         shows_detail=True,
     ),
     "wrong_token": Problem(
-        "This is not the token",
-        "The console was started with another one.",
-        "Copy the token again, or open the link that was printed at the start.",
+        "The token is wrong",
+        "The console was started with a different token.",
+        "Copy the token again, or open the link that the relay printed when it started.",
         403,
     ),
     "unknown_tenant": Problem(
@@ -146,15 +146,16 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     ),
     "admin_needed": Problem(
         "An administrator has to agree",
-        "Your organisation lets only administrators grant permissions to applications. Nothing was stored.",
-        "If you are an administrator, agree for everybody below. If not, send the link below to an administrator. Afterwards "
-        "any account of the organisation can sign in here. This page waits for 14 days.",
+        "Only administrators of your organisation can grant permissions to applications. Nothing was stored.",
+        "If you are an administrator, consent for the organisation below. If not, send the link below to an "
+        "administrator. Afterwards any account of the organisation can sign in here. You can come back to this page "
+        "for 14 days.",
     ),
     "approval_asked": Problem(
         "An administrator has to approve this",
         "Microsoft offers to ask an administrator of your organisation for approval. Nothing was stored.",
-        "If you asked for approval, come back to this page with this browser once it is given, and sign in again. The page "
-        "waits for 14 days. Or send the link below to an administrator.",
+        "If you asked for approval, come back to this page with this browser after an administrator has approved it, "
+        "and sign in again. You can come back for 14 days. Or send the link below to an administrator.",
     ),
     "sign_in_stale": Problem(
         "This sign-in has expired",
@@ -169,14 +170,14 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     ),
     "other_tenant": Problem(
         "That account belongs to another organisation",
-        "The account belongs to another organisation than the one in your form. This also happens to guests: "
+        "The account belongs to a different organisation from the one in your form. This also happens to guests: "
         "Microsoft signs a guest in to the organisation that the account comes from. Nothing was stored.",
         "Sign in again with an account of the organisation itself, or start again if the domain in the form is wrong.",
         shows_detail=True,
     ),
     "other_account": Problem(
-        "Somebody else signed in",
-        "This action cannot be undone, so Microsoft asked for your password once more. Another account answered. "
+        "A different account signed in",
+        "This action cannot be undone, so Microsoft asked for your password again. A different account signed in. "
         "Nothing was changed.",
         "Try again, and sign in with the account that you are signed in with here.",
         shows_detail=True,
@@ -187,14 +188,14 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
         "Try again, and type your password when Microsoft asks for it.",
     ),
     "auth_time_missing": Problem(
-        "Microsoft does not say when you signed in",
-        "This action cannot be undone and needs that answer. Nothing was changed.",
+        "Microsoft did not send the time of your sign-in",
+        "This action cannot be undone, so the relay must know when you signed in. Nothing was changed.",
         "Tell the relay operator: the claim auth_time is missing.",
     ),
     "permissions_missing": Problem(
         "A permission is missing",
-        "Microsoft’s consent does not cover everything the relay needs: reading presence, reading the names of users, and "
-        "doing so while nobody is signed in. Nothing was stored.",
+        "Microsoft’s consent does not cover everything the relay needs: reading presence, reading the names of users,"
+        " and doing so while no one is signed in. Nothing was stored.",
         "Sign in again and accept all permissions. If an administrator chose which ones to grant, ask for all of them.",
         shows_detail=True,
     ),
@@ -211,13 +212,13 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     ),
     "proof_refused": Problem(
         "Reading presence did not work",
-        "Microsoft gave the consent, but refuses to let this account read the presence of colleagues. Nothing was stored.",
-        "Sign in again with a full member of the organisation; guests usually see nobody.",
+        "Microsoft recorded the consent, but does not let this account read the presence of colleagues. Nothing was stored.",
+        "Sign in again with the account of a full member of the organisation. Guests usually cannot see other users.",
     ),
     "requests_full": Problem(
         "There are too many open requests",
-        "Your organisation is connected already, and its managers have many open requests. Nothing was stored.",
-        "Ask a manager to decide the open requests or to add your account, then come back.",
+        "Your organisation is already connected, and its managers have many open requests. Nothing was stored.",
+        "Ask a manager to answer the open requests or to add your account, then come back.",
     ),
     "no_key": Problem(
         "You cannot make another key here",
@@ -231,7 +232,7 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
         "Try again.",
     ),
     # Separate pages
-    "domain_unknown": Problem("", "Microsoft knows no organisation with this domain. Is it spelled right?", ""),
+    "domain_unknown": Problem("", "Microsoft has no organisation with this domain. Check the spelling.", ""),
     "domain_personal": Problem("", "This is a domain of personal accounts. Enter the domain of your organisation.", ""),
     "link_gone": Problem(
         "This link no longer works",
@@ -255,7 +256,7 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     "sign_up_limit_reached": Problem(
         "Too many organisations are connecting right now",
         "This relay connects a limited number of organisations at a time. Nothing was stored.",
-        "Try again in an hour, or ask the relay operator for an invitation, which has no limit.",
+        "Try again in an hour, or ask the relay operator for an invitation. Invitations do not count towards the limit.",
         503,
     ),
     "unknown_flow": Problem(
@@ -283,15 +284,15 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     ),
     "no_cookie": Problem(
         "Your browser did not send our cookie",
-        "Without it we cannot tell that the form you sent is yours.",
+        "Without the cookie, we cannot check that you sent the form.",
         "Allow cookies for this site, open the first page again, and repeat the step.",
         400,
     ),
     "bad_request": Problem(
-        "This could not be read", "The request is not one of our forms.", "Go back and send the form again."
+        "We could not read your request", "The request is not one of our forms.", "Go back and send the form again."
     ),
     "too_large": Problem(
-        "That was too much",
+        "Your request is too long",
         "The request is far longer than any of our forms.",
         "Go back and shorten what you typed.",
         413,
@@ -303,13 +304,13 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
         408,
     ),
     "too_busy": Problem(
-        "We are busy",
+        "The service is busy",
         "Too many forms arrive at once, so yours was not read. Nothing was stored.",
         "Wait a few seconds, then send the form again.",
         503,
     ),
     "exports_already": Problem(
-        "Your log is being saved already",
+        "Your log is already being saved",
         "The log of one organisation is sent to one browser at a time, with a short pause in between.",
         "Wait until the other file is complete, then try again.",
         429,
@@ -326,35 +327,35 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
         "Try again in a minute.",
         429,
     ),
-    "not_found": Problem("There is no such page", "The address leads nowhere.", "Start from the first page.", 404),
+    "not_found": Problem("Page not found", "There is no page at this address.", "Start from the first page.", 404),
     "wrong_method": Problem(
         "This address cannot be opened",
-        "It only accepts forms and answers from Microsoft.",
+        "This address only accepts forms and answers from Microsoft.",
         "Start from the first page.",
         405,
     ),
     "wrong_host": Problem(
         "Wrong address",
-        "This server does not answer under the name that your browser asked for.",
+        "This server does not have the name that your browser requested.",
         "Use the address that you were given.",
         421,
     ),
     "microsoft_away": Problem(
         "Microsoft does not answer",
-        "Its service cannot be reached right now, or asks us to wait. Nothing was lost, and nothing was stored.",
+        "Microsoft’s service cannot be reached right now, or asks us to wait. Nothing was lost, and nothing was stored.",
         "Try again in a minute.",
         503,
     ),
     "store_away": Problem(
-        "We cannot work right now",
-        "Our own store does not answer.",
-        "Try again in a minute. Nothing that was completed is lost.",
+        "The service is not available right now",
+        "Our database does not answer.",
+        "Try again in a minute. Completed steps are not lost.",
         503,
     ),
     "not_saved": Problem(
-        "We could not make sure that this was saved",
-        "Our store did not confirm the last step, so do not rely on it yet.",
-        "Repeat the step; doing it twice does no harm.",
+        "We could not confirm that this was saved",
+        "Our database did not confirm the last step, so do not rely on it yet.",
+        "Repeat the step. It is safe to do it twice.",
         503,
     ),
     "credential": Problem(

@@ -112,6 +112,7 @@ async def test_a_redis_that_takes_no_writes_is_waited_for_and_the_log_says_why(t
                     assert await ready
 
 
+@pytest.mark.long
 @pytest.mark.fault("V12", "B1")
 async def test_a_process_is_ready_only_while_its_redis_is_there_and_takes_writes(tmp_path: Path):
     which = settings(free_port())
@@ -175,6 +176,7 @@ async def test_a_taken_port_is_named(tmp_path: Path):
             await run_briefly(settings(server.port, port=taken))
 
 
+@pytest.mark.long
 async def test_a_worker_says_what_it_seals_with_and_what_expires_and_stays_ready(tmp_path: Path):
     own, _ = certificate()  # of a day
     with ValkeyServer(tmp_path) as server:

@@ -65,6 +65,7 @@ def done(*arguments: str) -> str:
     return result.stdout
 
 
+@pytest.mark.long
 def test_wrong_settings_are_told_all_at_once_without_a_traceback(monkeypatch):
     monkeypatch.setenv("RELAY_REDIS_URL", "nonsense")
     monkeypatch.setenv("RELAY_POLL_INTERVAL", "often")
@@ -237,6 +238,7 @@ def test_the_audit_log_is_printed_in_both_forms(redis, monkeypatch):
     assert call("audit", TENANT, "--since", "yesterday").exit_code == 2
 
 
+@pytest.mark.long
 def test_a_key_ring_is_rotated_step_by_step_and_no_key_is_retired_too_early(redis, tmp_path, monkeypatch):
     ring = tmp_path / "ring.json"
     done("keyring", "new", str(ring))
@@ -311,6 +313,7 @@ async def announce_edge(url: str, ring: str) -> None:
         await RingUsers(store).announce_verifier("edge", PublicMarks(public))
 
 
+@pytest.mark.long
 def test_suite_keys_of_releases_before_marks_are_marked_once(redis, monkeypatch):
     monkeypatch.setenv("RELAY_VAULT_KEY_RING", RING_JSON)
     marked, old, gone, planted = (done("suite-keys", "issue", TENANT, "--label", label).strip() for label in "abcd")
@@ -345,6 +348,7 @@ def test_suite_keys_of_releases_before_marks_are_marked_once(redis, monkeypatch)
     assert "There is no suite key to mark." in done("suite-keys", "mark")
 
 
+@pytest.mark.long
 def test_a_backup_is_made_and_restored_by_command(redis, tmp_path, monkeypatch):
     ring, key, backup = (tmp_path / name for name in ("ring.json", "backup.key", "today.backup"))
     done("keyring", "new", str(ring))

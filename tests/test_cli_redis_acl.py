@@ -61,6 +61,7 @@ def tell(server: ValkeyServer, *lines: str) -> list[bytes]:
         return answers
 
 
+@pytest.mark.long
 def test_a_servers_aclfile_made_of_each_roles_line_lets_each_in_with_its_rights_and_nobody_else(
     tmp_path: Path, password_file: Path
 ) -> None:
@@ -75,6 +76,7 @@ def test_a_servers_aclfile_made_of_each_roles_line_lets_each_in_with_its_rights_
             assert permits_of(url(server, f"relay-{client}"), client) == [RightsDifference((), ())]
 
 
+@pytest.mark.long
 def test_a_running_server_takes_users_and_an_updates_rights_are_added_without_taking_any(
     tmp_path: Path, password_file: Path
 ) -> None:
@@ -95,6 +97,7 @@ def test_a_running_server_takes_users_and_an_updates_rights_are_added_without_ta
         assert permits_of(both, Client.WEBHOOK) == [RightsDifference((), ())]
 
 
+@pytest.mark.long
 def test_a_vault_of_its_own_has_users_of_its_own(tmp_path: Path, password_file: Path) -> None:
     for side in ("presence", "vault"):
         (tmp_path / side).mkdir()

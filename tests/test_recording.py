@@ -57,6 +57,7 @@ def test_a_terminal_says_what_it_shows_instead_of_what_was_waited_for(tmp_path: 
             terminal.watch_until("never shown", 0)
 
 
+@pytest.mark.long
 def test_the_program_in_front_ends_with_its_terminal(tmp_path: Path):
     with Terminal(tmp_path, ENVIRONMENT) as terminal:
         terminal.type("echo $$ > shell; sleep 600 & echo $! > sleeper; fg")

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 MESSAGES: Final[Mapping[str, FlashMessage]] = {
     "unknown_thing": FlashMessage(
         english("This entry no longer exists"),
-        english("Somebody else may have removed it. Nothing was changed."),
+        english("Someone else may have removed it. Nothing was changed."),
         kind="warn",
     ),
     "waits_for_approval": FlashMessage(
         english("Your organisation waits for approval"),
-        english("There are no suite keys before that. Nothing was made."),
-        english("When it is approved, make a key here."),
+        english("You can make suite keys after approval. No key was made."),
+        english("When your organisation is approved, make a key here."),
         kind="warn",
     ),
     "account_added": FlashMessage(
@@ -45,14 +45,16 @@ MESSAGES: Final[Mapping[str, FlashMessage]] = {
         kind="warn",
     ),
     "opt_outs_changed": FlashMessage(
-        english("The list was changed meanwhile"),
-        english("Somebody else saved it while you were at Microsoft. Nothing of yours was changed."),
-        english("Look at the list, and take the entries off again."),
+        english("Someone else changed the list"),
+        english("The list was saved while you were signing in at Microsoft. Your change was not saved."),
+        english("Check the list, then remove the entries again."),
         kind="warn",
     ),
     "manager_added": FlashMessage(
         english("Manager added"),
-        english("They can open this page and change everything on it. The relay does not read with their account."),
+        english(
+            "The new manager can open this page and change everything on it. The relay does not read presence with their account."
+        ),
     ),
     "manager_there": FlashMessage(
         english("This person is a manager already"), english("Nothing was changed."), kind="quiet"
@@ -65,7 +67,9 @@ MESSAGES: Final[Mapping[str, FlashMessage]] = {
     ),
     "manager_ended": FlashMessage(
         english("Manager removed"),
-        english("They can no longer open this page. If the relay reads with their account, it continues to."),
+        english(
+            "This person can no longer open this page. If the relay reads presence with their account, it continues to do so."
+        ),
     ),
     "last_manager": FlashMessage(
         english("The organisation needs a manager"),
@@ -112,17 +116,17 @@ MESSAGES: Final[Mapping[str, FlashMessage]] = {
     ),
     "too_many_keys": FlashMessage(
         english("There are too many keys"),
-        english("An organisation may have 100 suite keys that work. Nothing was made."),
+        english("An organisation can have 100 suite keys that work. No key was made."),
         english("Revoke keys that no suite needs."),
         kind="warn",
     ),
     "key_ends_already": FlashMessage(
-        english("This key is ending already"),
+        english("This key is already ending"),
         english("It was replaced by another key or revoked. Nothing was changed."),
         kind="warn",
     ),
-    "settings_saved": FlashMessage(english("Saved"), english("The settings are in force.")),
+    "settings_saved": FlashMessage(english("Saved"), english("The settings apply from now on.")),
     "settings_same": FlashMessage(
-        english("Nothing was changed"), english("The settings are as they were."), kind="quiet"
+        english("Nothing was changed"), english("The settings have not changed."), kind="quiet"
     ),
 }

@@ -96,7 +96,7 @@ class Admission:
         is_pending = state is TenantState.PENDING
         said = english("Saved. The relay now reads presence.")
         if is_pending:
-            said = english("Stored, encrypted. Nothing is read before it is approved.")
+            said = english("Stored encrypted. The relay reads nothing until your organisation is approved.")
         flow = _checked(flow, Check("kept", CheckState.PASSED, said))
         # A manager may make keys, so a run that was interrupted after step 1 continues.
         is_manager = await self._managers.is_manager(tenant_id, grant.account_id)

@@ -84,7 +84,7 @@ def _presence(read: int) -> Check:
     return Check(
         "presence",
         CheckState.OPTIONAL,
-        english("Reading works, but Microsoft reports no presence. Usually nobody has a Teams licence."),
+        english("Reading works, but Microsoft reports no presence. Usually no user has a Teams licence."),
     )
 
 

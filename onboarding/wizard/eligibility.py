@@ -120,4 +120,4 @@ def turned_away_failure(mark: TurnedAwayMark) -> FlowFailure:
     """Return the failure that a tenant's people see when it was turned away."""
     if not mark.reason:
         return FlowFailure("turned_away")
-    return FlowFailure("turned_away", english("They say: %(reason)s"), {"reason": mark.reason})
+    return FlowFailure("turned_away", english("Reason: %(reason)s"), {"reason": mark.reason})

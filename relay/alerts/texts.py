@@ -119,8 +119,8 @@ def _time(at: datetime) -> str:
 _REQUIRED: Final = (
     english("Presence of %(name)s has stopped: consent again"),
     english(
-        "The phone systems of %(name)s have shown no Microsoft Teams presence since %(at)s: Microsoft no longer accepts the "
-        "consent that it was read with. Colleagues are shown as unknown until somebody consents again."
+        "The phone systems of %(name)s have shown no Microsoft Teams presence since %(at)s. Microsoft no longer "
+        "accepts the consent. Phone systems show every colleague as unknown until someone consents again."
     ),
 )
 _RESTORED: Final = (
@@ -143,9 +143,9 @@ _LETTERS: Final = {
     "access.requested": (
         english("%(who)s asks to read presence for %(name)s"),
         english(
-            "%(who)s consented on %(at)s to read Microsoft Teams presence for %(name)s, which is already connected. The consent "
-            "is not used until a manager of %(name)s accepts it. The request ends after 14 days. If you do not know "
-            "why %(who)s asks, refuse it under Accounts."
+            "%(who)s consented on %(at)s to read Microsoft Teams presence for %(name)s, which is already connected. "
+            "The consent is not used until a manager of %(name)s accepts it. The request expires after 14 days. If "
+            "you do not expect this request, refuse it under Accounts."
         ),
     ),
     "manager.added": (
@@ -163,15 +163,15 @@ _LETTERS: Final = {
     "account.last_withdrawn": (
         english("Presence of %(name)s has stopped: the last account was withdrawn"),
         english(
-            "%(who)s withdrew %(about)s on %(at)s. It was the last account that read Microsoft Teams presence for %(name)s. Phone "
-            "systems show every colleague as unknown until somebody consents again."
+            "%(who)s withdrew %(about)s on %(at)s. It was the last account that read Microsoft Teams presence for "
+            "%(name)s. Phone systems show every colleague as unknown until someone consents again."
         ),
     ),
     "opt_outs.ended": (
         english("Colleagues at %(name)s may be watched again"),
         english(
-            "%(who)s removed these entries from the list of colleagues at %(name)s whom phone systems must never watch, on %(at)s: "
-            "%(about)s. If this was a mistake, enter them again under Settings."
+            "%(who)s removed these entries from the users of %(name)s who opted out, on %(at)s: %(about)s. Phone "
+            "systems may be able to watch these users again. If this was a mistake, enter them again under Settings."
         ),
     ),
     "tenant.left": (
@@ -184,7 +184,9 @@ _LETTERS: Final = {
     "tenant.waits": (
         english("%(name)s waits for your approval"),
         english(
-            "%(who)s connected %(name)s (%(domain)s) on %(at)s. It is not read, and has no suite key, until you decide:\n\n"
+            "%(who)s connected %(name)s (%(domain)s) on %(at)s. The relay reads no presence for %(name)s, and its "
+            "managers cannot make suite keys, until you approve it. To show, approve or refuse it:\n"
+            "\n"
             "    presence-relay tenants show %(tenant_id)s\n"
             "    presence-relay tenants approve %(tenant_id)s\n"
             "    presence-relay tenants refuse %(tenant_id)s"
@@ -193,12 +195,17 @@ _LETTERS: Final = {
     "sign_ups.full": (
         english("%(name)s could not connect: a limit on new organisations is reached"),
         english(
-            "%(name)s (%(domain)s) tried to connect on %(at)s and was not accepted, because this limit is reached:\n\n"
-            "    %(about)s\n\n"
-            "Others may be refused for the same reason. You get this e-mail once an hour at most. To see who connected and who "
-            "waits:\n\n"
-            "    presence-relay tenants list\n\n"
-            "If you know %(name)s, invite them: an invitation does not count towards the limit.\n\n"
+            "%(name)s (%(domain)s) tried to connect on %(at)s and was not accepted, because this limit is reached:\n"
+            "\n"
+            "    %(about)s\n"
+            "\n"
+            "Other organisations may be refused for the same reason. You get this e-mail once an hour at most. To "
+            "list the organisations that connected and those that are waiting:\n"
+            "\n"
+            "    presence-relay tenants list\n"
+            "\n"
+            "If you know %(name)s, invite them: an invitation does not count towards the limit.\n"
+            "\n"
             "    presence-relay tenants invite %(domain)s"
         ),
     ),
@@ -208,9 +215,7 @@ _LETTERS: Final = {
     ),
     "tenant.refused": (
         english("%(name)s was not approved"),
-        english(
-            "%(name)s was not approved on %(at)s. The reason given: %(about)s. The consent was deleted, and nothing was read with it."
-        ),
+        english("%(name)s was not approved on %(at)s. Reason: %(about)s. The consent was deleted and never used."),
     ),
 }
 """Kind -> subject and text."""

@@ -173,7 +173,7 @@ class _ErrorBody(msgspec.Struct):
 _ERROR: Final = msgspec.json.Decoder(_ErrorBody)
 _SECONDS: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _ACCESS_REFUSED: Final = (
-    "Microsoft Graph refuses this account's access, although the sign-in still works. Consent again if it lasts."
+    "Microsoft Graph refuses this account's access, although the sign-in still works. If this continues, consent again."
 )
 
 _DENIED: Final = "Microsoft Graph does not let this account read presence."

@@ -50,6 +50,7 @@ def channel_to(port: int) -> grpc.aio.Channel:
     return grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.enable_http_proxy", 0)])
 
 
+@pytest.mark.long
 @pytest.mark.finding(8)
 @pytest.mark.parametrize("entry", [b"\x0a\x00", b"\x12\x00"], ids=["names", "held"])
 async def test_a_message_of_two_million_empty_names_is_refused_by_their_number(attacked, worker, key, entry) -> None:
@@ -220,6 +221,7 @@ def judge(reads: list[bytes]) -> None:
                 assert len(one.token) <= 1024
 
 
+@pytest.mark.long
 @pytest.mark.finding(8)
 @given(st.lists(messages(), max_size=4))
 def test_mutated_messages_are_taken_within_the_limits_or_refused(reads: list[bytes]) -> None:
@@ -251,6 +253,7 @@ async def _send(edge: Any, key: str, draws: list[list[bytes]]) -> None:
                 stream.cancel()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [40, pytest.param(1000, marks=SOAK)])
 async def test_mutated_messages_over_the_wire_bring_no_edge_down(attacked, worker, key, number: int) -> None:
     draws: list[list[bytes]] = []

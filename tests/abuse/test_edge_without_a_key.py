@@ -73,6 +73,7 @@ async def test_metadata_that_is_no_text_writes_one_line_and_none_of_it(attacked,
     assert "odd-text" not in "".join(told)
 
 
+@pytest.mark.long
 async def test_made_up_keys_keep_no_known_suite_out(attacked, worker, key) -> None:
     async with AsyncExitStack() as stack:
         peers = [await stack.enter_async_context(peer(attacked.port)) for _ in range(10)]
@@ -152,6 +153,7 @@ FLOODS: dict[str, Callable[[Peer], bytes]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("megabytes", [1, pytest.param(64, marks=SOAK)])
 @pytest.mark.parametrize("reads", [True, False], ids=["read", "unread"])
 async def test_floods_of_frames_cost_nobody_else_anything(attacked, worker, key, reads: bool, megabytes: int) -> None:
@@ -191,6 +193,7 @@ async def test_streams_that_are_reset_as_soon_as_they_are_opened_cost_nobody_els
     assert attacked.grown < LIMITS[next(row for row in LIMITS if row.startswith("floods frames"))].bytes
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [200, pytest.param(900, marks=SOAK)])
 @pytest.mark.parametrize("does", ["silent", "greets"])
 async def test_connections_that_say_nothing_are_closed(
@@ -210,6 +213,7 @@ async def test_connections_that_say_nothing_are_closed(
         await eventually(lambda: all(one.closed.is_set() for one in peers), 30)
 
 
+@pytest.mark.long
 async def test_connections_beyond_the_limit_are_closed_and_make_room_when_they_go(
     valkey, tmp_path, worker, key
 ) -> None:

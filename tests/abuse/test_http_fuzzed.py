@@ -45,6 +45,7 @@ def bombard(role: Served, seed: int, count: int, *, timed: bool) -> None:
     assert role.rss() - before < GROWTH, f"seed {seed}: {(role.rss() - before) / MIB:.0f} MiB"
 
 
+@pytest.mark.long
 @pytest.mark.finding(2)
 @pytest.mark.finding(6)
 def test_broken_requests_hurt_nobody(role: Served):

@@ -188,6 +188,7 @@ HEADERS = st.dictionaries(
 CHECKED = st.dictionaries(st.sampled_from(["aud", "iss", "tid", "exp", "nbf"]), JSON, min_size=1)
 
 
+@pytest.mark.long
 @pytest.mark.finding(14)
 @pytest.mark.parametrize("number", [30, pytest.param(10_000, marks=pytest.mark.soak)])
 async def test_no_mutation_of_a_genuine_token_is_accepted(verifier: Verifier, number: int) -> None:

@@ -1,7 +1,7 @@
 """Every page of the console in every state, in real Chromium: axe finds nothing, and a picture of each is kept where they are wanted.
 
 One browser for all rows, which are by turns in English and Italian, wide and light or dark on a phone; `make soak` looks at each
-row in both. The first row of a page is looked at whole.
+row in both. The first row of a page is part of `make test` and is looked at whole; the others are part of `make test-long`.
 """
 
 from __future__ import annotations
@@ -402,7 +402,9 @@ def visits() -> Iterator[ParameterSet]:
     seen = set[str]()
     for at, (page, state, visit) in enumerate(ROWS):
         language, look, name = LANGUAGES[at % 2], LOOKS[at // 2 % 2], f"console-{page}-{state}"
-        yield pytest.param(page, name, visit, language, (look,), page not in seen, id=f"{name}-{language.value}")
+        is_first = page not in seen
+        marks = [] if is_first else [pytest.mark.long]
+        yield pytest.param(page, name, visit, language, (look,), is_first, id=f"{name}-{language.value}", marks=marks)
         seen.add(page)
         for each in LANGUAGES:
             yield pytest.param(

@@ -119,7 +119,7 @@ async def test_a_mapping_that_somebody_else_changed_meanwhile_is_shown_and_not_o
     await other.get(f"{TENANT}/mapping")
     await other.submit_action(f"{TENANT}/mapping", **{"map:BusyIdle": "AWAY"})
     await operator.submit_action(f"{TENANT}/mapping", **{"map:BusyIdle": "OFFLINE"})
-    assert operator.notice == "Somebody else changed the mapping"
+    assert operator.notice == "Someone else changed the mapping"
     tenant = await trial.tenants.load(CONTOSO)
     assert tenant is not None
     assert dict(tenant.settings) == {"map:BusyIdle": "AWAY"}
@@ -148,7 +148,7 @@ async def test_an_invitation_is_shown_once_and_begins_an_onboarding(trial: Conso
     [
         ({"domain": ""}, "Enter something here."),
         ({"domain": "no domain"}, "Enter a domain, such as contoso.com."),
-        ({"domain": "nobody.example"}, "Microsoft knows no organisation with this domain"),
+        ({"domain": "nobody.example"}, "Microsoft has no organisation with this domain"),
         ({"domain": "fabrikam.example", "email": "mia"}, "Enter an e-mail address"),
         ({"domain": "fabrikam.example", "contact": "Mia\u202e"}, "invisible characters"),
         ({"domain": "fabrikam.example", "organisation": "F" * 5000}, "characters or fewer"),

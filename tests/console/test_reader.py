@@ -42,7 +42,7 @@ OF_EVERYBODY: Final = {
 """Routes of forms that change nothing but the browser's own session."""
 FOR_CHANGES: Final = {f"{ONE}/suspend", f"{CONSOLE}/invite"}
 """Pages that are nothing but a form for a change."""
-REFUSED: Final = (403, "You can look here, and change nothing")
+REFUSED: Final = (403, "You cannot make changes in this console")
 
 
 async def routes(site: ConsoleSite) -> dict[str, set[str]]:
@@ -154,7 +154,7 @@ async def test_without_a_role_for_reading_its_holder_is_refused(start_console: S
     console = await start_console(entra=EntraAccess(tenant_id=access.tenant_id, role=ROLE))
     person = await meet(console)
     await person.enter(READER)
-    assert (person.page.status_code, person.notice) == (403, "This account is no operator’s")
+    assert (person.page.status_code, person.notice) == (403, "This account is not an operator’s")
 
 
 async def test_the_token_of_a_trial_may_change_everything(trial: ConsoleSite, meet: Meet):

@@ -33,7 +33,7 @@ async def test_somebody_without_the_role_is_refused_and_told_which_account_it_wa
     stranger = await meet(console)
     await stranger.enter(STRANGER)
     assert stranger.page.status_code == 403
-    assert stranger.notice == "This account is no operator’s"
+    assert stranger.notice == "This account is not an operator’s"
     assert STRANGER in stranger.text
     await stranger.get(TENANT)
     assert "Sign in with Microsoft" in stranger.text
@@ -92,9 +92,9 @@ async def test_a_role_that_was_taken_away_ends_the_session_at_the_next_look(cons
     assert operator.heading.startswith("Contoso")  # until Entra is asked again
     await let_time_pass(operator, console)
     await operator.get(TENANT)
-    assert "On your way to Microsoft" in operator.text
+    assert "Opening the Microsoft sign-in page" in operator.text
     await operator.recheck()
-    assert (operator.page.status_code, operator.notice) == (403, "This account is no operator’s")
+    assert (operator.page.status_code, operator.notice) == (403, "This account is not an operator’s")
     await operator.get(TENANT)
     assert 'id="console-sign-in"' in operator.page.text
 
@@ -171,9 +171,9 @@ async def test_somebody_whom_entra_signed_out_signs_in_again(console: ConsoleSit
 async def test_the_token_of_a_trial_lets_in_and_another_does_not(trial: ConsoleSite, meet: Meet):
     operator = await meet(trial)
     await operator.enter_with_token("0" * 40)
-    assert (operator.page.status_code, operator.notice) == (403, "This is not the token")
+    assert (operator.page.status_code, operator.notice) == (403, "The token is wrong")
     await operator.enter_with_token()
-    assert "Signed in with the token of a trial" in operator.text
+    assert "Signed in with the trial token" in operator.text
 
 
 async def test_another_token_ends_the_sessions_of_the_old_one(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.e2e.conftest import Edges, running
 from tests.suite.agent.agents import Premises
@@ -17,6 +18,7 @@ ADA, BEN = "ada@contoso.example", "ben@contoso.example"
 COLLEAGUES = f"login,upn,extension\nada,{ADA},1001\nben,{BEN},1002\nnobody,nobody@contoso.example,1003\n"
 
 
+@pytest.mark.long
 async def test_consoles_of_the_agent_show_teams_and_phones_and_know_them_again_after_a_restart(
     relay: Relay, edges: Edges, tmp_path: Path
 ):

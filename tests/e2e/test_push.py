@@ -72,6 +72,7 @@ async def test_a_notification_that_arrives_last_does_not_bring_an_older_presence
         assert console.saw(ADA)[-1] == "Available"
 
 
+@pytest.mark.long
 async def test_lost_notifications_cost_one_interval_and_no_subscription(
     relay: Relay, edges: Edges, webhook_tls: WebhookTls
 ):
@@ -86,6 +87,7 @@ async def test_lost_notifications_cost_one_interval_and_no_subscription(
         assert len(push.lives) == 1
 
 
+@pytest.mark.long
 async def test_no_grant_ever_has_two_subscriptions_and_a_tenant_that_leaves_none(
     relay: Relay, edges: Edges, webhook_tls: WebhookTls
 ):
@@ -110,6 +112,7 @@ async def test_no_grant_ever_has_two_subscriptions_and_a_tenant_that_leaves_none
             assert first.ended_s <= second.created_s
 
 
+@pytest.mark.long
 async def test_when_every_worker_is_gone_suites_are_told_soon_although_users_are_read_seldom(
     relay: Relay, edges: Edges, webhook_tls: WebhookTls
 ):

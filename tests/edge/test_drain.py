@@ -116,7 +116,9 @@ async def test_a_draining_edge_refuses_connections_at_once_and_serves_what_is_on
 ) -> None:
     """On a connection that is still young, whose client may not have been told yet, another stream is served like any."""
     long = timedelta(minutes=1)
-    edge = await start_edge(clock := SteppedClock(), connection_age=timedelta(hours=1), drain_delay=long)
+    edge = await start_edge(
+        clock := SteppedClock(), connection_age=timedelta(hours=1), drain_delay=long, blocked_write=timedelta(hours=1)
+    )
     channel = await connect(edge)
     stays = await suite(channel=channel).open(name(0)).ready()
     stopping = asyncio.create_task(edge.drain())

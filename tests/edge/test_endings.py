@@ -189,6 +189,7 @@ async def test_a_slow_suite_gets_the_newest_and_not_everything(worker, start_edg
     assert sum(len(response.batch.answers) for response in slow.responses) < 200 * rounds
 
 
+@pytest.mark.long
 async def test_streams_that_come_and_go_leave_nothing_behind(worker, edge, channel, suite) -> None:
     await worker.users(3)
     tasks = len(asyncio.all_tasks())

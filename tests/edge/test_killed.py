@@ -27,6 +27,7 @@ def test_a_killed_edge_is_forgotten_within_a_minute_by_everybody() -> None:
     assert EdgeSettings().forgotten_after + EXPIRED_EDGES_EVERY < timedelta(minutes=1)
 
 
+@pytest.mark.long
 @pytest.mark.fault("V12")
 async def test_what_a_killed_edge_left_is_gone_and_a_living_ones_stays(
     worker, store, valkey, raw: Redis, suite

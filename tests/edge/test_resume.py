@@ -52,6 +52,7 @@ async def test_a_name_that_changed_its_user_meanwhile_is_told(worker, suite) -> 
     assert again.activity(user(1)) == "first-1"
 
 
+@pytest.mark.long
 async def test_resuming_many_times_while_presence_changes_misses_nothing(worker, suite) -> None:
     count, chance = 30, random.Random(7)
     await worker.users(count)
@@ -151,6 +152,7 @@ async def test_entries_read_while_a_snapshot_is_under_way_are_kept_for_it(worker
     assert all(one is not hold for one in view.holds), "the stream may hold anew: its history was lost"
 
 
+@pytest.mark.long
 async def test_a_change_that_meets_a_snapshot_is_not_lost(worker, suite, start_edge, connect) -> None:
     edge = await start_edge(linger=timedelta(milliseconds=1))
     await worker.users(1)

@@ -96,6 +96,7 @@ async def test_every_switch_is_described(client: httpx.AsyncClient) -> None:
     assert [each.name for each in described()] == [each["name"] for each in told]
 
 
+@pytest.mark.long
 async def test_the_program_takes_a_profile_and_changes_to_it(tmp_path: Path) -> None:
     file = tmp_path / "ours.toml"
     file.write_text(toml(spelling="third"))

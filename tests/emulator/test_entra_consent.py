@@ -217,7 +217,7 @@ async def test_admin_consent_of_default_and_of_the_older_endpoint_gives_everythi
 ) -> None:
     for uri in (admin_consent(scope="https://graph.microsoft.com/.default"), admin_consent(version="", scope="")):
         page = await enter(client, uri + "&login_hint=x", ADMIN)
-        assert "without anybody signed in" in page.text
+        assert "without a signed-in user" in page.text
         sent = answer_of(await submit(client, page, "admin-consent", decision="accept"))
         assert (sent["admin_consent"], "error" in sent) == ("True", False)
         (grant,) = [each for each in cloud.directory.grants() if each["person"] == "*"]

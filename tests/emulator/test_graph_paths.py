@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from msgraph.generated.models.o_data_errors.o_data_error import ODataError
 
 from tests.emulator.driver import RELAY, bearer
 from tests.emulator.test_microsoft_sdk import by_sdk, delegated
@@ -64,8 +63,11 @@ async def test_the_beta_version_is_called_not_modelled(cloud: Cloud, client: htt
     assert "'/beta', but it is not modelled here" in beta.json()["error"]["message"]
 
 
+@pytest.mark.long
 @pytest.mark.fault("F5")
 async def test_microsofts_sdk_reads_what_is_not_modelled(microsoft: Cloud) -> None:
+    from msgraph.generated.models.o_data_errors.o_data_error import ODataError
+
     oid = microsoft.person(ADA).oid
 
     async def work(client: GraphServiceClient) -> Any:

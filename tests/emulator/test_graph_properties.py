@@ -66,6 +66,7 @@ async def test_every_property_can_be_selected_of_one_user(cloud: Cloud, client: 
     assert found["identities"][0]["issuerAssignedId"] == ADA
 
 
+@pytest.mark.long
 async def test_microsofts_sdk_reads_all_properties_of_a_user(microsoft: Cloud) -> None:
     from kiota_abstractions.base_request_configuration import RequestConfiguration
     from msgraph.generated.users.item.user_item_request_builder import UserItemRequestBuilder

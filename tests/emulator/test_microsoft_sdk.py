@@ -16,8 +16,6 @@ import pytest
 from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError
 from azure.identity import AuthorizationCodeCredential, ClientSecretCredential
-from kiota_abstractions.serialization import Parsable, ParseNodeFactoryRegistry
-from msgraph import GraphServiceClient
 
 from emulator.demo import CLIENT_ID, REDIRECT_URI, SECRET
 from emulator.faults import Fault
@@ -28,6 +26,8 @@ from tests.emulator.test_microsoft_clients import GRAPH, code_for, let_in
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
+    from msgraph import GraphServiceClient
+
     from emulator import Cloud, Fault
 
     Work = Callable[[GraphServiceClient], Awaitable[Any]]
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 # Importing the SDK's modules warns about the SDK's own older names.
-pytestmark = pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning")
+pytestmark = [pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning"), pytest.mark.long]
 
 ADA = "ada@contoso.example"
 
@@ -53,6 +53,8 @@ async def by_sdk(work: Work, credential: Any, *, graph: str = "https://graph.mic
 @asynccontextmanager
 async def sdk(credential: Any, graph: str) -> AsyncIterator[GraphServiceClient]:
     """A client as the SDK's documentation makes one; its connections are closed at the end."""
+    from msgraph import GraphServiceClient  # here and below: it takes a second to import, and few runs use it
+
     client = GraphServiceClient(credential, [f"{graph}/.default"])
     client.request_adapter.base_url = f"{graph}/v1.0"
     http = client.request_adapter._http_client
@@ -72,6 +74,8 @@ async def delegated() -> AuthorizationCodeCredential:
 
 def left_over(thing: Any, path: str = "") -> Iterator[str]:
     """Where an answer has something that the SDK's models do not know; OData's own annotations apart."""
+    from kiota_abstractions.serialization import Parsable
+
     if isinstance(thing, list | tuple):
         for each in thing:
             yield from left_over(each, f"{path}[]")
@@ -86,6 +90,8 @@ def left_over(thing: Any, path: str = "") -> Iterator[str]:
 
 def parsed(body: Any, model: type[T]) -> T:
     """JSON as one of the SDK's models."""
+    from kiota_abstractions.serialization import ParseNodeFactoryRegistry
+
     node = ParseNodeFactoryRegistry().get_root_parse_node("application/json", json.dumps(body).encode())
     return node.get_object_value(model)
 

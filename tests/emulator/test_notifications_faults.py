@@ -292,6 +292,7 @@ def test_a_state_holds_for_ten_minutes_and_is_judged_anew() -> None:
 # A day
 
 
+@pytest.mark.long
 async def test_after_a_lively_day_a_webhook_knows_what_everybody_shows(tmp_path: Path) -> None:
     async with pushing(tmp_path, day=True, speed=0, notification_delay_s=(8, 60), endpoint_scored_after=0) as push:
         tenant = push.cloud.person(ADA).tenant

@@ -25,6 +25,7 @@ def said(arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     return capsys.readouterr().err
 
 
+@pytest.mark.long
 async def test_the_program_leads_clients_through_its_proxy(tmp_path: Path) -> None:
     async with program("--proxy-port", "0", "--ca-dir", str(tmp_path)) as (_, ready):
         trusting = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))

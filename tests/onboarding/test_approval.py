@@ -137,7 +137,7 @@ async def test_a_refusal_reaches_the_organisation_with_its_reason(
         await person.get(shown)
         assert "was not connected" in person.heading
         await person.enter()
-        assert "They say: Unknown-to-us." in person.text
+        assert "Reason: Unknown-to-us." in person.text
 
 
 @pytest.mark.finding(7)

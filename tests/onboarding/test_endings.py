@@ -115,7 +115,7 @@ async def test_a_grant_that_was_revoked_before_it_was_completed_is_not_kept(pers
 
 @pytest.mark.parametrize(
     ("domain", "words"),
-    [("nowhere.example", "Microsoft knows no organisation"), ("outlook.example", "personal accounts")],
+    [("nowhere.example", "Microsoft has no organisation"), ("outlook.example", "personal accounts")],
 )
 async def test_a_domain_of_no_organisation_is_said_at_the_field(person: Person, domain: str, words: str):
     await person.fill(domain=domain)

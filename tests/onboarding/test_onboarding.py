@@ -95,13 +95,14 @@ async def test_a_second_account_asks_and_takes_nothing_from_the_first(site: Site
 
     second = await ben.onboard(BEN, organisation="Another Name", contact="Ben", email="ben@contoso.example")
 
-    assert (second, ben.heading) == ("", "Your organisation is connected already")
+    assert (second, ben.heading) == ("", "Your organisation is already connected")
     assert await site.tenants.load(site.tenant_id()) == before
     assert await site.vault.list(site.tenant_id()) == kept
     assert len(await site.suite_keys.list(site.tenant_id())) == 1
     assert (await site.suite_keys.verify(first)).tenant_id == site.tenant_id()
 
 
+@pytest.mark.long
 async def test_reading_goes_on_with_the_standby_when_the_first_grant_is_revoked(site: Site, meet: Meet):
     ada, ben = await meet(), await meet()
     await ada.onboard()
@@ -130,6 +131,7 @@ async def _is(site: Site, state: TenantState) -> bool:
     return tenant is not None and tenant.state is state
 
 
+@pytest.mark.long
 async def test_onboarding_again_cures_a_tenant_whose_consent_died(site: Site, meet: Meet):
     await (await meet()).onboard()
     (grant,) = await site.vault.list(site.tenant_id())

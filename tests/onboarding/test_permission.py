@@ -177,7 +177,7 @@ async def test_a_link_lets_somebody_else_go_on_in_another_browser_once(meet: Mee
     assert tenant is not None
     assert tenant.settings["contact_name"] == APPLICANT["contact"]
     await ada.get(str(ada.page.url))
-    assert "Somebody used your link" in ada.text
+    assert "Someone used your link" in ada.text
 
 
 async def test_many_that_use_a_link_at_once_begin_one_request(meet: Meet, raw: Redis):

@@ -237,7 +237,7 @@ async def test_rotation_gives_a_new_key_now_and_ends_the_old_one_after_the_overl
     await admin.submit("rotate", overlap="3d")
     new = await site.suite_keys.verify(admin.key)
     assert new.label == old.label
-    assert "The former key works until" in admin.text
+    assert "The old key works until" in admin.text
     ending = next(key for key in await site.suite_keys.list(site.tenant_id()) if key.key_id == old.key_id)
     assert ending.expires is not None
     assert timedelta(days=2, hours=23) < ending.expires - new.created <= timedelta(days=3, minutes=1)
@@ -245,7 +245,7 @@ async def test_rotation_gives_a_new_key_now_and_ends_the_old_one_after_the_overl
     await admin.get(SUITES)
     assert "replaced by another key" in admin.text
     await admin.get(f"{SUITES}/{old.key_id}/rotate")
-    assert admin.notice == "This key is ending already"
+    assert admin.notice == "This key is already ending"
 
 
 async def test_an_overlap_that_is_not_offered_rotates_nothing(admin: Person):
@@ -513,7 +513,7 @@ async def test_two_administrators_at_once_lose_nothing_and_the_second_is_told(ad
     await send(admin, "watching", watch_domains="fabrikam.example")
     await send(second, "watching", watch_domains="litware.example")
     assert second.page.status_code == 409
-    assert "Somebody else changed these settings" in second.text
+    assert "Someone else changed these settings" in second.text
     assert "fabrikam.example" in second.text
     assert "litware.example" in second.page.text, "what was typed is not lost"
     assert (await settings_of(site))["watch_domains"] == "fabrikam.example"

@@ -6,6 +6,8 @@ import asyncio
 import gc
 import weakref
 
+import pytest
+
 from relay.ops import garbage
 from relay.ops.garbage import Sweep, Sweeps
 from tests.support.clock import SteppedClock
@@ -45,6 +47,7 @@ class Cycle:
         self.me = self
 
 
+@pytest.mark.long
 async def test_what_was_set_aside_and_became_garbage_is_collected_in_the_end() -> None:
     clock = SteppedClock()
     old = Cycle()

@@ -168,6 +168,7 @@ async def test_a_collector_receives_what_a_scrape_shows():
     assert found.sum.data_points[0].as_int == 7
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("trouble", ["away", "refuses", "slow"])
 def test_a_collector_in_trouble_holds_up_nothing_and_is_told_once(
     trouble: str, unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch

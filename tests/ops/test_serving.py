@@ -227,6 +227,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.long
 async def test_a_process_without_descriptors_closes_who_waits_longest_and_serves_others():
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", FEW_DESCRIPTORS, stdin=PIPE, stdout=PIPE, stderr=STDOUT, cwd=Path(__file__).parents[2]

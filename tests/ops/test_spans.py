@@ -192,6 +192,7 @@ def test_lines_of_the_log_have_the_ids_of_the_span_in_which_they_are_written(col
 # A collector in trouble
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("trouble", ["away", "refuses", "slow"])
 def test_a_collector_in_trouble_holds_up_nothing_and_is_told_once(
     trouble: str, unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch

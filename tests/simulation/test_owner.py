@@ -19,6 +19,7 @@ ENOUGH = 3_000
 PLAYS = {"late": play_late, "interest": play_interest, "contact": play_contact}
 
 
+@pytest.mark.long
 @pytest.mark.fault("V4", "V5", "V7", "V8")
 @pytest.mark.parametrize("play", PLAYS.values(), ids=PLAYS.keys())
 def test_no_schedule_of_an_owner_breaks_a_guarantee(play) -> None:

@@ -146,6 +146,7 @@ async def test_what_phones_publish_is_shown(kamailio: Kamailio, tmp_path: Path, 
             await at.shows(ada="offline")  # says Kamailio of somebody whose last publication is gone
 
 
+@pytest.mark.long
 async def test_a_list_tells_of_those_who_are_in_it_and_others_are_asked_for_alone(kamailio: Kamailio, tmp_path: Path):
     async with site(tmp_path, kamailio) as at:
         at.write("ListUri = sip:everyone@pbx.example")
@@ -192,6 +193,7 @@ async def test_a_restart_is_got_over_by_a_server_that_keeps_subscriptions(kamail
         await at.shows(ada="away")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("protocol", ["tcp", "tls"])
 async def test_a_restart_is_got_over_by_a_server_that_forgets_subscriptions_and_wants_sha_256(
     tmp_path: Path, protocol: str
@@ -213,6 +215,7 @@ async def test_a_restart_is_got_over_by_a_server_that_forgets_subscriptions_and_
                 await at.shows(ada="away", ben="in_a_meeting")
 
 
+@pytest.mark.long
 async def test_a_wrong_password_is_tried_once_and_a_new_one_at_once(kamailio: Kamailio, tmp_path: Path):
     async with site(tmp_path, kamailio) as at:
         at.write(password="wrong")

@@ -314,6 +314,7 @@ async def test_the_body_of_a_subscribe_is_not_kept():
         writer.close()
 
 
+@pytest.mark.long
 async def test_ten_thousand_subscribes_at_once_from_one_address_are_refused_cheaply():
     limits = TransportLimits(requests_per_s=0.001, burst=100)  # so slow that no machine is slower
     async with served(settings=UserAgentSettings(limits=limits)) as place, peer() as attacker:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -136,6 +137,7 @@ def test_bytes_that_are_kept_for_repeated_requests_are_bounded():
     assert transactions.kept_bytes == len(transactions) == 0
 
 
+@pytest.mark.long
 def test_timers_of_requests_that_are_done_do_not_pile_up():
     transactions = Transactions()
     for number in range(20_000):

@@ -163,6 +163,7 @@ async def test_many_first_requests_share_one_socket():
         assert len(set(flows)) == len(phone.transport._udp) == 1
 
 
+@pytest.mark.long
 async def test_a_peer_that_does_not_read_loses_its_connection():
     settings = limited(unsent_bytes=100_000, requests_per_s=1e6, burst=1e6)
     async with served("tcp", settings=settings) as place, connected(place) as (_, writer):

@@ -311,6 +311,7 @@ async def test_acts_do_not_come_back_with_one_tenant_alone(store: Store, raw: Re
     assert await abouts(store) == []
 
 
+@pytest.mark.long
 async def test_more_acts_than_a_record_holds_come_back(store: Store, raw: Redis) -> None:
     entry = {"a": '{"kind":"suspended","by":["",""],"about":"x"}'}
     now_ms = int(time.time() * 1000)

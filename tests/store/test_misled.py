@@ -109,7 +109,7 @@ async def test_a_failing_crowd_asks_the_sentinels_no_more_often_than_one() -> No
     async with (
         ScriptedRedis({"SET": READONLY}) as server,
         sentinel(server.port) as one,
-        Store(StoreSettings(url=url_of(one))) as store,
+        Store(StoreSettings(url=url_of(one), operation_timeout=60 * SECOND)) as store,
     ):
 
         async def fail() -> None:

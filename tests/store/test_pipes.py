@@ -126,6 +126,7 @@ async def test_a_reader_of_the_inbox_notices_what_was_trimmed_away(store: Store,
     await inbox.aclose()
 
 
+@pytest.mark.long
 async def test_a_tenant_that_floods_the_inbox_costs_itself_a_full_reading(
     store: Store, lease: Lease, raw: Redis
 ) -> None:

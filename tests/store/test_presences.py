@@ -217,6 +217,7 @@ async def test_forgotten_answers_and_dropped_tenants_are_gone(store: Store, leas
     assert await presences.load_directory(TENANT) == {}
 
 
+@pytest.mark.long
 async def test_changes_stay_short(store: Store, lease: Lease, raw: Redis) -> None:
     presences = Presences(store)
     for poll in range(1300):

@@ -208,6 +208,7 @@ async def test_a_relay_that_is_away_is_explained_without_noise_and_found_again(r
     assert await suite.errors() == ""
 
 
+@pytest.mark.long
 async def test_grpcs_own_log_stays_off_the_screen(command, files):
     (files / "ca.pem").write_bytes(trustme.CA().cert_pem.bytes())
     suite = await command("ada@x.org")

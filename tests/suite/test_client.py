@@ -301,6 +301,7 @@ async def test_users_changed_while_away_are_in_the_next_start(relay, connect):
     assert "B" not in suite.client.answers
 
 
+@pytest.mark.long
 async def test_a_reader_that_does_not_take_events_holds_the_stream_back(relay, ca_pem):
     names = [f"user{n}@x.org" for n in range(20)]
     async with PresenceClient(f"localhost:{relay.port}", KEY, ca_pem=ca_pem, users=names) as client:

@@ -130,6 +130,7 @@ def test_a_credential_is_a_file_that_the_service_manager_hands_over(tmp_path: Pa
         assert system.credential(name) is None
 
 
+@pytest.mark.long
 def test_no_other_module_asks_which_system_it_runs_on():
     asked = {
         "sys.platform",

@@ -16,6 +16,8 @@ from tests.worker.conftest import SETTINGS, Relay
 
 ADA, BEN = "ada@contoso.example", "ben@contoso.example"
 BULK = "/v1.0/communications/getPresencesByUserId"
+NEVER_STALE = replace(SETTINGS, stale_after_intervals=1000)
+"""For tests that take some seconds in which users go unconfirmed, and mean something else."""
 
 
 def _reads(relay: Relay) -> int:
@@ -79,7 +81,7 @@ async def test_another_content_under_the_same_number_is_shown(relay: Relay):
 async def test_one_user_whom_microsoft_refuses_costs_nobody_else_anything(relay: Relay, status: int):
     tenant = await relay.onboard()
     oid = relay.microsoft.person(BEN).oid
-    async with relay.working():
+    async with relay.working(settings=NEVER_STALE):
         people = await _watch_everybody(relay, tenant)
         await eventually(lambda: relay.sees(tenant, BEN, "Available"))
         was = {name for name, answer in (await relay.answers(tenant, *people)).items() if isinstance(answer, Presence)}
@@ -101,7 +103,7 @@ async def test_one_user_whom_microsoft_refuses_costs_nobody_else_anything(relay:
 @pytest.mark.parametrize("status", [400, 403, 413, 418, 407])
 async def test_what_microsoft_refuses_everybody_is_nobodys_fault(relay: Relay, status: int):
     tenant = await relay.onboard()
-    async with relay.working():
+    async with relay.working(settings=NEVER_STALE):
         people = await _watch_everybody(relay, tenant)
         await eventually(lambda: relay.sees(tenant, ADA, "Available"))
         before, answers = _reads(relay), await relay.answers(tenant, *people)
@@ -194,6 +196,7 @@ async def _fares(relay: Relay, tenant: TenantId, status: Status) -> bool:
     return contact is not None and contact.status is status
 
 
+@pytest.mark.long
 @pytest.mark.fault("B5", "B7")
 async def test_one_user_for_whom_microsoft_never_answers_costs_nobody_else_anything(relay: Relay):
     tenant = await relay.onboard()

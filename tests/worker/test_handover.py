@@ -112,6 +112,7 @@ async def test_what_is_handed_over_is_not_believed_when_history_was_lost(relay: 
     assert ids(relay, ADA, BEN) <= set().union(*await read_next(relay, tenant, since))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("value", [b"", b"\xff\xff", b"\x90", b"\x93\x01\xa1a\x91\x91\x00"])
 async def test_what_no_release_has_handed_over_is_as_nothing(relay: Relay, raw: Redis, value: bytes) -> None:
     relay.microsoft.journal.keep_ids = True
@@ -120,6 +121,7 @@ async def test_what_no_release_has_handed_over_is_as_nothing(relay: Relay, raw: 
     assert ids(relay, ADA, BEN) <= set().union(*await read_next(relay, tenant, since))
 
 
+@pytest.mark.long
 async def test_whoever_is_being_read_when_the_owner_ends_is_read_by_the_next(relay: Relay) -> None:
     relay.microsoft.journal.keep_ids = True
     tenant = await relay.onboard()
@@ -188,7 +190,6 @@ async def test_a_change_announced_while_nobody_owns_the_partition_is_told(push: 
     async with relay.working("former", push.settings):
         await relay.watch(tenant, ADA, BEN)
         await push.covers(tenant, 2)
-        await eventually(lambda: push.reads_of(BEN) == 2)  # once for each speed
     before = await Inbox(relay.store).last(keys.partition_of(tenant))
     relay.microsoft.act(ADA, "call")
 
@@ -208,7 +209,6 @@ async def test_a_change_announced_before_the_tenant_is_taken_up_is_told(push: Pu
     async with relay.working("former", push.settings):
         await relay.watch(tenant, ADA)
         await push.covers(tenant, 1)
-        await eventually(lambda: push.reads_of(ADA) == 2)
     partition = keys.partition_of(tenant)
     async with Cloud(settings_for(relay.microsoft), relay.vault) as cloud:
         [taken] = (await Leases(relay.store).take([partition], "next", SETTINGS.lease)).taken
@@ -221,8 +221,9 @@ async def test_a_change_announced_before_the_tenant_is_taken_up_is_told(push: Pu
         running = asyncio.create_task(owned.run())
         await asyncio.sleep(0)  # it begins: its tenants are being loaded
         item = json.dumps({"resourceData": {"id": relay.microsoft.person(ADA).oid}}).encode()
+        before = push.reads_of(ADA)
         owned.hint(InboxEntry(partition, b"9-9", Notified(tenant, new_route(tenant), (item,)), gap=False))
-        await eventually(lambda: push.reads_of(ADA) == 3)
+        await eventually(lambda: push.reads_of(ADA) > before)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 
@@ -233,7 +234,6 @@ async def test_a_subscription_goes_on_without_being_asked_for(push: Push) -> Non
     async with relay.working("former", push.settings):
         await relay.watch(tenant, ADA)
         await push.covers(tenant, 1)
-        await eventually(lambda: push.reads_of(ADA) == 2)
     since = relay.microsoft.journal.total
     async with relay.working("next", push.settings):
         await push.covers(tenant, 1)

@@ -131,6 +131,7 @@ async def test_a_new_canonical_name_is_told(relay: Relay):
         await eventually(lambda: _is_under(relay, tenant, oid, "ada.married@contoso.example"))
 
 
+@pytest.mark.long
 async def test_one_name_because_of_which_graph_fails_holds_no_other_up(relay: Relay):
     tenant = await relay.onboard()
     async with relay.working():

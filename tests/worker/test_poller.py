@@ -66,6 +66,7 @@ async def test_a_page_that_is_refused_whoever_is_asked_for_takes_three_requests(
     assert _requests(cloud) == 3
 
 
+@pytest.mark.long
 @pytest.mark.fault("B7")
 async def test_looking_for_many_bad_ids_is_bounded_and_goes_on_with_the_next_read(
     cloud: Cloud, client: GraphClient, tokens: Tokens, page: list[UserId]

@@ -61,6 +61,7 @@ async def test_until_graph_answers_a_new_owner_says_how_old_the_presence_is(rela
         await eventually(is_confirmed)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("off_h", [-1, 1])
 async def test_a_worker_whose_clock_is_an_hour_off_neither_ages_presence_nor_makes_it_younger(
     relay: Relay, raw: Redis, off_h: int

@@ -398,6 +398,7 @@ async def test_leases_that_are_over_before_their_partitions_are_taken_over_do_no
         await asyncio.gather(task, return_exceptions=True)
 
 
+@pytest.mark.long
 async def test_leases_lost_again_and_again_under_a_rain_of_hints_never_end_the_worker(relay: Relay, raw: Redis):
     tenant = await relay.onboard()
     async with relay.working() as worker:

@@ -96,35 +96,33 @@ _POLICIES: Final = (range(53000, 54000), range(530000, 531000))
 _LACKING: Final = frozenset({650052})
 """A service principal is missing in the tenant; reported with `invalid_client`: https://github.com/PostHog/posthog/pull/43486"""
 
-_UNKNOWN: Final = Refusal(_UNREACHABLE, "Microsoft refused for a reason that the relay does not know; it tries again.")
+_UNKNOWN: Final = Refusal(_UNREACHABLE, "Microsoft refused the request for an unknown reason. The relay tries again.")
 
 _BY_ERROR: Final[Mapping[str, Refusal]] = MappingProxyType(
     {
         "invalid_grant": Refusal(_CONSENT, "Microsoft no longer accepts this consent. Consent again."),
-        "interaction_required": Refusal(_CONSENT, "Microsoft wants this account to sign in again. Consent again."),
-        "login_required": Refusal(_CONSENT, "Microsoft wants this account to sign in again. Consent again."),
+        "interaction_required": Refusal(_CONSENT, "Microsoft requires this account to sign in again. Consent again."),
+        "login_required": Refusal(_CONSENT, "Microsoft requires this account to sign in again. Consent again."),
         "consent_required": Refusal(_CONSENT, "The organisation's consent is missing. Consent again."),
         "access_denied": Refusal(_CONSENT, "Consent was declined. Try again and accept the permissions."),
         "unauthorized_client": Refusal(
-            _CONSENT, "The relay's application is not admitted to this organisation. Consent again.", heals=True
+            _CONSENT, "The relay's application is not authorised in this organisation. Consent again.", heals=True
         ),
         "invalid_client": Refusal(_OURS, "Microsoft refuses the relay's own credential: it is wrong or has expired."),
         "invalid_request": Refusal(
-            _OURS, "Microsoft does not understand the relay's request: check its app registration."
+            _OURS, "Microsoft cannot process the relay's request. Check the relay's app registration."
         ),
-        "invalid_scope": Refusal(_OURS, "The permissions asked for do not fit the relay's app registration."),
+        "invalid_scope": Refusal(_OURS, "The requested permissions do not match the relay's app registration."),
         "invalid_resource": Refusal(
-            _OURS, "The relay's app registration names a service that Microsoft does not know."
+            _OURS, "The relay's app registration refers to a service that Microsoft does not recognise."
         ),
-        "unsupported_grant_type": Refusal(_OURS, "Microsoft does not support the relay's way of asking for a token."),
-        "unsupported_response_type": Refusal(
-            _OURS, "Microsoft does not support the relay's way of asking for consent."
-        ),
+        "unsupported_grant_type": Refusal(_OURS, "Microsoft does not support the relay's token request."),
+        "unsupported_response_type": Refusal(_OURS, "Microsoft does not support the relay's consent request."),
         "temporarily_unavailable": Refusal(
             _TEMPORARY, "Microsoft's sign-in service is busy and asks the relay to wait."
         ),
         "slow_down": Refusal(_TEMPORARY, "Microsoft's sign-in service asks the relay to wait."),
-        "server_error": Refusal(_UNREACHABLE, "Microsoft's sign-in service has trouble; the relay tries again."),
+        "server_error": Refusal(_UNREACHABLE, "Microsoft's sign-in service has a problem. The relay tries again."),
     }
 )
 
@@ -151,8 +149,7 @@ _BY_NUMBER: Final[Mapping[int, Refusal]] = MappingProxyType(
         (
             *_rows(
                 _CONSENT,
-                "The organisation's multi-factor rules changed, and this account has to prove itself again. Consent"
-                " again.",
+                "The organisation's multi-factor rules changed, and this account must sign in again. Consent again.",
                 *(50072, 50074, 50076, 50078, 50079, 50158),
             ),
             *_rows(
@@ -176,12 +173,12 @@ _BY_NUMBER: Final[Mapping[int, Refusal]] = MappingProxyType(
                 " account from the policy.",
                 *(70043,),
             ),
-            *_rows(_CONSENT, "Microsoft no longer knows this consent. Consent again.", 70000),
+            *_rows(_CONSENT, "Microsoft no longer recognises this consent. Consent again.", 70000),
             *_rows(_CONSENT, "The consent was withdrawn, or was never given. Consent again.", 65001),
             *_rows(_CONSENT, "Consent was declined. Try again and accept the permissions.", 65004),
             *_rows(
                 _CONSENT,
-                "In this organisation only an administrator may consent. Ask one to open the onboarding page.",
+                "Only an administrator can consent in this organisation. Ask an administrator to open the onboarding page.",
                 *(90094, 90095),
             ),
             *_rows(
@@ -204,22 +201,22 @@ _BY_NUMBER: Final[Mapping[int, Refusal]] = MappingProxyType(
             ),
             *_rows(
                 _CONSENT,
-                "The organisation demands that users are assigned to the application. Assign this account.",
+                "The organisation requires users to be assigned to the application. Assign this account.",
                 *(50105,),
                 heals=True,
             ),
             *_rows(
                 _CONSENT,
-                "The account is locked, or its sign-in came from an address that Microsoft distrusts.",
+                "The account is locked, or its sign-in came from an address that Microsoft does not trust.",
                 # Microsoft's first lock takes a minute: https://learn.microsoft.com/entra/identity/authentication/howto-password-smart-lockout
                 *(50053,),
                 heals=True,
                 passes=True,
             ),
-            *_rows(_CONSENT, "Microsoft does not know this organisation (any more).", 90002),
+            *_rows(_CONSENT, "Microsoft cannot find this organisation. It may have been deleted.", 90002),
             *_rows(
                 _OURS,
-                "The organisation lives in another Microsoft cloud than the one this relay is set up for.",
+                "The organisation is in a different Microsoft cloud from the one that this relay is set up for.",
                 *(90038, 900382, 900432),
             ),
             *_rows(
@@ -247,7 +244,7 @@ _BY_NUMBER: Final[Mapping[int, Refusal]] = MappingProxyType(
             *_rows(_OURS, "The relay's redirect URI is registered as `spa`; it must be of type `web`.", 700084),
             *_rows(
                 _OURS,
-                "The permissions asked for do not fit the relay's app registration.",
+                "The requested permissions do not match the relay's app registration.",
                 *(65005, 70011, 650056, 650057),
             ),
             *_rows(
@@ -255,10 +252,12 @@ _BY_NUMBER: Final[Mapping[int, Refusal]] = MappingProxyType(
                 "This sign-in was used already or does not belong to this page. Start again.",
                 *(54005, 501481, 700005),
             ),
-            *_rows(_TEMPORARY, "Microsoft saw too many equal requests and asks the relay to wait.", 50196, 90055),
+            *_rows(
+                _TEMPORARY, "Microsoft received too many identical requests and asks the relay to wait.", 50196, 90055
+            ),
             *_rows(
                 _UNREACHABLE,
-                "Microsoft's sign-in service has trouble; the relay tries again.",
+                "Microsoft's sign-in service has a problem. The relay tries again.",
                 *(50033, 90006, 90024, 90033, 90090),
             ),
         )

@@ -78,12 +78,12 @@ ABSENCES: Final[Mapping[Status, Absence]] = MappingProxyType(
         Status.NOT_FOUND: Absence(
             Word.NOT_FOUND,
             "Your organisation has no user of this name.",
-            "Compare the name in the suite with the user name in Microsoft Entra. The relay asks again by itself.",
+            "Compare the name in the suite with the user name in Microsoft Entra. The relay tries again automatically.",
         ),
         Status.NOT_REPORTED: Absence(
             Word.USER_NOT_CONFIGURED,
             "Microsoft knows this user but reports no presence. Usually the user has no Teams licence.",
-            "Give the user a licence that includes Teams. The relay asks again by itself.",
+            "Give the user a licence that includes Teams. The relay tries again automatically.",
         ),
         Status.ACCESS_DENIED: Absence(
             Word.ACCESS_DENIED,
@@ -103,22 +103,22 @@ ABSENCES: Final[Mapping[Status, Absence]] = MappingProxyType(
         Status.THROTTLED: Absence(
             Word.ERROR,
             "Microsoft has asked the relay to slow down, and the relay has not read this user yet.",
-            "Nothing. The relay continues by itself. If the problem stays, watch fewer users.",
+            "Nothing. The relay continues automatically. If the problem continues, watch fewer users.",
         ),
         Status.SOURCE_UNREACHABLE: Absence(
             Word.ERROR,
             "The relay cannot reach Microsoft, or Microsoft does not answer.",
-            "Nothing. The relay tries again by itself. If the problem stays, tell the relay operator.",
+            "Nothing. The relay tries again automatically. If the problem continues, tell the relay operator.",
         ),
         Status.STALE: Absence(
             Word.ERROR,
             "Microsoft has not confirmed the presence for three polling intervals, so the relay no longer shows it.",
-            "Nothing. The relay tries again by itself. If the problem stays, check the connection to Microsoft.",
+            "Nothing. The relay tries again automatically. If the problem continues, check the connection to Microsoft.",
         ),
         Status.SUSPENDED: Absence(
             Word.SERVER_NOT_CONFIGURED,
             "The relay operator does not let the relay read your organisation right now.",
-            "Ask them to approve or resume your organisation.",
+            "Ask the relay operator to approve or resume your organisation.",
         ),
     }
 )
@@ -141,7 +141,7 @@ NOT_WATCHED_ANY_MORE: Final = Absence(
 SUSPENDED: Final = Absence(
     Word.SERVER_NOT_CONFIGURED,
     "The relay operator has suspended your organisation, so the relay reads no presence.",
-    "Ask them to resume it.",
+    "Ask the relay operator to resume your organisation.",
 )
 """For all users while the tenant is suspended."""
 

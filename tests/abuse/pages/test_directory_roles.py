@@ -77,4 +77,4 @@ async def test_a_role_gives_no_key_in_the_wizard(start_site: StartSite, meet: Me
     service, admin = await meet(site), await meet(site)
     await service.connect()
     assert await admin.onboard(ADMIN) == ""
-    assert admin.heading == "Your organisation is connected already"
+    assert admin.heading == "Your organisation is already connected"

@@ -74,7 +74,7 @@ async def test_whoever_does_not_read_an_export_is_cut_and_keeps_nobody_waiting(
     async with unread(admin, authority) as (reader, status):
         assert status.startswith("HTTP/1.1 200")
         await admin.get(EXPORT)
-        assert (admin.page.status_code, admin.heading) == (429, "Your log is being saved already")
+        assert (admin.page.status_code, admin.heading) == (429, "Your log is already being saved")
         await admin.get(TENANT)
         assert admin.page.status_code == 200
         grown = rss(psutil.Process().pid) - before

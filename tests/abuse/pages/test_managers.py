@@ -94,7 +94,7 @@ async def test_the_wizard_ends_in_a_request(contoso: Site, meet: Meet):
 
     assert await ben.onboard(BEN, email=BEN) == ""
 
-    assert ben.heading == "Your organisation is connected already"
+    assert ben.heading == "Your organisation is already connected"
     await ben.get(TENANT)
     assert ben.page.status_code == 403
     assert "No manager has answered yet" in ben.text
@@ -121,7 +121,7 @@ async def test_an_accepted_request_reads_and_gives_no_right(contoso: Site, meet:
     await ben.submit("confirm")
     assert [grant.upn for grant in await contoso.vault.list(contoso.tenant_id())] == [ACCOUNT]
     await ben.onboard(BEN)
-    assert ben.heading == "Your organisation is connected already", "who withdrew asks again"
+    assert ben.heading == "Your organisation is already connected", "who withdrew asks again"
     assert {(EventKind.ACCESS_ASKED, BEN), (EventKind.GRANT_ADDED, ACCOUNT), (EventKind.GRANT_WITHDRAWN, BEN)} <= set(
         await kinds(contoso)
     )
@@ -132,7 +132,7 @@ async def test_a_refused_request_is_told_and_its_consent_is_gone(contoso: Site, 
     await ben.onboard(BEN)
     flow = str(ben.page.url)
     await service.enter_at_once()
-    assert "Somebody asks for access" in service.text
+    assert "Someone asks for access" in service.text
     await service.submit_action(f"{TENANT}/requests/{contoso.cloud.person(BEN).oid}/refuse")
     await ben.get(flow)
     assert ben.heading == "Your request was refused"
@@ -258,7 +258,7 @@ async def test_a_contact_whose_right_was_ended_stays_out(contoso: Site, meet: Me
     await ada.enter(ADA)
     assert ada.page.status_code == 403
     await ada.onboard(ADA)
-    assert ada.heading == "Your organisation is connected already"
+    assert ada.heading == "Your organisation is already connected"
 
 
 async def test_guests_and_others_people_come_to_their_own_organisation(contoso: Site, meet: Meet):

@@ -147,7 +147,7 @@ async def test_a_flow_that_began_before_the_organisation_was_connected(site: Sit
 
     await meanwhile(site, ben.confirm(), connect)
     assert (service.key != "", ben.key) == (True, "")
-    assert ben.heading == "Your organisation is connected already"
+    assert ben.heading == "Your organisation is already connected"
     assert [one.upn for one in await Managers(site.store).list(site.tenant_id())] == [ACCOUNT]
     tenant = await site.tenants.load(site.tenant_id())
     assert tenant is not None
@@ -172,7 +172,7 @@ async def test_many_tabs_and_many_clicks_are_one_request(contoso: Site, meet: Me
     for *_, page in tabs:
         await ben.get(page)
         await ben.follow()
-        assert (ben.heading, ben.key) == ("Your organisation is connected already", "")
+        assert (ben.heading, ben.key) == ("Your organisation is already connected", "")
     requests = await AccessRequests(contoso.store, contoso.ring).list(contoso.tenant_id())
     assert [one.upn for one in requests] == [BEN]
     told = [one for one in await Notices(contoso.store).of(range(64)) if one.kind is NoticeKind.ACCESS_REQUESTED]

@@ -109,7 +109,7 @@ async def notices(thief: Person) -> set[NoticeKind]:
 @every_deed
 async def test_a_session_alone_does_nothing_that_cannot_be_undone(thief: Person, deed: Deed) -> None:
     await deed.ask(thief)
-    assert "asks for your password once more" in thief.text
+    assert "asks for your password again" in thief.text
     thief.page = await thief.client.get(thief.microsoft_url())
     assert 'id="sign-in"' in thief.page.text, "Microsoft asks, although somebody is signed in there"
     assert not await deed.is_done(thief)
@@ -131,7 +131,7 @@ async def test_the_password_does_it_once_and_the_others_are_told(thief: Person, 
 async def test_another_account_of_the_organisation_does_not_suffice(thief: Person, deed: Deed) -> None:
     await deed.ask(thief)
     await thief.answer(await answer_of(thief, BEN))
-    assert thief.notice == "Somebody else signed in"
+    assert thief.notice == "A different account signed in"
     assert not await deed.is_done(thief)
 
 
@@ -158,7 +158,7 @@ async def test_without_the_time_of_the_sign_in_nothing_is_done(thief: Person, de
     thief.site.cloud.set_switches(auth_time_claim="never")
     await deed.ask(thief)
     await thief.answer(await answer_of(thief))
-    assert thief.notice == "Microsoft does not say when you signed in"
+    assert thief.notice == "Microsoft did not send the time of your sign-in"
     assert not await deed.is_done(thief)
 
 
@@ -236,7 +236,7 @@ async def test_ways_to_microsoft_for_deeds_are_counted_as_sign_ins(start_site: S
     await person.enter()  # the first
     for _ in range(2):
         await ask_to_leave(person)
-        assert "asks for your password once more" in person.text
+        assert "asks for your password again" in person.text
     await ask_to_leave(person)
     assert person.page.status_code == 429
     assert "retry-after" in person.page.headers

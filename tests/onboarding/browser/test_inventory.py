@@ -1,8 +1,8 @@
 """Every page in every state: in real Chromium, with axe runs that find nothing, and pictures of each where they are wanted.
 
-Each row is visited once in `make test`: by turns in English or in Italian, and wide and light or dark on a phone. The first row of each
-page is looked at whole; of the others axe and the picture are left out, which cost more than all the rest. `make soak` looks at every row
-whole, in both languages and in both looks.
+Each row is visited once, by turns in English or in Italian, and wide and light or dark on a phone. The first row of each page is part of
+`make test` and is looked at whole. The others are part of `make test-long`, without axe and the picture, which take most of the time.
+`make soak` looks at every row whole, in both languages and in both looks.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ def visits() -> Iterator[ParameterSet]:
     seen = set[str]()
     for at, row in enumerate(ROWS):
         language, look = LANGUAGES[at % 2], LOOKS[at // 2 % 2]
-        yield pytest.param(row, language, (look,), row.page not in seen, id=f"{row.name}-{language.value}")
+        is_first = row.page not in seen
+        marks = [] if is_first else [pytest.mark.long]
+        yield pytest.param(row, language, (look,), is_first, id=f"{row.name}-{language.value}", marks=marks)
         seen.add(row.page)
         for each in LANGUAGES:
             yield pytest.param(row, each, LOOKS, True, id=f"{row.name}-{each.value}-soak", marks=pytest.mark.soak)

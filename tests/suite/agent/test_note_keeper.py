@@ -320,6 +320,7 @@ def killed_after(lines: int, file: Path) -> list[str]:
         return said + [line for line in writer.stdout if line.endswith("\n")]
 
 
+@pytest.mark.long
 async def test_what_was_acknowledged_survives_a_kill_at_any_moment(room: Room):
     for after in (1, 4, 17):
         acknowledged = {int(who): int(number) for who, number in map(str.split, killed_after(after, room.file))}

@@ -92,6 +92,7 @@ async def test_consoles_of_two_agents_see_the_same_notes_at_once(place: Callable
         assert second.notes_state["sharing"]["unsent"] == 0
 
 
+@pytest.mark.long
 async def test_what_is_written_while_the_hub_is_away_is_sent_later_and_both_of_a_conflict_are_in_the_history(
     place: Callable[..., Premises],
 ):
@@ -128,6 +129,7 @@ async def test_a_hub_that_lost_its_disk_gets_everything_back(place: Callable[...
             assert "damaged" in first.notes_state["store"]["detail"]
 
 
+@pytest.mark.long
 async def test_a_chain_and_a_circle_of_agents_agree_and_nothing_goes_round(place: Callable[..., Premises]):
     top = place("top")
     middle = place("middle", top)
@@ -291,6 +293,7 @@ async def test_a_note_of_the_hub_that_this_agent_cannot_read_is_left_out_and_the
     ]
 
 
+@pytest.mark.long
 async def test_whatever_the_hub_says_the_agent_goes_on(place: Callable[..., Premises]):
     hub = event("hub", run="r", agent="other", follows=False, now_ms=7)
     for number, said in enumerate(

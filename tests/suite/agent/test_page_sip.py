@@ -16,6 +16,7 @@ from tests.support.waiting import eventually
 CONNECTION = "li[data-source=SipSimple]"
 
 
+@pytest.mark.long
 @ON_ITS_LOOP
 @pytest.mark.timeout(120)
 async def test_the_connection_and_the_reasons_are_told_in_the_words_of_sip(

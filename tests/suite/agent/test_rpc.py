@@ -143,6 +143,7 @@ async def test_a_console_that_comes_back_is_sent_only_what_changed(scene: Scene)
         assert raw(again, "ada@x.org") == "Available"
 
 
+@pytest.mark.long
 async def test_the_command_of_suites_watches_over_the_agent(scene: Scene):
     key = scene.premises.folder / "token"
     ca = scene.premises.folder / "ca.pem"
@@ -414,6 +415,7 @@ class Schedule:
                 self.answers.sweep(0.0)
 
 
+@pytest.mark.long
 @settings(max_examples=300, deadline=None)
 @given(st.lists(STEPS, max_size=25))
 def test_a_console_ends_with_the_newest_answers_however_it_reads_resumes_and_changes_its_mind(steps: list[tuple]):

@@ -122,6 +122,7 @@ async def test_a_subscription_keeps_no_headers_of_many_kilobytes():
         assert (await phone.answer(refreshing(first, accepted, 3), place.udp)).status == 200
 
 
+@pytest.mark.long
 async def test_a_change_that_many_watch_leaves_others_their_turn():
     """Else thousands of subscriptions to one colleague stop the whole agent for seconds, again and again."""
     settings = SipServerSettings(servers=(ip_network("127.0.0.0/8"),), per_s=0)

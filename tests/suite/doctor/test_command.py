@@ -53,6 +53,7 @@ async def test_a_table_and_a_verdict_for_people(relay, run, files):
     assert lines[-1].startswith("All is well")
 
 
+@pytest.mark.long
 async def test_a_signer_whose_name_the_terminal_cannot_show(run, monkeypatch):
     relay = ScriptedRelay()
     await relay.listen(trustme.CA(organization_name="Prüfstelle Ω").issue_cert("localhost"))
@@ -64,6 +65,7 @@ async def test_a_signer_whose_name_the_terminal_cannot_show(run, monkeypatch):
     assert "FAILED" in out
 
 
+@pytest.mark.long
 async def test_an_object_for_support(run, files, unused_tcp_port):
     code, out, errors = await run(
         "--address", f"localhost:{unused_tcp_port}", "--key-file", str(files / "key"), "--json"
@@ -76,6 +78,7 @@ async def test_an_object_for_support(run, files, unused_tcp_port):
     assert KEY not in out
 
 
+@pytest.mark.long
 async def test_a_relay_that_is_exempt_from_the_proxy_of_the_environment(run, monkeypatch, unused_tcp_port):
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.test:3128")
     monkeypatch.setenv("NO_PROXY", "localhost")
@@ -99,12 +102,14 @@ def test_wrong_usage(files):
     assert "is not supported" in fails("--address", "relay.example.com", "--proxy", "socks5://127.0.0.1:1")
 
 
+@pytest.mark.long
 async def test_a_key_that_others_can_read_is_warned_about(run, files, unused_tcp_port):
     (files / "key").chmod(0o644)
     _, _, errors = await run("--address", f"localhost:{unused_tcp_port}", "--key-file", str(files / "key"))
     assert errors.startswith("Warning: The key file")
 
 
+@pytest.mark.long
 async def test_the_settings_file_of_the_agent_says_where_to(run, files, unused_tcp_port):
     lines = [
         f"Address = localhost:{unused_tcp_port}",

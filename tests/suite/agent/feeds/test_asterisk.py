@@ -146,6 +146,7 @@ async def test_one_kind_of_state_can_be_fed_alone_and_lamps_can_be_for_calls():
         assert ADA_PRESENCE not in asterisk.states
 
 
+@pytest.mark.long
 async def test_after_a_restart_of_asterisk_everything_is_fed_again():
     async with running(StandInManager()) as asterisk, feeding(asterisk) as (feed, board):
         await eventually(lambda: is_fed(asterisk))
@@ -262,6 +263,7 @@ async def test_a_list_without_end_ends_the_connection(monkeypatch: pytest.Monkey
 EVENT = b"Event: DeviceStateChange\r\nPrivilege: call,all\r\nDevice: Custom:x\r\nState: INUSE\r\n\r\n"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("pieces", "noise"),
     [

@@ -41,6 +41,7 @@ async def test_presence_goes_on_the_board_and_follows_what_the_server_says(lync,
     assert "contoso" not in logged
 
 
+@pytest.mark.long
 async def test_a_whole_agent_shows_a_console_the_presence_of_skype_for_business(lync, ca_pem, tmp_path: Path):
     premises = Premises(tmp_path, "", free_port(), enable=0, winning="SfB")
     password = tmp_path / "skype.password"
