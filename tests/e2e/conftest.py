@@ -59,11 +59,14 @@ class Console:
             self.events.append(event)
 
     def shows(self, name: str) -> str | Status | None:
-        """The raw availability, or the reason why there is none."""
+        """The raw availability, or the reason why there is none; None also before the event of the last change is here."""
         resolution, answer = self.client.find(name)
         if answer is None:
             return resolution.status if resolution is not None else None
-        return answer.presence.raw_availability if answer.presence is not None else answer.status
+        if answer.presence is None:
+            return answer.status
+        raw = answer.presence.raw_availability
+        return raw if self.saw(name)[-1:] == [raw] else None
 
     def presence(self, name: str) -> Presence:
         _, answer = self.client.find(name)
