@@ -220,15 +220,19 @@ async def test_a_certificate_that_only_the_system_trusts(relay, authority, monke
     assert "which this system trusts but gRPC does not" in report.verdict.sentence
 
 
-async def test_the_certificates_that_grpc_is_told_to_trust_are_trusted_here_too(
-    relay, authority, monkeypatch, tmp_path
-):
-    authority.cert_pem.write_to_path(tmp_path / "roots.pem")
-    monkeypatch.setenv("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", str(tmp_path / "roots.pem"))
-    report = await told(f"localhost:{relay.port}", None, key=None, call_s=0.5)
-    assert state(report, Hop.CERTIFICATE) is State.OK
-    monkeypatch.setenv("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", str(tmp_path / "none.pem"))
-    assert failed(await told(f"localhost:{relay.port}", None, key=None, call_s=0.5)) == [Hop.CERTIFICATE]
+async def test_the_certificates_that_grpc_is_told_to_trust_are_trusted_here_too(monkeypatch, tmp_path):
+    authority = trustme.CA()  # no other test's: gRPC reads the trusted CAs once a process
+    relay = ScriptedRelay()
+    await relay.listen(authority.issue_cert("localhost"))
+    try:
+        authority.cert_pem.write_to_path(tmp_path / "roots.pem")
+        monkeypatch.setenv("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", str(tmp_path / "roots.pem"))
+        report = await told(f"localhost:{relay.port}", None, key=None, call_s=0.5)
+        assert state(report, Hop.CERTIFICATE) is State.OK
+        monkeypatch.setenv("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", str(tmp_path / "none.pem"))
+        assert failed(await told(f"localhost:{relay.port}", None, key=None, call_s=0.5)) == [Hop.CERTIFICATE]
+    finally:
+        await relay.kill()
 
 
 @pytest.mark.parametrize(("days", "words"), [((-2, -1), "has expired, on"), ((1, 2), "is not valid before")])

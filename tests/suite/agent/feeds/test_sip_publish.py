@@ -127,7 +127,7 @@ async def test_watchers_of_a_presence_server_see_a_colleague_and_nothing_once_no
         async with feeding(settings_for(kamailio, protocol)) as (feed, board):
             await eventually(lambda: is_in_a_meeting(events))
             assert seen(events).notes == ("In a meeting",)
-            assert feed.link.connector.state is Connector.UP_AND_RUNNING
+            await eventually(lambda: feed.link.connector.state is Connector.UP_AND_RUNNING)
             state(board, "ada", RichState.AVAILABLE_IDLE)
             await eventually(lambda: seen(events).is_idle and not seen(events).activities)
             state(board, "ada", RichState.UNKNOWN)
@@ -187,7 +187,7 @@ async def test_sha_256_and_a_server_that_is_killed_and_comes_back(tmp_path: Path
             await asyncio.to_thread(kamailio.start)
             async with watching(kamailio, "ada") as ada, watching(kamailio, "ben") as ben:
                 await eventually(lambda: is_in_a_meeting(ada) and seen(ben).is_open)
-            assert feed.link.connector.state is Connector.UP_AND_RUNNING
+            await eventually(lambda: feed.link.connector.state is Connector.UP_AND_RUNNING)
 
 
 async def test_the_end_of_a_connection_is_the_end_of_the_server_until_it_answers(tmp_path: Path):
@@ -310,7 +310,7 @@ async def test_one_whom_the_server_refuses_keeps_no_other_away():
         await eventually(
             lambda: "403" in feed.link.connector.detail and "1 state out of 2" in feed.link.connector.detail
         )
-        assert feed.link.connector.state is Connector.UP_AND_RUNNING
+        await eventually(lambda: feed.link.connector.state is Connector.UP_AND_RUNNING)
         server.answer = lambda _: None
         await eventually(lambda: server.published() == BOTH)
         await eventually(lambda: feed.link.connector.detail == "")
@@ -343,7 +343,7 @@ async def test_a_server_in_trouble_is_asked_with_one_state_at_a_time():
         await eventually(lambda: len(made.requests) >= 25)
         server.answer = lambda _: None
         await eventually(lambda: len(server.states) == len(team))
-        assert feed.link.connector.state is Connector.UP_AND_RUNNING
+        await eventually(lambda: feed.link.connector.state is Connector.UP_AND_RUNNING)
 
 
 async def test_a_login_that_is_refused_is_tried_again_only_after_a_long_time():

@@ -25,7 +25,7 @@ async def test_presence_goes_on_the_board_and_follows_what_the_server_says(lync,
         assert source.connector.state is Connector.CONNECTING
         await eventually(lambda: (shows(board, "ada"), shows(board, "ben")) == ("available", "in_a_meeting"))
         assert shows(board, "phone only") == "no_source"
-        assert source.connector.state is Connector.UP_AND_RUNNING
+        await eventually(lambda: source.connector.state is Connector.UP_AND_RUNNING)
         assert source.connector.detail == NOTICE
         lync.becomes("ada@contoso.example", "IdleOnline")
         await eventually(lambda: shows(board, "ada") == "available_idle")
