@@ -57,13 +57,13 @@ async def edge_running(which: Settings) -> AsyncIterator[asyncio.Future[Running]
         yield ready
     finally:
         stop.set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await task
 
 
 async def run_briefly(which: Settings) -> None:
     """An edge that is expected to give up by itself."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await app.run(which, [Role.EDGE], asyncio.Event())
 
 
@@ -87,7 +87,7 @@ async def test_absent_redis_is_waited_for(tmp_path: Path):
         assert await status(which, "/readyz") == 503
         assert not ready.done()
         with ValkeyServer(tmp_path, port):
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 running = await ready
             assert running.edge_port
             assert await status(which, "/readyz") == 200

@@ -49,7 +49,7 @@ class Desk:
         return asyncio.create_task(work)
 
     async def address(self) -> str:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not (found := re.search(r"https://\S+", " ".join(self.said))):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         return found.group()

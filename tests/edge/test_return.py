@@ -99,7 +99,7 @@ async def test_turns_go_by_weight_and_in_order_and_survive_who_gives_up() -> Non
     await eventually(lambda: had == ["a", "c", "d"])
     leave.set()
     await asyncio.gather(*tasks.values(), return_exceptions=True)
-    async with asyncio.timeout(5), turns.taken(10):
+    async with asyncio.timeout(30), turns.taken(10):
         pass
 
 

@@ -46,7 +46,7 @@ async def program(*arguments: str) -> AsyncIterator[tuple[Process, dict[str, Any
             yield process, json.loads(await process.stdout.readline())
     finally:
         process.send_signal(signal.SIGINT)
-        await asyncio.wait_for(process.communicate(), 10)
+        await asyncio.wait_for(process.communicate(), 30)
 
 
 def browser(url: str, ca: Path) -> httpx.AsyncClient:

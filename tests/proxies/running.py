@@ -160,7 +160,7 @@ async def _running(command: list[str], folder: Path, port: int) -> AsyncIterator
         with suppress(ProcessLookupError):
             process.terminate()
         try:
-            await asyncio.wait_for(process.wait(), 10)
+            await asyncio.wait_for(process.wait(), 30)
         except TimeoutError:
             process.kill()
             await process.wait()

@@ -55,7 +55,7 @@ async def test_what_owner_and_edges_say_is_gathered_as_soon_as_all_have_answered
         await explanations.answer_as_edge(TENANT, request_id, EdgeAnswer(edge_id=edge, key_ids=key_ids))
     said = OwnerAnswer(worker_id="w", edges=("e1", "e2", "page-1"), next_read_s=1.5)
     await explanations.answer_as_owner(lease, TENANT, request_id, said)
-    gathered = await asyncio.wait_for(gathering, 5)
+    gathered = await asyncio.wait_for(gathering, 30)
     assert gathered.owner == said
     assert gathered.key_ids == {"k1", "k2", "k3"}
     assert gathered.is_whole

@@ -149,7 +149,7 @@ async def test_the_stream_form_closes_and_reopens_to_change_its_users(relay, con
     await suite.client.subscribe(["cem@x.org"])
     again = await relay.stream()
     assert (again.token, again.held, again.asked) == ("t1", {"ada@x.org": "A"}, ["bob@x.org", "cem@x.org"])
-    await asyncio.wait_for(stream.closed.wait(), 5)
+    await asyncio.wait_for(stream.closed.wait(), 30)
     assert suite.of(ev.Disconnected) == []
 
 
@@ -167,7 +167,7 @@ async def test_a_drained_stream_is_left_only_when_the_new_one_has_begun(relay, c
     assert (await suite.next(ev.Connected)).outcome is Outcome.RESUMED
     await suite.client.subscribe(["bob@x.org"])
     await new.until(lambda: new.changes)
-    await asyncio.wait_for(_ended(old), 5)
+    await asyncio.wait_for(_ended(old), 30)
     assert suite.of(ev.Disconnected) == []
 
 
@@ -311,12 +311,12 @@ async def test_a_reader_that_does_not_take_events_holds_the_stream_back(relay, c
         for n in range(2000):
             stream.batch(answers={"user1@": str(n)})
         events = client.events()
-        while not isinstance(await asyncio.wait_for(anext(events), 10), ev.Changed):
+        while not isinstance(await asyncio.wait_for(anext(events), 30), ev.Changed):
             pass
         assert await _settled(lambda: len(client._events)) <= 1100
         last = None
         while last is None or last.presence.raw_availability != "1999":
-            last = await asyncio.wait_for(anext(events), 10)
+            last = await asyncio.wait_for(anext(events), 30)
 
 
 async def _settled(measure) -> int:
@@ -330,7 +330,7 @@ async def _settled(measure) -> int:
 
 async def test_leaving_while_it_cannot_connect_ends_cleanly(ca_pem, unused_tcp_port):
     async with PresenceClient(f"127.0.0.1:{unused_tcp_port}", KEY, ca_pem=ca_pem, users=["a@x.org"]) as client:
-        assert isinstance(await asyncio.wait_for(anext(client.events()), 15), ev.Disconnected)
+        assert isinstance(await asyncio.wait_for(anext(client.events()), 30), ev.Disconnected)
     assert [event async for event in client.events()] == []
 
 

@@ -242,7 +242,7 @@ async def test_a_directory_that_asks_for_a_pause_stops_no_read_of_presence(relay
         await relay.watch(tenant, BEN)
         await eventually(lambda: _is(relay, tenant, BEN, Status.THROTTLED))
         relay.microsoft.set_presence(ADA, "Busy")
-        await eventually(lambda: relay.sees(tenant, ADA, "Busy"), timeout=5)
+        await eventually(lambda: relay.sees(tenant, ADA, "Busy"))
         await eventually(lambda: _fares(relay, tenant, Status.NONE))
 
 

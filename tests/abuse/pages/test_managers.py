@@ -318,7 +318,7 @@ async def test_the_log_tells_of_each_try_that_got_as_far_as_microsofts_proof(con
     with capture_logs() as told:
 
         async def tells(event: str, account_id: str | None = None) -> None:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while not any(one["event"] == event and one.get("account_id") == account_id for one in told):  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
             told.clear()

@@ -76,7 +76,7 @@ async def test_a_console_sees_teams_phones_and_changes_of_the_files(
             premises.winning, premises.enable = "MSTeams", 0
             premises.write_settings()
             await eventually(lambda: console.sources["MSTeams"]["state"] == "disabled")
-            await asyncio.wait_for(stream.closed.wait(), 10)
+            await asyncio.wait_for(stream.closed.wait(), 30)
             assert (console.status_of("ada"), console.status_of("eve")) == ("away", "no_source")
             premises.enable = 1
             premises.write_settings()
@@ -97,7 +97,7 @@ async def test_a_stopped_agent_ends_its_streams_and_a_new_one_shows_what_was_kno
         tell(stream, ada=("A", "BUSY"), ben=("B", "AWAY"), token="t1")
         listened = asyncio.create_task(console.listen())
         await eventually(lambda: console.status_of("ada") == "busy")
-    await asyncio.wait_for(listened, 10)
+    await asyncio.wait_for(listened, 30)
     async with premises.agent():
         stream = await relay.stream()
         assert stream.token == "t1"
@@ -112,11 +112,11 @@ async def test_a_second_agent_on_the_same_port_or_the_same_store_is_told_why_it_
     async with premises.agent():
         await relay.stream()
         with pytest.raises(ConfigError, match="another agent"):
-            await asyncio.wait_for(Agent(premises.file, load(premises.file)).run(), 10)
+            await asyncio.wait_for(Agent(premises.file, load(premises.file)).run(), 30)
         premises.more = "Store = other.db"
         premises.write_settings()
         with pytest.raises(ConfigError, match=str(premises.port)):
-            await asyncio.wait_for(Agent(premises.file, load(premises.file)).run(), 10)
+            await asyncio.wait_for(Agent(premises.file, load(premises.file)).run(), 30)
 
 
 def test_the_command_refuses_settings_that_cannot_be_used(tmp_path: Path):
