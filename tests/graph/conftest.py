@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import pytest
 import trustme
@@ -48,6 +49,7 @@ def settings_for(cloud: Cloud, **changes: object) -> GraphSettings:
         "authority_url": cloud.url,
         "graph_url": cloud.url,
         "ca_pem": cloud.ca_pem.decode(),
+        "connect_timeout": timedelta(seconds=30),  # the local cloud may share a busy process with the test
     }
     return GraphSettings(**{**given, **changes})  # type: ignore[arg-type]
 

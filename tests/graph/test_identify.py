@@ -24,6 +24,9 @@ from relay.graph.errors import date_of
 from tests.emulator.driver import answer_of, browser, walk
 from tests.graph.conftest import RELAY
 
+PATIENT = FetchIntervals(wait_s=20)
+"""A busy machine is not what these tests are about."""
+
 
 async def test_somebody_is_known_without_a_permission_or_a_lasting_token(cloud: Cloud, client: GraphClient):
     async with Consent(client) as consent, browser(cloud) as person:
@@ -69,7 +72,7 @@ async def test_a_members_home_may_be_named_as_its_token_service(
     token = cloud.tokens.id_token(
         person, application, nonce, cloud.url, idp=idp.format(own=person.tenant.tenant_id)
     )  # fmt: skip
-    assert (await verify(SigningKeys(client), token, "n")).is_guest is is_guest
+    assert (await verify(SigningKeys(client, PATIENT), token, "n")).is_guest is is_guest
 
 
 @pytest.mark.fault("B25")
@@ -79,7 +82,7 @@ async def test_a_clock_some_minutes_late_is_no_reason_to_refuse_and_more_is_name
 ):
     person, application = cloud.person(RELAY), cloud.world.application(CLIENT_ID)
     assert application is not None
-    keys = SigningKeys(client)
+    keys = SigningKeys(client, PATIENT)
     token = cloud.tokens.id_token(person, application, hashlib.sha256(b"n").hexdigest(), cloud.url)
     late = time.time() - behind_s
     monkeypatch.setattr("relay.graph.auth.id_tokens.time", SimpleNamespace(time=lambda: late))
@@ -107,7 +110,7 @@ async def test_microsofts_clock_is_compared(cloud: Cloud, client: GraphClient):
 
 @pytest.mark.parametrize(("who", "is_guest"), [("mia@fabrikam.example", True), ("ben@contoso.example", False)])
 async def test_a_guest_is_told_apart(cloud: Cloud, client: GraphClient, who: str, is_guest: bool):
-    keys = SigningKeys(client)
+    keys = SigningKeys(client, PATIENT)
     contoso = cloud.world.tenant("contoso.example")
     assert contoso is not None
     async with Consent(client) as consent, browser(cloud) as person:
@@ -140,7 +143,7 @@ async def test_app_roles_and_groups_are_read_from_their_own_claims_alone(
     assert application is not None
     made = cloud.tokens.id_token(person, application, hashlib.sha256(b"n").hexdigest(), cloud.url)
     usual = json.loads(base64.urlsafe_b64decode(made.split(".")[1] + "=="))
-    keys = SigningKeys(client, FetchIntervals(wait_s=15))  # a busy machine is not what this is about
+    keys = SigningKeys(client, PATIENT)
     who = await verify(keys, cloud.tokens.key.sign({**usual, **claims}), "n")
     assert (who.app_roles, who.groups, who.has_more_groups) == expected
 

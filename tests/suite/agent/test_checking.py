@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,11 +23,15 @@ KEY = "psk_1f2e3d4c_secret"
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder with everything that an agent needs."""
-    (tmp_path / "suite.key").touch(0o600)
-    (tmp_path / "suite.key").write_text(KEY)
-    (tmp_path / "colleagues.csv").write_text("login;upn\nada;ada@x.org\nben;ben@x.org\n")
-    write(tmp_path)
-    return tmp_path
+    return fill(tmp_path)
+
+
+def fill(folder: Path) -> Path:
+    (folder / "suite.key").touch(0o600)
+    (folder / "suite.key").write_text(KEY)
+    (folder / "colleagues.csv").write_text("login;upn\nada;ada@x.org\nben;ben@x.org\n")
+    write(folder)
+    return folder
 
 
 def write(folder: Path, **changed: str | int | None) -> None:
@@ -95,11 +100,19 @@ def test_what_keeps_an_agent_from_its_work_is_named(folder: Path, named: str):
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root becomes another account")
-def test_a_folder_in_which_the_account_may_not_write_is_named(folder: Path):
-    for path in (folder, *folder.parents):
-        if path.stat().st_uid == 0 and path != Path("/"):
-            path.chmod(path.stat().st_mode | 0o055)
-    os.chown(folder / "suite.key", 12345, -1)
+def test_a_folder_in_which_the_account_may_not_write_is_named():
+    # Not in pytest's folder, which each pytest that starts closes to other accounts.
+    with tempfile.TemporaryDirectory() as name:
+        folder = fill(Path(name))
+        folder.chmod(0o755)
+        os.chown(folder / "suite.key", 12345, -1)
+        failed, ended = checked_by_another_account(folder)
+    assert failed == ["store", "log"], ended.stdout + ended.stderr
+    assert ended.stdout.count("may not write in") == 2
+
+
+def checked_by_another_account(folder: Path) -> tuple[list[str], subprocess.CompletedProcess[str]]:
+    """Check as an account that may not write in the folder; return what failed, and the process."""
     # All modules first: the account may not read this Python's folder.
     code = (
         "import os, sys; from pathlib import Path; from suite.agent.checking import check; from suite.agent.settings.load import load;"
@@ -107,9 +120,7 @@ def test_a_folder_in_which_the_account_may_not_write_is_named(folder: Path):
     )
     command = [sys.executable, "-c", code, str(folder / "Presence.ini")]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    failed = [line.split()[1] for line in ended.stdout.splitlines() if line.startswith("FAILED")]
-    assert failed == ["store", "log"], ended.stdout + ended.stderr
-    assert ended.stdout.count("may not write in") == 2
+    return [line.split()[1] for line in ended.stdout.splitlines() if line.startswith("FAILED")], ended
 
 
 def test_less_than_that_is_a_note(folder: Path):
