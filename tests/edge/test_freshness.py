@@ -195,11 +195,11 @@ async def test_a_suite_is_told_that_all_is_well_only_after_the_answers_of_that_t
     stream = SuiteStream(await connect(edge), key).open(*names)
     await stream.ready()
     await worker.contact(1, status=Status.THROTTLED)
-    await stream.until(lambda: stream.tenant_statuses[-1] == Status.THROTTLED.value)
+    await stream.until(lambda: stream.tenant_statuses[-1:] == [Status.THROTTLED.value])
     # The stream has just written, so what follows is sent together.
     await worker.found({user(0): "now-0", user(1): "now-1"})
     await worker.contact(2)
-    await stream.until(lambda: stream.tenant_statuses[-1] == 0)
+    await stream.until(lambda: stream.tenant_statuses[-1:] == [0])
     await stream.shows({user(0): "now-0", user(1): "now-1"})
     assert stream.events()[-2:] == ["batch", "tenant_status"]
     await stream.kill()

@@ -80,7 +80,7 @@ async def test_a_tenant_is_stale_while_the_store_is_away_and_well_after_contact(
     await worker.users(1)
     await worker.contact(1_000, interval_ms=500)
     stream = await suite(channel=await connect(edge)).open(name(0)).ready()
-    assert stream.tenant_statuses == [0]
+    await stream.until(lambda: stream.tenant_statuses == [0])
     valkey.kill()
     await stream.until(lambda: stream.tenant_statuses == [0, Status.STALE])
     valkey.start()

@@ -12,7 +12,7 @@ _HEAD: Final = """# Errors
 
 A stream ends with a gRPC code and a `google.rpc.ErrorInfo`, whose `domain` is `presence.relay` and whose `reason` is in this table. *Wait* is what
 `google.rpc.RetryInfo` advises. Act by the reason, and by the code when you do not know the reason. The [guide](../suites.md#errors) also lists
-what the transport refuses by itself. This page is generated: `make docs`.
+what the transport refuses. This page is generated: `make docs`.
 
 | reason | code | wait | meaning and what to do | metadata |
 | --- | --- | --- | --- | --- |

@@ -25,6 +25,8 @@ from tests.webhook import graph
 from tests.webhook.conftest import CONTOSO, FABRIKAM, public
 from tests.webhook.entra import Entra, entra
 
+PATIENT = FetchIntervals(wait_s=20)
+"""A busy machine is not what most of these tests are about."""
 FOREIGN = RSAKey.generate_key(2048, {"kid": "foreign"})
 
 
@@ -32,7 +34,7 @@ FOREIGN = RSAKey.generate_key(2048, {"kid": "foreign"})
 async def validating(
     cloud: Cloud, pace: FetchIntervals | None = None, **changes: object
 ) -> AsyncIterator[tuple[Validation, SigningKeys]]:
-    async with GraphClient(public(cloud, **changes)) as client, SigningKeys(client, pace) as keys:
+    async with GraphClient(public(cloud, **changes)) as client, SigningKeys(client, pace or PATIENT) as keys:
         yield Validation(keys, CLIENT_ID), keys
 
 

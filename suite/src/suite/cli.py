@@ -81,7 +81,7 @@ def watch(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON line for each event.")] = False,
     once: Annotated[bool, typer.Option("--once", help="End when every user has an answer.")] = False,
 ) -> None:
-    """Watch users until Ctrl-C. The command resumes by itself when the connection breaks."""
+    """Watch users until Ctrl-C. The command resumes automatically when the connection breaks."""
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # gRPC reads it when it starts, so it is imported after this
     from suite.client import PresenceClient
 

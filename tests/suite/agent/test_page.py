@@ -50,14 +50,14 @@ async def test_a_person_sees_who_said_what_and_why_live_and_finds_people_by_thei
 
         await at.posts("/v1/telephony", user="1001", state="busy", sequence=1)
         await at.shows("ada", "On the phone")
-        await at.shows("ada", "Phone A phone in use is over rich presence")
+        await at.shows("ada", "Phone A phone in use takes precedence over rich presence")
         tell(stream, ben=("B", "AVAILABLE"))
         await at.shows("ben", "Available")
 
         await page.select_option("#by-rich", "in_a_meeting")
         await says(page, "#shown", "1 of 3 shown")
         await page.select_option("#by-phone", "ringing")
-        await says(page, "#nobody-text", "Nobody matches.")
+        await says(page, "#nobody-text", "No colleague matches.")
         await at.posts("/v1/telephony", user="1001", state="ringing", sequence=2)
         await at.shows("ada", "Phone ringing")
         await page.select_option("#by-phone", "")

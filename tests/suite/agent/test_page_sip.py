@@ -36,8 +36,8 @@ async def test_the_connection_and_the_reasons_are_told_in_the_words_of_sip(
             await at.shows("ada", "the SIP server does not permit it")
             await at.shows("ben", "no such user at the SIP server")
             await at.shows("carla", "the SIP server answers with an error")
-            await at.shows("dora", "the SIP server knows nothing of this user")
-            await at.shows("eva", "asked, not answered yet")
+            await at.shows("dora", "the SIP server has no information about this user")
+            await at.shows("eva", "requested, no answer yet")
             await at.shows("fay", "Available")
             server.answers["suite"] = refuses(403)
             at.premises.more = f"{settings}AuthId = other\n"

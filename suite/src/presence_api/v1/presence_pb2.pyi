@@ -175,7 +175,7 @@ class _UnknownReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Unknown
     UNKNOWN_REASON_MALFORMED: _UnknownReason.ValueType  # 2
     """The name can be neither a UPN nor an object id. It is not looked up. Correct it."""
     UNKNOWN_REASON_NOT_FOUND: _UnknownReason.ValueType  # 3
-    """The organisation has no such user. The relay asks again later by itself."""
+    """The organisation has no such user. The relay tries again automatically."""
     UNKNOWN_REASON_NOT_REPORTED: _UnknownReason.ValueType  # 4
     """The user exists, but Microsoft leaves the user out when presence is read (for example, no Teams licence)."""
     UNKNOWN_REASON_ACCESS_DENIED: _UnknownReason.ValueType  # 5
@@ -209,7 +209,7 @@ UNKNOWN_REASON_PENDING: UnknownReason.ValueType  # 1
 UNKNOWN_REASON_MALFORMED: UnknownReason.ValueType  # 2
 """The name can be neither a UPN nor an object id. It is not looked up. Correct it."""
 UNKNOWN_REASON_NOT_FOUND: UnknownReason.ValueType  # 3
-"""The organisation has no such user. The relay asks again later by itself."""
+"""The organisation has no such user. The relay tries again automatically."""
 UNKNOWN_REASON_NOT_REPORTED: UnknownReason.ValueType  # 4
 """The user exists, but Microsoft leaves the user out when presence is read (for example, no Teams licence)."""
 UNKNOWN_REASON_ACCESS_DENIED: UnknownReason.ValueType  # 5

@@ -20,7 +20,7 @@ Names of more than 320 characters (of more than 80, if any of these is not ASCII
 may have 1,048,576 characters together. A name or a start beyond its limit ends the stream with INVALID_ARGUMENT,
 `ERROR_REASON_START_EXPECTED` or `ERROR_REASON_ACTION_EXPECTED`. A resume token longer than 1,024 characters cannot be
 read, and a user id longer than 64 characters is ignored. A connection takes new streams for
-5 seconds; its streams go on, and later ones open another connection by themselves (the relay sends GOAWAY).
+5 seconds; its streams go on, and later ones open another connection automatically (the relay sends GOAWAY).
 A message above 4 MiB is refused by the transport itself, with RESOURCE_EXHAUSTED and no ErrorInfo: send a large set
 in parts (`WatchStart.more_follows`, or several `Change`). Responses stay under gRPC's default receive limit of 4 MiB.
 

@@ -57,7 +57,7 @@ Subscribe:
     SubscriptionAccepted  checks `lists`: False for a wish with `resource_list` means that the server has no such list
     Notification          reads `body` by `content_type`: read_pidf, read_dialog_info into DialogsHeld, read_list(content_type_line, body) into
                           ListHeld; after "gap" ends the subscription and starts another. Without a body the server has no state
-    SubscriptionTrouble   shows states as uncertain. The subscriber retries by itself; the next Notification ends the trouble
+    SubscriptionTrouble   shows states as uncertain. The subscriber retries automatically; the next Notification ends the trouble
     SubscriptionEnd       asks `retry_s(end)`: None means not to subscribe again (denied, 403, 404, rejected), otherwise wait that long, with jitter
 
 Notify: `Notifier(agent, rules, {"presence": pidf.CONTENT_TYPE, "dialog": dialoginfo.CONTENT_TYPE})` asks its `NotifierRules` which SUBSCRIBE to admit (by
