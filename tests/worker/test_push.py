@@ -31,6 +31,8 @@ from relay.store.presence.subscriptions import Subscription, Subscriptions, new_
 from relay.store.server import keys
 from relay.webhook.server import receiving
 from relay.webhook.settings import WebhookSettings
+from relay.worker.cloud import Cloud
+from relay.worker.grants.pool import GrantPool
 from relay.worker.settings import WorkerSettings
 from tests.graph.conftest import Tokens, settings_for
 from tests.support.waiting import eventually
@@ -502,6 +504,22 @@ async def test_a_tenant_that_leaves_has_no_subscription_any_more(push: Push, raw
             return not [key for key in await raw.keys() if b"subscription" in key or key == keys.tenant_push(tenant)]
 
         await eventually(nothing_is_left)
+
+
+async def test_grants_are_in_memory_until_a_tenant_that_leaves_has_no_subscription(relay: Relay):
+    """The tenant may be removed after its record is read and before its grants are."""
+    tenant = await relay.onboard()
+
+    async def has_left() -> bool:
+        return await relay.tenants.load(tenant) is None
+
+    async with Cloud(settings_for(relay.microsoft), relay.vault) as cloud:
+        pool = GrantPool(tenant, relay.vault, cloud, has_left=has_left)
+        await pool.load()
+        token = await pool()
+        await relay.tenants.remove(tenant)
+        await pool.load()
+        assert await pool() == token
 
 
 @pytest.mark.parametrize("why", ["nobody watches", "suspended"])

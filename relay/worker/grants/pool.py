@@ -32,7 +32,7 @@ from relay.worker.grants.records import GrantRecords
 from relay.worker.grants.tokens import CallTokens
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Awaitable, Callable, Collection
     from datetime import datetime
 
     from relay.core.presence import UserId
@@ -67,6 +67,7 @@ class GrantPool:
         patience: timedelta = grants.PATIENCE,
         graph_patience: timedelta = grants.GRAPH_PATIENCE,
         clock: Clock = SYSTEM,
+        has_left: Callable[[], Awaitable[bool]] | None = None,
     ) -> None:
         """Make an empty pool.
 
@@ -77,6 +78,7 @@ class GrantPool:
             patience: time for which a refusal that may pass is retried before the grant counts as dead.
             graph_patience: the same when only Graph refuses.
             clock: clock for all times here.
+            has_left: returns True once the tenant is removed from the relay; None: the tenant stays.
         """
         self.tenant_id = tenant_id
         self._vault = vault
@@ -85,6 +87,7 @@ class GrantPool:
         self._clock = clock
         self._patience = patience
         self._graph_patience = graph_patience
+        self._has_left = has_left
         self._loading = asyncio.Lock()
         self._grants: dict[str, Grant] = {}
         self._health: dict[str, GrantHealth] = {}
@@ -102,6 +105,8 @@ class GrantPool:
     async def _load(self) -> None:
         self._ring_generation = self._vault.ring_generation
         loaded = {str(grant.account_id): grant for grant in await self._vault.list(self.tenant_id)}
+        if self._grants and not loaded and self._has_left is not None and await self._has_left():
+            return  # the grants stay in memory until the tenant's subscriptions are deleted
         for account in self._grants.keys() - loaded.keys():
             self._cloud.tokens.forget(self.tenant_id, account)
         self._health = {account: self._judged(account, grant) for account, grant in loaded.items()}

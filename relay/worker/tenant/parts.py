@@ -122,7 +122,11 @@ def assemble(
 def _pool(tenant_id: TenantId, resources: Resources, ownership: Ownership) -> GrantPool:
     settings = resources.settings
     patience, graph_patience = settings.grant_patience, settings.graph_patience
-    return GrantPool(tenant_id, resources.vault, ownership.cloud, patience, graph_patience, resources.clock)
+
+    async def has_left() -> bool:
+        return await resources.tenants.load(tenant_id) is None
+
+    return GrantPool(tenant_id, resources.vault, ownership.cloud, patience, graph_patience, resources.clock, has_left)
 
 
 def _push(
