@@ -21,12 +21,14 @@ class TenantStatistics:
         watched: edge -> the names that it watches.
         polled: number of users who are read at the full rate.
         covered: number of users who are read less often, because their changes are announced.
+        due: number of users whose next read is due or under way.
     """
 
     state: TenantState
     watched: Mapping[str, frozenset[Name]]
     polled: int
     covered: int
+    due: int
 
     def watchers(self, name: Name) -> int:
         """Return how many edges watch a name."""

@@ -63,6 +63,7 @@ class Relay:
         self.presences = Presences(store)
         self.interest = Interest(store)
         self.tenants = Tenants(store)
+        self.workers: set[Worker] = set()  # those at work
 
     async def onboard(self, who: str = "presence-relay@contoso.example") -> TenantId:
         """Consent, and keep what came of it."""
@@ -116,9 +117,11 @@ class Relay:
             cloud = await stack.enter_async_context(Cloud(settings_for(self.microsoft, **graph), vault))
             worker = Worker(store, vault, cloud, settings, worker_id, clock)
             task = asyncio.create_task(worker.run())
+            self.workers.add(worker)
             try:
                 yield worker
             finally:
+                self.workers.discard(worker)
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
 

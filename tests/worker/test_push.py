@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -84,21 +82,18 @@ class Push:
         return await PushStatuses(self.relay.store).load(tenant) or PushStatus()
 
     async def covers(self, tenant: TenantId, users: int) -> None:
-        """Wait until so many users are covered and each has been read since: a worker reads them once when it has a subscription."""
+        """Wait until so many users are covered and no read is due: a worker reads users once more when it has a subscription."""
         await eventually(lambda: self._covers(tenant, users))
-        await eventually(lambda: self._are_read(tenant))
+        if users:
+            await eventually(lambda: self._is_settled(tenant, users))
 
-    def _are_read(self, tenant: TenantId) -> bool:
-        clock = self.relay.microsoft.clock
-        for life in self.live:
-            began = time.monotonic() - (clock.now() - life.created_s) / clock.speed
-            ids = set(re.findall(r"'([^']+)'", life.resource)) if life.tenant == str(tenant) else set[str]()
-            reads = (
-                entry for entry in self.relay.microsoft.journal if entry.at >= began and "getPresences" in entry.path
-            )
-            if ids.difference(*(entry.ids or () for entry in reads)):
-                return False
-        return True
+    def _is_settled(self, tenant: TenantId, users: int) -> bool:
+        at_work = (
+            part.tenants.get(tenant)
+            for worker in self.relay.workers
+            for part in worker.statistics().partitions.values()
+        )
+        return any(found is not None and (found.covered, found.due) == (users, 0) for found in at_work)
 
     async def _covers(self, tenant: TenantId, users: int) -> bool:
         return (await self.status(tenant)).pushed == users

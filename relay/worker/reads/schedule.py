@@ -159,6 +159,12 @@ class Scheduler:
         return self.plan.load(covered=False)[1]
 
     @property
+    def due(self) -> int:
+        """The number of users whose next read is due or under way."""
+        now = self._clock.monotonic()
+        return sum(self.plan.due_in(user, now) == 0 for user in self.plan)
+
+    @property
     def reads_nobody(self) -> bool:
         """True if no user is read."""
         return not len(self.plan)

@@ -114,6 +114,7 @@ class TenantWorker:
             watched={edge: frozenset(self._wanted.names_of(edge)) for edge in self._wanted.edges},
             polled=self._schedule.polled,
             covered=self._schedule.covered,
+            due=self._schedule.due,
         )
 
     def figures(self) -> TenantFigures:
