@@ -118,7 +118,8 @@ class Cluster:
 
     async def inspect(self) -> list[str]:
         """See `Servers.inspect`."""
-        return cluster_faults(await self.views(dict.fromkeys((*self._nodes, *self._address.places))))
+        async with self._refresher.turn:  # a query closes the clients of nodes that left
+            return cluster_faults(await self.views(dict.fromkeys((*self._nodes, *self._address.places))))
 
     async def views(self, places: Iterable[Place]) -> dict[Place, SlotView | str]:
         """Query these nodes, and return the view of each, or the reason why it has none."""
@@ -159,7 +160,8 @@ class Cluster:
             FAILOVERS.add()
             await self._nodes.pop(place).retire()
         for place in [place for place in self._witnesses if place not in places]:
-            await self._witnesses.pop(place).aclose()
+            await self._witnesses[place].aclose()
+            del self._witnesses[place]  # afterwards: if this is cancelled, `aclose` closes it
 
     async def _view_of(self, place: Place) -> SlotView | str:
         if place not in self._witnesses:

@@ -114,6 +114,7 @@ class Node:
         self.writer = self._pooled(0)
         self.urgent = self._pooled(0, URGENT_CONNECTIONS)
         self._singles: WeakSet[AbstractConnection] = WeakSet()
+        self._opened: WeakSet[AbstractConnection] = WeakSet()  # all that were connected at some time
         self._durable_turns = asyncio.Semaphore(DURABLE_CONNECTIONS)
         self._durable: list[AbstractConnection] = []  # the free ones, the last used at the end
         self._anew_at = 0.0
@@ -149,6 +150,7 @@ class Node:
         """Prepare a new connection."""
         if self.is_retired or self._is_closed:
             raise ConnectionError("retired" if self.is_retired else "closed")
+        self._opened.add(connection)
         await connection.on_connect()
 
     def single(self, waits_s: float = 0.0, *, protocol: int = 2) -> AbstractConnection:
@@ -252,11 +254,9 @@ class Node:
     async def retire(self) -> None:
         """Close all connections at once, even in use, and open no new ones: another server has replaced this one."""
         self.is_retired = True
-        for connection in list(self._singles):
+        for connection in list(self._opened):
+            # Without a wait a cancellation cannot come between two of them: nobody would close the rest.
             await connection.disconnect(nowait=True)
-        for client in (self.client, self.writer, self.urgent):
-            with suppress(RedisError, OSError):
-                await client.connection_pool.disconnect(inuse_connections=True)
 
     async def aclose(self) -> None:
         """Close all connections, and open no new ones. A lent connection is closed when it is returned."""

@@ -21,7 +21,11 @@ AT_MOST_EVERY_S: Final = 0.2
 
 
 class Refresher:
-    """Runs a query repeatedly, one run at a time, until it is closed."""
+    """Runs a query repeatedly, one run at a time, until it is closed.
+
+    Attributes:
+        turn: held while the query runs.
+    """
 
     def __init__(self, ask: Callable[[], Awaitable[None]], name: str) -> None:
         """Create a refresher; the first query runs with `begun` or `now`.
@@ -37,7 +41,7 @@ class Refresher:
         self._not_before = 0.0
         self._has_learned = False
         self._error: StoreUnavailable | None = None
-        self._turn = asyncio.Lock()  # queries do not overlap: the last answer belongs to the last query
+        self.turn = asyncio.Lock()  # queries do not overlap: the last answer belongs to the last query
         self._fresh: asyncio.Task[None] | None = None
         self._next: asyncio.Task[None] | None = None
 
@@ -74,7 +78,7 @@ class Refresher:
         await asyncio.shield(self._next)
 
     async def _ask_after(self) -> None:
-        async with self._turn:
+        async with self.turn:
             self._fresh, self._next = asyncio.current_task(), None  # later calls wait for another query
             with suppress(StoreUnavailable):
                 await self._ask()
@@ -83,7 +87,7 @@ class Refresher:
         loop = asyncio.get_running_loop()
         await asyncio.sleep(self._not_before - loop.time())
         try:
-            async with self._turn:
+            async with self.turn:
                 await self._ask()
             self._has_learned, self._error = True, None
         except StoreUnavailable as error:
