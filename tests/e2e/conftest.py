@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
@@ -26,7 +26,7 @@ from tests.support.otlp import collecting, telling
 from tests.support.outputs import Heard, said, said_by
 from tests.support.ring import MARKS, PUBLIC_MARKS
 from tests.support.valkey import as_role, free_port
-from tests.worker.conftest import SETTINGS, Relay, relay, webhook_tls
+from tests.worker.conftest import Relay, relay, webhook_tls
 
 __all__ = ["relay", "webhook_tls"]
 
@@ -41,10 +41,6 @@ def _searched() -> Iterator[None]:
             yield
     assert said(heard.getvalue()) == []
     assert said_by(collector.spans) == []
-
-
-PATIENT = replace(SETTINGS, stale_after_intervals=60)
-"""A busy machine holds reads up: nothing here is stale for that. Tests of what is stale have settings of their own."""
 
 
 @dataclass
@@ -152,6 +148,6 @@ async def running(relay: Relay, edges: Edges, **changes: object) -> AsyncIterato
     """An onboarded tenant, a worker and an edge."""
     async with AsyncExitStack() as stack:
         tenant = await relay.onboard()
-        await stack.enter_async_context(relay.working(settings=PATIENT))
+        await stack.enter_async_context(relay.working())
         await stack.enter_async_context(edges.edge())
         yield tenant

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from suite.agent.sources import doubt, teams
-from tests.e2e.conftest import PATIENT, Edges
+from tests.e2e.conftest import Edges
 from tests.suite.agent.agents import Premises
 from tests.suite.agent.consoles import Console, listening
 from tests.support.valkey import free_port
@@ -58,7 +58,7 @@ async def test_consoles_show_uncertain_then_unknown_with_the_reason_then_the_rig
         return all(console.status_of(user) == shown for console in both for user, shown in users.items())
 
     async with (
-        relay.working(settings=PATIENT),
+        relay.working(),
         premises.agent(),
         listening(one),
         listening(other, f"?user={ADA}&user=ben"),

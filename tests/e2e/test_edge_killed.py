@@ -14,7 +14,7 @@ from relay.core.presence import TenantId
 from suite.events import Connected, SnapshotComplete
 from suite.values import Outcome
 from tests.abuse.edge_process import EdgeProcess, edge_process
-from tests.e2e.conftest import PATIENT, Console, Edges
+from tests.e2e.conftest import Console, Edges
 from tests.support.fault_proxy import FaultProxy
 from tests.support.valkey import ValkeyServer
 from tests.support.waiting import eventually
@@ -43,7 +43,7 @@ async def watched(
         first, second = (("127.0.0.1", process.port) for process in processes)
         balancer = await stack.enter_async_context(FaultProxy(first, others=[second]))
         key = await edges.key(tenant)
-        await stack.enter_async_context(relay.working(settings=PATIENT))
+        await stack.enter_async_context(relay.working())
         made = [edges.suite(key, *NAMES, address=balancer.address) for _ in range(count)]
         consoles = [await stack.enter_async_context(suite) for suite in made]
         await eventually(lambda: all(SnapshotComplete() in console.events for console in consoles), timeout=60)

@@ -25,7 +25,7 @@ from relay.store.server import keys
 from tests.e2e.conftest import Edges, running
 from tests.support.ring import MARKS
 from tests.support.waiting import eventually
-from tests.worker.conftest import Relay
+from tests.worker.conftest import SOON_STALE, Relay
 from tests.worker.test_permission import settle
 from tests.worker.test_push import Push, push
 
@@ -155,7 +155,7 @@ async def _is(relay: Relay, tenant: TenantId, name: str, status: Status) -> bool
 
 async def test_a_presence_that_nothing_confirms_any_more_is_told_as_such(relay: Relay):
     tenant = await relay.onboard()
-    async with relay.working():
+    async with relay.working(settings=SOON_STALE):
         await relay.watch(tenant, ADA)
         await eventually(lambda: relay.sees(tenant, ADA, "Available"))
         await _unreachable(relay, tenant)

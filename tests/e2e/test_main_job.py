@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 from relay.core.presence import UserId
 from suite.events import Connected, SnapshotComplete
 from suite.values import ConsoleStatus, Outcome, Status
-from tests.e2e.conftest import PATIENT, Edges, running
+from tests.e2e.conftest import Edges, running
 from tests.support.waiting import eventually
 from tests.worker.conftest import Relay
 
@@ -43,7 +43,7 @@ async def test_switching_off_is_seen_as_idle_before_offline(relay: Relay, edges:
 async def test_a_suite_that_lost_its_edge_resumes_and_has_missed_nothing(relay: Relay, edges: Edges):
     tenant = await relay.onboard()
     key = await edges.key(tenant)
-    async with relay.working(settings=PATIENT), edges.suite(key, ADA, BEN, CHLOE) as console:
+    async with relay.working(), edges.suite(key, ADA, BEN, CHLOE) as console:
         async with edges.edge():
             await eventually(lambda: all(console.shows(name) == "Available" for name in (ADA, BEN, CHLOE)))
             await eventually(lambda: SnapshotComplete() in console.events)  # before that no token covers what was sent

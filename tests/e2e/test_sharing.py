@@ -10,15 +10,15 @@ import pytest
 
 from relay.store.server import keys
 from suite.events import Disconnected, Reset
-from tests.e2e.conftest import PATIENT, Edges
+from tests.e2e.conftest import Edges
 from tests.e2e.test_standby import gaps, keep_changing
 from tests.support.waiting import eventually
-from tests.worker.conftest import Relay
+from tests.worker.conftest import SETTINGS, Relay
 
 pytestmark = pytest.mark.long
 
 ADA, CHLOE = "ada@contoso.example", "chloe@contoso.example"
-SETTINGS = replace(PATIENT, lease=timedelta(minutes=1))
+MINUTE = replace(SETTINGS, lease=timedelta(minutes=1))
 
 
 @pytest.mark.fault("V12")
@@ -26,7 +26,7 @@ async def test_no_console_shows_a_gap_when_a_worker_joins_takes_the_tenant_over_
     tenant = await relay.onboard()
     partition = keys.partition_of(tenant)
     async with (
-        relay.working("first", SETTINGS) as first,
+        relay.working("first", MINUTE) as first,
         edges.edge(),
         edges.suite(await edges.key(tenant), ADA, CHLOE) as console,
     ):
@@ -34,7 +34,7 @@ async def test_no_console_shows_a_gap_when_a_worker_joins_takes_the_tenant_over_
         told = len(console.events)
         changing = asyncio.create_task(keep_changing(relay))
         try:
-            async with relay.working("second", SETTINGS) as second:
+            async with relay.working("second", MINUTE) as second:
                 await eventually(lambda: partition in second.partitions)  # the dearest one moves first
                 for wanted in ("Away", "Busy", "Away"):
                     await eventually(lambda wanted=wanted: console.shows(CHLOE) == wanted)

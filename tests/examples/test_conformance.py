@@ -18,7 +18,7 @@ from presence_api.v1 import presence_service_pb2 as api
 from relay.core.presence import TenantId
 from relay.store.custody.suite_keys import SuiteKeys
 from tests.abuse.edge_process import EdgeProcess, edge_process
-from tests.e2e.conftest import PATIENT, Edges
+from tests.e2e.conftest import Edges
 from tests.examples.gateway import HOST, Gateway
 from tests.examples.running import LANGUAGES, Example, running
 from tests.suite.scripted_relay import OpenedStream, ScriptedRelay
@@ -62,7 +62,7 @@ async def watched(
         edge = starting.enter_context(edge_process(valkey, folder, edges.authority))
         gateway = await stack.enter_async_context(Gateway(edge.port))
         key = await SuiteKeys(relay.store, MARKS).issue(tenant, "console")
-        await stack.enter_async_context(relay.working(settings=PATIENT))
+        await stack.enter_async_context(relay.working())
         example = await stack.enter_async_context(running(language, gateway, folder, edges.ca_pem, key.text, NAMES))
         yield Watched(example, gateway, tenant, key.key_id, edge)
 

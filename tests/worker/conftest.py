@@ -44,10 +44,13 @@ SETTINGS = WorkerSettings(
     lease=timedelta(seconds=10),
     lease_renewal=timedelta(milliseconds=300),
     watch_linger=timedelta(seconds=1),
+    stale_after_intervals=100,
 )
-"""A lease outlives what a busy machine may hold a renewal up: a worker that lost it would begin anew, which few tests mean."""
+"""A busy machine may hold renewals and reads up: a lease outlives that, and presence is not stale for it, which few tests mean."""
 SHORT_LEASES = replace(SETTINGS, lease=timedelta(seconds=2))
 """For tests that wait until leases are over."""
+SOON_STALE = replace(SETTINGS, stale_after_intervals=3)
+"""For tests of presence that nothing confirms any more."""
 EDGE = "edge-1"
 PATIENCE_S = 30.0
 """How long a test waits for what takes a moment: on a busy machine moments are long."""

@@ -12,12 +12,10 @@ import pytest
 from emulator import Fault
 from relay.core.presence import Presence, Status, TenantId
 from tests.support.waiting import eventually
-from tests.worker.conftest import SETTINGS, Relay
+from tests.worker.conftest import SETTINGS, SOON_STALE, Relay
 
 ADA, BEN = "ada@contoso.example", "ben@contoso.example"
 BULK = "/v1.0/communications/getPresencesByUserId"
-NEVER_STALE = replace(SETTINGS, stale_after_intervals=1000)
-"""For tests that take some seconds in which users go unconfirmed, and mean something else."""
 
 
 def _reads(relay: Relay) -> int:
@@ -81,7 +79,7 @@ async def test_another_content_under_the_same_number_is_shown(relay: Relay):
 async def test_one_user_whom_microsoft_refuses_costs_nobody_else_anything(relay: Relay, status: int):
     tenant = await relay.onboard()
     oid = relay.microsoft.person(BEN).oid
-    async with relay.working(settings=NEVER_STALE):
+    async with relay.working():
         people = await _watch_everybody(relay, tenant)
         await eventually(lambda: relay.sees(tenant, BEN, "Available"))
         was = {name for name, answer in (await relay.answers(tenant, *people)).items() if isinstance(answer, Presence)}
@@ -103,7 +101,7 @@ async def test_one_user_whom_microsoft_refuses_costs_nobody_else_anything(relay:
 @pytest.mark.parametrize("status", [400, 403, 413, 418, 407])
 async def test_what_microsoft_refuses_everybody_is_nobodys_fault(relay: Relay, status: int):
     tenant = await relay.onboard()
-    async with relay.working(settings=NEVER_STALE):
+    async with relay.working():
         people = await _watch_everybody(relay, tenant)
         await eventually(lambda: relay.sees(tenant, ADA, "Available"))
         before, answers = _reads(relay), await relay.answers(tenant, *people)
@@ -266,7 +264,7 @@ async def test_where_one_account_may_not_look_names_up_the_next_one_does(relay: 
 @pytest.mark.fault("B10")
 async def test_an_answer_that_leads_nowhere_says_of_nobody_known_that_nobody_is_there(relay: Relay):
     tenant = await relay.onboard()
-    async with relay.working():
+    async with relay.working(settings=SOON_STALE):
         await relay.watch(tenant, ADA)
         await eventually(lambda: relay.sees(tenant, ADA, "Available"))
         relay.microsoft.add_fault(Fault(path=BULK, status=500))

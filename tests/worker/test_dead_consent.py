@@ -215,7 +215,7 @@ async def test_a_policy_that_was_lifted_while_no_worker_was_there_heals_the_gran
 async def test_our_own_expired_secret_is_nobodys_death(relay: Relay):
     tenant_id = await relay.onboard()
     await relay.onboard(STANDBY)
-    async with relay.working(settings=QUICK):
+    async with relay.working(settings=replace(QUICK, stale_after_intervals=3)):
         await relay.watch(tenant_id, ADA)
         await eventually(lambda: relay.sees(tenant_id, ADA, "Available"))
         relay.microsoft.directory.refuse_application(CLIENT_ID, "secret_expired")

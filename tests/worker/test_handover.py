@@ -33,7 +33,7 @@ from relay.worker.partition import OwnedPartition
 from relay.worker.tenure import Tenure
 from tests.graph.conftest import settings_for
 from tests.support.waiting import eventually
-from tests.worker.conftest import SETTINGS, Relay, WebhookTls
+from tests.worker.conftest import SETTINGS, SOON_STALE, Relay, WebhookTls
 from tests.worker.test_push import Push, hooked
 from tests.worker.test_takeover import said as reported
 
@@ -142,7 +142,7 @@ async def test_presence_handed_over_long_ago_is_called_stale_until_graph_confirm
     tenant, _ = await left_in_order(relay, ADA)
     contact_ms = await made_older(raw, tenant, 40_000)
     relay.microsoft.add_fault(Fault(path="/v1.0/communications", latency_ms=3000))
-    async with relay.working("next", SETTINGS):
+    async with relay.working("next", SOON_STALE):
         said = await reported(relay, raw, tenant)
         assert (said.contact_ms, said.status) == (contact_ms, Status.STALE)
         assert await relay.sees(tenant, ADA, "Available")  # as it was: the tenant is stale, and not the user

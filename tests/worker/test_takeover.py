@@ -14,7 +14,7 @@ from relay.store.presence.entries import TenantContact, render_contact
 from relay.store.server import keys
 from tests.support.clock import SteppedClock
 from tests.support.waiting import eventually
-from tests.worker.conftest import Relay
+from tests.worker.conftest import SOON_STALE, Relay
 
 ADA = "ada@contoso.example"
 OLD_MS = 40_000
@@ -50,7 +50,7 @@ async def said(relay: Relay, raw: Redis, tenant: TenantId) -> TenantContact:
 async def test_until_graph_answers_a_new_owner_says_how_old_the_presence_is(relay: Relay, raw: Redis) -> None:
     tenant, contact_ms = await left_behind(relay, raw)
     relay.microsoft.add_fault(Fault(path="/v1.0/communications", latency_ms=3000))
-    async with relay.working():
+    async with relay.working(settings=SOON_STALE):
         contact = await said(relay, raw, tenant)
         assert (contact.contact_ms, contact.status) == (contact_ms, Status.STALE)
 
@@ -68,7 +68,7 @@ async def test_a_worker_whose_clock_is_an_hour_off_neither_ages_presence_nor_mak
 ) -> None:
     tenant, contact_ms = await left_behind(relay, raw)
     relay.microsoft.add_fault(Fault(path="/v1.0/communications", latency_ms=3000))
-    async with relay.working(clock=SteppedClock(wall=datetime.now(UTC) + timedelta(hours=off_h))):
+    async with relay.working(settings=SOON_STALE, clock=SteppedClock(wall=datetime.now(UTC) + timedelta(hours=off_h))):
         contact = await said(relay, raw, tenant)
         assert (contact.contact_ms, contact.status) == (contact_ms, Status.STALE)
 
@@ -90,7 +90,7 @@ async def test_presence_of_which_nobody_knows_when_graph_confirmed_it_is_not_cal
     tenant, _ = await left_behind(relay, raw)
     await raw.delete(keys.tenant_contact(tenant))
     relay.microsoft.add_fault(Fault(path="/v1.0/communications", latency_ms=60_000))
-    async with relay.working():
+    async with relay.working(settings=SOON_STALE):
         contact = await said(relay, raw, tenant)
         assert (contact.contact_ms, contact.status) == (0, Status.STALE)
 
@@ -100,6 +100,6 @@ async def test_a_tenant_that_graph_has_never_answered_for_has_no_contact(relay: 
     tenant = await relay.onboard()
     await relay.watch(tenant, ADA)
     relay.microsoft.add_fault(Fault(path="/v1.0/$batch", latency_ms=60_000))
-    async with relay.working():
+    async with relay.working(settings=SOON_STALE):
         contact = await said(relay, raw, tenant)
         assert contact.contact_ms == 0

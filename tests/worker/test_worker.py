@@ -29,7 +29,7 @@ from relay.worker.worker import Worker
 from tests.graph.conftest import settings_for
 from tests.support.valkey import ValkeyServer
 from tests.support.waiting import eventually
-from tests.worker.conftest import EDGE, SETTINGS, Relay
+from tests.worker.conftest import EDGE, SETTINGS, SOON_STALE, Relay
 
 ADA, BEN = "ada@contoso.example", "ben@contoso.example"
 
@@ -207,7 +207,7 @@ async def test_lost_history_begins_a_new_epoch_and_everything_is_told_again(rela
 
 async def test_bodies_that_make_no_sense_make_nobody_offline(relay: Relay):
     tenant = await relay.onboard()
-    async with relay.working():
+    async with relay.working(settings=SOON_STALE):
         await relay.watch(tenant, ADA)
         await eventually(lambda: relay.sees(tenant, ADA, "Available"))
         relay.microsoft.add_fault(Fault(path="/v1.0/communications/getPresencesByUserId", damage="not_json"))
