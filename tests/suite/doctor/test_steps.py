@@ -21,6 +21,7 @@ from suite.doctor.values import Fault, Hop
 from tests.suite.scripted_relay import ScriptedRelay
 from tests.support.doctor import KEY, failed, state, told
 from tests.support.loopback import LoopbackServer, pump
+from tests.support.waiting import eventually
 
 BRIEF_S = 0.4
 """How long a step may take that is to be silent."""
@@ -368,16 +369,27 @@ async def test_a_server_that_is_no_relay(cert, ca_pem):
 
 
 async def test_a_stream_that_is_cut_while_it_is_left_alone(relay, ca_pem):
-    beginning = asyncio.create_task(begin(relay))
+    loop, begun = asyncio.get_running_loop(), list[float]()
+
+    async def begin_all() -> None:
+        while True:
+            stream = await relay.stream()
+            stream.started()
+            begun.append(loop.time())
 
     class Cut(LoopbackServer):
-        """Passes on what comes, and cuts a connection that is idle."""
+        """Passes on what comes, and cuts a connection two seconds after its stream began."""
 
         async def serve(self, reader, writer):
             there, back = await asyncio.open_connection("127.0.0.1", relay.port)
-            async with asyncio.timeout(1.0):
-                await asyncio.gather(pump(reader, back), pump(there, writer))
+            earlier, passing = len(begun), asyncio.gather(pump(reader, back), pump(there, writer))
+            try:
+                await eventually(lambda: passing.done() or (len(begun) > earlier and loop.time() > begun[-1] + 2.0))
+            finally:
+                passing.cancel()
+                await asyncio.gather(passing, return_exceptions=True)
 
+    beginning = asyncio.create_task(begin_all())
     async with Cut() as way:
         report = await told(f"localhost:{way.port}", ca_pem, idling=Idling(for_s=60, ping_s=60))
     beginning.cancel()
