@@ -23,7 +23,7 @@ from relay.store.presence.entries import (
 from relay.store.presence.leases import Lease, Leases
 from relay.store.presence.pipes import Changes, ChangesReader, Inbox
 from relay.store.presence.presences import Presences
-from relay.store.server import keys
+from relay.store.server import blocking, keys
 from relay.store.server.blocking import START_ID
 from relay.store.server.connection import Store, StoreSettings
 from tests.store.samples import TENANT, name, seen, stands_for, tenant_in, user
@@ -33,6 +33,15 @@ from tests.support.waiting import eventually
 
 P = keys.partition_of(TENANT)
 SHORT = timedelta(milliseconds=20)
+HANGS_S = 30.0
+"""After this time a test hangs, also on a busy machine."""
+
+
+@pytest.fixture
+def endless_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reads block for so long that only a wake ends them within a test."""
+    for module in (blocking, pipes):
+        monkeypatch.setattr(module, "BLOCK", timedelta(seconds=2 * HANGS_S))
 
 
 async def read_all(reader: ChangesReader) -> list:
@@ -93,6 +102,7 @@ async def test_one_read_covers_many_partitions(store: Store) -> None:
     await inbox.aclose()
 
 
+@pytest.mark.usefixtures("endless_reads")
 @pytest.mark.each_topology
 async def test_a_blocked_read_of_the_inbox_can_be_woken_and_goes_on_over_the_same_connection(
     store: Store, raw: Redis
@@ -101,10 +111,10 @@ async def test_a_blocked_read_of_the_inbox_can_be_woken_and_goes_on_over_the_sam
     await inbox.read({P: START_ID}, SHORT)
     before = (await raw.info("stats"))["total_connections_received"]
     for _ in range(20):
-        reading = asyncio.create_task(inbox.read({P: START_ID}))
+        reading = asyncio.create_task(inbox.read({P: START_ID}, blocking.BLOCK))
         await asyncio.sleep(0)
         await inbox.wake()
-        async with asyncio.timeout(0.5):
+        async with asyncio.timeout(HANGS_S):
             assert await reading == []
     after = (await raw.info("stats"))["total_connections_received"]
     assert after - before <= 1  # the waking one
@@ -229,6 +239,7 @@ async def test_a_reader_that_holds_what_the_store_lost_sees_a_gap(store: Store, 
     await reader.aclose()
 
 
+@pytest.mark.usefixtures("endless_reads")
 @pytest.mark.each_topology
 async def test_setting_a_partition_wakes_a_blocked_read_wherever_it_is(store: Store, lease: Lease) -> None:
     await Presences(store).accept(lease, TENANT, [seen(1)])
@@ -240,13 +251,14 @@ async def test_setting_a_partition_wakes_a_blocked_read_wherever_it_is(store: St
         if pause is not None:
             await asyncio.sleep(pause)
         reader.set(P, START)
-        async with asyncio.timeout(0.8):
+        async with asyncio.timeout(HANGS_S):
             first = await reading
             second = first or await reader.read()
         assert [partition for partition, _ in second] == [P]
         await reader.aclose()
 
 
+@pytest.mark.usefixtures("endless_reads")
 @pytest.mark.each_topology
 async def test_a_reader_without_partitions_waits_for_one(store: Store, lease: Lease) -> None:
     await Presences(store).accept(lease, TENANT, [seen(1)])
@@ -254,7 +266,7 @@ async def test_a_reader_without_partitions_waits_for_one(store: Store, lease: Le
     reading = asyncio.create_task(reader.read())
     await asyncio.sleep(0.01)
     reader.set(P, START)
-    async with asyncio.timeout(0.8):
+    async with asyncio.timeout(HANGS_S):
         assert await reading == []
         assert len(await reader.read()) == 1
     reader.drop(P)

@@ -233,7 +233,9 @@ class ChangesReader:
             return await self._idle()
         asked = dict(self._positions)
         streams = {keys.changes(partition): partition for partition in asked}
-        reply = await self._streams.read({stream: render(asked[partition]) for stream, partition in streams.items()})
+        reply = await self._streams.read(
+            {stream: render(asked[partition]) for stream, partition in streams.items()}, BLOCK
+        )
         read: list[tuple[int, entries.ChangesEntry]] = []
         for stream, items in reply:
             partition = streams[stream]
