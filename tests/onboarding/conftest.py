@@ -29,8 +29,12 @@ from tests.onboarding.site import Site, web_settings
 from tests.support.valkey import ValkeyServer, free_port
 
 FAST = WorkerSettings(
-    poll_interval=timedelta(milliseconds=300), lease=timedelta(seconds=10), lease_renewal=timedelta(milliseconds=500)
+    poll_interval=timedelta(milliseconds=300),
+    lease=timedelta(seconds=10),
+    lease_renewal=timedelta(milliseconds=500),
+    stale_after_intervals=100,
 )
+"""Presence is not stale because a busy machine held reads up."""
 
 
 @pytest.fixture
