@@ -24,11 +24,13 @@ from tests.support.ring import PUBLIC_MARKS
 from tests.support.valkey import ValkeyServer
 
 SHORT = timedelta(milliseconds=100)
+PATIENCE = timedelta(seconds=10)
+"""Of a store: on a busy machine an answer takes a while."""
 
 
 @pytest.fixture
 async def store(valkey: ValkeyServer, raw: Redis) -> AsyncIterator[Store]:
-    async with Store(StoreSettings(url=valkey.url, operation_timeout=timedelta(seconds=2))) as store:
+    async with Store(StoreSettings(url=valkey.url, operation_timeout=PATIENCE)) as store:
         yield store
 
 
@@ -38,7 +40,7 @@ async def edge_store(valkey: ValkeyServer, raw: Redis) -> AsyncIterator[LateStor
 
     A test may have some of its replies come late.
     """
-    settings = StoreSettings(url=valkey.url_of(Client.EDGE), operation_timeout=timedelta(seconds=2))
+    settings = StoreSettings(url=valkey.url_of(Client.EDGE), operation_timeout=PATIENCE)
     async with LateStore(settings) as store:
         yield store
 
