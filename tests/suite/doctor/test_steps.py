@@ -343,7 +343,7 @@ async def holding(cert):
 
 async def test_a_relay_that_does_not_begin_a_stream_is_told_from_a_way_that_holds_it_back(holding, ca_pem):
     relay = await holding(holds_requests=False)
-    report = await told(f"localhost:{relay.port}", ca_pem, call_s=2.0)
+    report = await told(f"localhost:{relay.port}", ca_pem, call_s=5.0)
     assert failed(report) == [Hop.RELAY]
     assert "takes the stream and does not begin it" in report.verdict.sentence
 
@@ -351,7 +351,7 @@ async def test_a_relay_that_does_not_begin_a_stream_is_told_from_a_way_that_hold
 async def test_where_requests_are_held_back_the_form_stream_is_tried(holding, ca_pem):
     relay = await holding(holds_requests=True)
     beginning = asyncio.create_task(begin(relay))
-    report = await told(f"localhost:{relay.port}", ca_pem, call_s=2.0)
+    report = await told(f"localhost:{relay.port}", ca_pem, call_s=5.0)
     beginning.cancel()
     assert failed(report) == [Hop.STREAMS]
     assert "use the form `stream` (--form stream)" in report.verdict.sentence
