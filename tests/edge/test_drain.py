@@ -31,8 +31,8 @@ from tests.support.waiting import eventually
 
 GUIDE = (Path(__file__).parents[2] / "docs/suites.md").read_text(encoding="utf-8")
 AGE = timedelta(milliseconds=200)
-DELAY = timedelta(seconds=2)
-"""Of a drain; ten ages of a connection, far more than it needs, because this machine may be busy."""
+DELAY = timedelta(seconds=5)
+"""Of a drain; 25 ages of a connection, far more than it needs, because this machine may be busy."""
 
 
 @pytest.fixture
@@ -142,17 +142,21 @@ async def test_a_stream_that_comes_after_every_connection_was_told_is_refused_in
     worker, start_edge, connect, suite
 ) -> None:
     """A client that does not heed GOAWAY opens one all the same."""
-    edge = await start_edge(clock := SteppedClock(), connection_age=timedelta(hours=1), drain_delay=DELAY)
+    long = timedelta(minutes=1)
+    edge = await start_edge(
+        clock := SteppedClock(), connection_age=timedelta(hours=1), drain_delay=long, blocked_write=timedelta(hours=1)
+    )
     channel = await connect(edge)
     stays = await suite(channel=channel).open(name(0)).ready()
     stopping = asyncio.create_task(edge.drain())
     await eventually(lambda: edge.statistics().is_draining)
-    clock.advance(DELAY.total_seconds() * 2 / 3)  # by then every connection must have been told
+    clock.advance(long.total_seconds() * 2 / 3)  # by then every connection must have been told
     await stays.until(lambda: drained(stays))
     late = suite(channel=channel).open(name(0))
     ended = await late.ending()
     assert late.responses == [], "it was not begun only to be moved"
     assert (ended.code, ended.reason) == (grpc.StatusCode.UNAVAILABLE, "ERROR_REASON_SHUTDOWN")
+    clock.advance(long.total_seconds())
     await stopping
 
 
