@@ -6,7 +6,8 @@ tables for a moment can only disagree about a move: a lease decides which worker
     free partitions     go to the worker with the smallest cost, the most expensive partition first
     owned partitions    stay, until some worker's cost differs from the mean by more than `TOLERATED`
     moves               go from the worker with the greatest cost to the one with the smallest, and only if the receiver
-                        then has less than the giver: each move makes the shares more equal, so moves come to an end
+                        then has less than the giver: each move makes the shares more equal, so moves come to an end.
+                        Workers hand over one partition at a time, so each move alone must do that, not only all together
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping
 
 TOLERATED: Final = 0.15
 """The part of the mean by which a worker's cost may differ before partitions begin to move. A move costs a read of all its users, so
@@ -123,71 +124,109 @@ def shares(table: ShareTable) -> dict[str, Share]:
 
 
 def plan(table: ShareTable, tolerated: float = TOLERATED) -> dict[int, str]:
-    """Return partition -> the worker that is to have it; empty without live workers.
+    """Return partition -> the worker that is to have it in the end; empty without live workers.
 
     Args:
         table: as all workers see it.
         tolerated: the part of the mean by which a worker's cost may differ from it.
     """
-    if not table.workers:
+    assigned = _Assignment(table)
+    assigned.even_out(range(table.partitions), tolerated)
+    return assigned.owners()
+
+
+def plan_free(table: ShareTable) -> dict[int, str]:
+    """Return free partition -> the worker that is to take it; empty without live workers. Owned partitions stay where they are."""
+    free = frozenset(table.free)
+    if not free:
         return {}
-    planned: dict[str, set[int]] = {worker: set() for worker in sorted(table.workers)}
-    costs = [table.cost(partition) for partition in range(table.partitions)]
-    totals = Counter(dict.fromkeys(planned, 0))
-    free = set(table.free)
-    for partition in sorted(range(table.partitions), key=lambda one: (one in free, -costs[one], one)):
-        owner = table.owner(partition)
-        if owner is None:
-            owner = min(totals, key=lambda worker: (totals[worker], len(planned[worker]), worker))
-        planned[owner].add(partition)
-        totals[owner] += costs[partition]
-    _even_out(planned, totals, costs, tolerated)
-    return {partition: worker for worker, mine in planned.items() for partition in mine}
-
-
-def _even_out(planned: dict[str, set[int]], totals: Counter[str], costs: Sequence[int], tolerated: float) -> None:
-    """Move partitions from the worker with the most to the one with the least until all are near the mean.
-
-    A worker with the most may have only partitions that are too expensive for the others. It is left out then, and the
-    mean is that of the others: one heavy partition must not make them equalise the rest down to the last user.
-    """
-    rest = sorted(totals)
-    while len(rest) > 1:
-        mean = sum(totals[worker] for worker in rest) / len(rest)
-        most = max(rest, key=lambda worker: (totals[worker], worker))
-        least = min(rest, key=lambda worker: (totals[worker], worker))
-        if totals[most] <= mean * (1 + tolerated) and totals[least] >= mean * (1 - tolerated):
-            return
-        gap = totals[most] - totals[least]
-        fitting = [partition for partition in planned[most] if costs[partition] < gap]
-        if not fitting:
-            rest.remove(most)
-            continue
-        best = min(fitting, key=lambda partition: (abs(2 * costs[partition] - gap), partition))
-        planned[most].remove(best)
-        planned[least].add(best)
-        totals[most] -= costs[best]
-        totals[least] += costs[best]
+    assigned = _Assignment(table)
+    assigned.even_out(free, TOLERATED)
+    return {partition: worker for partition, worker in assigned.owners().items() if partition in free}
 
 
 def to_take(table: ShareTable, me: str) -> list[int]:
     """Return the free partitions that this worker is to take."""
-    free = table.free
-    planned = plan(table) if free else {}
-    return [partition for partition in free if planned.get(partition) == me]
+    return sorted(partition for partition, worker in plan_free(table).items() if worker == me)
 
 
 def to_give(table: ShareTable, me: str, *, is_moving: bool = False) -> list[int]:
-    """Return the partitions that this worker owns and another should have, the most expensive first.
+    """Return the partitions that this worker is to hand over, the most expensive first.
 
-    When they are handed over one by one, with a new plan after each, none returns: the receiver has less than the giver
-    afterwards.
+    They are those that another worker should have in the end, except those that would make shares more equal only after
+    other moves. So the receiver of each has less than the giver afterwards, no partition returns, and moves come to an end.
 
     Args:
         table: as all workers see it.
         me: this worker.
         is_moving: whether this worker has just handed one over. It then continues until shares are within `SETTLED`.
     """
-    planned = plan(table, SETTLED if is_moving else TOLERATED)
-    mine = [partition for partition, worker in planned.items() if worker != me and table.owner(partition) == me]
-    return sorted(mine, key=lambda partition: (-table.cost(partition), partition))
+    assigned = _Assignment(table)
+    gap = assigned.gap(me)
+    first = assigned.even_out(range(table.partitions), SETTLED if is_moving else TOLERATED)
+    owners = assigned.owners()
+    mine = [partition for partition in owners if table.owner(partition) == me]
+    moved = [partition for partition in mine if owners[partition] != me and table.cost(partition) < gap]
+    if not moved and first in mine:
+        moved = [first]  # it moves first and returns later, and nothing else can move before
+    return sorted(moved, key=lambda partition: (-table.cost(partition), partition))
+
+
+class _Assignment:
+    """Partitions by worker. At first owned partitions are where they are, and free ones go to the worker with the smallest cost."""
+
+    def __init__(self, table: ShareTable) -> None:
+        self._costs = [table.cost(partition) for partition in range(table.partitions)]
+        self._of: dict[str, set[int]] = {worker: set() for worker in sorted(table.workers)}
+        self._totals = Counter(dict.fromkeys(self._of, 0))
+        if not self._of:
+            return
+        free = set(table.free)
+        for partition in sorted(range(table.partitions), key=lambda one: (one in free, -self._costs[one], one)):
+            owner = table.owner(partition)
+            if owner is None:
+                owner = min(self._totals, key=lambda worker: (self._totals[worker], len(self._of[worker]), worker))
+            self._of[owner].add(partition)
+            self._totals[owner] += self._costs[partition]
+
+    def owners(self) -> dict[int, str]:
+        """Return partition -> its worker; empty without workers."""
+        return {partition: worker for worker, mine in self._of.items() for partition in mine}
+
+    def gap(self, worker: str) -> int:
+        """Return by how much the cost of a worker exceeds the smallest one."""
+        return self._totals[worker] - min(self._totals.values(), default=0)
+
+    def even_out(self, movable: Collection[int], tolerated: float) -> int | None:
+        """Move partitions from the worker with the most to the one with the least until all are near the mean.
+
+        A worker with the most may have only partitions that are too expensive for the others. It is left out then, and the
+        mean is that of the others: one heavy partition must not make them equalise the rest down to the last user.
+
+        Returns:
+            The partition that was moved first; None if all are where they were.
+        """
+        totals, rest, first = self._totals, sorted(self._totals), None
+        while len(rest) > 1:
+            mean = sum(totals[worker] for worker in rest) / len(rest)
+            most = max(rest, key=lambda worker: (totals[worker], worker))
+            least = min(rest, key=lambda worker: (totals[worker], worker))
+            if totals[most] <= mean * (1 + tolerated) and totals[least] >= mean * (1 - tolerated):
+                break
+            gap = totals[most] - totals[least]
+            fitting = [
+                partition for partition in self._of[most] if partition in movable and self._costs[partition] < gap
+            ]
+            if not fitting:
+                rest.remove(most)
+                continue
+            best = min(fitting, key=lambda partition: (abs(2 * self._costs[partition] - gap), partition))
+            self._move(best, most, least)
+            first = best if first is None else first
+        return first
+
+    def _move(self, partition: int, giver: str, receiver: str) -> None:
+        self._of[giver].remove(partition)
+        self._of[receiver].add(partition)
+        self._totals[giver] -= self._costs[partition]
+        self._totals[receiver] += self._costs[partition]

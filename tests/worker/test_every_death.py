@@ -87,7 +87,9 @@ class Bench:
             microsoft.directory.refuse_application(CLIENT_ID, kind)
         else:
             microsoft.directory.refuse_tenant(CONTOSO, kind)
-        microsoft.faults.add(Fault(path="/v1.0/", status=401, count=1))  # the relay asks Entra at once
+        microsoft.faults.add(
+            Fault(path="/v1.0/", status=401, count=3)
+        )  # the relay asks Entra at once; it may give up on one
 
     async def cure(self) -> None:
         microsoft = self.relay.microsoft
