@@ -20,7 +20,7 @@ from relay.core.consent.grants import GrantState
 from relay.core.consent.microsoft_error import RefusalRecord
 from relay.core.consent.tenant import TenantEvent, TenantState
 from relay.core.presence import Presence, Status, TenantId
-from relay.errors import RelayError
+from relay.errors import RelayError, SourceUnreachable
 from relay.graph.errors import GrantRefused
 from relay.store.custody.notices import NoticeKind, Notices
 from relay.store.custody.tenants import Tenant
@@ -377,3 +377,44 @@ async def test_a_token_that_was_at_hand_revives_no_grant_that_entra_refused(rela
         with suppress(RelayError):
             await under_way()
         assert pool.is_dead
+
+
+@pytest.mark.parametrize("is_asked_meanwhile", [False, True])
+async def test_a_late_refusal_of_the_consent_before_harms_no_new_one(relay: Relay, is_asked_meanwhile: bool):
+    tenant_id = await relay.onboard()
+    async with Cloud(settings_for(relay.microsoft), relay.vault) as cloud:
+        pool = GrantPool(tenant_id, relay.vault, cloud)
+        await pool.load()
+        [account] = pool.accounts
+        relay.microsoft.directory.revoke(ACCOUNT)
+        relay.microsoft.faults.add(Fault(contains="/token", latency_ms=1000, count=1))
+        late = asyncio.ensure_future(pool.of(account, fresh=True)())
+        await eventually(lambda: not relay.microsoft.faults.all())
+        await relay.onboard_again()
+        await pool.load()
+        assert not late.done()
+        if is_asked_meanwhile:
+            await pool()
+        with pytest.raises(SourceUnreachable if is_asked_meanwhile else GrantRefused):
+            await late
+        assert [state for state, _ in pool.ages()] == [GrantState.HEALTHY]
+        await pool.keep()
+        assert await grant_is(relay, tenant_id, ACCOUNT, GrantState.HEALTHY)
+        assert await pool()
+
+
+async def test_nobody_is_told_of_a_death_that_a_new_consent_ends_before_it_is_written(relay: Relay):
+    seldom = replace(QUICK, sweep=timedelta(hours=1))
+    tenant_id = await relay.onboard()
+    async with relay.working(settings=seldom) as worker:
+        await relay.watch(tenant_id, ADA)
+        await eventually(lambda: relay.sees(tenant_id, ADA, "Available"))
+        relay.microsoft.directory.revoke(ACCOUNT, access_tokens=True)
+        await eventually(lambda: is_told(relay, tenant_id, Status.CONSENT_REQUIRED))
+        await relay.onboard_again()
+        await parts_of(worker, tenant_id).standing.write()  # before the hint of the consent has arrived
+        assert await is_active(relay, tenant_id)
+        await eventually(lambda: relay.sees(tenant_id, ADA, "Available"))
+        await parts_of(worker, tenant_id).standing.write()
+    assert not await Notices(relay.store).of(range(64))
+    assert await is_active(relay, tenant_id)

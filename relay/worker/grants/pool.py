@@ -120,7 +120,7 @@ class GrantPool:
             health = self._health[account]
             if known.token_cache == grant.token_cache:
                 return health
-            if (known.created, known.consented) == (grant.created, grant.consented):
+            if _consent(known) == _consent(grant):
                 # Renewed, here or elsewhere: earlier refusals are over, except those of Graph, which no renewal disproves.
                 was_refused = health.failed_at is not None and health.failed_at >= (grant.last_refresh or grant.created)
                 return health if was_refused or self._is_graphs(account) else grants.HEALTHY
@@ -345,19 +345,19 @@ class GrantPool:
         return True
 
     async def _token(self, account: str, refused: str, *, force: bool = False) -> str:
-        grant = self._grants[account].token_grant
+        held = self._grants[account]
         tokens, asked_at = self._cloud.tokens, self._clock.wall()
         try:
             if force or refused:
-                token = await tokens.refresh(grant, refused=refused)
+                token = await tokens.refresh(held.token_grant, refused=refused)
             else:
-                token = await tokens.access_token(grant)
+                token = await tokens.access_token(held.token_grant)
         except GrantRefused as error:
-            self._refused(account, error.refusal)
+            self._refused(account, error.refusal, held=held)
             raise
         except (SourceThrottled, SourceUnreachable) as error:
             refusal = error.refusal or (_TEMPORARY if isinstance(error, SourceThrottled) else _UNREACHABLE)
-            self._refused(account, refusal, error.retry_after)
+            self._refused(account, refusal, error.retry_after, held)
             raise
         health = self._health.get(account, grants.HEALTHY)
         # A cached token, or one requested before the refusal, proves nothing about a grant refused meanwhile.
@@ -375,10 +375,12 @@ class GrantPool:
         if account in self._grants:
             self._health[account] = health
 
-    def _refused(self, account: str, refusal: Refusal, wait: timedelta | None = None) -> None:
+    def _refused(
+        self, account: str, refusal: Refusal, wait: timedelta | None = None, held: Grant | None = None
+    ) -> None:
         before = self._health.get(account)
-        if before is None:
-            return
+        if before is None or (held is not None and _consent(self._grants[account]) != _consent(held)):
+            return  # a refusal of the earlier consent says nothing about the new one
         now, widespread = self._clock.wall(), self._cloud.widespread_refusals
         if refusal.by_graph:
             widespread.note(self.tenant_id, now, is_refused=True)
@@ -387,8 +389,12 @@ class GrantPool:
         )
         self._note(account, after)
         if after.state is GrantState.DEAD and before.state is not GrantState.DEAD:
-            marks = support_fields_of(refusal.said)
             log.warning(
                 "grant_died", tenant_id=self.tenant_id, account_id=account, code=refusal.code, number=refusal.said.number,
-                **marks,
+                **support_fields_of(refusal.said),
             )  # fmt: skip
+
+
+def _consent(grant: Grant) -> tuple[datetime, datetime | None]:
+    """Return what is the same in all records of one consent, renewed or not, and differs between two consents."""
+    return grant.created, grant.consented

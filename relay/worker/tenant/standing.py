@@ -256,6 +256,9 @@ class TenantStanding:
         # Copied first: the grants must be written before an event that happens during their write.
         happened = self._unwritten
         await self._pool.keep()
+        if happened is not None and happened.event is TenantEvent.LAST_GRANT_DIED and not self._pool.is_dead:
+            await self.check_grants()  # somebody has consented since: nobody is told of a death that is over
+            happened = self._unwritten
         if happened is not None:
             await self._resources.tenants.happened(self.tenant.tenant_id, happened.event, trouble=happened.trouble)
             self._resources.wake_alerts()
