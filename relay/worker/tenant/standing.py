@@ -257,7 +257,7 @@ class TenantStanding:
         happened = self._unwritten
         await self._pool.keep()
         if happened is not None and happened.event is TenantEvent.LAST_GRANT_DIED and not self._pool.is_dead:
-            await self.check_grants()  # a grant works again, by a new consent mostly: nobody is told of a death that is over
+            await self.check_grants()  # a grant works again: nobody is told of a death that is over
             happened = self._unwritten
         if happened is not None:
             await self._resources.tenants.happened(self.tenant.tenant_id, happened.event, trouble=happened.trouble)
